@@ -1,0 +1,179 @@
+"""The command line: search, ``show RUN`` and ``export RUN``."""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from search.counts_file import read_counts
+from search.early_stopping import SCHEDULERS
+from search.export import apply_to_counts, read_best
+from search.leaderboard import export_run, show
+from search.runfolder import RunFolder
+from search.samplers import SAMPLERS, default_sampler
+from search.settings import Budget, Resources, Settings
+from spaces import BASELINES, NAMED, SPACES, WeightingError
+from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
+from trainer.checkpoint import CheckpointError
+from trainer.errors import UserError
+from trainer.loop import SCALE_FREE_LOSS
+from trainer.precision import PRECISIONS
+
+DEFAULT_TRIALS = 64
+BAD_INPUT = 2
+
+
+def search_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_search.py",
+        description="Search the class weighting of a long-tailed image classifier. "
+        "Other commands: show RUN, export RUN (see run_search.py show --help).",
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--benchmark", required=True, help=f"{', '.join(BENCHMARKS)}, or a TOML file")
+    add("--name", help="of the run folder (default: the benchmark's name)")
+    add("--runs", type=Path, default=Path("runs"), help="folder of all runs")
+    add("--data-root", type=Path, default=Path("data"), help="folder of the data sets")
+    add("--resume", action="store_true", help="continue the run of this name")
+    budget = parser.add_argument_group("budget").add_argument
+    budget("--trials", type=int, help=f"in total, baselines included ({DEFAULT_TRIALS})")
+    budget("--hours", type=float, help="wall-clock hours of this attempt (no limit)")
+    budget("--epochs", type=int, help="shorten the protocol; results say so (the benchmark's)")
+    what = parser.add_argument_group("what is searched").add_argument
+    what("--space", default="core", help=", ".join(SPACES))
+    what("--baselines", default=",".join(BASELINES), help=f"controls, or none: {', '.join(NAMED)}")
+    what("--sampler", default="auto", help=f"auto, {', '.join(SAMPLERS)}")
+    what("--scheduler", default="asha", help=", ".join(SCHEDULERS))
+    what("--grace-epochs", type=int, help="never stop a trial before (a quarter of the epochs)")
+    what("--reduction-factor", type=int, default=2, help="a rung keeps the best 1 in so many")
+    what("--seed", type=int, default=42, help="of the search; trial seeds derive from it")
+    what("--precision", default="tf32", help=", ".join(PRECISIONS))
+    where = parser.add_argument_group("where it runs").add_argument
+    where("--gpus-per-trial", type=float, help="1, or a fraction 1/k (1 if there is a GPU)")
+    where("--cpus-per-trial", type=int, default=1, help="and CPU threads of a trial")
+    where("--concurrent", type=int, help="trials at a time (as many as fit)")
+    where("--address", help="of a running Ray cluster (start Ray here)")
+    where("--save-every", type=int, default=5, help="epochs between checkpoints")
+    return parser
+
+
+def show_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_search.py show", description="Print a run's leaderboard.", allow_abbrev=False
+    )
+    parser.add_argument("run", type=Path, help="run folder, such as runs/resnet8-digitslt")
+    return parser
+
+
+def export_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_search.py export",
+        description="Write best.json and best_weighting.py of a run, "
+        "or print the found weights for other class counts.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", type=Path, help="run folder, such as runs/resnet8-digitslt")
+    parser.add_argument(
+        "--counts", type=Path, help="file of class counts: JSON, or a line 'name,count' per class"
+    )
+    return parser
+
+
+def chosen_settings(options: argparse.Namespace, benchmark: Benchmark) -> Settings:
+    names = () if options.baselines == "none" else tuple(options.baselines.split(","))
+    sampler = options.sampler
+    if sampler == "auto" and options.space in SPACES:
+        domains = SPACES[options.space].searched(SCALE_FREE_LOSS)
+        sampler = default_sampler(options.scheduler, domains)
+    grace = options.grace_epochs
+    return Settings(
+        benchmark=benchmark.fingerprint(),
+        space=options.space,
+        sampler=sampler,
+        scheduler=options.scheduler,
+        grace_epochs=max(1, benchmark.epochs // 4) if grace is None else grace,
+        reduction_factor=options.reduction_factor,
+        seed=options.seed,
+        precision=options.precision,
+        baselines=names,
+    )
+
+
+def chosen_resources(options: argparse.Namespace) -> Resources:
+    """Return the resources of a trial: one GPU where this machine has one, else CPUs."""
+    gpus = options.gpus_per_trial
+    if gpus is None:
+        gpus = 1.0 if torch.cuda.is_available() else 0.0
+    return Resources(options.cpus_per_trial, gpus, options.concurrent, options.address)
+
+
+def search_command(arguments: list[str], console: Console) -> int:
+    from search.driver import Plan, run  # Ray takes seconds to import; show and export need none
+
+    options = search_parser().parse_args(arguments)
+    benchmark = get_benchmark(options.benchmark, options.data_root)
+    benchmark = benchmark if options.epochs is None else benchmark.with_epochs(options.epochs)
+    trials = DEFAULT_TRIALS if options.trials is None and options.hours is None else options.trials
+    resources = chosen_resources(options)
+    if options.save_every < 1:
+        raise UserError(f"--save-every is {options.save_every}; it must be at least 1.")
+    resume = ["python", "run_search.py", *(a for a in arguments if a != "--resume"), "--resume"]
+    plan = Plan(
+        benchmark=benchmark,
+        data_root=options.data_root,
+        folder=RunFolder(options.runs / (options.name or benchmark.name)),
+        settings=chosen_settings(options, benchmark),
+        budget=Budget(trials, options.hours),
+        resources=resources,
+        device="cuda" if resources.gpus else "cpu",
+        save_every=options.save_every,
+        resume=options.resume,
+        resume_command=shlex.join(resume),
+    )
+    return run(plan, console)
+
+
+def show_command(arguments: list[str], console: Console) -> int:
+    show(RunFolder(show_parser().parse_args(arguments).run), console)
+    return 0
+
+
+def export_command(arguments: list[str], console: Console) -> int:
+    options = export_parser().parse_args(arguments)
+    folder = RunFolder(options.run)
+    folder.read_settings()
+    exported = export_run(folder)
+    if exported is None:
+        raise UserError(f"run {folder.path.name!r} has no full-length trial to export yet.")
+    if options.counts is None:
+        console.print(f"{exported.record}\n{exported.module}", highlight=False, soft_wrap=True)
+        return 0
+    counts = read_counts(options.counts)
+    applied = apply_to_counts(read_best(exported.record), counts.counts, counts.class_names)
+    print(json.dumps(applied, indent=2))
+    return 0
+
+
+COMMANDS = {"show": show_command, "export": export_command}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code: 2 for bad input, told in one sentence."""
+    arguments = sys.argv[1:] if argv is None else argv
+    console = Console()
+    try:
+        if arguments and arguments[0] in COMMANDS:
+            return COMMANDS[arguments[0]](arguments[1:], console)
+        return search_command(arguments, console)
+    except (UserError, WeightingError, CheckpointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted at once; --resume continues from the last checkpoints", file=sys.stderr)
+        return 130

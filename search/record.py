@@ -1,0 +1,212 @@
+"""What is known of every trial: two Optuna studies in one append-only file, the record of truth.
+
+``baselines`` holds the named weightings that run as controls; ``proposals`` holds the sampler's
+trials. They are separate studies because a baseline need not be a point of the searched space,
+and a sampler must not be shown trials that lack its parameters.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from search.runfolder import cut_torn_line
+from spaces import NAMED, Weighting
+from trainer.errors import UserError
+
+BASELINES, PROPOSALS = "baselines", "proposals"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        state: COMPLETE (full length), PRUNED (stopped early) or FAIL.
+        value: best test accuracy in percent at the last epoch, None for FAIL.
+        facts: JSON-able facts kept with the trial: its summary, or the reason it failed.
+    """
+
+    state: TrialState
+    value: float | None
+    facts: dict[str, Any]
+
+    @classmethod
+    def complete(cls, value: float, summary: dict[str, Any]) -> "Outcome":
+        return cls(TrialState.COMPLETE, value, {"summary": summary})
+
+    @classmethod
+    def stopped(cls, value: float, summary: dict[str, Any]) -> "Outcome":
+        return cls(TrialState.PRUNED, value, {"summary": summary})
+
+    @classmethod
+    def failed(cls, reason: str) -> "Outcome":
+        return cls(TrialState.FAIL, None, {"reason": reason})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial as the record has it.
+
+    Attributes:
+        key: ``STUDY-NUMBER``, unique in the run and safe as a file name.
+        label: what people are shown: a baseline's name, or ``#NUMBER``.
+        value: best test accuracy (percent) of a COMPLETE or PRUNED trial.
+        rungs: best test accuracy so far at the rungs that were reached, by epoch.
+    """
+
+    key: str
+    label: str
+    state: TrialState
+    weighting: Weighting
+    seed: int
+    value: float | None
+    rungs: dict[int, float]
+    summary: dict[str, Any] | None
+    reason: str | None
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.key.startswith(BASELINES)
+
+
+def trial_key(study: str, number: int) -> str:
+    return f"{study}-{number:05d}"
+
+
+def trial_seed(seed: int, study: str, number: int) -> int:
+    """Return the training seed of a trial: fresh for each, the same whenever a run is repeated."""
+    words = [seed, (BASELINES, PROPOSALS).index(study), number]
+    return int(np.random.SeedSequence(words).generate_state(1)[0])
+
+
+def to_row(study: str, trial: FrozenTrial) -> Row | None:
+    """Return the row of a started trial; None for one that waits or never came to be started."""
+    attributes = trial.user_attrs
+    if trial.state == TrialState.WAITING or "seed" not in attributes:
+        return None
+    values = trial.intermediate_values
+    value = trial.value if trial.state == TrialState.COMPLETE else None
+    if trial.state == TrialState.PRUNED and values:
+        value = values[max(values)]
+    return Row(
+        key=trial_key(study, trial.number),
+        label=attributes.get("name", f"#{trial.number}"),
+        state=trial.state,
+        weighting=Weighting.from_dict(json.loads(attributes["weighting"])),
+        seed=attributes["seed"],
+        value=value,
+        rungs=dict(values),
+        summary=json.loads(attributes["summary"]) if "summary" in attributes else None,
+        reason=attributes.get("reason"),
+    )
+
+
+class Record:
+    """The studies of one run. Only one process may write to them at a time."""
+
+    def __init__(self, journal: Path) -> None:
+        """Open the studies in ``journal``; the file must exist."""
+        self.storage = JournalStorage(JournalFileBackend(str(journal)))
+        self.studies = {
+            name: optuna.load_study(study_name=name, storage=self.storage)
+            for name in (BASELINES, PROPOSALS)
+        }
+
+    @classmethod
+    def create(cls, journal: Path, baselines: Iterable[str], seed: int) -> "Record":
+        """Make the studies, with the baselines waiting in line; ``seed`` is the run's."""
+        storage = JournalStorage(JournalFileBackend(str(journal)))
+        for name in (BASELINES, PROPOSALS):
+            optuna.create_study(study_name=name, storage=storage, direction="maximize")
+        record = cls(journal)
+        for number, name in enumerate(baselines):
+            facts = {
+                "name": name,
+                "weighting": json.dumps(NAMED[name].weighting.to_dict()),
+                "seed": trial_seed(seed, BASELINES, number),
+            }
+            record.studies[BASELINES].enqueue_trial({}, facts)
+        return record
+
+    @classmethod
+    def reopen(cls, journal: Path) -> "Record":
+        """Open for writing after a stop of any kind.
+
+        A torn last line is cut off, and the lock of a killed writer is taken away: the caller
+        holds the run, so nobody else writes.
+
+        Raises:
+            UserError: the file is missing.
+        """
+        if not journal.is_file():
+            raise UserError(f"{journal} is missing; restore it, or search under another --name.")
+        cut_torn_line(journal)
+        journal.with_name(journal.name + ".lock").unlink(missing_ok=True)
+        return cls(journal)
+
+    def rows(self) -> list[Row]:
+        """Return all asked trials, baselines first, in the order they were asked."""
+        return list(self._rows())
+
+    def _rows(self) -> Iterator[Row]:
+        for name, study in self.studies.items():
+            for trial in study.get_trials(deepcopy=False):
+                row = to_row(name, trial)
+                if row is not None:
+                    yield row
+
+    def next_baseline(self) -> Row | None:
+        """Take the next waiting baseline and make it RUNNING; None if all were taken."""
+        study = self.studies[BASELINES]
+        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return self.row(trial_key(BASELINES, study.ask().number)) if waiting else None
+
+    def start(self, number: int, weighting: Weighting, seed: int) -> Row:
+        """Note what the RUNNING proposal ``number`` trains; from here on it counts as a trial."""
+        trial_id = self._trial_id(trial_key(PROPOSALS, number))
+        point = json.dumps(weighting.to_dict())
+        self.storage.set_trial_user_attr(trial_id, "weighting", point)
+        self.storage.set_trial_user_attr(trial_id, "seed", seed)
+        return self.row(trial_key(PROPOSALS, number))
+
+    def row(self, key: str) -> Row:
+        """Return the row of a started trial."""
+        row = to_row(key.rsplit("-", 1)[0], self.storage.get_trial(self._trial_id(key)))
+        assert row is not None
+        return row
+
+    def fail_unstarted(self) -> None:
+        """End proposals that were being made when an earlier attempt was killed."""
+        running = self.studies[PROPOSALS].get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        for trial in running:
+            if to_row(PROPOSALS, trial) is None:
+                self.tell(trial_key(PROPOSALS, trial.number), Outcome.failed("never started"))
+
+    def report(self, key: str, epoch: int, value: float) -> None:
+        """Store a trial's best test accuracy so far at ``epoch``; repeating it changes nothing."""
+        trial_id = self._trial_id(key)
+        if epoch not in self.storage.get_trial(trial_id).intermediate_values:
+            self.storage.set_trial_intermediate_value(trial_id, epoch, value)
+
+    def tell(self, key: str, outcome: Outcome) -> None:
+        """End a RUNNING trial: the one place where an outcome becomes an Optuna state."""
+        name, number = key.rsplit("-", 1)
+        trial_id = self._trial_id(key)
+        for fact, content in outcome.facts.items():
+            text = content if isinstance(content, str) else json.dumps(content)
+            self.storage.set_trial_user_attr(trial_id, fact, text)
+        value = outcome.value if outcome.state == TrialState.COMPLETE else None
+        self.studies[name].tell(int(number), values=value, state=outcome.state)
+
+    def _trial_id(self, key: str) -> int:
+        name, number = key.rsplit("-", 1)
+        study_id = self.storage.get_study_id_from_name(name)
+        return self.storage.get_trial_id_from_study_id_trial_number(study_id, int(number))

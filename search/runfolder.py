@@ -1,0 +1,169 @@
+"""Where a run keeps its things: one object owns every path of a run folder.
+
+Layout of ``runs/NAME/``::
+
+    settings.json           what is searched, and the facts of the benchmark; written once
+    attempts.jsonl          one line per start: budget, resources, versions, hardware, revision
+    study.journal           the Optuna studies "baselines" and "proposals": the record of truth
+    trials/KEY.jsonl        every epoch of a trial, one line each
+    trials/KEY.error.txt    the traceback of a failed trial
+    checkpoints/KEY/        of trials that are not finished
+    best.json, best_weighting.py   the export
+    log.txt                 what the libraries had to say
+    ray/                    scratch of Ray Tune; may be deleted whenever no search runs
+    lock                    held by the search that writes here
+"""
+
+import contextlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from trainer.errors import UserError
+from trainer.files import write_atomic
+from trainer.results import EpochResult
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class RunFolder:
+    """The folder of one run; creating the object touches nothing."""
+
+    def __init__(self, path: Path) -> None:
+        if not SAFE_NAME.fullmatch(path.name):
+            raise UserError(
+                f"the run's name is {path.name!r}; use letters, digits, '.', '_' and '-', "
+                "beginning with a letter or a digit."
+            )
+        self.path = path.absolute()
+        self.settings = self.path / "settings.json"
+        self.attempts = self.path / "attempts.jsonl"
+        self.journal = self.path / "study.journal"
+        self.trials = self.path / "trials"
+        self.checkpoints = self.path / "checkpoints"
+        self.log = self.path / "log.txt"
+        self.ray = self.path / "ray"
+
+    def exists(self) -> bool:
+        return self.settings.is_file()
+
+    def create(self) -> None:
+        """Make the folders.
+
+        Raises:
+            UserError: the place cannot be written to.
+        """
+        try:
+            for folder in (self.trials, self.checkpoints, self.ray):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"the run folder {self.path} cannot be made: {error}") from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process.
+
+        Raises:
+            UserError: another process holds it.
+        """
+        lock = filelock.FileLock(self.path / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise UserError(
+                f"run {self.path.name!r} is being searched by another process; "
+                "wait for it to end, or choose another --name."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def write_settings(self, content: dict[str, Any]) -> None:
+        write_atomic(self.settings, json.dumps(content, indent=1).encode())
+
+    def read_settings(self) -> dict[str, Any]:
+        """Return settings.json.
+
+        Raises:
+            UserError: there is no such run, or the file is no JSON object.
+        """
+        if not self.exists():
+            raise UserError(f"there is no run at {self.path}: settings.json is missing.")
+        try:
+            content = json.loads(self.settings.read_text())
+        except ValueError as error:
+            raise UserError(f"{self.settings} is not JSON: {error}.") from error
+        if not isinstance(content, dict):
+            raise UserError(f"{self.settings} does not hold a JSON object.")
+        return content
+
+    def begin_attempt(self, facts: dict[str, Any]) -> int:
+        """Write a line about this start and return its number, from 1."""
+        number = len(read_lines(self.attempts)) + 1
+        append_line(self.attempts, {"attempt": number, **facts})
+        return number
+
+    def append_epoch(self, key: str, result: EpochResult) -> None:
+        append_line(self.trials / f"{key}.jsonl", result.to_dict())
+
+    def read_epochs(self, key: str) -> list[EpochResult]:
+        """Return the recorded epochs of trial ``key``, 1 to n without a gap."""
+        rows = read_lines(self.trials / f"{key}.jsonl")
+        results = [EpochResult.from_dict(row) for row in rows]
+        if [r.epoch for r in results] != list(range(1, len(results) + 1)):
+            raise UserError(
+                f"{self.trials / key}.jsonl does not hold the epochs 1, 2, 3, ... in order; "
+                "restore the file, or delete the run."
+            )
+        return results
+
+    def write_error(self, key: str, text: str) -> None:
+        write_atomic(self.trials / f"{key}.error.txt", text.encode())
+
+    def checkpoint_folder(self, key: str) -> Path:
+        return self.checkpoints / key
+
+    def drop_checkpoints(self, key: str) -> None:
+        shutil.rmtree(self.checkpoint_folder(key), ignore_errors=True)
+
+    def drop_scratch(self) -> None:
+        shutil.rmtree(self.ray, ignore_errors=True)
+
+
+def append_line(path: Path, content: dict[str, Any]) -> None:
+    """Append one JSON line and hand it to the operating system at once."""
+    with path.open("ab") as file:
+        file.write(json.dumps(content).encode() + b"\n")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a JSON-lines file, none if it is missing; a torn last line is cut off.
+
+    Raises:
+        UserError: another line is not JSON.
+    """
+    if not path.is_file():
+        return []
+    cut_torn_line(path)
+    rows = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            raise UserError(f"line {number} of {path} is not JSON; restore the file.") from error
+    return rows
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut an append-only file back to its last newline: a kill can tear the line being written."""
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)

@@ -1,0 +1,89 @@
+"""What runs on a Ray worker: one trial at a time, an epoch a step; actors are reused."""
+
+import json
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from search.runfolder import RunFolder
+from trainer import precision
+from trainer.benchmarks import Benchmark
+from trainer.data import load
+from trainer.loop import Task, TrainingError, Trial, train
+from trainer.results import EpochResult
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What all trials of a search share.
+
+    Attributes:
+        prepared: the benchmark's prepared data file.
+        run: the run folder; checkpoints are written below it.
+        device: as ``trainer.precision.select_device`` takes it.
+        threads: CPU threads of a trial.
+        save_every: epochs between checkpoints.
+    """
+
+    benchmark: Benchmark
+    prepared: Path
+    run: Path
+    precision: str
+    device: str
+    threads: int
+    save_every: int
+
+
+@lru_cache(maxsize=1)
+def load_task(prepared: Path, benchmark: Benchmark, device: torch.device) -> Task:
+    """Put the images on the device once per worker process."""
+    return Task(load(prepared, benchmark), benchmark.padding, device)
+
+
+class TrialTrainable(tune.Trainable):
+    """Trains the trial that its config describes.
+
+    The config is flat and JSON-able: ``key``, ``weights`` (C,), ``seed``, and ``known_epochs``,
+    the number of epochs that the driver has on record already. A failure of the training is a
+    result with ``failure`` and ``traceback``; only the loss of the process is an error to Ray.
+    """
+
+    def setup(self, config: dict[str, Any], shared: WorkerSetup | None = None) -> None:
+        assert shared is not None
+        self.shared = shared
+        precision.configure(shared.precision, shared.threads)
+        self.results = self.begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.results = self.begin(new_config)
+        return True
+
+    def begin(self, config: dict[str, Any]) -> Iterator[EpochResult]:
+        """Yield the trial's epochs that the driver does not know yet."""
+        shared = self.shared
+        device = precision.select_device(shared.device)
+        task = load_task(shared.prepared, shared.benchmark, device)
+        trial = Trial(shared.benchmark, tuple(config["weights"]), config["seed"], shared.precision)
+        folder = RunFolder(shared.run).checkpoint_folder(config["key"])
+        for result in train(trial, task, folder, shared.save_every):
+            if result.epoch > config["known_epochs"]:
+                yield result
+
+    def step(self) -> dict[str, Any]:
+        try:
+            result = next(self.results)
+        except TrainingError as error:
+            return {"failure": str(error), "traceback": "", "done": True}
+        except Exception as error:
+            # Whatever went wrong in the code or the data would go wrong again on another worker.
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            return {"failure": reason, "traceback": traceback.format_exc(), "done": True}
+        last = result.epoch == self.shared.benchmark.epochs
+        # As text: Tune flattens nested dicts on the way to its schedulers.
+        return {"epoch_result": json.dumps(result.to_dict()), "done": last}

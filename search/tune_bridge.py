@@ -1,0 +1,141 @@
+"""How Ray Tune drives a search: a searcher, a scheduler and a callback, each one thin layer.
+
+Tune hands every result to the scheduler (except a trial's last one) and then to the callback.
+Tune's own state is scratch: nothing is ever restored from it.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune import Callback, Stopper
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from search.search import Search
+from spaces import canonical_weights
+from trainer.results import EpochResult
+
+log = logging.getLogger(__name__)
+
+
+class DriverOnly:
+    """Lives in the driver alone: Tune pickles its set-up to scratch, where this leaves no trace."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return object, ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "DriverOnly":
+        return self
+
+
+class StudySearcher(DriverOnly, Searcher):
+    """Hands out the search's next trial as a config of the trainable."""
+
+    def __init__(self, search: Search) -> None:
+        super().__init__()
+        self.search = search
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        trial = self.search.next_trial()
+        if trial is None:
+            return str(Searcher.FINISHED)
+        weights = canonical_weights(trial.row.weighting.weights(self.search.facts.counts))
+        return {
+            "key": trial.row.key,
+            "weights": weights.tolist(),
+            "seed": trial.row.seed,
+            "known_epochs": len(trial.results),
+        }
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: the callback records how trials end."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the record has the state."""
+
+
+def record(search: Search, trial: Trial, result: dict[str, Any]) -> bool:
+    """Record the epoch in ``result``, if it holds one; return True if the trial must stop."""
+    if "epoch_result" not in result:
+        return False
+    epoch = EpochResult.from_dict(json.loads(result["epoch_result"]))
+    return search.report(trial.config["key"], epoch)
+
+
+class StudyScheduler(DriverOnly, FIFOScheduler):
+    """Starts trials in the order they come and stops one where the search says so."""
+
+    def __init__(self, search: Search) -> None:
+        super().__init__()
+        self.search = search
+
+    def on_trial_result(
+        self,
+        tune_controller: Any,
+        trial: Trial,
+        result: dict[str, Any],
+    ) -> str:
+        stop = record(self.search, trial, result)
+        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+
+class StudyCallback(DriverOnly, Callback):
+    """Tells the search how each trial ended, and lets a display look on."""
+
+    def __init__(self, search: Search, refresh: Callable[[], None]) -> None:
+        self.search, self.refresh = search, refresh
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self.refresh()
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: Any,
+    ) -> None:
+        record(self.search, trial, result)
+        key = trial.config["key"]
+        if "failure" in result:
+            self.search.fail(key, result["failure"], result["traceback"])
+        elif result.get("done") and key in self.search.running:
+            self.search.finish(key)
+
+    def on_trial_recover(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        **info: Any,
+    ) -> None:
+        log.warning("%s lost its worker; it goes on from its last checkpoint", trial.config["key"])
+
+    def on_trial_error(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        **info: Any,
+    ) -> None:
+        reason = f"lost its worker {trial.num_failures} times"
+        self.search.fail(trial.config["key"], reason, str(trial.get_error() or ""))
+
+
+class StopSwitch(DriverOnly, Stopper):
+    """Ends the whole experiment as soon as ``reason`` gives one; running trials stay resumable."""
+
+    def __init__(self, reason: Callable[[], str | None]) -> None:
+        self.reason = reason
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.reason() is not None

@@ -1,0 +1,35 @@
+"""What can be searched: the family of class weightings, its known points, and parameter spaces."""
+
+from spaces.measures import (
+    canonical_weights,
+    check_weights,
+    effective_sample_fraction,
+    gradient_shares,
+    total_variation,
+    weighting_key,
+)
+from spaces.named import BASELINES, NAMED, NamedWeighting
+from spaces.space import SPACES, Choice, Domain, Float, ParameterValue, Space
+from spaces.weighting import NORMALIZATIONS, Weighting, WeightingError, check_counts
+
+__all__ = [
+    "BASELINES",
+    "NAMED",
+    "NORMALIZATIONS",
+    "SPACES",
+    "Choice",
+    "Domain",
+    "Float",
+    "NamedWeighting",
+    "ParameterValue",
+    "Space",
+    "Weighting",
+    "WeightingError",
+    "canonical_weights",
+    "check_counts",
+    "check_weights",
+    "effective_sample_fraction",
+    "gradient_shares",
+    "total_variation",
+    "weighting_key",
+]

@@ -1,0 +1,55 @@
+"""Data that several test files share."""
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+DATA_SETS = ("cifar-100-python", "cifar10lt-ir100")
+ARCHIVES = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh data root with the real data sets; the test is skipped where there are none.
+
+    They are unpacked from ../shared/data beside the repository, or taken from the folder that
+    LONGTAIL_DATA_ROOT names, to which nothing is written.
+    """
+    data_root = tmp_path_factory.mktemp("data_root")
+    unpacked = os.environ.get("LONGTAIL_DATA_ROOT")
+    if unpacked is None:
+        if not (ARCHIVES / "unpack").is_file():
+            pytest.skip(f"no real data: {ARCHIVES} is absent and LONGTAIL_DATA_ROOT is not set")
+        subprocess.run([ARCHIVES / "unpack", data_root], check=True)
+        return data_root
+    for name in DATA_SETS:
+        source = Path(unpacked).absolute() / name
+        if not source.is_dir():
+            pytest.skip(f"no real data: {source} is absent (LONGTAIL_DATA_ROOT)")
+        (data_root / name).symlink_to(source)
+    return data_root
+
+
+@pytest.fixture
+def make_folder() -> Callable[..., Path]:
+    """Writes a folder of small random PNG images, `counts` for train and `test` of each class."""
+
+    def make(
+        root: Path, counts: Sequence[int], test: int = 2, size: tuple[int, int] = (8, 8)
+    ) -> Path:
+        random = np.random.default_rng(0)
+        for label, count in enumerate(counts):
+            for split, number in (("train", count), ("test", test)):
+                folder = root / split / f"class{label}"
+                folder.mkdir(parents=True)
+                for index in range(number):
+                    pixels = random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+                    Image.fromarray(pixels).save(folder / f"{index:03}.png")
+        return root
+
+    return make

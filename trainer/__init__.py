@@ -1,0 +1,1 @@
+"""How one network is trained: benchmarks, data, models and the fixed protocol's loop."""

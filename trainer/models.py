@@ -1,0 +1,128 @@
+"""Which networks can be trained, and how they are initialised.
+
+ResNets are the CIFAR variants of He et al. 2015 (arXiv:1512.03385, section 4.2) with
+parameter-free shortcuts (option A); VGG-16-BN is configuration D of Simonyan & Zisserman 2014
+(arXiv:1409.1556) with batch normalisation, adaptive average pooling and one linear layer.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Network = Callable[[int, int], nn.Module]
+"""(channels, num_classes) -> network from images (B, channels, H, W) to logits (B, num_classes)."""
+
+VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+
+
+def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and an identity shortcut, zero-padded where the width grows."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(inputs, outputs, stride)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = conv3x3(outputs, outputs)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.stride = stride
+        self.missing = outputs - inputs
+
+    def shortcut(self, x: Tensor) -> Tensor:
+        if self.stride != 1:
+            x = x[:, :, :: self.stride, :: self.stride]
+        if self.missing:
+            before = self.missing // 2
+            x = functional.pad(x, (0, 0, 0, 0, before, self.missing - before))
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return functional.relu(y + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """The CIFAR ResNet of depth 6n+2 with n = ``blocks`` basic blocks in each of three stages."""
+
+    def __init__(self, blocks: int, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.conv = conv3x3(channels, 16)
+        self.bn = nn.BatchNorm2d(16)
+        stages = []
+        for inputs, outputs, stride in ((16, 16, 1), (16, 32, 2), (32, 64, 2)):
+            stages.append(BasicBlock(inputs, outputs, stride))
+            stages.extend(BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1))
+        self.blocks = nn.Sequential(*stages)
+        self.linear = nn.Linear(64, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.bn(self.conv(x)))
+        y = self.blocks(y).mean(dim=(2, 3))
+        logits: Tensor = self.linear(y)
+        return logits
+
+
+class VGG16BN(nn.Module):
+    """Thirteen 3x3 convolutions with batch norm, pooled to 1x1, and one linear layer."""
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for stage in VGG16_STAGES:
+            for width in stage:
+                layers += [conv3x3(channels, width), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+                channels = width
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.linear = nn.Linear(channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(self.pool(self.features(x)).flatten(1))
+        return logits
+
+
+def initialise(network: nn.Module, seed: int) -> None:
+    """Kaiming-normal initialisation (He et al. 2015, arXiv:1502.01852) from a generator of its own.
+
+    Convolutions use fan-out, the linear layer fan-in with gain 1 and zero bias; batch norm starts
+    as the identity. Drawn on the CPU, so a seed gives the same network on every device.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_out = module.out_channels * math.prod(module.kernel_size)
+            module.weight.data.normal_(0.0, math.sqrt(2.0 / fan_out), generator=generator)
+        elif isinstance(module, nn.Linear):
+            scale = 1.0 / math.sqrt(module.in_features)
+            module.weight.data.normal_(0.0, scale, generator=generator)
+            module.bias.data.zero_()
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+
+
+def build(name: str, channels: int, num_classes: int, seed: int) -> nn.Module:
+    """Return network ``name`` on the CPU, initialised from ``seed``, global generator untouched."""
+    with torch.device("meta"):
+        network = NETWORKS[name](channels, num_classes)
+    network.to_empty(device="cpu")
+    initialise(network, int(np.random.Philox(key=[seed, INIT_STREAM]).random_raw() >> np.uint64(1)))
+    return network
+
+
+INIT_STREAM = 1 << 32
+"""Second key word of the initialisation's stream; the epochs' plans use the epoch number."""
+
+NETWORKS: dict[str, Network] = {
+    "resnet8": lambda channels, num_classes: ResNet(1, channels, num_classes),
+    "resnet32": lambda channels, num_classes: ResNet(5, channels, num_classes),
+    "vgg16bn": VGG16BN,
+}

@@ -1,0 +1,60 @@
+"""In which number format a trial computes, on which device, with how many threads."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import torch
+
+from trainer.errors import UserError
+
+PRECISIONS = {
+    "tf32": "float32 storage; convolutions may use TF32 tensor cores (torch's default on CUDA)",
+    "fp32": "IEEE float32 throughout",
+    "bf16": "autocast to bfloat16; float32 weights, momentum, batch norm statistics and loss",
+}
+"""On the CPU ``tf32`` and ``fp32`` are the same arithmetic."""
+
+
+def select_device(name: str) -> torch.device:
+    """Return device ``name``: ``auto`` (the first GPU, else CPU), ``cpu``, ``cuda``, ``cuda:1``.
+
+    Raises:
+        UserError: the name is no device, or no such CUDA device is present.
+    """
+    if name == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UserError(f"device is {name!r}; it must be auto, cpu, cuda or cuda:N.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"device is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices; "
+            "choose one that exists, or cpu."
+        )
+    return device
+
+
+def available_cpus() -> int:
+    """Return the number of CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def configure(precision: str, threads: int) -> None:
+    """Set this process's float32 convolution mode, determinism and intra-op thread count."""
+    convolutions = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.cudnn.conv.fp32_precision = convolutions  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.fp32_precision = "ieee"  # torch's default, so the harness's
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
+    """Run the enclosed forward pass in ``precision``."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        yield

@@ -1,0 +1,64 @@
+"""The story of a number: versions, hardware and source revision it was computed with."""
+
+import importlib.metadata
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("torch", "torchvision", "numpy", "ray", "optuna")
+
+
+def versions() -> dict[str, str]:
+    """Return the installed version of Python and of each package that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def processor() -> str:
+    """Return the CPU's model name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def device_name(device: torch.device) -> str:
+    """Return the hardware behind ``device``: the GPU's or the CPU's model name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+
+
+def git_revision() -> str | None:
+    """Return the source tree's commit, ``-dirty`` appended if it was changed; None outside git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    here = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def provenance() -> dict[str, Any]:
+    """Return time, versions, CPU and revision as a JSON-able dict."""
+    return {
+        "time": now(),
+        "versions": versions(),
+        "cpu": processor(),
+        "revision": git_revision(),
+    }
