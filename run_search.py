@@ -2,7 +2,12 @@
 
 import sys
 
-from search.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from search.cli import main  # takes seconds, in which Ctrl-C must not end in a traceback
+
+        code = main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code)

@@ -152,7 +152,7 @@ def export_command(arguments: list[str], console: Console) -> int:
     if exported is None:
         raise UserError(f"run {folder.path.name!r} has no full-length trial to export yet.")
     if options.counts is None:
-        console.print(f"{exported.record}\n{exported.module}", highlight=False, soft_wrap=True)
+        console.print(f"{exported.record}\n{exported.module}")
         return 0
     counts = read_counts(options.counts)
     applied = apply_to_counts(read_best(exported.record), counts.counts, counts.class_names)
@@ -166,7 +166,7 @@ COMMANDS = {"show": show_command, "export": export_command}
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 2 for bad input, told in one sentence."""
     arguments = sys.argv[1:] if argv is None else argv
-    console = Console()
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     try:
         if arguments and arguments[0] in COMMANDS:
             return COMMANDS[arguments[0]](arguments[1:], console)

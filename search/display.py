@@ -73,14 +73,20 @@ class Display:
     console: Console
     title: str
     started: float = field(default_factory=time.monotonic)
-    drawn: float = 0.0
+    drawn: float = field(default_factory=time.monotonic)
     told: int = 0
     live: Live | None = None
 
     def __enter__(self) -> "Display":
         self.told = len(self.search.ended)
         if self.console.is_terminal:
-            self.live = Live(console=self.console, auto_refresh=False, transient=True)
+            self.live = Live(
+                console=self.console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self.live.start()
         return self
 
@@ -96,13 +102,13 @@ class Display:
             self.live.update(self.render(), refresh=True)
             self.drawn = now
         elif not self.live and now - self.drawn >= LINE_SECONDS:
-            self.console.print(self.status_line(), highlight=False)
+            self.console.print(self.status_line())
             self.drawn = now
 
     def tell_ended(self) -> None:
         """Print one line for every trial that ended since the last time."""
         for row in self.search.ended[self.told :]:
-            self.console.print(ended_line(row), highlight=False, soft_wrap=True)
+            self.console.print(ended_line(row))
         self.told = len(self.search.ended)
 
     def status_line(self) -> str:
@@ -129,7 +135,8 @@ class Display:
         total = search.budget.trials
         ended = f"{len(search.ended)}/{total or '?'} trials"
         when = f"{duration(elapsed)} elapsed, {'?' if left is None else duration(left)} left"
-        bar = ProgressBar(total=total or 1, completed=len(search.ended) if total else 0)
+        bar = Table.grid(expand=True)  # a bar alone does not end its line
+        bar.add_row(ProgressBar(total=total or 1, completed=len(search.ended) if total else 0))
         foot = Text(f"{ended}: {counts_text(search)}\n{best_text(search.ended)}\n{when}")
         return Panel(Group(table, *more, Text(), bar, foot), title=self.title, padding=(0, 1))
 

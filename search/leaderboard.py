@@ -107,7 +107,7 @@ def show(folder: RunFolder, console: Console) -> None:
     content = folder.read_settings()
     rows = sorted(rows_of(folder), key=lambda r: (ORDER.index(r.state), -(r.value or 0.0)))
     name = content["benchmark"]["name"]
-    console.print(f"{name}: {content['protocol']}, run folder {folder.path}", highlight=False)
+    console.print(f"{name}: {content['protocol']}, run folder {folder.path}")
     table = Table("trial", "weighting", "best %", "last 10 %", *SHOTS, "epochs", "end", box=SIMPLE)
     for row in rows:
         table.add_row(*cells(row))
@@ -117,7 +117,7 @@ def show(folder: RunFolder, console: Console) -> None:
             blank = ("",) * (1 + len(SHOTS))
             table.add_row("published", weighting, f"{seed_42:.2f}", *blank, "200", end, style="dim")
     console.print(table)
-    console.print(noise_note(name), highlight=False)
+    console.print(noise_note(name))
 
 
 def noise_note(benchmark: str) -> str:

@@ -1,0 +1,33 @@
+"""Where the libraries' own words go: to the run's log, not to the person's terminal."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Send what the libraries log, warn of and print to a file instead of the terminal.
+
+    Consoles that were given their stream before still write to it.
+    """
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root, ray_logger, optuna_logger = (logging.getLogger(n) for n in (None, "ray", "optuna"))
+    ray_handlers, optuna_handlers = ray_logger.handlers[:], optuna_logger.handlers[:]
+    root.addHandler(handler)
+    ray_logger.handlers, optuna_logger.handlers = [], []
+    propagated = (ray_logger.propagate, optuna_logger.propagate)
+    ray_logger.propagate = optuna_logger.propagate = True
+    logging.captureWarnings(True)
+    stream = handler.stream
+    try:
+        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+            yield
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
+        handler.close()
+        ray_logger.handlers, optuna_logger.handlers = ray_handlers, optuna_handlers
+        ray_logger.propagate, optuna_logger.propagate = propagated
