@@ -5,7 +5,7 @@ from typing import Any
 from optuna.trial import TrialState
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from search.export import ExportedPaths, export
@@ -44,7 +44,7 @@ NOISE_SD = {"resnet32-cifar10lt": 0.6, "resnet32-cifar100lt": 1.0, "vgg16bn-cifa
 
 SHOTS = ("many", "medium", "few")
 ORDER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
-ENDS = dict(zip(ORDER, ("complete", "stopped early", "unfinished", "failed"), strict=True))
+ENDS = dict(zip(ORDER, ("complete", "stopped", "unfinished", "failed"), strict=True))
 
 
 def rows_of(folder: RunFolder) -> list[Row]:
@@ -108,16 +108,23 @@ def show(folder: RunFolder, console: Console) -> None:
     rows = sorted(rows_of(folder), key=lambda r: (ORDER.index(r.state), -(r.value or 0.0)))
     name = content["benchmark"]["name"]
     console.print(f"{name}: {content['protocol']}, run folder {folder.path}")
-    table = Table("trial", "weighting", "best %", "last 10 %", *SHOTS, "epochs", "end", box=SIMPLE)
+    numbers = (Column(n, justify="right", no_wrap=True) for n in ("best", "last 10", *SHOTS))
+    columns = (
+        Column("trial", no_wrap=True),
+        *numbers,
+        "epochs",
+        Column("weighting", overflow="fold"),
+    )
+    table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0))
     for row in rows:
         table.add_row(*cells(row))
     if content["benchmark"]["shortened_from"] is None:
         for weighting, (seed_42, mean) in PUBLISHED.get(name, {}).items():
-            end = "seed 42" if mean is None else f"seed 42; 3 seeds {mean:.2f}"
+            epochs = "200" if mean is None else f"200 (3 seeds {mean:.2f})"
             blank = ("",) * (1 + len(SHOTS))
-            table.add_row("published", weighting, f"{seed_42:.2f}", *blank, "200", end, style="dim")
+            table.add_row("published", f"{seed_42:.2f}", *blank, epochs, weighting, style="dim")
     console.print(table)
-    console.print(noise_note(name))
+    console.print(f"Test accuracy in percent. {noise_note(name)}")
 
 
 def noise_note(benchmark: str) -> str:
@@ -133,17 +140,17 @@ def noise_note(benchmark: str) -> str:
 
 def cells(row: Row) -> list[str | Text]:
     weighting = Text(row.weighting.describe())
+    end = "" if row.state == TrialState.COMPLETE else f" ({ENDS[row.state]})"
     if row.summary is None:
-        blank = ("",) * (3 + len(SHOTS))
-        return [row.label, weighting, *blank, Text(row.reason or ENDS[row.state])]
+        blank = ("",) * (2 + len(SHOTS))
+        return [row.label, *blank, Text(row.reason or ENDS[row.state]), weighting]
     facts = row.summary
     shots = (facts["shots"].get(group) for group in SHOTS)
     return [
         row.label,
-        weighting,
         f"{facts['best_accuracy']:.2f}",
-        f"{facts['last_ten_accuracy']:.2f}" if row.state == TrialState.COMPLETE else "",
+        "" if end else f"{facts['last_ten_accuracy']:.2f}",
         *("" if value is None else f"{value:.1f}" for value in shots),
-        str(facts["epochs"]),
-        ENDS[row.state],
+        f"{facts['epochs']}{end}",
+        weighting,
     ]

@@ -1,0 +1,105 @@
+"""The command line: every bad input is one sentence and exit code 2, before anything is started."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from search.cli import main, search_parser
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DIGITS = ["--benchmark", "resnet8-digitslt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    (
+        (["--benchmark", "resnet8-digitslr"], "did you mean 'resnet8-digitslt'"),
+        (["--benchmark", "missing.toml"], "missing.toml"),
+        ([*DIGITS, "--space", "cor"], "--space is 'cor'"),
+        ([*DIGITS, "--sampler", "bayes"], "--sampler is 'bayes'"),
+        ([*DIGITS, "--scheduler", "pbt"], "--scheduler is 'pbt'"),
+        ([*DIGITS, "--precision", "fp16"], "--precision is 'fp16'"),
+        ([*DIGITS, "--baselines", "uniform,typo"], "--baselines is 'typo'"),
+        ([*DIGITS, "--trials", "0"], "--trials is 0"),
+        ([*DIGITS, "--hours", "nan"], "--hours is nan"),
+        ([*DIGITS, "--epochs", "0"], "epochs = 0"),
+        ([*DIGITS, "--epochs", "41"], "epochs = 41"),
+        ([*DIGITS, "--seed", "-1"], "--seed is -1"),
+        ([*DIGITS, "--gpus-per-trial", "0.4"], "--gpus-per-trial is 0.4"),
+        ([*DIGITS, "--gpus-per-trial", "2"], "--gpus-per-trial is 2"),
+        ([*DIGITS, "--cpus-per-trial", "0"], "--cpus-per-trial is 0"),
+        ([*DIGITS, "--concurrent", "0"], "--concurrent is 0"),
+        ([*DIGITS, "--save-every", "0"], "--save-every is 0"),
+        ([*DIGITS, "--name", ".."], "the run's name is '..'"),
+        ([*DIGITS, "--resume"], "to resume"),
+        (["show", "nowhere"], "there is no run"),
+        (["export", "nowhere"], "there is no run"),
+    ),
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("arguments", ([], ["--bench", "x"], [*DIGITS, "--trial", "3"]))
+def test_unknown_or_missing_flags_exit_with_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_run_search_py_starts_the_command_line() -> None:
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "run_search.py", "--benchmark", "typo"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no benchmark 'typo'")
+
+
+def readme() -> str:
+    return (REPOSITORY / "README.md").read_text()
+
+
+def test_every_search_command_of_the_readme_parses() -> None:
+    commands = re.findall(r"run_search\.py (--.*)$", readme(), flags=re.MULTILINE)
+    assert len(commands) >= 4
+    for command in commands:
+        search_parser().parse_args(command.split())
+
+
+def test_every_option_of_the_readme_exists() -> None:
+    known = search_parser().format_help()
+    table = [line for line in readme().splitlines() if line.startswith("| `--")]
+    options = [flag for line in table for flag in re.findall(r"`(--[a-z-]+)`", line)]
+    assert len(options) >= 10
+    assert [flag for flag in options if flag not in known] == []
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    (command,) = re.findall(r"^(python3 -m venv .* -m pytest)$", readme(), flags=re.MULTILINE)
+    ci = (
+        (REPOSITORY / ".ci" / "run")
+        .read_text()
+        .replace('"$venv/', ".venv/")
+        .replace('"$venv"', ".venv")
+    )
+    assert command in ci.replace('pip"', "pip").replace('python"', "python")
