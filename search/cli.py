@@ -127,7 +127,7 @@ def search_command(arguments: list[str], console: Console) -> int:
     plan = Plan(
         benchmark=benchmark,
         data_root=options.data_root,
-        folder=RunFolder(options.runs / (options.name or benchmark.name)),
+        folder=RunFolder.named(options.runs, options.name or benchmark.name),
         settings=chosen_settings(options, benchmark),
         budget=Budget(trials, options.hours),
         resources=resources,

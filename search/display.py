@@ -75,6 +75,7 @@ class Display:
     started: float = field(default_factory=time.monotonic)
     drawn: float = field(default_factory=time.monotonic)
     told: int = 0
+    noted: int = 0
     live: Live | None = None
 
     def __enter__(self) -> "Display":
@@ -106,7 +107,10 @@ class Display:
             self.drawn = now
 
     def tell_ended(self) -> None:
-        """Print one line for every trial that ended since the last time."""
+        """Print one line for every trial that ended, and every note, since the last time."""
+        for note in self.search.notes[self.noted :]:
+            self.console.print(note)
+        self.noted = len(self.search.notes)
         for row in self.search.ended[self.told :]:
             self.console.print(ended_line(row))
         self.told = len(self.search.ended)

@@ -138,9 +138,11 @@ def search_and_export(
     say_what(plan, search, console)
     if not search.finished():
         with interrupt.caught():
-            search_on_ray(
-                search, worker_setup(plan, prepared), plan.resources, attempt, interrupt, console
-            )
+            setup = worker_setup(plan, prepared)
+            try:
+                search_on_ray(search, setup, plan.resources, attempt, interrupt, console)
+            except OSError as error:  # a full disk, a lost file system: what is recorded stands
+                search.halt(f"{type(error).__name__}: {error}")
     return conclude(plan, search, interrupt, console)
 
 
@@ -184,6 +186,8 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
 def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console) -> int:
     """Export the best weighting so far, print where things stand, and return the exit code."""
     exported = export_run(plan.folder)
+    if search.repeated_epochs:
+        console.print(f"{search.repeated_epochs} epochs were trained again from checkpoints")
     console.print(best_text(search.ended))
     if exported:
         console.print(f"exported {exported.module}")

@@ -27,7 +27,7 @@ Where it was found:
 $benchmark
 What it reached there:
 $result
-Key of the weighting on those class counts: $weighting_key
+Key of the weighting on those class counts: $weighting_key (best.json has the whole story)
 """
 
 import math
@@ -168,6 +168,8 @@ def _literal(value: float | str | None) -> str:
 
 
 def _story(facts: Mapping[str, Any]) -> str:
-    lines = "\n".join(f"    {name}: {json.dumps(value)}" for name, value in facts.items())
+    """The plain facts, a line each; lists and tables are in best.json alone."""
+    plain = {k: v for k, v in facts.items() if isinstance(v, str | int | float)}
+    lines = "\n".join(f"    {name}: {json.dumps(value)}" for name, value in plain.items())
     # Backslashes and triple quotes of the caller's text would end or change the docstring.
     return lines.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')

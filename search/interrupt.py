@@ -5,9 +5,11 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupt:
-    """Ctrl-C or SIGTERM once: stop cleanly. Ctrl-C again: stop at once."""
+    """Ctrl-C or SIGTERM once: stop cleanly. A second time: stop at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -17,15 +19,21 @@ class Interrupt:
             raise KeyboardInterrupt
         self.signal = number
 
+    def arm(self) -> None:
+        """Take the signals over; to be called again after ``ray.init``, which takes SIGTERM."""
+        for number in SIGNALS:
+            signal.signal(number, self._handle)
+
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, self._handle) for number in numbers]
+        before = [signal.getsignal(number) for number in SIGNALS]
+        self.arm()
         try:
             yield
         finally:
-            for number, handler in zip(numbers, before, strict=True):
+            for number, handler in zip(SIGNALS, before, strict=True):
                 signal.signal(number, handler)
 
     def reason(self) -> str | None:
+        """Return the name of the signal that came, if one did."""
         return None if self.signal is None else signal.Signals(self.signal).name

@@ -97,7 +97,6 @@ def result_story(
         "search": content["settings"],
         "settings_fingerprint": content["fingerprint"],
         "provenance": {k: attempt.get(k) for k in ("time", "versions", "cpu", "revision")},
-        "device": attempt["device"],
         "resources": attempt["resources"],
     }
 
@@ -108,21 +107,17 @@ def show(folder: RunFolder, console: Console) -> None:
     rows = sorted(rows_of(folder), key=lambda r: (ORDER.index(r.state), -(r.value or 0.0)))
     name = content["benchmark"]["name"]
     console.print(f"{name}: {content['protocol']}, run folder {folder.path}")
-    numbers = (Column(n, justify="right", no_wrap=True) for n in ("best", "last 10", *SHOTS))
-    columns = (
-        Column("trial", no_wrap=True),
-        *numbers,
-        "epochs",
-        Column("weighting", overflow="fold"),
-    )
+    numbers = [Column(n, justify="right", no_wrap=True) for n in ("best", "last 10", *SHOTS)]
+    weighting = Column("weighting", overflow="fold")
+    columns = [Column("trial", no_wrap=True), *numbers, Column("epochs"), weighting]
     table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0))
     for row in rows:
         table.add_row(*cells(row))
     if content["benchmark"]["shortened_from"] is None:
-        for weighting, (seed_42, mean) in PUBLISHED.get(name, {}).items():
+        for name_there, (seed_42, mean) in PUBLISHED.get(name, {}).items():
             epochs = "200" if mean is None else f"200 (3 seeds {mean:.2f})"
             blank = ("",) * (1 + len(SHOTS))
-            table.add_row("published", f"{seed_42:.2f}", *blank, epochs, weighting, style="dim")
+            table.add_row("published", f"{seed_42:.2f}", *blank, epochs, name_there, style="dim")
     console.print(table)
     console.print(f"Test accuracy in percent. {noise_note(name)}")
 

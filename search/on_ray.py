@@ -86,6 +86,7 @@ def search_on_ray(
     console.print("Starting Ray ..." if not resources.address else "Connecting to Ray ...")
     try:
         with ray_session(resources):
+            interrupt.arm()
             concurrent = slots(resources)
             console.print(f"{concurrent} trials at a time")
             with Display(search, console, title=setup.run.name) as display:

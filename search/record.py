@@ -17,11 +17,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from search.runfolder import cut_torn_line
+from search.runfolder import cut_torn_line, read_lines
 from spaces import NAMED, Weighting
 from trainer.errors import UserError
 
 BASELINES, PROPOSALS = "baselines", "proposals"
+NOT_A_RECORD = (ValueError, KeyError, TypeError, AttributeError, AssertionError)
+"""What Optuna raises on lines that it did not write, and on a study that is not there."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Row:
         label: what people are shown: a baseline's name, or ``#NUMBER``.
         value: best test accuracy (percent) of a COMPLETE or PRUNED trial.
         rungs: best test accuracy so far at the rungs that were reached, by epoch.
+        stop_epoch: where early stopping decided to end the trial, if it did.
     """
 
     key: str
@@ -69,6 +72,7 @@ class Row:
     seed: int
     value: float | None
     rungs: dict[int, float]
+    stop_epoch: int | None
     summary: dict[str, Any] | None
     reason: str | None
 
@@ -104,25 +108,43 @@ def to_row(study: str, trial: FrozenTrial) -> Row | None:
         seed=attributes["seed"],
         value=value,
         rungs=dict(values),
+        stop_epoch=attributes.get("stop_epoch"),
         summary=json.loads(attributes["summary"]) if "summary" in attributes else None,
         reason=attributes.get("reason"),
     )
+
+
+def drop_lock(journal: Path) -> None:
+    """Take away the lock that a killed writer left, for which Optuna would wait 30 seconds."""
+    for lock in journal.parent.glob(f"{journal.name}.lock*"):
+        lock.unlink(missing_ok=True)
 
 
 class Record:
     """The studies of one run. Only one process may write to them at a time."""
 
     def __init__(self, journal: Path) -> None:
-        """Open the studies in ``journal``; the file must exist."""
-        self.storage = JournalStorage(JournalFileBackend(str(journal)))
-        self.studies = {
-            name: optuna.load_study(study_name=name, storage=self.storage)
-            for name in (BASELINES, PROPOSALS)
-        }
+        """Open the studies in ``journal``; the file must exist.
+
+        Raises:
+            UserError: the file cannot be read, or holds other things than a search's studies.
+        """
+        try:
+            self.storage = JournalStorage(JournalFileBackend(str(journal)))
+            self.studies = {
+                name: optuna.load_study(study_name=name, storage=self.storage)
+                for name in (BASELINES, PROPOSALS)
+            }
+        except (OSError, *NOT_A_RECORD) as error:
+            raise UserError(
+                f"{journal} cannot be read as the record of a search ({error!r}); "
+                "restore it, or search under another --name."
+            ) from error
 
     @classmethod
     def create(cls, journal: Path, baselines: Iterable[str], seed: int) -> "Record":
         """Make the studies, with the baselines waiting in line; ``seed`` is the run's."""
+        drop_lock(journal)
         storage = JournalStorage(JournalFileBackend(str(journal)))
         for name in (BASELINES, PROPOSALS):
             optuna.create_study(study_name=name, storage=storage, direction="maximize")
@@ -144,12 +166,13 @@ class Record:
         holds the run, so nobody else writes.
 
         Raises:
-            UserError: the file is missing.
+            UserError: the file is missing, damaged, or not the record of a search.
         """
         if not journal.is_file():
             raise UserError(f"{journal} is missing; restore it, or search under another --name.")
         cut_torn_line(journal)
-        journal.with_name(journal.name + ".lock").unlink(missing_ok=True)
+        drop_lock(journal)
+        read_lines(journal)  # Optuna overlooks a bad last line, until the next one is behind it
         return cls(journal)
 
     def rows(self) -> list[Row]:
@@ -195,6 +218,14 @@ class Record:
         trial_id = self._trial_id(key)
         if epoch not in self.storage.get_trial(trial_id).intermediate_values:
             self.storage.set_trial_intermediate_value(trial_id, epoch, value)
+
+    def decide_stop(self, key: str, epoch: int) -> None:
+        """Note that early stopping ends the trial at ``epoch``.
+
+        To be noted before the epoch's value: a rung judges a trial once, so that whoever
+        continues the run cannot find out again.
+        """
+        self.storage.set_trial_user_attr(self._trial_id(key), "stop_epoch", epoch)
 
     def tell(self, key: str, outcome: Outcome) -> None:
         """End a RUNNING trial: the one place where an outcome becomes an Optuna state."""

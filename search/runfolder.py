@@ -24,6 +24,7 @@ from typing import Any
 
 import filelock
 
+from trainer.checkpoint import last_saved_epoch
 from trainer.errors import UserError
 from trainer.files import write_atomic
 from trainer.results import EpochResult
@@ -31,15 +32,20 @@ from trainer.results import EpochResult
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+def check_name(name: str) -> None:
+    """Raise UserError unless ``name`` can be the name of a folder on any system."""
+    if not SAFE_NAME.fullmatch(name):
+        raise UserError(
+            f"the run's name is {name!r}; use letters, digits, '.', '_' and '-', "
+            "beginning with a letter or a digit."
+        )
+
+
 class RunFolder:
     """The folder of one run; creating the object touches nothing."""
 
     def __init__(self, path: Path) -> None:
-        if not SAFE_NAME.fullmatch(path.name):
-            raise UserError(
-                f"the run's name is {path.name!r}; use letters, digits, '.', '_' and '-', "
-                "beginning with a letter or a digit."
-            )
+        check_name(path.name)
         self.path = path.absolute()
         self.settings = self.path / "settings.json"
         self.attempts = self.path / "attempts.jsonl"
@@ -48,6 +54,16 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.log = self.path / "log.txt"
         self.ray = self.path / "ray"
+
+    @classmethod
+    def named(cls, runs: Path, name: str) -> "RunFolder":
+        """Return the folder of run ``name``, which lies directly in ``runs``.
+
+        Raises:
+            UserError: the name is not one plain file name.
+        """
+        check_name(name)
+        return cls(runs / name)
 
     def exists(self) -> bool:
         return self.settings.is_file()
@@ -105,6 +121,7 @@ class RunFolder:
 
     def begin_attempt(self, facts: dict[str, Any]) -> int:
         """Write a line about this start and return its number, from 1."""
+        cut_torn_line(self.attempts)
         number = len(read_lines(self.attempts)) + 1
         append_line(self.attempts, {"attempt": number, **facts})
         return number
@@ -113,14 +130,29 @@ class RunFolder:
         append_line(self.trials / f"{key}.jsonl", result.to_dict())
 
     def read_epochs(self, key: str) -> list[EpochResult]:
-        """Return the recorded epochs of trial ``key``, 1 to n without a gap."""
-        rows = read_lines(self.trials / f"{key}.jsonl")
-        results = [EpochResult.from_dict(row) for row in rows]
-        if [r.epoch for r in results] != list(range(1, len(results) + 1)):
-            raise UserError(
-                f"{self.trials / key}.jsonl does not hold the epochs 1, 2, 3, ... in order; "
-                "restore the file, or delete the run."
-            )
+        """Return the recorded epochs of trial ``key``, 1 to n without a gap, to continue them.
+
+        A torn last line is cut off, so only the search that holds the run may call this.
+
+        Raises:
+            UserError: a line is no epoch's result, or not the next one's.
+        """
+        path = self.trials / f"{key}.jsonl"
+        cut_torn_line(path)
+        results: list[EpochResult] = []
+        for number, row in enumerate(read_lines(path), 1):
+            try:
+                results.append(EpochResult.from_dict(row))
+            except (KeyError, TypeError, ValueError) as error:
+                raise UserError(
+                    f"line {number} of {path} is not the result of an epoch; "
+                    "restore the file, or delete the run."
+                ) from error
+            if results[-1].epoch != number:
+                raise UserError(
+                    f"line {number} of {path} is epoch {results[-1].epoch}, not {number}; "
+                    "restore the file, or delete the run."
+                )
         return results
 
     def write_error(self, key: str, text: str) -> None:
@@ -129,11 +161,12 @@ class RunFolder:
     def checkpoint_folder(self, key: str) -> Path:
         return self.checkpoints / key
 
+    def saved_epoch(self, key: str) -> int:
+        """Return the epoch of the newest checkpoint of trial ``key``, 0 without one."""
+        return last_saved_epoch(self.checkpoint_folder(key))
+
     def drop_checkpoints(self, key: str) -> None:
         shutil.rmtree(self.checkpoint_folder(key), ignore_errors=True)
-
-    def drop_scratch(self) -> None:
-        shutil.rmtree(self.ray, ignore_errors=True)
 
 
 def append_line(path: Path, content: dict[str, Any]) -> None:
@@ -143,25 +176,32 @@ def append_line(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a JSON-lines file, none if it is missing; a torn last line is cut off.
+    """Return the rows of a JSON-lines file, none if it is missing; a torn last line is left out.
 
     Raises:
-        UserError: another line is not JSON.
+        UserError: another line is not a JSON object.
     """
     if not path.is_file():
         return []
-    cut_torn_line(path)
     rows = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
         try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            raise UserError(f"line {number} of {path} is not JSON; restore the file.") from error
+            row = json.loads(line)
+        except ValueError:  # also where the bytes are no text
+            row = None
+        if not isinstance(row, dict):
+            raise UserError(f"line {number} of {path} is not a JSON object; restore the file.")
+        rows.append(row)
     return rows
 
 
 def cut_torn_line(path: Path) -> None:
-    """Cut an append-only file back to its last newline: a kill can tear the line being written."""
+    """Cut an append-only file back to its last newline: a kill can tear the line being written.
+
+    Only for a file that nobody else is writing; a missing one is left so.
+    """
+    if not path.is_file():
+        return
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
     if whole < len(content):

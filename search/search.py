@@ -42,15 +42,25 @@ class Running:
     Attributes:
         results: its recorded epochs, 1 to n.
         stop: early stopping has ended it.
+        hardware: model name of the GPU or CPU that trained its last epoch, if known.
     """
 
     row: Row
     results: list[EpochResult] = field(default_factory=list)
     stop: bool = False
+    hardware: str | None = None
 
 
 class Search:
-    """One attempt at a run: new, or the continuation of what the folder and the record hold."""
+    """One attempt at a run: new, or the continuation of what the folder and the record hold.
+
+    Attributes:
+        running: the trials in flight, by key.
+        ended: the rows of all trials that have come to their end, earlier attempts included.
+        trained_epochs: epochs recorded in this attempt.
+        repeated_epochs: recorded epochs that were to be trained again from a checkpoint.
+        notes: what a person should know of, in the order it happened.
+    """
 
     def __init__(
         self,
@@ -71,6 +81,9 @@ class Search:
         self.running: dict[str, Running] = {}
         self.ended: list[Row] = []
         self.trained_epochs = 0
+        self.repeated_epochs = 0
+        self.notes: list[str] = []
+        self.halted: str | None = None
         self.failures_in_a_row = 0
         self.adopted: deque[Running] = deque()
         self._adopt()
@@ -83,6 +96,8 @@ class Search:
             for epoch, value in row.rungs.items():
                 self.early_stopping.observe(row.key, epoch, value)
         self.ended = [row for row in rows if row.state != TrialState.RUNNING]
+        for row in self.ended:  # a kill can come between a trial's end and this
+            self.folder.drop_checkpoints(row.key)
         for row in rows:
             if row.state == TrialState.RUNNING:
                 self._take_over(row)
@@ -97,12 +112,32 @@ class Search:
             self.finish(row.key)
         else:
             self.adopted.append(trial)
+            self._goes_on(trial, "was unfinished")
+
+    def _goes_on(self, trial: Running, why: str) -> None:
+        """Note from where a trial that lost its process will be continued."""
+        known = len(trial.results)
+        saved = self.folder.saved_epoch(trial.row.key)
+        self.repeated_epochs += max(0, known - saved)
+        label = trial.row.label
+        self.notes.append(f"{label} {why} after epoch {known}; it goes on from epoch {saved}")
+
+    def lost_worker(self, key: str) -> None:
+        """Note that a trial's process died; whoever runs trials starts it again."""
+        if key in self.running:
+            self._goes_on(self.running[key], "lost its worker")
+
+    def halt(self, reason: str) -> None:
+        """End this attempt for a cause outside the trials, which stay resumable."""
+        self.halted = self.halted or reason
 
     def next_trial(self) -> Running | None:
         """Return the trial to run next, None if the budget has no more."""
+        if self.must_stop():
+            return None
         if self.adopted:
             return self.adopted.popleft()
-        if self.out_of_trials() or self.must_stop():
+        if self.out_of_trials():
             return None
         trial = Running(self.record.next_baseline() or self.proposer.ask())
         self.running[trial.row.key] = trial
@@ -114,6 +149,8 @@ class Search:
 
     def must_stop(self) -> str | None:
         """Return why everything should stop now, None if it should not."""
+        if self.halted:
+            return self.halted
         if self.deadline is not None and time.monotonic() > self.deadline:
             return f"the budget of {self.budget.hours:g} hours is used up"
         if self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
@@ -141,11 +178,16 @@ class Search:
 
     def _judge(self, trial: Running, result: EpochResult) -> None:
         """Let early stopping see a rung; baselines are seen by it but never stopped."""
-        if result.epoch in self.early_stopping.rungs:
-            key = trial.row.key
-            self.record.report(key, result.epoch, result.best_accuracy)
-            worse = self.early_stopping.observe(key, result.epoch, result.best_accuracy)
-            trial.stop = trial.stop or (worse and not trial.row.is_baseline)
+        if result.epoch not in self.early_stopping.rungs:
+            return
+        key = trial.row.key
+        worse = self.early_stopping.observe(key, result.epoch, result.best_accuracy)
+        if worse and not trial.row.is_baseline:
+            self.record.decide_stop(key, result.epoch)
+            trial.stop = True
+        if trial.row.stop_epoch == result.epoch:  # decided before this attempt
+            trial.stop = True
+        self.record.report(key, result.epoch, result.best_accuracy)
 
     def finish(self, key: str) -> None:
         """End a trial that was stopped early or trained to its full length."""
@@ -155,7 +197,7 @@ class Search:
         complete = last.epoch == self.facts.epochs
         self.record.report(key, last.epoch, last.best_accuracy)
         end = Outcome.complete if complete else Outcome.stopped
-        self._end(key, end(last.best_accuracy, facts))
+        self._end(key, end(last.best_accuracy, facts | {"hardware": trial.hardware}))
         self.failures_in_a_row = 0
 
     def fail(self, key: str, reason: str, details: str = "") -> None:

@@ -14,6 +14,8 @@ from trainer.errors import UserError
 from trainer.precision import PRECISIONS
 
 SCHEMA_VERSION = 1
+MAX_UNUSED_GPU = 0.05
+"""Of each GPU that trials share: so much may be lost to writing 1/3 as 0.33."""
 
 
 def check_choice(name: str, value: str, choices: Mapping[str, Any]) -> None:
@@ -72,6 +74,17 @@ class Settings:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Settings":
+        """Return the settings that ``to_dict`` gave, through JSON or not.
+
+        Raises:
+            UserError: a setting is missing, unknown, or out of its range.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        if data.keys() != names:
+            raise UserError(
+                f"the recorded settings are {', '.join(data)}; "
+                f"they must be {', '.join(sorted(names))}."
+            )
         return cls(**{**data, "baselines": tuple(data["baselines"])})
 
     def fingerprint(self) -> str:
@@ -125,7 +138,7 @@ class Resources:
         check_minimum("--gpus-per-trial", self.gpus, 0)
         if self.concurrent is not None:
             check_minimum("--concurrent", self.concurrent, 1)
-        if 0 < self.gpus < 1 and abs(1 / self.gpus - round(1 / self.gpus)) > 0.02 / self.gpus:
+        if 0 < self.gpus < 1 and 1 - int(1 / self.gpus + 1e-9) * self.gpus > MAX_UNUSED_GPU:
             raise UserError(
                 f"--gpus-per-trial is {self.gpus}; a fraction must be 1/k (0.5, 0.33, 0.25, ...), "
                 "or a part of each GPU stays unused."

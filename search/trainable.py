@@ -14,8 +14,10 @@ from ray import tune
 from search.runfolder import RunFolder
 from trainer import precision
 from trainer.benchmarks import Benchmark
+from trainer.checkpoint import CheckpointError
 from trainer.data import load
 from trainer.loop import Task, TrainingError, Trial, train
+from trainer.provenance import device_name
 from trainer.results import EpochResult
 
 
@@ -51,12 +53,14 @@ class TrialTrainable(tune.Trainable):
 
     The config is flat and JSON-able: ``key``, ``weights`` (C,), ``seed``, and ``known_epochs``,
     the number of epochs that the driver has on record already. A failure of the training is a
-    result with ``failure`` and ``traceback``; only the loss of the process is an error to Ray.
+    result with ``failure`` and ``traceback``; a file system that fails is one with ``halt``, for
+    it is not the trial's fault; only the loss of the process is an error to Ray.
     """
 
     def setup(self, config: dict[str, Any], shared: WorkerSetup | None = None) -> None:
         assert shared is not None
         self.shared = shared
+        self.hardware = device_name(precision.select_device(shared.device))
         precision.configure(shared.precision, shared.threads)
         self.results = self.begin(config)
 
@@ -80,10 +84,13 @@ class TrialTrainable(tune.Trainable):
             result = next(self.results)
         except TrainingError as error:
             return {"failure": str(error), "traceback": "", "done": True}
+        except (OSError, CheckpointError) as error:
+            return {"halt": f"{type(error).__name__} on a worker: {error}", "done": True}
         except Exception as error:
             # Whatever went wrong in the code or the data would go wrong again on another worker.
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             return {"failure": reason, "traceback": traceback.format_exc(), "done": True}
         last = result.epoch == self.shared.benchmark.epochs
         # As text: Tune flattens nested dicts on the way to its schedulers.
-        return {"epoch_result": json.dumps(result.to_dict()), "done": last}
+        text = json.dumps(result.to_dict())
+        return {"epoch_result": text, "hardware": self.hardware, "done": last}

@@ -5,7 +5,6 @@ Tune's own state is scratch: nothing is ever restored from it.
 """
 
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +16,6 @@ from ray.tune.search import Searcher
 from search.search import Search
 from spaces import canonical_weights
 from trainer.results import EpochResult
-
-log = logging.getLogger(__name__)
 
 
 class DriverOnly:
@@ -63,8 +60,10 @@ def record(search: Search, trial: Trial, result: dict[str, Any]) -> bool:
     """Record the epoch in ``result``, if it holds one; return True if the trial must stop."""
     if "epoch_result" not in result:
         return False
-    epoch = EpochResult.from_dict(json.loads(result["epoch_result"]))
-    return search.report(trial.config["key"], epoch)
+    key = trial.config["key"]
+    if key in search.running:
+        search.running[key].hardware = result["hardware"]
+    return search.report(key, EpochResult.from_dict(json.loads(result["epoch_result"])))
 
 
 class StudyScheduler(DriverOnly, FIFOScheduler):
@@ -103,7 +102,9 @@ class StudyCallback(DriverOnly, Callback):
     ) -> None:
         record(self.search, trial, result)
         key = trial.config["key"]
-        if "failure" in result:
+        if "halt" in result:
+            self.search.halt(result["halt"])
+        elif "failure" in result:
             self.search.fail(key, result["failure"], result["traceback"])
         elif result.get("done") and key in self.search.running:
             self.search.finish(key)
@@ -115,7 +116,7 @@ class StudyCallback(DriverOnly, Callback):
         trial: Trial,
         **info: Any,
     ) -> None:
-        log.warning("%s lost its worker; it goes on from its last checkpoint", trial.config["key"])
+        self.search.lost_worker(trial.config["key"])
 
     def on_trial_error(
         self,

@@ -34,6 +34,7 @@ DIGITS = ["--benchmark", "resnet8-digitslt"]
         ([*DIGITS, "--concurrent", "0"], "--concurrent is 0"),
         ([*DIGITS, "--save-every", "0"], "--save-every is 0"),
         ([*DIGITS, "--name", ".."], "the run's name is '..'"),
+        ([*DIGITS, "--name", "../elsewhere"], "the run's name is '../elsewhere'"),
         ([*DIGITS, "--resume"], "to resume"),
         (["show", "nowhere"], "there is no run"),
         (["export", "nowhere"], "there is no run"),

@@ -74,15 +74,29 @@ def check_positive(name: str, value: int | None) -> None:
         raise UserError(f"--{name} is {value}; it must be at least 1.")
 
 
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse what would fail only later: after hours of training in the case of ``--output``."""
+    for name in ("epochs", "threads", "save-every"):
+        check_positive(name, getattr(options, name.replace("-", "_")))
+    if not 0 <= options.seed < 2**63:
+        raise UserError(f"--seed is {options.seed}; it must be in 0..2**63-1.")
+    if options.output and (options.output.is_dir() or not options.output.parent.is_dir()):
+        raise UserError(f"--output is {options.output}; it must be a file in an existing folder.")
+    if options.checkpoints and options.checkpoints.is_file():
+        raise UserError(f"--checkpoints is {options.checkpoints}; it must be a folder, not a file.")
+
+
 def story(
-    options: argparse.Namespace, benchmark: Benchmark, weighting: Weighting, device: str
+    options: argparse.Namespace, trial: Trial, weighting: Weighting, device: str
 ) -> dict[str, Any]:
     return {
-        "benchmark": benchmark.to_dict(),
-        "protocol": benchmark.protocol_note(),
+        "benchmark": trial.benchmark.to_dict(),
+        "protocol": trial.benchmark.protocol_note(),
         "weighting": weighting.to_dict(),
-        "seed": options.seed,
-        "precision": options.precision,
+        "weights": trial.weights,
+        "configuration": trial.fingerprint(),
+        "seed": trial.seed,
+        "precision": trial.precision,
         "device": device,
         "threads": options.threads,
         "provenance": provenance(),
@@ -128,10 +142,7 @@ def report(results: list[EpochResult], data: ImageData, benchmark: Benchmark) ->
 
 
 def run(options: argparse.Namespace) -> None:
-    for name in ("epochs", "threads", "save-every"):
-        check_positive(name, getattr(options, name.replace("-", "_")))
-    if options.seed < 0:
-        raise UserError(f"--seed is {options.seed}; it must be 0 or more.")
+    check_options(options)
     benchmark = get_benchmark(options.benchmark, options.data_root)
     benchmark = benchmark.with_epochs(options.epochs) if options.epochs else benchmark
     weighting = read_weighting(options.weighting)
@@ -149,7 +160,7 @@ def run(options: argparse.Namespace) -> None:
     results = show_training(trial, task, options, Console())
     facts = report(results, data, benchmark)
     if options.output:
-        content = story(options, benchmark, weighting, device_name(device))
+        content = story(options, trial, weighting, device_name(device))
         content |= {"summary": facts, "epochs": [r.to_dict() for r in results]}
         write_atomic(options.output, json.dumps(content, indent=1).encode())
 

@@ -249,6 +249,7 @@ def _from_toml(content: dict[str, Any], beside: Path, data_root: Path) -> Benchm
     fields = _typed(content, _TOP_KEYS, ("name", "network", "resolution", "data"), "the top level")
     data = _typed(fields.pop("data"), _DATA_KEYS, ("root",), "[data]")
     _check_names(fields["name"], fields["network"])
+    _check_resolution(fields["resolution"], fields["network"])
     folder = _find_folder(data, beside, data_root)
     counts, ratio = folder.train_counts, data.get("imbalance_ratio")
     max_count = None if ratio is None else _largest_long_tail(folder, ratio)
@@ -307,6 +308,17 @@ def _check_names(name: str, network: str) -> None:
         raise BenchmarkError(
             f"network = {network!r}{_suggestion(network, NETWORKS)} must be one of"
             f" {', '.join(NETWORKS)}"
+        )
+
+
+def _check_resolution(resolution: int, network: str) -> None:
+    from trainer.models import NETWORKS  # here for the reason given in _check_names
+
+    smallest = NETWORKS[network].min_resolution
+    if resolution < smallest:
+        raise BenchmarkError(
+            f"resolution = {resolution} must be at least {smallest} for network {network!r}: raise"
+            " it or choose another network"
         )
 
 

@@ -21,7 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class CheckpointError(Exception):
-    """A checkpoint cannot be used: torn, unreadable, or of another configuration."""
+    """A checkpoint cannot be used or written; the sentence names the file and the remedy."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint is torn, corrupt or unreadable, so an older one may be used in its place."""
 
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:
@@ -33,14 +37,30 @@ def saved_epochs(folder: Path) -> list[Path]:
     return sorted(folder.glob("epoch-*.ckpt"), reverse=True)
 
 
+def last_saved_epoch(folder: Path) -> int:
+    """Return the epoch of the newest checkpoint by its name, 0 without one."""
+    newest_first = saved_epochs(folder)
+    return int(newest_first[0].stem.removeprefix("epoch-")) if newest_first else 0
+
+
 def save(folder: Path, epoch: int, state: dict[str, Any]) -> None:
-    """Write ``state`` atomically and drop all but the newest ``KEEP`` files."""
+    """Write ``state`` atomically and drop all but the newest ``KEEP`` files.
+
+    Raises:
+        CheckpointError: the file cannot be written; those already there are untouched.
+    """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     payload = buffer.getvalue()
     header = f"{MAGIC} {hashlib.sha256(payload).hexdigest()}\n".encode()
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(checkpoint_path(folder, epoch), header + payload)
+    path = checkpoint_path(folder, epoch)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, header + payload)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be written ({error.strerror}); make room or use another folder."
+        ) from error
     for old in saved_epochs(folder)[KEEP:]:
         old.unlink(missing_ok=True)
 
@@ -49,17 +69,24 @@ def load(path: Path, configuration: str) -> dict[str, Any]:
     """Return the state in ``path``, which must belong to ``configuration``.
 
     Raises:
-        CheckpointError: the file is torn or corrupt, or another configuration wrote it.
+        DamagedCheckpointError: the file is torn, corrupt or unreadable.
+        CheckpointError: another configuration wrote it.
     """
-    header, _, payload = path.read_bytes().partition(b"\n")
+    try:
+        header, _, payload = path.read_bytes().partition(b"\n")
+    except OSError as error:
+        raise DamagedCheckpointError(f"{path} cannot be read ({error.strerror}).") from error
     if header != f"{MAGIC} {hashlib.sha256(payload).hexdigest()}".encode():
-        raise CheckpointError(f"{path} is torn or corrupt; delete it to go on without it.")
+        raise DamagedCheckpointError(f"{path} is torn or corrupt; delete it to go on without it.")
     try:
         state: dict[str, Any] = torch.load(
             io.BytesIO(payload), map_location="cpu", weights_only=True
         )
     except (RuntimeError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+        # Not torch's message: it advises to load without weights_only, which runs the file's code.
+        raise DamagedCheckpointError(
+            f"{path} holds something else than a trial's state; delete it to go on without it."
+        ) from error
     if state["configuration"] != configuration:
         raise CheckpointError(
             f"{path} belongs to configuration {state['configuration']}, not to {configuration}; "
@@ -72,15 +99,19 @@ def newest(folder: Path, configuration: str) -> dict[str, Any] | None:
     """Return the newest readable state, or None where nothing was saved yet.
 
     A damaged newest file is named in the log and the one before it is used. Where files exist but
-    none can be used, the newest one's error is raised: never a silent start from epoch 0.
+    none can be used, the newest one's error is raised: never a silent start from epoch 0. A file
+    of another configuration is an error at once: two trials in one folder would drop each other's.
     """
     errors = []
     for path in saved_epochs(folder):
         try:
-            return load(path, configuration)
-        except CheckpointError as error:
-            log.warning("%s", error)
+            state = load(path, configuration)
+        except DamagedCheckpointError as error:
             errors.append(error)
+            continue
+        for damaged in errors:
+            log.warning("%s %s is used instead.", damaged, path.name)
+        return state
     if errors:
         raise errors[0]
     return None

@@ -43,7 +43,8 @@ class Trial:
 
     Attributes:
         benchmark: the protocol, data set and network.
-        weights: class weights (C,), finite and non-negative; used in float32 as they are.
+        weights: class weights (C,), finite, non-negative and not all zero; used in float32 as
+            they are.
         seed: non-negative; gives the initialisation and every epoch's plan.
         precision: a key of ``PRECISIONS``.
     """
@@ -61,6 +62,8 @@ class Trial:
             )
         if not all(math.isfinite(w) and w >= 0 for w in self.weights):
             raise ValueError(f"weights must be finite and non-negative, got {self.weights}.")
+        if not any(self.weights):
+            raise ValueError("weights are all zero; at least one must be positive.")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {self.precision!r}, must be one of {list(PRECISIONS)}.")
         if not 0 <= self.seed < 2**63:
@@ -198,7 +201,7 @@ def run_epoch(learner: Learner, epoch: int, rate: float, best: float) -> EpochRe
     start = time.perf_counter()
     train_loss = learner.train_epoch(epoch, rate)
     if not math.isfinite(train_loss):
-        raise TrainingError(epoch, f"the training loss is {train_loss}; the weights diverged.")
+        raise TrainingError(epoch, f"the training loss is {train_loss}; the network diverged.")
     test_loss, correct = learner.evaluate()
     if not math.isfinite(test_loss):
         raise TrainingError(epoch, f"the test loss is {test_loss}; the network diverged.")
@@ -227,7 +230,7 @@ def train(
 
     Raises:
         TrainingError: the loss is no longer finite.
-        CheckpointError: the folder's checkpoints cannot be used.
+        CheckpointError: the folder's checkpoints cannot be used, or one cannot be written.
     """
     learner = Learner(trial, task)
     state = checkpoint.newest(folder, learner.configuration()) if folder else None

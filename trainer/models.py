@@ -7,14 +7,29 @@ parameter-free shortcuts (option A); VGG-16-BN is configuration D of Simonyan & 
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Network = Callable[[int, int], nn.Module]
-"""(channels, num_classes) -> network from images (B, channels, H, W) to logits (B, num_classes)."""
+
+@dataclass(frozen=True)
+class Network:
+    """A member of ``NETWORKS``.
+
+    Attributes:
+        make: (channels, num_classes) -> module from images (B, channels, H, W) to logits
+            (B, num_classes).
+        min_resolution: side in pixels of the smallest images that it can be trained on, even in a
+            batch of one: batch norm needs a last feature map of more than one pixel.
+    """
+
+    make: Callable[[int, int], nn.Module]
+    min_resolution: int
+
 
 VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -112,9 +127,9 @@ def initialise(network: nn.Module, seed: int) -> None:
 def build(name: str, channels: int, num_classes: int, seed: int) -> nn.Module:
     """Return network ``name`` on the CPU, initialised from ``seed``, global generator untouched."""
     with torch.device("meta"):
-        network = NETWORKS[name](channels, num_classes)
+        network = NETWORKS[name].make(channels, num_classes)
     network.to_empty(device="cpu")
-    initialise(network, int(np.random.Philox(key=[seed, INIT_STREAM]).random_raw() >> np.uint64(1)))
+    initialise(network, np.random.Philox(key=[seed, INIT_STREAM]).random_raw() >> 1)
     return network
 
 
@@ -122,7 +137,7 @@ INIT_STREAM = 1 << 32
 """Second key word of the initialisation's stream; the epochs' plans use the epoch number."""
 
 NETWORKS: dict[str, Network] = {
-    "resnet8": lambda channels, num_classes: ResNet(1, channels, num_classes),
-    "resnet32": lambda channels, num_classes: ResNet(5, channels, num_classes),
-    "vgg16bn": VGG16BN,
+    "resnet8": Network(partial(ResNet, 1), min_resolution=5),
+    "resnet32": Network(partial(ResNet, 5), min_resolution=5),
+    "vgg16bn": Network(VGG16BN, min_resolution=32),
 }

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 
 import torch
@@ -24,18 +25,19 @@ def select_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
+    # Not left to torch.device: it takes cpu:5, and reads cuda:99999 as cuda:-97.
+    match = re.fullmatch(r"cpu|cuda(?::(\d+))?", name)
+    if match is None:
         raise UserError(f"device is {name!r}; it must be auto, cpu, cuda or cuda:N.")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if name == "cpu":
+        return torch.device("cpu")
+    index = int(match[1] or 0)
+    if index >= torch.cuda.device_count():
         raise UserError(
             f"device is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices; "
             "choose one that exists, or cpu."
         )
-    return device
+    return torch.device("cuda", index)
 
 
 def available_cpus() -> int:

@@ -1,0 +1,293 @@
+"""A trial's progress survives a kill bit for bit, and no damaged file is ever trusted."""
+
+import hashlib
+import io
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from training import (
+    all_equal,
+    all_numbers,
+    digits_task,
+    digits_trial,
+    last_learner,
+    threads,
+    without_seconds,
+)
+
+from trainer import checkpoint
+from trainer.checkpoint import CheckpointError, checkpoint_path, saved_epochs
+from trainer.loop import Learner, Task, Trial, train
+
+KILLED_IN_EPOCH_3 = """
+import os, signal, sys
+from pathlib import Path
+from training import digits_task, digits_trial, threads
+from trainer.loop import Learner, train
+
+steps_left = 2 * 13 + 6  # an epoch of 398 images has 13 steps of 32
+
+class Killed(Learner):
+    def step(self, inputs, labels):
+        global steps_left
+        steps_left -= 1
+        if steps_left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().step(inputs, labels)
+
+import trainer.loop
+trainer.loop.Learner = Killed
+with threads(1):
+    for result in train(digits_trial(), digits_task(), Path(sys.argv[1]), save_every=2):
+        print(result.epoch, flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    with threads(1):
+        yield
+
+
+def save(folder: Path, epoch: int, configuration: str = "mine", **more: Any) -> Path:
+    checkpoint.save(folder, epoch, {"configuration": configuration, "epoch": epoch} | more)
+    return checkpoint_path(folder, epoch)
+
+
+def flip_byte(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def test_a_killed_training_continues_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learners = last_learner(monkeypatch)
+    whole = list(train(digits_trial(), digits_task()))
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_IN_EPOCH_3, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert killed.stdout.split() == ["1", "2"]
+    assert saved_epochs(tmp_path) == [checkpoint_path(tmp_path, 2)]
+    resumed = list(train(digits_trial(), digits_task(), tmp_path, save_every=2))
+    assert without_seconds(resumed) == without_seconds(whole)
+    first, second = (all_numbers(x.network, x.optimizer) for x in learners)
+    assert all_equal(first, second)
+
+
+def test_epochs_behind_a_checkpoint_are_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(train(digits_trial(), digits_task(), tmp_path, save_every=3))
+    trained = []
+    train_epoch = Learner.train_epoch
+
+    def counted(self: Learner, epoch: int, rate: float) -> float:
+        trained.append(epoch)
+        return train_epoch(self, epoch, rate)
+
+    monkeypatch.setattr(Learner, "train_epoch", counted)
+    results = list(train(digits_trial(), digits_task(), tmp_path, save_every=3))
+    assert trained == [4]
+    assert [result.epoch for result in results] == [1, 2, 3, 4]
+
+
+def test_progress_is_saved_before_the_epoch_is_yielded(tmp_path: Path) -> None:
+    for result in train(digits_trial(), digits_task(), tmp_path, save_every=1):
+        if result.epoch < 4:
+            assert saved_epochs(tmp_path)[0] == checkpoint_path(tmp_path, result.epoch)
+
+
+def test_nothing_is_written_without_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    list(train(digits_trial(2), digits_task(), None, save_every=1))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    (
+        cut,
+        lambda path: flip_byte(path, 40),
+        lambda path: flip_byte(path, 500),
+        lambda path: flip_byte(path, -1),
+        lambda path: path.write_bytes(b""),
+    ),
+    ids=("torn", "flipped in the header", "flipped inside", "flipped at the end", "empty"),
+)
+def test_a_damaged_file_is_refused_by_name(damage: Callable[[Path], None], tmp_path: Path) -> None:
+    path = save(tmp_path, 4)
+    damage(path)
+    with pytest.raises(CheckpointError, match=path.name):
+        checkpoint.newest(tmp_path, "mine")
+
+
+def test_the_one_before_a_damaged_newest_is_used_and_the_damaged_one_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(tmp_path, 2)
+    cut(save(tmp_path, 4))
+    with caplog.at_level(logging.WARNING):
+        state = checkpoint.newest(tmp_path, "mine")
+    assert state is not None
+    assert state["epoch"] == 2
+    assert "epoch-00004.ckpt" in caplog.text
+
+
+def test_training_never_starts_over_when_all_files_are_damaged(tmp_path: Path) -> None:
+    list(train(digits_trial(), digits_task(), tmp_path, save_every=1))
+    for path in saved_epochs(tmp_path):
+        cut(path)
+    with pytest.raises(CheckpointError, match=r"epoch-00003\.ckpt"):
+        next(train(digits_trial(), digits_task(), tmp_path))
+
+
+def test_training_goes_on_bit_for_bit_from_the_one_before(tmp_path: Path) -> None:
+    whole = list(train(digits_trial(), digits_task(), tmp_path, save_every=1))
+    cut(checkpoint_path(tmp_path, 3))
+    resumed = list(train(digits_trial(), digits_task(), tmp_path, save_every=1))
+    assert without_seconds(resumed) == without_seconds(whole)
+
+
+def test_no_folder_and_an_empty_folder_mean_that_nothing_was_saved(tmp_path: Path) -> None:
+    assert checkpoint.newest(tmp_path, "mine") is None
+    assert checkpoint.newest(tmp_path / "absent", "mine") is None
+
+
+def other_weights() -> tuple[Trial, Task]:
+    trial = digits_trial()
+    weights = (*trial.weights[:-1], trial.weights[-1] + 2**-40)
+    return Trial(trial.benchmark, weights, trial.seed, trial.precision), digits_task()
+
+
+def other_data() -> tuple[Trial, Task]:
+    task = Task.__new__(Task)
+    task.__dict__.update(vars(digits_task()) | {"fingerprint": "other"})
+    return digits_trial(), task
+
+
+@pytest.mark.parametrize(
+    "other",
+    (
+        other_weights,
+        lambda: (digits_trial(seed=4), digits_task()),
+        lambda: (digits_trial(epochs=5), digits_task()),
+        lambda: (digits_trial(learning_rate=0.2), digits_task()),
+        lambda: (digits_trial(precision="tf32"), digits_task()),
+        other_data,
+    ),
+    ids=("weights", "seed", "epochs", "protocol", "precision", "data"),
+)
+def test_another_configuration_is_refused(
+    other: Callable[[], tuple[Trial, Task]], tmp_path: Path
+) -> None:
+    training = train(digits_trial(), digits_task(), tmp_path, save_every=1)
+    next(training)
+    with pytest.raises(CheckpointError, match="another checkpoint folder"):
+        next(train(*other(), tmp_path))
+
+
+def test_another_configuration_is_refused_even_beside_a_file_of_ones_own(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    save(tmp_path, 2, configuration="other")
+    with pytest.raises(CheckpointError, match="belongs to configuration other, not to mine"):
+        checkpoint.newest(tmp_path, "mine")
+
+
+def test_a_failing_write_leaves_the_old_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = save(tmp_path, 4)
+    before = old.read_bytes()
+
+    def full_disk(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    for epoch in (4, 6):
+        with pytest.raises(CheckpointError, match=f"epoch-0000{epoch}.*No space left"):
+            save(tmp_path, epoch, size=torch.zeros(1000))
+    assert list(tmp_path.iterdir()) == [old]
+    assert old.read_bytes() == before
+
+
+def test_a_kill_while_writing_leaves_the_old_file_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = save(tmp_path, 4)
+    before = old.read_bytes()
+    seen = []
+
+    def look(source: Path, target: Path) -> None:
+        seen.append((Path(target).read_bytes(), checkpoint.newest(tmp_path, "mine")))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", look)
+    with pytest.raises(KeyboardInterrupt):
+        save(tmp_path, 4, size=torch.zeros(1000))
+    assert seen == [(before, {"configuration": "mine", "epoch": 4})]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="file/checkpoints"):
+        save(tmp_path / "file" / "checkpoints", 1)
+
+
+def test_only_the_two_newest_files_are_kept(tmp_path: Path) -> None:
+    for epoch in (2, 4, 6, 8):
+        save(tmp_path, epoch)
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == ["epoch-00006.ckpt", "epoch-00008.ckpt"]
+
+
+class Code:
+    """Pickles to a call of print, as a hostile file would to something worse."""
+
+    def __reduce__(self) -> tuple[Callable[..., None], tuple[str]]:
+        return print, ("the code in the file ran",)
+
+
+def with_header(payload: bytes) -> bytes:
+    digest = hashlib.sha256(payload).hexdigest()
+    return f"{checkpoint.MAGIC} {digest}\n".encode() + payload
+
+
+def torch_file(content: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("writer", (torch_file, partial(pickle.dumps, protocol=2)))
+def test_a_file_with_code_in_it_is_refused_unrun(
+    writer: Callable[[object], bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payload = writer({"configuration": "mine", "epoch": 1, "code": Code()})
+    path = checkpoint_path(tmp_path, 1)
+    path.write_bytes(with_header(payload))
+    with pytest.raises(CheckpointError, match=path.name):
+        checkpoint.newest(tmp_path, "mine")
+    assert "the code in the file ran" not in capsys.readouterr().out

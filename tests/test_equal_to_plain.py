@@ -1,0 +1,186 @@
+"""The trainer is, bit for bit, the plain loop that anyone would write with torchvision."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+from torchvision.transforms import functional
+from training import CPU, all_equal, all_numbers, colour_images, colour_task, threads
+
+from trainer.augment import Augmenter, EpochPlan, epoch_plan, normalise
+from trainer.benchmarks import BENCHMARKS, Benchmark
+from trainer.data import ImageData, load, prepare
+from trainer.loop import Learner, Task, Trial, learning_rates, run_epoch
+from trainer.models import build
+
+MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    with threads(1):
+        yield
+
+
+def picture(pixels: np.ndarray) -> Image.Image:
+    """Return an image of uint8 pixels (C, H, W)."""
+    return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+
+
+def crop_and_flip(image: Image.Image, padding: int, dy: int, dx: int, flip: bool) -> Image.Image:
+    """Return what RandomCrop(padding) and RandomHorizontalFlip give when they draw these."""
+    padded = functional.pad(image, [padding] * 4, fill=0, padding_mode="constant")
+    cropped = functional.crop(padded, dy, dx, image.height, image.width)
+    flipped: Image.Image = functional.hflip(cropped) if flip else cropped
+    return flipped
+
+
+class PlainImages(Dataset[tuple[Tensor, int]]):
+    """Images as a torchvision data set holds them; with a plan they are augmented."""
+
+    def __init__(
+        self, images: np.ndarray, labels: np.ndarray, data: ImageData, padding: int
+    ) -> None:
+        self.images = [picture(pixels) for pixels in images]
+        self.labels = labels.tolist()
+        self.padding = padding
+        self.cells: dict[int, tuple[int, int, bool]] = {}
+        self.transform = transforms.Compose(
+            [transforms.ToTensor(), transforms.Normalize(data.mean, data.std)]
+        )
+
+    def follow(self, plan: EpochPlan) -> list[int]:
+        """Augment as ``plan`` says and return the order of the epoch."""
+        order: list[int] = plan.order.tolist()
+        cells = zip(plan.dy.tolist(), plan.dx.tolist(), plan.flip.tolist(), strict=True)
+        self.cells = dict(zip(order, cells, strict=True))
+        return order
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = self.images[index]
+        if self.cells:
+            image = crop_and_flip(image, self.padding, *self.cells[index])
+        return self.transform(image), self.labels[index]
+
+
+class PlainTraining:
+    """Network, optimizer, scheduler and loss of the plain loop."""
+
+    def __init__(self, trial: Trial, data: ImageData) -> None:
+        b = self.benchmark = trial.benchmark
+        self.seed = trial.seed
+        self.train_set = PlainImages(data.train_images, data.train_labels, data, b.padding)
+        self.test_set = PlainImages(data.test_images, data.test_labels, data, b.padding)
+        self.network = build(b.network, b.channels, b.num_classes, trial.seed)
+        self.criterion = nn.CrossEntropyLoss(weight=torch.tensor(trial.weights))
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4
+        )
+        self.scheduler = CosineAnnealingLR(self.optimizer, T_max=b.epochs)
+
+    def train_epoch(self, epoch: int) -> None:
+        b = self.benchmark
+        plan = epoch_plan(self.seed, epoch, len(self.train_set), b.padding, b.flip)
+        order = self.train_set.follow(plan)
+        self.network.train()
+        for inputs, labels in DataLoader(self.train_set, b.batch_size, sampler=order):
+            loss = self.criterion(self.network(inputs), labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+        self.scheduler.step()
+
+    @torch.no_grad()
+    def accuracy(self) -> float:
+        self.network.eval()
+        correct = 0
+        for inputs, labels in DataLoader(self.test_set, batch_size=500):
+            correct += int((self.network(inputs).argmax(1) == labels).sum())
+        return 100.0 * correct / len(self.test_set)
+
+
+def assert_equal_to_plain(benchmark: Benchmark, data: ImageData) -> None:
+    """Train both ways and compare every number after every epoch."""
+    assert len(data.train_labels) % benchmark.batch_size > 0, "the last batch must be short"
+    weights = np.linspace(0.3, 1.9, benchmark.num_classes, dtype=np.float32)
+    trial = Trial(benchmark, tuple(weights.tolist()), 5, "fp32")
+    plain = PlainTraining(trial, data)
+    learner = Learner(trial, Task(data, benchmark.padding, CPU))
+    for epoch, rate in enumerate(learning_rates(benchmark), start=1):
+        plain.train_epoch(epoch)
+        result = run_epoch(learner, epoch, rate, 0.0)
+        assert result.test_accuracy == plain.accuracy()
+        assert all_equal(
+            all_numbers(learner.network, learner.optimizer),
+            all_numbers(plain.network, plain.optimizer),
+        )
+
+
+def test_training_equals_the_plain_loop_bit_for_bit() -> None:
+    assert_equal_to_plain(*colour_task(train=110, test=60))
+
+
+@pytest.mark.slow
+def test_resnet32_on_real_images_equals_the_plain_loop_bit_for_bit(shared_data: Path) -> None:
+    full = BENCHMARKS["resnet32-cifar100lt"]
+    data = load(prepare(full, shared_data), full)
+    few = dataclasses.replace(
+        data,
+        train_images=data.train_images[::30],
+        train_labels=data.train_labels[::30],
+        test_images=data.test_images[::25],
+        test_labels=data.test_labels[::25],
+        half_a=data.half_a[::25],
+    )
+    assert_equal_to_plain(dataclasses.replace(full, epochs=3), few)
+
+
+def every_cell(padding: int) -> EpochPlan:
+    """Return a plan that shows image 0 in every crop, unflipped and flipped."""
+    side = 2 * padding + 1
+    dy, dx, flip = (grid.flatten() for grid in np.meshgrid(range(side), range(side), (False, True)))
+    order = torch.zeros(len(dy), dtype=torch.int64)
+    return EpochPlan(order, torch.tensor(dy), torch.tensor(dx), torch.tensor(flip))
+
+
+def as_column(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values).view(-1, 1, 1)
+
+
+def test_every_crop_and_flip_equals_torchvision_bit_for_bit() -> None:
+    pixels = colour_images(np.random.default_rng(1), 1).transpose(0, 3, 1, 2)
+    plan = every_cell(padding=4)
+    assert len(plan.order) == 162
+    augmenter = Augmenter(torch.from_numpy(np.ascontiguousarray(pixels)), padding=4)
+    ours = normalise(augmenter.batch(plan, 0, 162), as_column(MEAN), as_column(STD))
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
+    for i in range(162):
+        cell = (int(plan.dy[i]), int(plan.dx[i]), bool(plan.flip[i]))
+        theirs = transform(crop_and_flip(picture(pixels[0]), 4, *cell))
+        assert torch.equal(ours[i], theirs), cell
+
+
+def test_padded_pixel_is_a_normalised_zero() -> None:
+    augmenter = Augmenter(torch.full((1, 3, 32, 32), 255, dtype=torch.uint8), padding=4)
+    corner = augmenter.batch(every_cell(padding=4), 0, 1)
+    padded = normalise(corner, as_column(MEAN), as_column(STD))[0, :, 0, 0]
+    assert torch.equal(padded, (0 - torch.tensor(MEAN)) / torch.tensor(STD))
+
+
+def test_every_pixel_value_is_normalised_as_torchvision_does() -> None:
+    values = torch.arange(256, dtype=torch.uint8).repeat(3, 1).view(1, 3, 16, 16)
+    ours = normalise(values, as_column(MEAN), as_column(STD))[0]
+    image = picture(values[0].numpy())
+    theirs = transforms.functional.normalize(transforms.functional.to_tensor(image), MEAN, STD)
+    assert torch.equal(ours, theirs)

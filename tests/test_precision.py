@@ -1,0 +1,174 @@
+"""Number formats, devices and threads; what needs a GPU is skipped where there is none."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+from training import (
+    CPU,
+    all_equal,
+    all_numbers,
+    digits_task,
+    digits_trial,
+    last_learner,
+    momentum,
+    threads,
+    without_seconds,
+)
+
+from trainer.errors import UserError
+from trainer.loop import Learner, run_epoch, train
+from trainer.precision import PRECISIONS, arithmetic, configure, select_device
+
+GPU = torch.device("cuda", 0)
+
+
+@pytest.fixture(autouse=True)
+def settings_restored() -> Iterator[None]:
+    cudnn: Any = torch.backends.cudnn  # whose stubs lack conv
+    matmul = torch.backends.cuda.matmul
+    before = cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark
+    with threads(1):
+        yield
+    cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark = before
+
+
+@pytest.fixture
+def gpu() -> torch.device:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    return GPU
+
+
+def test_bf16_keeps_weights_statistics_and_momentum_in_float32() -> None:
+    learner = Learner(digits_trial(precision="bf16"), digits_task())
+    run_epoch(learner, 1, 0.1, 0.0)
+    numbers = [*learner.network.state_dict().values(), *momentum(learner.optimizer)]
+    assert {x.dtype for x in numbers if x.is_floating_point()} == {torch.float32}
+    assert {p.grad.dtype for p in learner.network.parameters() if p.grad is not None} == {
+        torch.float32
+    }
+
+
+def test_bf16_takes_the_loss_in_float32() -> None:
+    learner = Learner(digits_trial(precision="bf16"), digits_task())
+    loss = learner.step(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 3]))
+    assert loss.dtype == torch.float32
+
+
+def test_bf16_computes_the_network_in_bfloat16() -> None:
+    x, weight = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 3, 3)
+    computed = {}
+    for precision in PRECISIONS:
+        with arithmetic(precision, CPU):
+            computed[precision] = functional.conv2d(x, weight).dtype
+    assert computed == {
+        "tf32": torch.float32,
+        "fp32": torch.float32,
+        "bf16": torch.bfloat16,
+    }
+
+
+def test_bf16_changes_the_results_and_still_learns() -> None:
+    bf16 = list(train(digits_trial(6, precision="bf16"), digits_task()))
+    fp32 = next(train(digits_trial(6), digits_task()))
+    assert bf16[0].train_loss != fp32.train_loss
+    assert bf16[-1].best_accuracy > 50
+
+
+def test_tf32_and_fp32_are_the_same_on_the_cpu() -> None:
+    tf32 = next(train(digits_trial(precision="tf32"), digits_task()))
+    fp32 = next(train(digits_trial(precision="fp32"), digits_task()))
+    assert without_seconds([tf32]) == without_seconds([fp32])
+
+
+@pytest.mark.parametrize("number", (1, 2))
+def test_configure_sets_the_thread_count(number: int) -> None:
+    configure("fp32", number)
+    assert torch.get_num_threads() == number
+
+
+@pytest.mark.parametrize(
+    ("precision", "convolutions"), (("tf32", "tf32"), ("fp32", "ieee"), ("bf16", "ieee"))
+)
+def test_configure_sets_the_convolutions_of_the_gpu(precision: str, convolutions: str) -> None:
+    configure(precision, 1)
+    cudnn: Any = torch.backends.cudnn
+    assert cudnn.conv.fp32_precision == convolutions
+    assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.benchmark
+
+
+@pytest.mark.parametrize("name", ("", "gpu", "CUDA", "mps", "meta", "cpu:5", "cuda:-1", "cuda:x"))
+def test_an_unknown_device_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match=f"device is '{name}'; it must be auto, cpu, cuda or"):
+        select_device(name)
+
+
+# torch.device reads the last two as cuda:0 and cuda:-97.
+@pytest.mark.parametrize("name", ("cuda:7", "cuda:256", "cuda:99999"))
+def test_an_absent_gpu_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UserError, match=f"device is '{name}', but torch sees 2 CUDA devices"):
+        select_device(name)
+
+
+def test_a_present_gpu_is_selected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert select_device("auto") == select_device("cuda") == torch.device("cuda", 0)
+    assert select_device("cuda:1") == torch.device("cuda", 1)
+    assert select_device("cpu") == CPU
+
+
+def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert select_device("auto") == CPU
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_digits_train_on_the_gpu(precision: str, gpu: torch.device) -> None:
+    configure(precision, 1)
+    results = list(train(digits_trial(6, precision=precision), digits_task(gpu)))
+    assert len(results) == 6
+    assert results[-1].best_accuracy > 50
+
+
+@pytest.mark.gpu
+def test_gpu_and_cpu_start_from_the_same_network(gpu: torch.device) -> None:
+    on_gpu = Learner(digits_trial(), digits_task(gpu)).network.state_dict()
+    on_cpu = Learner(digits_trial(), digits_task()).network.state_dict()
+    assert all_equal([x.cpu() for x in on_gpu.values()], list(on_cpu.values()))
+
+
+@pytest.mark.gpu
+def test_gpu_and_cpu_agree_on_the_first_batch(gpu: torch.device) -> None:
+    configure("fp32", 1)
+    images, labels = torch.rand(32, 1, 8, 8), torch.arange(32) % 10
+    losses = [
+        float(Learner(digits_trial(), digits_task(d)).step(images.to(d), labels.to(d)))
+        for d in (gpu, CPU)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_training_resumes_bit_for_bit_on_the_gpu(
+    precision: str, gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(precision, 1)
+    learners = last_learner(monkeypatch)
+    trial, task = digits_trial(precision=precision), digits_task(gpu)
+    whole = list(train(trial, task))
+    stopped = train(trial, task, tmp_path, save_every=2)
+    assert [next(stopped).epoch for _ in range(3)] == [1, 2, 3]
+    resumed = list(train(trial, task, tmp_path, save_every=2))
+    assert without_seconds(resumed) == without_seconds(whole)
+    first, _, last = (all_numbers(x.network, x.optimizer) for x in learners)
+    assert all_equal(first, last)

@@ -1,0 +1,192 @@
+"""Which weightings do the samplers propose, from which space, and what do they learn from?"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+from twin import fast_folder, make_settings
+
+from search.proposer import Proposer
+from search.record import Outcome, Record
+from search.samplers import SAMPLERS, STARTUP_TRIALS, default_sampler, make_sampler
+from spaces import SPACES, Choice, Float, check_weights
+from trainer.loop import SCALE_FREE_LOSS
+
+COUNTS = (500, 200, 80, 30, 10)
+TRIALS = 30
+STATIC = [name for name, sampler in SAMPLERS.items() if not sampler.conditional]
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with fast_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def optuna_warnings() -> Iterator[list[str]]:
+    """Collects what Optuna's logger warns of; its Python warnings are errors already."""
+    messages: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+
+    def emit(record: logging.LogRecord) -> None:
+        if "greenlet" not in record.getMessage():  # not installed: gp is slower, not worse
+            messages.append(record.getMessage())
+
+    handler.emit = emit  # type: ignore[method-assign]
+    logger = logging.getLogger("optuna")
+    logger.addHandler(handler)
+    yield messages
+    logger.removeHandler(handler)
+
+
+def make_proposer(journal: Path, sampler: str, space: str, attempt: int = 1) -> Proposer:
+    """Open the record in ``journal``, which is made if there is none."""
+    settings = make_settings(sampler=sampler, space=space, baselines=())
+    record = Record.reopen(journal) if journal.exists() else Record.create(journal, (), 7)
+    return Proposer(record, settings, attempt, COUNTS)
+
+
+def ask_and_tell(proposer: Proposer, trials: int) -> list[FrozenTrial]:
+    """Ask for trials and end them, a third as stopped early; return them as Optuna has them."""
+    record, first = proposer.record, len(proposer.study.get_trials(deepcopy=False))
+    for number in range(first, first + trials):
+        row = proposer.ask()
+        value = float(np.random.default_rng(number).uniform(20, 80))
+        record.report(row.key, 5, value - 10)
+        end = Outcome.stopped if number % 3 == 1 else Outcome.complete
+        if number % 3 != 1:
+            record.report(row.key, 20, value)
+        record.tell(row.key, end(value, {}))
+    return proposer.study.get_trials()[first:]
+
+
+def points(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:
+    return [tuple(trial.params.items()) for trial in trials]
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_proposals_lie_in_the_space_and_pass_the_guards(
+    tmp_path: Path, optuna_warnings: list[str], sampler: str, space: str
+) -> None:
+    proposer = make_proposer(tmp_path / "journal", sampler, space)
+    trials = ask_and_tell(proposer, TRIALS)
+    rows = proposer.record.rows()
+    assert len(rows) == TRIALS
+    domains = SPACES[space].searched(SCALE_FREE_LOSS)
+    for trial, row in zip(trials, rows, strict=True):
+        for domain in domains:
+            if domain.name in trial.params:
+                domain.check(trial.params[domain.name])
+        drawn = [d.name for d in domains if SPACES[space].active(d, trial.params)]
+        every = [d.name for d in domains]
+        assert list(trial.params) == (drawn if SAMPLERS[sampler].conditional else every)
+        assert row.weighting == SPACES[space].weighting(trial.params)
+        check_weights(COUNTS, row.weighting.weights(COUNTS))
+    assert len(set(points(trials))) == TRIALS
+    assert optuna_warnings == []
+
+
+def modelled(proposer: Proposer) -> set[str]:
+    """Return the parameters that the sampler draws from its model, once it has one."""
+    ask_and_tell(proposer, STARTUP_TRIALS * 2)
+    sampler, drawn = proposer.study.sampler, []
+    sample = sampler.sample_relative
+
+    def watched(*arguments: object) -> dict[str, object]:
+        drawn.append(sample(*arguments))  # type: ignore[arg-type]
+        return drawn[-1]
+
+    sampler.sample_relative = watched  # type: ignore[method-assign]
+    proposer.ask()
+    return set(drawn[0])
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("sampler", STATIC)
+def test_samplers_of_fixed_spaces_model_all_that_they_can(
+    tmp_path: Path, sampler: str, space: str
+) -> None:
+    kinds = (Float,) if sampler == "cmaes" else (Float, Choice)
+    domains = SPACES[space].searched(SCALE_FREE_LOSS)
+    proposer = make_proposer(tmp_path / "journal", sampler, space)
+    assert modelled(proposer) == {d.name for d in domains if isinstance(d, kinds)}
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_tpe_models_the_branches_of_a_conditional_space(tmp_path: Path, space: str) -> None:
+    domains = SPACES[space].searched(SCALE_FREE_LOSS)
+    proposer = make_proposer(tmp_path / "journal", "tpe", space)
+    assert modelled(proposer) == {d.name for d in domains}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_proposals_follow_from_seed_and_attempt(tmp_path: Path, sampler: str) -> None:
+    a, b = (make_proposer(tmp_path / name, sampler, "core", attempt=3) for name in "ab")
+    trials = STARTUP_TRIALS + 8  # a third of them are not complete, and gp and cmaes are shy
+    assert points(ask_and_tell(a, trials)) == points(ask_and_tell(b, trials))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_later_attempt_repeats_no_point(tmp_path: Path, sampler: str) -> None:
+    found = []
+    for attempt in (1, 2, 3):
+        proposer = make_proposer(tmp_path / "journal", sampler, "core", attempt)
+        found += points(ask_and_tell(proposer, 5))
+    assert len(set(found)) == 15
+
+
+@pytest.mark.parametrize("sampler", [name for name, s in SAMPLERS.items() if s.fresh_seed])
+def test_a_later_attempt_draws_other_start_up_points(tmp_path: Path, sampler: str) -> None:
+    first, second = (
+        points(ask_and_tell(make_proposer(tmp_path / f"{attempt}", sampler, "core", attempt), 5))
+        for attempt in (1, 2)
+    )
+    assert not set(first) & set(second)
+
+
+def test_the_low_discrepancy_sequence_continues_over_attempts(tmp_path: Path) -> None:
+    whole = points(ask_and_tell(make_proposer(tmp_path / "whole", "qmc", "full"), 16))
+    parts: list[tuple[object, ...]] = []
+    for attempt, trials in enumerate((3, 8, 5), 1):
+        proposer = make_proposer(tmp_path / "parts", "qmc", "full", attempt)
+        parts += points(ask_and_tell(proposer, trials))
+    assert parts == whole
+
+
+def test_a_proposal_that_is_running_is_not_proposed_again(tmp_path: Path) -> None:
+    for name in SAMPLERS:
+        proposer = make_proposer(tmp_path / name, name, "core")
+        ask_and_tell(proposer, STARTUP_TRIALS + 6)
+        flying = [proposer.ask().weighting for _ in range(4)]
+        assert len(set(flying)) == 4, name
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_making_a_sampler_warns_of_nothing(sampler: str) -> None:
+    assert isinstance(make_sampler(sampler, 7, 1), optuna.samplers.BaseSampler)
+
+
+def test_the_default_sampler_is_tpe_unless_all_is_full_length_and_unconditional() -> None:
+    plain = (Float("exponent", 0.0, 1.0),)
+    conditional = (Choice("bend", ("none", "split")), Float("nu", 0.1, 1.0, when=("bend", "split")))
+    assert default_sampler("none", plain) == "gp"
+    assert default_sampler("asha", plain) == "tpe"
+    assert default_sampler("none", conditional) == "tpe"
+
+
+def test_draws_that_the_guards_refuse_are_no_trials(tmp_path: Path) -> None:
+    proposer = make_proposer(tmp_path / "journal", "qmc", "core")
+    proposer.counts = (100_000, 1000, 100, 10, 1)  # steep exponents leave too few samples
+    trials = [proposer.ask() for _ in range(TRIALS)]
+    for row in trials:
+        check_weights(proposer.counts, row.weighting.weights(proposer.counts))
+    refused = proposer.study.get_trials(states=(TrialState.FAIL,))
+    assert refused
+    assert all("; must be at" in trial.user_attrs["reason"] for trial in refused)
+    assert [row.key for row in proposer.record.rows()] == [row.key for row in trials]

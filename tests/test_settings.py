@@ -1,0 +1,135 @@
+"""What is a search, and which settings are refused?"""
+
+import dataclasses
+import json
+import math
+
+import pytest
+from twin import make_settings
+
+from search.settings import Budget, Resources, Settings
+from spaces import SPACES, Space
+from trainer.errors import UserError
+
+OTHERS: dict[str, object] = {
+    "benchmark": "fedcba9876543210",
+    "space": "full",
+    "sampler": "tpe",
+    "scheduler": "none",
+    "grace_epochs": 2,
+    "reduction_factor": 3,
+    "seed": 8,
+    "precision": "bf16",
+    "baselines": ("uniform",),
+}
+"""For every setting a value that ``make_settings`` does not choose."""
+
+
+def make_resources(**changes: object) -> Resources:
+    fields: dict[str, object] = {"cpus": 1, "gpus": 0.0, "concurrent": None, "address": None}
+    return Resources(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    (
+        ("space", "cores", "--space is 'cores'; it must be one of core, full."),
+        ("sampler", "TPE", "--sampler is 'TPE'; it must be one of tpe, gp, cmaes, random, qmc."),
+        ("sampler", "auto", "--sampler is 'auto'; it must be one of tpe,"),
+        ("scheduler", "", "--scheduler is ''; it must be one of asha, none."),
+        ("precision", "fp8", "--precision is 'fp8'; it must be one of "),
+        ("baselines", ("uniform", "focal"), "--baselines is 'focal'; it must be one of uniform,"),
+        ("baselines", ("uniform", "uniform"), "--baselines is uniform,uniform; name each one once"),
+        ("grace_epochs", 0, "--grace-epochs is 0; it must be at least 1."),
+        ("reduction_factor", 1, "--reduction-factor is 1; it must be at least 2."),
+        ("seed", -1, "--seed is -1; it must be at least 0."),
+    ),
+)
+def test_a_setting_out_of_range_is_refused(name: str, value: object, sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        make_settings(**{name: value})
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("trials", "hours", "sentence"),
+    (
+        (0, None, "--trials is 0; it must be at least 1."),
+        (None, 0.0, "--hours is 0.0; it must be more than 0 and finite."),
+        (None, -1.0, "--hours is -1.0; it must be more than 0 and finite."),
+        (None, math.inf, "--hours is inf; it must be more than 0 and finite."),
+        (5, math.nan, "--hours is nan; it must be more than 0 and finite."),
+    ),
+)
+def test_a_budget_out_of_range_is_refused(
+    trials: int | None, hours: float | None, sentence: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        Budget(trials, hours)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    (
+        ("cpus", 0, "--cpus-per-trial is 0; it must be at least 1."),
+        ("gpus", -0.5, "--gpus-per-trial is -0.5; it must be at least 0."),
+        ("gpus", math.nan, "--gpus-per-trial is nan; it must be at least 0."),
+        ("gpus", 0.4, "--gpus-per-trial is 0.4; a fraction must be 1/k"),
+        ("gpus", 0.7, "--gpus-per-trial is 0.7; a fraction must be 1/k"),
+        ("gpus", 0.505, "--gpus-per-trial is 0.505; a fraction must be 1/k"),  # one fits, not two
+        ("gpus", 0.17, "--gpus-per-trial is 0.17; a fraction must be 1/k"),  # five fit, not six
+        ("gpus", 2, "--gpus-per-trial is 2; a trial trains on one GPU at most"),
+        ("concurrent", 0, "--concurrent is 0; it must be at least 1."),
+    ),
+)
+def test_resources_out_of_range_are_refused(name: str, value: object, sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        make_resources(**{name: value})
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("gpus", (0.0, 1.0, 0.5, 0.33, 0.333, 0.25, 0.2, 0.16, 0.1))
+def test_fractions_of_a_gpu_may_be_rounded(gpus: float) -> None:
+    assert make_resources(gpus=gpus).gpus == gpus
+
+
+def test_settings_go_through_json_and_back() -> None:
+    settings = make_settings()
+    again = Settings.from_dict(json.loads(json.dumps(settings.to_dict())))
+    assert again == settings
+    assert again.fingerprint() == settings.fingerprint()
+    assert again.differences(settings) == []
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings)])
+def test_every_setting_is_part_of_the_identity(name: str) -> None:
+    mine, theirs = make_settings(), make_settings(**{name: OTHERS[name]})
+    assert mine.fingerprint() != theirs.fingerprint()
+    mine_value, their_value = mine.to_dict()[name], theirs.to_dict()[name]
+    assert mine.differences(theirs) == [f"{name}: {mine_value} -> {their_value}"]
+
+
+def test_the_declaration_of_the_space_is_part_of_the_identity(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = make_settings().fingerprint()
+    core = SPACES["core"]
+    wider = dataclasses.replace(core.domains[0], high=2.0)
+    monkeypatch.setitem(SPACES, "core", Space("core", (wider, *core.domains[1:]), ""))
+    assert make_settings().fingerprint() != before
+
+
+def test_the_same_settings_have_the_same_fingerprint_in_every_process() -> None:
+    assert make_settings().fingerprint() == make_settings().fingerprint()
+    assert len(make_settings().fingerprint()) == 16
+
+
+@pytest.mark.parametrize("damage", ({"sampler": None}, {"extra": 1}))
+def test_recorded_settings_that_lack_one_or_have_one_more_are_refused(
+    damage: dict[str, object],
+) -> None:
+    content = make_settings().to_dict() | damage
+    content = {name: value for name, value in content.items() if value is not None}
+    with pytest.raises(UserError, match=r"the recorded settings are .*; they must be "):
+        Settings.from_dict(content)

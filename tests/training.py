@@ -1,0 +1,117 @@
+"""Helpers of the tests that train: small tasks, and what must be equal between two trainings."""
+
+import contextlib
+import dataclasses
+import functools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from trainer import loop
+from trainer.benchmarks import BENCHMARKS, Benchmark
+from trainer.data import ImageData, load, prepare
+from trainer.longtail import stratified_halves
+from trainer.loop import Learner, Task, Trial
+from trainer.results import EpochResult
+
+DIGITS = BENCHMARKS["resnet8-digitslt"]
+CPU = torch.device("cpu")
+
+
+@contextlib.contextmanager
+def threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    yield
+    torch.set_num_threads(before)
+
+
+@functools.cache
+def digits_data() -> ImageData:
+    with tempfile.TemporaryDirectory() as folder:
+        return load(prepare(DIGITS, Path(folder)), DIGITS)
+
+
+@functools.cache
+def digits_task(device: torch.device = CPU) -> Task:
+    return Task(digits_data(), DIGITS.padding, device)
+
+
+def digits_trial(epochs: int = 4, seed: int = 3, precision: str = "fp32", **fields: Any) -> Trial:
+    """Return a trial on the digits with uneven weights; ``fields`` change its benchmark."""
+    benchmark = dataclasses.replace(DIGITS.with_epochs(epochs), **fields)
+    weights = tuple(np.linspace(0.5, 1.5, benchmark.num_classes).tolist())
+    return Trial(benchmark, weights, seed, precision)
+
+
+def colour_images(random: np.random.Generator, number: int) -> np.ndarray:
+    """Return smooth colour images with some noise, uint8 (number, 32, 32, 3)."""
+    images = []
+    for _ in range(number):
+        coarse = random.integers(0, 256, (5, 5, 3), dtype=np.uint8)
+        smooth = np.asarray(Image.fromarray(coarse).resize((32, 32), Image.Resampling.BICUBIC))
+        noise = random.integers(-20, 21, smooth.shape)
+        images.append((smooth.astype(np.int64) + noise).clip(0, 255).astype(np.uint8))
+    return np.stack(images)
+
+
+def colour_task(train: int, test: int) -> tuple[Benchmark, ImageData]:
+    """Return a benchmark of resnet8 on random colour images in ten classes, and its images."""
+    cifar = BENCHMARKS["resnet32-cifar10lt"]
+    benchmark = dataclasses.replace(cifar, network="resnet8", batch_size=32, epochs=3)
+    random = np.random.default_rng(0)
+    images = np.ascontiguousarray(colour_images(random, train + test).transpose(0, 3, 1, 2))
+    labels = random.permutation(np.arange(train + test) % 10)
+    assert benchmark.mean is not None
+    assert benchmark.std is not None
+    data = ImageData(
+        train_images=images[:train],
+        train_labels=labels[:train],
+        test_images=images[train:],
+        test_labels=labels[train:],
+        class_names=tuple("abcdefghij"),
+        half_a=stratified_halves(labels[train:]),
+        mean=benchmark.mean,
+        std=benchmark.std,
+        fingerprint="random",
+    )
+    return benchmark, data
+
+
+def last_learner(monkeypatch: pytest.MonkeyPatch) -> list[Learner]:
+    """Return a list to which ``train`` will add the learner that it makes."""
+    made: list[Learner] = []
+
+    class Recorded(Learner):
+        def __init__(self, trial: Trial, task: Task) -> None:
+            super().__init__(trial, task)
+            made.append(self)
+
+    monkeypatch.setattr(loop, "Learner", Recorded)
+    return made
+
+
+def momentum(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    state = optimizer.state_dict()["state"]
+    return [state[index]["momentum_buffer"] for index in sorted(state)]
+
+
+def all_numbers(network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """Return parameters, batch-norm statistics and momentum buffers."""
+    return [*network.state_dict().values(), *momentum(optimizer)]
+
+
+def all_equal(left: list[Tensor], right: list[Tensor]) -> bool:
+    """Return whether the two lists agree in every bit."""
+    return len(left) == len(right) and all(map(torch.equal, left, right))
+
+
+def without_seconds(results: list[EpochResult]) -> list[dict[str, Any]]:
+    return [result.to_dict() | {"seconds": None} for result in results]

@@ -1,0 +1,194 @@
+"""An in-process twin of the remote executor: simulated slots that drive a search without Ray."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from optuna.storages.journal import JournalFileBackend
+
+from search import runfolder
+from search.record import Record, Row
+from search.runfolder import RunFolder
+from search.search import Facts, Running, Search
+from search.settings import Budget, Settings
+from spaces import BASELINES, Weighting
+from trainer.results import EpochResult
+
+FACTS = Facts(epochs=6, counts=(200, 60, 20, 10), test_counts=(25, 25, 25, 25))
+SAVE_EVERY = 2
+WEIGHTING = Weighting(exponent=0.5)
+
+
+MEMORY = "/dev/shm"
+
+
+@contextlib.contextmanager
+def fast_folder() -> Iterator[Path]:
+    """A temporary folder, in memory where possible: the journal's many small writes cost less."""
+    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+def make_settings(**changes: object) -> Settings:
+    fields: dict[str, object] = {
+        "benchmark": "0123456789abcdef",
+        "space": "core",
+        "sampler": "random",
+        "scheduler": "asha",
+        "grace_epochs": 1,
+        "reduction_factor": 2,
+        "seed": 7,
+        "precision": "tf32",
+        "baselines": BASELINES,
+    }
+    return Settings(**(fields | changes))
+
+
+def results_of(seed: int, epochs: int = FACTS.epochs) -> list[EpochResult]:
+    """Return the synthetic epochs of the trial with this training seed: the same every time."""
+    random = np.random.default_rng(seed)
+    results: list[EpochResult] = []
+    for epoch in range(1, epochs + 1):
+        correct = tuple(tuple(random.integers(0, 13, 4).tolist()) for _ in range(2))
+        accuracy = float(np.sum(correct))
+        best = max([accuracy, *(r.best_accuracy for r in results)])
+        results.append(EpochResult(epoch, 1.0, 1.0, 0.1, 0.5, accuracy, best, correct))
+    return results
+
+
+def make_run(path: Path, settings: Settings) -> RunFolder:
+    """Make the folder and the record of a new run."""
+    folder = RunFolder(path)
+    folder.create()
+    Record.create(folder.journal, settings.baselines, settings.seed)
+    return folder
+
+
+def attempt(
+    folder: RunFolder, settings: Settings, trials: int | None, hours: float | None = None
+) -> Search:
+    """Open the run as a new process would."""
+    number = folder.begin_attempt({})
+    record = Record.reopen(folder.journal)
+    return Search(settings, Budget(trials, hours), FACTS, folder, record, number)
+
+
+def never(row: Row, epoch: int) -> bool:
+    return False
+
+
+@dataclass
+class Twin:
+    """Slots that each run one trial; which slot makes an epoch next is random but seeded.
+
+    As on a worker, a trial that goes on reports again all epochs behind its last checkpoint.
+
+    Attributes:
+        fails: whether a trial fails instead of finishing an epoch.
+        started: keys in the order in which they were handed out.
+    """
+
+    search: Search
+    slots: int = 1
+    fails: Callable[[Row, int], bool] = never
+    seed: int = 0
+    started: list[str] = field(default_factory=list)
+    trained: dict[str, list[int]] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Run trials until the search has no more, or wants all to stop."""
+        random = np.random.default_rng(self.seed)
+        work: list[Iterator[bool]] = []
+        while True:
+            while len(work) < self.slots and (trial := self.search.next_trial()):
+                self.started.append(trial.row.key)
+                work.append(self.epochs(trial))
+            if not work or self.search.must_stop():
+                return
+            slot = work[random.integers(len(work))]
+            if next(slot):
+                work.remove(slot)
+
+    def epochs(self, trial: Running) -> Iterator[bool]:
+        """Report the trial's epochs, one at a time; yield whether it has ended."""
+        key, known = trial.row.key, len(trial.results)
+        saved = known // SAVE_EVERY * SAVE_EVERY
+        checkpoint = self.search.folder.checkpoint_folder(key) / "state"
+        for result in results_of(trial.row.seed):
+            if result.epoch > saved:
+                self.trained.setdefault(key, []).append(result.epoch)
+                if self.fails(trial.row, result.epoch):
+                    self.search.fail(key, "it diverged", "the details")
+                    yield True
+                checkpoint.parent.mkdir(exist_ok=True)
+                checkpoint.touch()
+            if self.search.report(key, result):
+                break
+            if result.epoch < FACTS.epochs:
+                yield False
+        self.search.finish(key)
+        yield True
+
+
+class Killed(BaseException):
+    """The process ends here, as SIGKILL would end it."""
+
+
+class Killer:
+    """Ends the process at its n-th write: before it, in the middle of it, or after it.
+
+    Every durable effect of a search is a write to the journal or to a file of the run folder.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left: int | None = None
+        self.writes = 0
+        self.how = "before"
+        monkeypatch.setattr("os.fsync", lambda file: None)  # no power is cut here, and it is slow
+        self._watch(monkeypatch, JournalFileBackend, "append_logs")
+        for name in ("append_line", "write_atomic"):
+            self._watch(monkeypatch, runfolder, name)
+        self._watch(monkeypatch, RunFolder, "drop_checkpoints")
+
+    def arm(self, writes: int, how: str) -> None:
+        self.left, self.how = writes, how
+
+    def disarm(self) -> None:
+        self.left = None
+
+    def _watch(self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
+        write = getattr(owner, name)
+
+        def watched(*arguments: object) -> None:
+            self.writes += 1
+            if self.left is None:
+                return write(*arguments)
+            self.left -= 1
+            if self.left > 0:
+                return write(*arguments)
+            if self.how != "before":
+                write(*arguments)
+            if self.how == "torn":
+                tear(name, arguments)
+            raise Killed
+
+        monkeypatch.setattr(owner, name, watched)
+
+
+def tear(name: str, arguments: tuple[object, ...]) -> None:
+    """Cut the last bytes from the file that was appended to, and leave a lock behind."""
+    if name == "append_logs":
+        path = Path(arguments[0]._file_path)  # type: ignore[attr-defined]
+        path.with_name(path.name + ".lock").symlink_to(path)
+    elif name == "append_line":
+        path = Path(str(arguments[0]))
+    else:
+        return
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 5)
