@@ -24,7 +24,7 @@ from trainer.loop import SCALE_FREE_LOSS
 from trainer.precision import PRECISIONS
 
 DEFAULT_TRIALS = 64
-BAD_INPUT = 2
+FAILED, BAD_INPUT = 1, 2
 
 
 def search_parser() -> argparse.ArgumentParser:
@@ -174,6 +174,9 @@ def main(argv: list[str] | None = None) -> int:
     except (UserError, WeightingError, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
+    except OSError as error:  # a full disk or a lost file system, before or after the search
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("interrupted at once; --resume continues from the last checkpoints", file=sys.stderr)
         return 130

@@ -7,12 +7,14 @@ from typing import Any
 from rich.console import Console
 
 from search.display import best_text
+from search.export import ExportError
 from search.interrupt import Interrupt
 from search.leaderboard import export_run
 from search.on_ray import search_on_ray
 from search.quiet import logging_to
 from search.record import Record
 from search.runfolder import RunFolder
+from search.samplers import SAMPLERS
 from search.search import Facts, Search
 from search.settings import SCHEMA_VERSION, Budget, Resources, Settings
 from search.trainable import WorkerSetup
@@ -175,6 +177,11 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
             f"not searched: {', '.join(collapsed)}, because the loss divides by the sum of the "
             "weights in a batch, so that their scale has no effect"
         )
+    if rungs and not SAMPLERS[settings.sampler].learns_from_stopped:
+        lines.append(
+            f"note: sampler {settings.sampler} learns nothing from trials that are stopped early; "
+            "tpe does"
+        )
     if search.ended or search.running:
         lines.append(
             f"resumed: {len(search.ended)} trials ended before, {len(search.adopted)} go on"
@@ -185,19 +192,21 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
 
 def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console) -> int:
     """Export the best weighting so far, print where things stand, and return the exit code."""
-    exported = export_run(plan.folder)
     if search.repeated_epochs:
         console.print(f"{search.repeated_epochs} epochs were trained again from checkpoints")
     console.print(best_text(search.ended))
+    exported = None
+    try:
+        exported = export_run(plan.folder)
+    except ExportError as error:
+        console.print(f"not exported: {error}")
     if exported:
         console.print(f"exported {exported.module}")
     if search.finished():
         return FINISHED if exported else FAILED
     why = interrupt.reason() or search.must_stop() or "Ray ended before all trials did"
-    console.print(
-        f"Stopped: {why}. {len(search.running)} trials are unfinished; continue with\n"
-        f"  {plan.resume_command}",
-    )
+    left = f"{len(search.running)} trials are unfinished"
+    console.print(f"Stopped: {why.rstrip('.')}. {left}; continue with\n  {plan.resume_command}")
     if interrupt.signal is not None:
         return INTERRUPTED
-    return FINISHED if search.deadline and search.failures_in_a_row == 0 else FAILED
+    return FINISHED if search.out_of_time() else FAILED

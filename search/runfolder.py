@@ -31,6 +31,18 @@ from trainer.results import EpochResult
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
+SETTINGS_KEYS = {
+    "schema_version",
+    "fingerprint",
+    "settings",
+    "benchmark",
+    "protocol",
+    "class_counts",
+    "class_names",
+    "test_counts",
+    "data_fingerprint",
+}
+
 
 def check_name(name: str) -> None:
     """Raise UserError unless ``name`` can be the name of a folder on any system."""
@@ -115,8 +127,11 @@ class RunFolder:
             content = json.loads(self.settings.read_text())
         except ValueError as error:
             raise UserError(f"{self.settings} is not JSON: {error}.") from error
-        if not isinstance(content, dict):
-            raise UserError(f"{self.settings} does not hold a JSON object.")
+        if not isinstance(content, dict) or not content.keys() >= SETTINGS_KEYS:
+            raise UserError(
+                f"{self.settings} does not hold a run's settings; restore the file. "
+                f"Its keys are {', '.join(sorted(SETTINGS_KEYS))}."
+            )
         return content
 
     def begin_attempt(self, facts: dict[str, Any]) -> int:

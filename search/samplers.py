@@ -32,6 +32,10 @@ def cmaes(seed: int) -> BaseSampler:
     )
 
 
+def random(seed: int) -> BaseSampler:
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
 def qmc(seed: int) -> BaseSampler:
     return optuna.samplers.QMCSampler(
         seed=seed, scramble=True, warn_asynchronous_seeding=False, warn_independent_sampling=False
@@ -46,21 +50,23 @@ class Sampler:
         make: seed -> sampler.
         conditional: it models conditional parameters; otherwise every parameter is drawn for
             every trial, and the inactive ones are ignored, so that its space never changes.
+        learns_from_stopped: stopping trials early does not keep results from it.
         fresh_seed: each attempt of a run takes a new seed, or the start-up draws would repeat.
             A low-discrepancy sequence must keep its seed: its position is in the study.
     """
 
     make: Callable[[int], BaseSampler]
     conditional: bool
+    learns_from_stopped: bool
     fresh_seed: bool = True
 
 
 SAMPLERS: dict[str, Sampler] = {
-    "tpe": Sampler(tpe, conditional=True),
-    "gp": Sampler(gp, conditional=False),
-    "cmaes": Sampler(cmaes, conditional=False),
-    "random": Sampler(optuna.samplers.RandomSampler, conditional=True),
-    "qmc": Sampler(qmc, conditional=False, fresh_seed=False),
+    "tpe": Sampler(tpe, conditional=True, learns_from_stopped=True),
+    "gp": Sampler(gp, conditional=False, learns_from_stopped=False),
+    "cmaes": Sampler(cmaes, conditional=False, learns_from_stopped=False),
+    "random": Sampler(random, conditional=True, learns_from_stopped=True),
+    "qmc": Sampler(qmc, conditional=False, learns_from_stopped=True, fresh_seed=False),
 }
 
 

@@ -151,11 +151,14 @@ class Search:
         """Return why everything should stop now, None if it should not."""
         if self.halted:
             return self.halted
-        if self.deadline is not None and time.monotonic() > self.deadline:
+        if self.out_of_time():
             return f"the budget of {self.budget.hours:g} hours is used up"
         if self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
             return f"{self.failures_in_a_row} trials failed in a row: {self.ended[-1].reason}"
         return None
+
+    def out_of_time(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
 
     def finished(self) -> bool:
         """Whether every trial of the budget has come to its end."""

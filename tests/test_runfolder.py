@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from twin import results_of
 
-from search.runfolder import RunFolder, append_line, cut_torn_line, read_lines
+from search.runfolder import SETTINGS_KEYS, RunFolder, append_line, cut_torn_line, read_lines
 from trainer.errors import UserError
 
 KEY = "proposals-00000"
@@ -95,9 +95,10 @@ def test_a_run_can_be_held_again_after_an_error(folder: RunFolder) -> None:
 
 def test_settings_are_read_as_written(folder: RunFolder) -> None:
     assert not folder.exists()
-    folder.write_settings({"a": [1, 2], "b": {"c": None}})
+    content = {key: {"a": [1, None]} for key in sorted(SETTINGS_KEYS)}
+    folder.write_settings(content)
     assert folder.exists()
-    assert folder.read_settings() == {"a": [1, 2], "b": {"c": None}}
+    assert folder.read_settings() == content
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,8 @@ def test_settings_are_read_as_written(folder: RunFolder) -> None:
         (None, "there is no run at .*settings.json is missing"),
         (b'{"a": ', "settings.json is not JSON"),
         (b"\xff\xfe\xfd", "settings.json is not JSON"),
-        (b"[1]", "settings.json does not hold a JSON object"),
+        (b"[1]", "settings.json does not hold a run's settings"),
+        (b'{"settings": {}}', "settings.json does not hold a run's settings"),
     ),
 )
 def test_unusable_settings_are_refused(
