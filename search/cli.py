@@ -21,7 +21,7 @@ from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.checkpoint import CheckpointError
 from trainer.errors import UserError
 from trainer.loop import SCALE_FREE_LOSS
-from trainer.precision import PRECISIONS
+from trainer.precision import PRECISIONS, available_cpus
 
 DEFAULT_TRIALS = 64
 FAILED, BAD_INPUT = 1, 2
@@ -106,11 +106,24 @@ def chosen_settings(options: argparse.Namespace, benchmark: Benchmark) -> Settin
 
 
 def chosen_resources(options: argparse.Namespace) -> Resources:
-    """Return the resources of a trial: one GPU where this machine has one, else CPUs."""
+    """Return the resources of a trial: one GPU where this machine has one, else CPUs.
+
+    Raises:
+        UserError: a trial asks for more than there is on this machine, if it is to run here.
+    """
+    present = torch.cuda.device_count()
     gpus = options.gpus_per_trial
     if gpus is None:
-        gpus = 1.0 if torch.cuda.is_available() else 0.0
-    return Resources(options.cpus_per_trial, gpus, options.concurrent, options.address)
+        gpus = 1.0 if present else 0.0
+    resources = Resources(options.cpus_per_trial, gpus, options.concurrent, options.address)
+    if resources.address is None and resources.gpus and not present:
+        raise UserError(f"--gpus-per-trial is {gpus:g}, but torch sees no GPU here; leave it out.")
+    if resources.address is None and resources.cpus > available_cpus():
+        raise UserError(
+            f"--cpus-per-trial is {resources.cpus}, but there are {available_cpus()} CPUs here; "
+            "give at most as many."
+        )
+    return resources
 
 
 def search_command(arguments: list[str], console: Console) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,11 +22,29 @@ from trainer.errors import UserError
 from trainer.precision import available_cpus
 
 MAX_WORKER_LOSSES = 3
+CONNECT_SECONDS = 10
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the run folder has every epoch already
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Interrupt handles it, and SIGTERM
     "RAY_AIR_NEW_OUTPUT": "0",
 }
+
+
+def check_reachable(address: str) -> None:
+    """Raise UserError if nothing listens at ``HOST:PORT``, where Ray itself would retry for long.
+
+    Other forms of address (``auto``, ``ray://...``) are left to Ray.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"--address is {address!r}, and nothing answers there ({error}); "
+            "give the HOST:PORT that 'ray start --head' printed."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -38,14 +57,15 @@ def ray_session(resources: Resources) -> Iterator[None]:
     quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     try:
         if resources.address:
+            check_reachable(resources.address)
             ray.init(address=resources.address, **quiet)
         else:
             ray.init(num_cpus=available_cpus(), include_dashboard=False, **quiet)
-    except (ConnectionError, ValueError) as error:
+    except (ConnectionError, ValueError, RuntimeError) as error:
         if not resources.address:
             raise
         raise UserError(
-            f"--address is {resources.address!r}, and no Ray cluster answers there: {error}"
+            f"--address is {resources.address!r}, and no Ray cluster lets us in there: {error}"
         ) from error
     try:
         yield

@@ -60,7 +60,6 @@ class TrialTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any], shared: WorkerSetup | None = None) -> None:
         assert shared is not None
         self.shared = shared
-        self.hardware = device_name(precision.select_device(shared.device))
         precision.configure(shared.precision, shared.threads)
         self.results = self.begin(config)
 
@@ -72,6 +71,7 @@ class TrialTrainable(tune.Trainable):
         """Yield the trial's epochs that the driver does not know yet."""
         shared = self.shared
         device = precision.select_device(shared.device)
+        self.hardware = device_name(device)
         task = load_task(shared.prepared, shared.benchmark, device)
         trial = Trial(shared.benchmark, tuple(config["weights"]), config["seed"], shared.precision)
         folder = RunFolder(shared.run).checkpoint_folder(config["key"])

@@ -14,8 +14,13 @@ BENCHMARK = "resnet8-digitslt"
 
 
 def command(place: Path, *options: str) -> list[str]:
-    """Return the command of a search in ``place`` whose run is called ``run``."""
-    program = [sys.executable, str(REPOSITORY / "run_search.py"), "--benchmark", BENCHMARK]
+    """Return the command of a search in ``place`` whose run is called ``run``.
+
+    It searches ``BENCHMARK`` unless the options say otherwise.
+    """
+    program = [sys.executable, str(REPOSITORY / "run_search.py")]
+    if "--benchmark" not in options:
+        program += ["--benchmark", BENCHMARK]
     where = ["--data-root", str(place / "data"), "--runs", str(place / "runs"), "--name", "run"]
     return [*program, *where, *options]
 

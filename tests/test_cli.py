@@ -31,6 +31,7 @@ DIGITS = ["--benchmark", "resnet8-digitslt"]
         ([*DIGITS, "--gpus-per-trial", "0.4"], "--gpus-per-trial is 0.4"),
         ([*DIGITS, "--gpus-per-trial", "2"], "--gpus-per-trial is 2"),
         ([*DIGITS, "--cpus-per-trial", "0"], "--cpus-per-trial is 0"),
+        ([*DIGITS, "--cpus-per-trial", "4096"], "--cpus-per-trial is 4096, but there are"),
         ([*DIGITS, "--concurrent", "0"], "--concurrent is 0"),
         ([*DIGITS, "--save-every", "0"], "--save-every is 0"),
         ([*DIGITS, "--name", ".."], "the run's name is '..'"),

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,31 @@ def test_the_same_run_started_twice_is_refused_while_it_runs(
     assert "is being searched by another process" in second.stderr
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
+
+
+DIVERGING = """
+name = "diverging"
+network = "resnet8"
+resolution = 8
+epochs = 3
+learning_rate = 1e30
+[data]
+root = "images"
+"""
+
+
+def test_a_search_whose_trials_all_diverge_stops_and_says_why(
+    tmp_path: Path, make_folder: Callable[..., Path]
+) -> None:
+    make_folder(tmp_path / "images", (40, 12, 5))
+    (tmp_path / "mine.toml").write_text(DIVERGING)
+    done = searching.search(tmp_path, "--benchmark", "mine.toml", "--trials", "16")
+    assert done.returncode == 1, done.stderr
+    assert "3 trials failed in a row: epoch 1: the" in done.stdout
+    failed = [row for row in searching.rows(tmp_path) if row.state == TrialState.FAIL]
+    assert len(failed) >= 3
+    assert all(row.reason is not None and row.reason.startswith("epoch 1:") for row in failed)
+    assert "--resume" in done.stdout
 
 
 def test_the_hours_budget_ends_the_search_and_leaves_it_resumable(tmp_path: Path) -> None:

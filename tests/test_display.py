@@ -1,0 +1,96 @@
+"""What a person sees of a search: the live table, the lines, the time left."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from twin import FACTS, attempt, make_run, make_settings, results_of
+
+from search.display import Display, best_text, duration, seconds_left
+from search.search import Search
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Search:
+    """Two baselines at full length, one that failed, and one in its third epoch."""
+    settings = make_settings()
+    search = attempt(make_run(tmp_path / "run", settings), settings, trials=8)
+    for _ in range(2):
+        trial = search.next_trial()
+        assert trial is not None
+        for result in results_of(trial.row.seed):
+            search.report(trial.row.key, result)
+        search.finish(trial.row.key)
+    failing, flying = search.next_trial(), search.next_trial()
+    assert failing is not None
+    assert flying is not None
+    search.fail(failing.row.key, "epoch 2: the training loss is nan")
+    for result in results_of(flying.row.seed, 3):
+        search.report(flying.row.key, result)
+    return search
+
+
+def shown(display: Display) -> str:
+    display.console.print(display.render())
+    assert isinstance(display.console.file, io.StringIO)
+    return display.console.file.getvalue()
+
+
+def test_the_table_shows_running_trials_counts_and_the_best(search: Search) -> None:
+    console = Console(file=io.StringIO(), width=120)
+    text = shown(Display(search, console, title="my-run"))
+    assert "my-run" in text
+    assert "balanced_softmax" in text
+    assert f"3/{FACTS.epochs}" in text
+    assert "3/8 trials: 2 complete, 0 stopped early, 1 failed, 1 running" in text
+    assert best_text(search.ended) in text
+    assert "elapsed" in text
+
+
+def test_the_table_says_how_many_running_trials_it_leaves_out(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.display.MOST_ROWS", 0)
+    console = Console(file=io.StringIO(), width=120)
+    assert "... and 1 more" in shown(Display(search, console, title="my-run"))
+
+
+def test_each_end_and_each_note_is_one_line_told_once(search: Search) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    display = Display(search, console, title="my-run")
+    search.lost_worker(next(iter(search.running)))
+    display.refresh()
+    display.refresh()
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0] == ("balanced_softmax lost its worker after epoch 3; it goes on from epoch 0")
+    assert [line.split(": ")[0] for line in lines[1:]] == [
+        "uniform",
+        "inverse_freq",
+        "effective_number",
+    ]
+    assert lines[3] == "effective_number: failed: epoch 2: the training loss is nan"
+
+
+def test_the_time_left_follows_the_pace_so_far(search: Search) -> None:
+    # 15 epochs are done; to come are 4 trials of the usual 6 epochs and 3 of the running one.
+    assert seconds_left(search, elapsed=15.0) == pytest.approx(4 * 6 + 3)
+
+
+def test_the_time_left_is_at_most_the_rest_of_the_hours(tmp_path: Path) -> None:
+    settings = make_settings()
+    search = attempt(make_run(tmp_path / "run", settings), settings, trials=None, hours=0.5)
+    left = seconds_left(search, elapsed=1.0)
+    assert left is not None
+    assert 1700 < left <= 1800
+
+
+def test_no_time_left_is_claimed_before_anything_ended(tmp_path: Path) -> None:
+    settings = make_settings()
+    search = attempt(make_run(tmp_path / "run", settings), settings, trials=8)
+    assert seconds_left(search, elapsed=1.0) is None
+
+
+def test_durations_read_as_a_clock() -> None:
+    assert [duration(s) for s in (0, 59.6, 3599, 3661)] == ["0:00", "1:00", "59:59", "1:01:01"]

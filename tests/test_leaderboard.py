@@ -1,0 +1,103 @@
+"""The leaderboard: published rows stand beside a run of the full protocol, and nowhere else."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from search.export import read_best
+from search.leaderboard import PUBLISHED, export_run, show
+from search.record import Outcome, Record
+from search.runfolder import RunFolder
+from trainer.benchmarks import BENCHMARKS, Benchmark
+
+SUMMARY: dict[str, Any] = {
+    "best_accuracy": 71.5,
+    "best_epoch": 190,
+    "last_accuracy": 71.0,
+    "last_ten_accuracy": 70.9,
+    "epochs": 200,
+    "seconds": 1.0,
+    "shots": {"many": 80.0, "medium": 70.0, "few": 60.0},
+    "class_accuracy": [71.5] * 10,
+    "hardware": None,
+}
+OLD_RUN = Path(__file__).parent / "old_runs" / "schema-1"
+
+
+def finished_run(path: Path, benchmark: Benchmark) -> RunFolder:
+    """A run whose one trial, uniform weights, came to its end."""
+    folder = RunFolder(path)
+    folder.create()
+    record = Record.create(folder.journal, ("uniform",), seed=42)
+    row = record.next_baseline()
+    assert row is not None
+    record.report(row.key, benchmark.epochs, 71.5)
+    record.tell(row.key, Outcome.complete(71.5, SUMMARY | {"epochs": benchmark.epochs}))
+    content = {
+        "schema_version": 1,
+        "fingerprint": "0123456789abcdef",
+        "settings": {},
+        "benchmark": benchmark.to_dict(),
+        "protocol": benchmark.protocol_note(),
+        "class_counts": benchmark.counts.tolist(),
+        "class_names": None,
+        "test_counts": [1000] * 10,
+        "data_fingerprint": "0123456789abcdef",
+    }
+    folder.write_settings(content)
+    return folder
+
+
+def shown(folder: RunFolder) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    show(folder, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("name", tuple(PUBLISHED))
+def test_published_rows_stand_beside_the_full_protocol(name: str, tmp_path: Path) -> None:
+    text = shown(finished_run(tmp_path / "run", BENCHMARKS[name]))
+    assert "71.50" in text
+    for weighting, (seed_42, mean) in PUBLISHED[name].items():
+        (line,) = (line for line in text.splitlines() if weighting in line)
+        assert f"{seed_42:.2f}" in line
+        assert mean is None or f"3 seeds {mean:.2f}" in line
+
+
+def test_no_published_row_stands_beside_a_shortened_protocol(tmp_path: Path) -> None:
+    benchmark = BENCHMARKS["resnet32-cifar10lt"].with_epochs(199)
+    text = shown(finished_run(tmp_path / "run", benchmark))
+    assert "199 of 200 epochs (shortened)" in text
+    assert "71.50" in text
+    assert "effective_number" not in text
+
+
+def test_a_run_without_a_full_length_trial_has_no_export(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    record = Record.create(folder.journal, ("uniform",), seed=42)
+    row = record.next_baseline()
+    assert row is not None
+    record.tell(row.key, Outcome.failed("epoch 1: the training loss is nan"))
+    assert export_run(folder) is None
+
+
+def test_a_run_of_an_earlier_version_stays_readable(tmp_path: Path) -> None:
+    """The run in old_runs/ was written by schema version 1 and is never regenerated."""
+    shutil.copytree(OLD_RUN, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    text = shown(folder)
+    for label in ("uniform", "inverse_freq", "#0"):
+        assert label in text
+    before = json.loads((OLD_RUN / "best.json").read_text())
+    exported = export_run(folder)
+    assert exported is not None
+    best = read_best(exported.record)
+    assert best.weighting.to_dict() == before["weighting"]
+    assert best.result["test_accuracy"] == before["result"]["test_accuracy"]
