@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -126,10 +127,21 @@ def chosen_resources(options: argparse.Namespace) -> Resources:
     return resources
 
 
+def send_token() -> None:
+    """Have Ray show its token to the cluster, which Ray starts with one, if there is a token here.
+
+    Ray reads the mode when it is imported, and the file is where ``ray start`` keeps its token.
+    """
+    if (Path.home() / ".ray" / "auth_token").is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
 def search_command(arguments: list[str], console: Console) -> int:
+    options = search_parser().parse_args(arguments)
+    if options.address:
+        send_token()
     from search.driver import Plan, run  # Ray takes seconds to import; show and export need none
 
-    options = search_parser().parse_args(arguments)
     benchmark = get_benchmark(options.benchmark, options.data_root)
     benchmark = benchmark if options.epochs is None else benchmark.with_epochs(options.epochs)
     trials = DEFAULT_TRIALS if options.trials is None and options.hours is None else options.trials

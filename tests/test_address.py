@@ -1,0 +1,64 @@
+"""A search on a Ray that is already running, and on one that is not."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import searching
+from optuna.trial import TrialState
+
+from search.on_ray import check_reachable
+from trainer.errors import UserError
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def cluster() -> Iterator[str]:
+    """The address of a Ray head with two CPUs, as ``ray start`` makes it by default."""
+    port = free_port()
+    ray = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
+    options = [f"--port={port}", "--num-cpus=2", "--include-dashboard=false"]
+    head = subprocess.Popen([*ray, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            assert head.poll() is None
+            assert time.monotonic() < deadline
+            with socket.socket() as client:
+                if client.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.2)
+        yield f"127.0.0.1:{port}"
+    finally:
+        head.terminate()
+        head.communicate(timeout=60)
+
+
+@pytest.mark.slow
+def test_a_search_runs_on_a_cluster_that_is_running(cluster: str, tmp_path: Path) -> None:
+    done = searching.search(tmp_path, "--trials", "5", "--epochs", "2", "--address", cluster)
+    assert done.returncode == 0, done.stderr
+    assert "Connecting to Ray" in done.stdout
+    rows = searching.rows(tmp_path)
+    assert len(rows) == 5
+    assert all(row.state in (TrialState.COMPLETE, TrialState.PRUNED) for row in rows)
+
+
+def test_an_address_where_nothing_listens_is_refused() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with pytest.raises(UserError, match=f"--address is '{address}', and nothing answers there"):
+        check_reachable(address)
+
+
+@pytest.mark.parametrize("address", ("auto", "ray://127.0.0.1:1", "local"))
+def test_other_forms_of_address_are_left_to_ray(address: str) -> None:
+    check_reachable(address)
