@@ -59,7 +59,7 @@ def search_parser() -> argparse.ArgumentParser:
     where("--gpus-per-trial", type=float, help="1, or a fraction 1/k (1 if there is a GPU)")
     where("--cpus-per-trial", type=int, default=1, help="and CPU threads of a trial")
     where("--concurrent", type=int, help="trials at a time (as many as fit)")
-    where("--address", help="of a running Ray cluster (start Ray here)")
+    where("--address", help="of a running Ray cluster ($RAY_ADDRESS, or start Ray here)")
     where("--save-every", type=int, default=5, help="epochs between checkpoints")
     return parser
 
@@ -138,6 +138,7 @@ def send_token() -> None:
 
 def search_command(arguments: list[str], console: Console) -> int:
     options = search_parser().parse_args(arguments)
+    options.address = options.address or os.environ.get("RAY_ADDRESS")
     if options.address:
         send_token()
     from search.driver import Plan, run  # Ray takes seconds to import; show and export need none

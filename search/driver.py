@@ -10,7 +10,7 @@ from search.display import best_text
 from search.export import ExportError
 from search.interrupt import Interrupt
 from search.leaderboard import export_run
-from search.on_ray import search_on_ray
+from search.on_ray import SESSION_ERRORS, search_on_ray
 from search.quiet import logging_to
 from search.record import Record
 from search.runfolder import RunFolder
@@ -83,6 +83,11 @@ def open_record(plan: Plan, data: ImageData) -> Record:
     """
     folder = plan.folder
     if not plan.resume:
+        if any(folder.trials.iterdir()):
+            raise UserError(
+                f"{folder.path} holds trials but no settings.json; restore that file and add "
+                "--resume, or choose another --name."
+            )
         folder.journal.unlink(missing_ok=True)  # left by a start that died before its settings
         record = Record.create(folder.journal, plan.settings.baselines, plan.settings.seed)
         folder.write_settings(settings_content(plan, data))
@@ -94,6 +99,10 @@ def open_record(plan: Plan, data: ImageData) -> Record:
             f"continues version {SCHEMA_VERSION} only. show and export still read the run."
         )
     differences = Settings.from_dict(content["settings"]).differences(plan.settings)
+    there = f"{content['benchmark']['name']}, {content['protocol']}"
+    here = f"{plan.benchmark.name}, {plan.benchmark.protocol_note()}"
+    if there != here:
+        differences.insert(0, f"{there} -> {here}")
     if differences or content["fingerprint"] != plan.settings.fingerprint():
         what = "; ".join(differences) or f"the declaration of space {plan.settings.space!r}"
         raise UserError(
@@ -143,7 +152,7 @@ def search_and_export(
             setup = worker_setup(plan, prepared)
             try:
                 search_on_ray(search, setup, plan.resources, attempt, interrupt, console)
-            except OSError as error:  # a full disk, a lost file system: what is recorded stands
+            except SESSION_ERRORS as error:  # what is recorded stands
                 search.halt(f"{type(error).__name__}: {error}")
     return conclude(plan, search, interrupt, console)
 

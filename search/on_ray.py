@@ -9,6 +9,8 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayError
+from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
 from rich.console import Console
 
@@ -23,6 +25,8 @@ from trainer.precision import available_cpus
 
 MAX_WORKER_LOSSES = 3
 CONNECT_SECONDS = 10
+SESSION_ERRORS = (OSError, RayError, TuneError)
+"""What ends a session from outside the trials: a full disk, a lost file system, a lost cluster."""
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the run folder has every epoch already
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Interrupt handles it, and SIGTERM
@@ -60,7 +64,8 @@ def ray_session(resources: Resources) -> Iterator[None]:
             check_reachable(resources.address)
             ray.init(address=resources.address, **quiet)
         else:
-            ray.init(num_cpus=available_cpus(), include_dashboard=False, **quiet)
+            # "local": without it, Ray looks for a cluster that this machine may have.
+            ray.init("local", num_cpus=available_cpus(), include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         if not resources.address:
             raise

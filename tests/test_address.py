@@ -62,3 +62,21 @@ def test_an_address_where_nothing_listens_is_refused() -> None:
 @pytest.mark.parametrize("address", ("auto", "ray://127.0.0.1:1", "local"))
 def test_other_forms_of_address_are_left_to_ray(address: str) -> None:
     check_reachable(address)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_without_an_address_a_cluster_that_runs_here_is_left_alone(tmp_path: Path) -> None:
+    done = searching.search(tmp_path, "--trials", "4", "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+    assert "Starting Ray" in done.stdout
+
+
+def test_the_address_of_the_environment_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    done = searching.search(tmp_path, "--trials", "4", "--epochs", "1")
+    assert done.returncode == 2
+    assert f"--address is '{address}'" in done.stderr

@@ -1,6 +1,7 @@
 """A whole search as a user runs it: real images, real Ray, then show, export and a second start."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,24 @@ def test_resuming_with_other_settings_is_refused_and_names_them(place: Path) -> 
     done = searching.search(place, "--trials", "6", "--epochs", "4", "--resume", "--seed", "7")
     assert done.returncode == 2
     assert "seed: 42 -> 7" in done.stderr
+
+
+def test_resuming_with_another_length_says_which(place: Path) -> None:
+    done = searching.search(place, "--trials", "6", "--epochs", "5", "--resume")
+    assert done.returncode == 2
+    words = "4 of 40 epochs (shortened) -> resnet8-digitslt, 5 of 40 epochs (shortened)"
+    assert words in done.stderr
+
+
+def test_trials_without_settings_are_never_overwritten(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place, tmp_path / "copy")
+    copy = searching.folder(tmp_path / "copy")
+    copy.settings.unlink()
+    before = copy.journal.read_bytes()
+    done = searching.search(tmp_path / "copy", "--trials", "6", "--epochs", "4")
+    assert done.returncode == 2
+    assert "holds trials but no settings.json" in done.stderr
+    assert copy.journal.read_bytes() == before
 
 
 def test_resuming_a_finished_run_trains_nothing_and_says_the_result_again(place: Path) -> None:
