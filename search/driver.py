@@ -191,6 +191,11 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
             f"note: sampler {settings.sampler} learns nothing from trials that are stopped early; "
             "tpe does"
         )
+    if budget.trials is not None and budget.trials <= len(settings.baselines):
+        lines.append(
+            f"note: the baselines take all {budget.trials} trials, so no weighting is searched; "
+            "raise --trials"
+        )
     if search.ended or search.running:
         lines.append(
             f"resumed: {len(search.ended)} trials ended before, {len(search.adopted)} go on"

@@ -1,6 +1,7 @@
 """The command line: every bad input is one sentence and exit code 2, before anything is started."""
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +106,18 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
         .replace('"$venv"', ".venv")
     )
     assert command in ci.replace('pip"', "pip").replace('python"', "python")
+
+
+def test_ctrl_c_while_the_program_loads_is_no_traceback(tmp_path: Path) -> None:
+    for program in ([str(REPOSITORY / "run_search.py")], ["-m", "trainer"]):
+        command = [sys.executable, "-X", "importtime", *program, "--benchmark", "resnet8-digitslt"]
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.rstrip().endswith("torch.version"):  # torch has begun to load
+                break
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Traceback" not in rest
+        assert rest.splitlines()[-1] == "interrupted"

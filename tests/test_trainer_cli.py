@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from training import threads
 
-from trainer.__main__ import main
 from trainer.benchmarks import BENCHMARKS
+from trainer.cli import main
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DIGITS = ["--benchmark", "resnet8-digitslt", "--threads", "1"]

@@ -1,0 +1,178 @@
+"""The trainer's command line: one weighting, one seed, no search."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from spaces import NAMED, Weighting, WeightingError, canonical_weights
+from trainer import precision
+from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
+from trainer.checkpoint import CheckpointError
+from trainer.data import ImageData, load, prepare
+from trainer.errors import UserError
+from trainer.files import write_atomic
+from trainer.loop import Task, TrainingError, Trial, train
+from trainer.provenance import device_name, provenance
+from trainer.results import EpochResult, summary
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer",
+        description="Train one class weighting under the fixed protocol.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--benchmark",
+        required=True,
+        help=f"{', '.join(BENCHMARKS)}, or a TOML file",
+    )
+    parser.add_argument(
+        "--weighting",
+        default="uniform",
+        help=f"{', '.join(NAMED)}, or a JSON file (best.json, or a point of the family)",
+    )
+    parser.add_argument("--seed", type=int, default=42, help="of this training run (default 42)")
+    parser.add_argument("--epochs", type=int, help="shorten the protocol; results say so")
+    parser.add_argument("--precision", default="tf32", choices=precision.PRECISIONS)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all CPUs)")
+    parser.add_argument("--data-root", type=Path, default=Path("data"))
+    parser.add_argument("--checkpoints", type=Path, help="folder to save to and to resume from")
+    parser.add_argument("--save-every", type=int, default=10, help="epochs between checkpoints")
+    parser.add_argument("--output", type=Path, help="write every epoch and the story as JSON")
+    return parser.parse_args(argv)
+
+
+def read_weighting(name: str) -> Weighting:
+    """Return the named point, or the one in a JSON file.
+
+    Raises:
+        UserError: neither a known name nor a readable file with a point of the family.
+    """
+    if name in NAMED:
+        return NAMED[name].weighting
+    path = Path(name)
+    if not path.is_file():
+        raise UserError(
+            f"weighting is {name!r}; it must be a JSON file or one of {', '.join(NAMED)}."
+        )
+    try:
+        content = json.loads(path.read_text())
+        return Weighting.from_dict(content.get("weighting", content))
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{path} does not hold a weighting: {error}") from error
+
+
+def check_positive(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise UserError(f"--{name} is {value}; it must be at least 1.")
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse what would fail only later: after hours of training in the case of ``--output``."""
+    for name in ("epochs", "threads", "save-every"):
+        check_positive(name, getattr(options, name.replace("-", "_")))
+    if not 0 <= options.seed < 2**63:
+        raise UserError(f"--seed is {options.seed}; it must be in 0..2**63-1.")
+    if options.output and (options.output.is_dir() or not options.output.parent.is_dir()):
+        raise UserError(f"--output is {options.output}; it must be a file in an existing folder.")
+    if options.checkpoints and options.checkpoints.is_file():
+        raise UserError(f"--checkpoints is {options.checkpoints}; it must be a folder, not a file.")
+
+
+def story(
+    options: argparse.Namespace, trial: Trial, weighting: Weighting, device: str
+) -> dict[str, Any]:
+    return {
+        "benchmark": trial.benchmark.to_dict(),
+        "protocol": trial.benchmark.protocol_note(),
+        "weighting": weighting.to_dict(),
+        "weights": trial.weights,
+        "configuration": trial.fingerprint(),
+        "seed": trial.seed,
+        "precision": trial.precision,
+        "device": device,
+        "threads": options.threads,
+        "provenance": provenance(),
+    }
+
+
+def show_training(
+    trial: Trial, task: Task, options: argparse.Namespace, console: Console
+) -> list[EpochResult]:
+    results = []
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("training", total=trial.benchmark.epochs)
+        for result in train(trial, task, options.checkpoints, options.save_every):
+            results.append(result)
+            text = f"loss {result.train_loss:.3f}  test {result.test_accuracy:.2f} %"
+            description = f"{text}  best {result.best_accuracy:.2f} %"
+            progress.update(bar, completed=result.epoch, description=description)
+            if not console.is_terminal:
+                console.print(f"epoch {result.epoch}: {description}  {result.seconds:.1f} s")
+    return results
+
+
+def report(results: list[EpochResult], data: ImageData, benchmark: Benchmark) -> dict[str, Any]:
+    test_counts = [int((data.test_labels == c).sum()) for c in range(benchmark.num_classes)]
+    facts = summary(results, data.counts.tolist(), test_counts)
+    shots = ", ".join(f"{name} {value:.2f}" for name, value in facts["shots"].items())
+    images = len(data.train_labels) * facts["epochs"] / facts["seconds"]
+    print(
+        f"best {facts['best_accuracy']:.2f} % (epoch {facts['best_epoch']}), "
+        f"last {facts['last_accuracy']:.2f} %, last ten {facts['last_ten_accuracy']:.2f} %; {shots}"
+    )
+    print(
+        f"{facts['epochs']} epochs in {facts['seconds']:.1f} s, "
+        f"{images:.0f} training images/s, evaluation included; {benchmark.protocol_note()}"
+    )
+    return facts
+
+
+def run(options: argparse.Namespace) -> None:
+    check_options(options)
+    benchmark = get_benchmark(options.benchmark, options.data_root)
+    benchmark = benchmark.with_epochs(options.epochs) if options.epochs else benchmark
+    weighting = read_weighting(options.weighting)
+    options.threads = options.threads or precision.available_cpus()
+    device = precision.select_device(options.device)
+    precision.configure(options.precision, options.threads)
+    data = load(prepare(benchmark, options.data_root), benchmark)
+    weights = canonical_weights(weighting.weights(data.counts))
+    trial = Trial(benchmark, tuple(weights.tolist()), options.seed, options.precision)
+    print(
+        f"{benchmark.name}, {weighting.describe()}, seed {options.seed}, {options.precision} on "
+        f"{device_name(device)}, {options.threads} threads"
+    )
+    task = Task(data, benchmark.padding, device)
+    results = show_training(trial, task, options, Console())
+    facts = report(results, data, benchmark)
+    if options.output:
+        content = story(options, trial, weighting, device_name(device))
+        content |= {"summary": facts, "epochs": [r.to_dict() for r in results]}
+        write_atomic(options.output, json.dumps(content, indent=1).encode())
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = arguments(argv)
+    try:
+        run(options)
+    except (UserError, WeightingError, CheckpointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except TrainingError as error:
+        print(f"training failed: {error}", file=sys.stderr)
+        return 1
+    return 0
