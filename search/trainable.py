@@ -1,6 +1,7 @@
 """What runs on a Ray worker: one trial at a time, an epoch a step; actors are reused."""
 
 import json
+import logging
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from trainer import precision
 from trainer.benchmarks import Benchmark
 from trainer.checkpoint import CheckpointError
 from trainer.data import load
+from trainer.errors import UserError
 from trainer.loop import Task, TrainingError, Trial, train
 from trainer.provenance import device_name
 from trainer.results import EpochResult
@@ -48,19 +50,37 @@ def load_task(prepared: Path, benchmark: Benchmark, device: torch.device) -> Tas
     return Task(load(prepared, benchmark), benchmark.padding, device)
 
 
+class Warnings(logging.Handler):
+    """Keeps what the trainer warns of until it is taken, to be told where people look."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+    def take(self) -> list[str]:
+        lines, self.lines = self.lines, []
+        return lines
+
+
 class TrialTrainable(tune.Trainable):
     """Trains the trial that its config describes.
 
     The config is flat and JSON-able: ``key``, ``weights`` (C,), ``seed``, and ``known_epochs``,
     the number of epochs that the driver has on record already. A failure of the training is a
-    result with ``failure`` and ``traceback``; a file system that fails is one with ``halt``, for
-    it is not the trial's fault; only the loss of the process is an error to Ray.
+    result with ``failure`` and ``traceback``; what is not the trial's fault (a file system that
+    fails, data or a device that is missing) is one with ``halt``; only the loss of the process is
+    an error to Ray. Every result has the ``warnings`` that came up.
     """
 
     def setup(self, config: dict[str, Any], shared: WorkerSetup | None = None) -> None:
         assert shared is not None
         self.shared = shared
         precision.configure(shared.precision, shared.threads)
+        self.warnings = Warnings()
+        logging.getLogger("trainer").addHandler(self.warnings)
         self.results = self.begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -80,11 +100,14 @@ class TrialTrainable(tune.Trainable):
                 yield result
 
     def step(self) -> dict[str, Any]:
+        return self.next_result() | {"warnings": self.warnings.take()}
+
+    def next_result(self) -> dict[str, Any]:
         try:
             result = next(self.results)
         except TrainingError as error:
             return {"failure": str(error), "traceback": "", "done": True}
-        except (OSError, CheckpointError) as error:
+        except (OSError, CheckpointError, UserError) as error:
             return {"halt": f"{type(error).__name__} on a worker: {error}", "done": True}
         except Exception as error:
             # Whatever went wrong in the code or the data would go wrong again on another worker.

@@ -102,6 +102,7 @@ class StudyCallback(DriverOnly, Callback):
     ) -> None:
         record(self.search, trial, result)
         key = trial.config["key"]
+        self.search.notes.extend(f"{key}: {line}" for line in result.get("warnings", ()))
         if "halt" in result:
             self.search.halt(result["halt"])
         elif "failure" in result:

@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 
 from spaces import canonical_weights
 from trainer.benchmarks import BENCHMARKS
+from trainer.checkpoint import saved_epochs
 from trainer.data import load, prepare
 from trainer.loop import Task, Trial, train
 from trainer.precision import configure, select_device
@@ -141,6 +142,23 @@ def test_the_same_run_started_twice_is_refused_while_it_runs(
     assert "is being searched by another process" in second.stderr
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
+
+
+def test_a_truncated_checkpoint_is_told_and_the_one_before_is_used(tmp_path: Path) -> None:
+    interrupted(tmp_path, 16, signal.SIGKILL).communicate()
+    left = running(tmp_path)
+    # Only where there is one before it: a trial whose only checkpoint is torn stops the search.
+    folders = [searching.folder(tmp_path).checkpoint_folder(key) for key in left]
+    newest = [saved_epochs(folder)[0] for folder in folders if len(saved_epochs(folder)) == 2]
+    assert newest
+    for path in newest:
+        path.write_bytes(path.read_bytes()[:-1000])
+    done = searching.search(tmp_path, *OPTIONS, "--resume")
+    assert done.returncode == 0, done.stdout
+    for path in newest:
+        assert f"{path} is torn or corrupt" in done.stdout
+    check_whole(tmp_path)
+    check_equal_to_plain_training(tmp_path, left)
 
 
 DIVERGING = """
