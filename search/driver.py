@@ -191,6 +191,11 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
             f"note: sampler {settings.sampler} learns nothing from trials that are stopped early; "
             "tpe does"
         )
+    if plan.benchmark.role == "hidden":
+        lines.append(
+            f"note: {plan.benchmark.name} is the leaderboard's hidden setting, to be judged on "
+            "once, at the end; a weighting that was searched on it is no longer judged by it"
+        )
     if budget.trials is not None and budget.trials <= len(settings.baselines):
         lines.append(
             f"note: the baselines take all {budget.trials} trials, so no weighting is searched; "

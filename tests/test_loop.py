@@ -17,7 +17,6 @@ from trainer.loop import Learner, TrainingError, Trial, learning_rates, train
 from trainer.results import (
     EpochResult,
     class_accuracy,
-    half_accuracies,
     shot_groups,
     summary,
 )
@@ -272,12 +271,6 @@ def test_two_classes_have_the_shots_that_they_have() -> None:
     }
 
 
-def test_accuracy_of_halves_and_classes() -> None:
-    one = result(1, 50.0, ((3, 0), (1, 2)))
-    assert half_accuracies(one, (6, 4)) == (50.0, 75.0)
-    assert class_accuracy(one, [5, 4]).tolist() == [80.0, 50.0]
-
-
 def test_summary_reports_best_last_and_mean_of_the_last_ten() -> None:
     accuracies = [10.0, 90.0, 20.0, 90.0, *range(30, 39)]
     epochs = [result(i, a, ((i, 0, 0), (0, 0, 1))) for i, a in enumerate(map(float, accuracies), 1)]
@@ -291,3 +284,8 @@ def test_summary_reports_best_last_and_mean_of_the_last_ten() -> None:
     assert facts["class_accuracy"] == [10.0, 0.0, 5.0], "at the best epoch"
     assert facts["shots"] == {"many": 10.0, "medium": 0.0, "few": 5.0}
     assert json.loads(json.dumps(facts)) == facts
+
+
+def test_class_accuracy_is_over_both_halves() -> None:
+    one = result(1, 50.0, ((3, 0), (1, 2)))
+    assert class_accuracy(one, [5, 4]).tolist() == [80.0, 50.0]

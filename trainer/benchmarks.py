@@ -47,7 +47,7 @@ class Benchmark:
         epochs: length of the training and of its cosine schedule.
         subset_seed: which images are kept; it belongs to the benchmark, not to a trial.
         folder: where the images of data set "folder" are, and None for all others.
-        role: "public" or "hidden" (judged only at the end, never searched on) on the
+        role: "public" or "hidden" (to be judged on once, at the end) on the
             leaderboard; "trial" for what is on none.
         shortened_from: the protocol's epochs if `epochs` are fewer, else None.
     """

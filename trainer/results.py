@@ -68,15 +68,6 @@ def shot_groups(counts: Sequence[int]) -> dict[str, np.ndarray]:
     return {name: third == i for i, name in enumerate(groups)}
 
 
-def half_accuracies(result: EpochResult, half_sizes: tuple[int, int]) -> tuple[float, float]:
-    """Return the test accuracy in percent on half A and on half B of the test set."""
-    a, b = (
-        100.0 * sum(correct) / size
-        for correct, size in zip(result.correct, half_sizes, strict=True)
-    )
-    return a, b
-
-
 def summary(
     results: Sequence[EpochResult], counts: Sequence[int], test_counts: Sequence[int]
 ) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""What a search says of itself before it starts."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from twin import attempt, make_run, make_settings
+
+from search.driver import Plan, say_what
+from search.settings import Budget, Resources
+from trainer.benchmarks import BENCHMARKS
+
+
+def said(tmp_path: Path, benchmark: str, trials: int, sampler: str, scheduler: str) -> str:
+    settings = make_settings(sampler=sampler, scheduler=scheduler)
+    folder = make_run(tmp_path / "run", settings)
+    search = attempt(folder, settings, trials)
+    plan = Plan(
+        benchmark=BENCHMARKS[benchmark],
+        data_root=tmp_path,
+        folder=folder,
+        settings=settings,
+        budget=Budget(trials, None),
+        resources=Resources(1, 0.0, None, None),
+        device="cpu",
+        save_every=1,
+        resume=False,
+        resume_command="",
+    )
+    console = Console(file=io.StringIO(), width=400)
+    say_what(plan, search, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_an_ordinary_search_has_no_notes_but_says_what_is_not_searched(tmp_path: Path) -> None:
+    text = said(tmp_path, "resnet8-digitslt", 16, "tpe", "asha")
+    assert "note:" not in text
+    assert "not searched: normalization" in text
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "trials", "sampler", "scheduler", "note"),
+    (
+        ("vgg16bn-cifar100lt", 16, "tpe", "asha", "note: vgg16bn-cifar100lt is the leaderboard's"),
+        ("resnet8-digitslt", 4, "tpe", "asha", "note: the baselines take all 4 trials"),
+        ("resnet8-digitslt", 16, "gp", "asha", "note: sampler gp learns nothing from trials"),
+    ),
+)
+def test_what_may_surprise_is_one_note(
+    benchmark: str, trials: int, sampler: str, scheduler: str, note: str, tmp_path: Path
+) -> None:
+    text = said(tmp_path, benchmark, trials, sampler, scheduler)
+    assert note in text
+    assert text.count("note:") == 1
+
+
+def test_gp_without_early_stopping_needs_no_note(tmp_path: Path) -> None:
+    assert "note:" not in said(tmp_path, "resnet8-digitslt", 16, "gp", "none")
