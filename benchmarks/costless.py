@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from search.search import Facts
+from search.facts import BenchmarkFacts, Facts
+from search.parts import PartResult, interleave
 from search.trainable import TrialTrainable
 from search.worker_setup import WorkerSetup
 from trainer.benchmarks import BENCHMARKS, Benchmark
-from trainer.longtail import long_tail_counts
 from trainer.provenance import processor
 from trainer.results import EpochResult
 
@@ -25,11 +25,9 @@ PEAK, SPREAD, NOISE = 39.0, 6.0, 0.7
 
 
 def facts_of(benchmark: Benchmark) -> Facts:
-    assert benchmark.max_count is not None
-    assert benchmark.imbalance_ratio is not None
-    classes = benchmark.num_classes
-    counts = long_tail_counts(benchmark.max_count, benchmark.imbalance_ratio, classes)
-    return Facts(benchmark.epochs, tuple(counts.tolist()), (TEST_IMAGES,) * classes)
+    half = (TEST_IMAGES // 2,) * benchmark.num_classes
+    counts = tuple(benchmark.counts.tolist())
+    return Facts((BenchmarkFacts(benchmark.name, benchmark.epochs, counts, (half, half)),))
 
 
 def final_accuracy(weights: Sequence[float], random: np.random.Generator) -> float:
@@ -72,9 +70,13 @@ class CostlessTrainable(TrialTrainable):
         while len(list(shared.run.glob("worker-*"))) < workers and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def begin(self, config: dict[str, Any]) -> Iterator[EpochResult]:
+    def begin(self, config: dict[str, Any]) -> Iterator[PartResult]:
         self.hardware = processor()
-        epochs = self.shared.benchmark.epochs
-        for result in results_of(config["weights"], config["seed"], epochs):
-            if result.epoch > config["known_epochs"]:
-                yield result
+        parts = config["parts"]
+
+        def train_part(number: int) -> Iterator[EpochResult]:
+            part = parts[number]
+            epochs = self.shared.benchmarks[part["benchmark"]].epochs
+            return results_of(part["weights"], config["seed"], epochs)
+
+        yield from interleave(self.turns, [part["known_epochs"] for part in parts], train_part)

@@ -29,13 +29,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.costless import BENCHMARK, facts_of, results_of
 from benchmarks.measurement import Measurement, summarize
 from benchmarks.overhead_views import draw, table
+from search.budget import Budget
+from search.checks import check_choice, check_minimum
 from search.interrupt import Interrupt
 from search.quiet import logging_to
 from search.record import Record
 from search.runfolder import RunFolder
 from search.samplers import SAMPLERS
 from search.search import Running, Search
-from search.settings import Budget, Resources, Settings, check_choice, check_minimum
+from search.settings import Resources, Settings
 from spaces import BASELINES, canonical_weights
 from trainer.errors import UserError
 from trainer.files import write_atomic
@@ -84,7 +86,7 @@ class TimedSearch(Search):
 
     def reports(self) -> int:
         """Return how often the driver heard of the trials that have ended: at rungs and ends."""
-        lengths = [row.summary["epochs"] for row in self.ended if row.summary]
+        lengths = [row.epochs for row in self.ended if row.summaries]
         return sum(1 + sum(r < length for r in self.early_stopping.rungs) for length in lengths)
 
     def measured(self, case: Case) -> Measurement:
@@ -105,7 +107,7 @@ class TimedSearch(Search):
 def new_search(case: Case, path: Path) -> TimedSearch:
     """Make a run in ``path`` with the default settings of a search."""
     settings = Settings(
-        benchmark=BENCHMARK.fingerprint(),
+        benchmarks=(BENCHMARK.fingerprint(),),
         space="core",
         sampler=case.sampler,
         scheduler="asha",
@@ -119,7 +121,7 @@ def new_search(case: Case, path: Path) -> TimedSearch:
     folder.create()
     record = Record.create(folder.journal, settings.baselines, settings.seed)
     attempt = folder.begin_attempt({})
-    budget = Budget(case.trials, None)
+    budget = Budget(case.trials, None, confirm=False)
     return TimedSearch(settings, budget, facts_of(BENCHMARK), folder, record, attempt)
 
 
@@ -141,14 +143,14 @@ class Slot:
 
     def __init__(self, search: Search, trial: Running) -> None:
         self.search, self.trial = search, trial
-        weights = canonical_weights(trial.row.weighting.weights(search.facts.counts))
+        weights = canonical_weights(trial.row.weighting.weights(search.facts.benchmarks[0].counts))
         self.results = results_of(weights.tolist(), trial.row.seed, search.facts.epochs)
 
     def report(self) -> bool:
         """Report the epochs up to the next rung or the last one; return whether it was the end."""
         key, facts = self.trial.row.key, self.search.facts
         for result in self.results:
-            stop = self.search.report(key, result)
+            stop = self.search.report(key, 0, result)
             if stop or result.epoch == facts.epochs:
                 self.search.finish(key)
                 return True
@@ -177,15 +179,14 @@ def costless_workers(search: Search, slots: int, console: Console, interrupt: In
     from search.workers import Workers, share
 
     setup = WorkerSetup(
-        benchmark=BENCHMARK,
-        prepared=Path(),
+        benchmarks=(BENCHMARK,),
+        prepared=(Path(),),
         run=search.folder.path,
         precision=search.settings.precision,
         compiled=False,
         device="cpu",
         threads=1,
         save_every=5,
-        rungs=search.early_stopping.rungs,
     )
     trainable = tune.with_parameters(CostlessTrainable, shared=setup, workers=slots)
     return Workers(trainable, {"cpu": share(available_cpus(), slots)})

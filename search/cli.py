@@ -1,4 +1,4 @@
-"""The command line: search, ``show RUN`` and ``export RUN``."""
+"""The command line: search, ``confirm RUN``, ``show RUN`` and ``export RUN``."""
 
 import argparse
 import json
@@ -10,13 +10,16 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from search.budget import FEWEST_RUNS, Budget
+from search.checks import check_minimum
+from search.conclusion import Conclusion
 from search.counts_file import read_counts
 from search.early_stopping import SCHEDULERS
 from search.export import apply_to_counts, read_best
-from search.leaderboard import export_run, show
-from search.runfolder import RunFolder
+from search.leaderboard import show
+from search.runfolder import RunFolder, read_lines
 from search.samplers import SAMPLERS, default_sampler
-from search.settings import Budget, Resources, Settings, check_minimum
+from search.settings import Resources, Settings
 from spaces import BASELINES, NAMED, SPACES, WeightingError
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.checkpoint import CheckpointError
@@ -35,12 +38,13 @@ def search_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_search.py",
         description="Search the class weighting of a long-tailed image classifier. "
-        "Other commands: show RUN, export RUN (see run_search.py show --help).",
+        "Other commands: confirm RUN, show RUN, export RUN (see run_search.py show --help).",
         allow_abbrev=False,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--benchmark", required=True, help=f"{', '.join(BENCHMARKS)}, or a TOML file")
+    add("--benchmark", required=True, help=f"{', '.join(BENCHMARKS)}, or a TOML file; A,B: jointly")
+    add("--holdout", help="benchmark on which the verdict's weightings are tried at the end")
     add("--name", help="of the run folder (default: the benchmark's name)")
     add("--runs", type=Path, default=Path("runs"), help="folder of all runs")
     add("--data-root", type=Path, default=Path("data"), help="folder of the data sets")
@@ -48,17 +52,26 @@ def search_parser() -> argparse.ArgumentParser:
     budget = parser.add_argument_group("budget").add_argument
     budget("--trials", type=int, help=f"in total, baselines included ({DEFAULT_TRIALS})")
     budget("--hours", type=float, help="wall-clock hours of this attempt (no limit)")
+    budget("--gpu-hours", type=float, help="hours of training on GPUs, in total (no limit)")
+    budget("--no-confirm", action="store_true", help="stop after the search")
+    budget("--confirm-runs", type=int, help="at most, of the trials (a third)")
     budget("--epochs", type=int, help="shorten the protocol; results say so (the benchmark's)")
     what = parser.add_argument_group("what is searched").add_argument
     what("--space", default="core", help=", ".join(SPACES))
     what("--baselines", default=",".join(BASELINES), help=f"controls, or none: {', '.join(NAMED)}")
     what("--sampler", default="auto", help=f"auto, {', '.join(SAMPLERS)}")
-    what("--scheduler", default="asha", help=", ".join(SCHEDULERS))
+    what("--early-stopping", default="auto", help=", ".join(SCHEDULERS))
     what("--grace-epochs", type=int, help="never stop a trial before (a quarter of the epochs)")
     what("--reduction-factor", type=int, default=2, help="a rung keeps the best 1 in so many")
     what("--seed", type=int, default=42, help="of the search; trial seeds derive from it")
     what("--precision", default="tf32", help=", ".join(PRECISIONS))
     what("--compile", action="store_true", help="networks through torch.compile")
+    add_where(parser)
+    return parser
+
+
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where trials run."""
     where = parser.add_argument_group("where it runs").add_argument
     where("--device", default="auto", choices=DEVICES, help="auto: GPUs if there are any here")
     where("--slots", type=int, help="trials that share a GPU (found by a short trial run)")
@@ -66,6 +79,25 @@ def search_parser() -> argparse.ArgumentParser:
     where("--concurrent", type=int, help="trials at a time (as many as fit)")
     where("--address", help="of a running Ray cluster ($RAY_ADDRESS, or start Ray here)")
     where("--save-every", type=int, help="epochs between checkpoints (5; on GPUs 20)")
+
+
+def confirm_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_search.py confirm",
+        description="Train the best weightings of a run, and the controls, with fresh seeds. "
+        "What is not given is as it was for the search.",
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    add = parser.add_argument
+    add("run", type=Path, help="run folder, such as runs/resnet8-digitslt")
+    add("--confirm-runs", type=int, help="at most (half as many as the search had trials)")
+    add("--hours", type=float, help="wall-clock hours (no limit)")
+    add("--holdout", help="benchmark on which the verdict's weightings are tried at the end")
+    add("--data-root", type=Path, help="folder of the data sets")
+    add_where(parser)
+    for action in parser._actions:
+        action.default = argparse.SUPPRESS
     return parser
 
 
@@ -91,19 +123,36 @@ def export_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def chosen_settings(options: argparse.Namespace, benchmark: Benchmark) -> Settings:
+def chosen_benchmarks(options: argparse.Namespace) -> list[Benchmark]:
+    """Return the benchmarks to search on, then the hold-out if there is one.
+
+    ``--epochs`` shortens those that are longer.
+
+    Raises:
+        UserError: one is unknown, or all of them are shorter than ``--epochs``.
+    """
+    names = options.benchmark.split(",") + ([options.holdout] if options.holdout else [])
+    benchmarks = [get_benchmark(name, options.data_root) for name in names]
+    if options.epochs is None:
+        return benchmarks
+    longest = max(benchmarks, key=lambda benchmark: benchmark.epochs)
+    longest.with_epochs(options.epochs)  # refuses what is too long for all
+    return [b.with_epochs(min(options.epochs, b.epochs)) for b in benchmarks]
+
+
+def chosen_settings(options: argparse.Namespace, benchmarks: tuple[Benchmark, ...]) -> Settings:
     names = () if options.baselines == "none" else tuple(options.baselines.split(","))
     sampler = options.sampler
     if sampler == "auto" and options.space in SPACES:
         domains = SPACES[options.space].searched(SCALE_FREE_LOSS)
-        sampler = default_sampler(options.scheduler, domains)
+        sampler = default_sampler(options.early_stopping, domains)
     grace = options.grace_epochs
     return Settings(
-        benchmark=benchmark.fingerprint(),
+        benchmarks=tuple(benchmark.fingerprint() for benchmark in benchmarks),
         space=options.space,
         sampler=sampler,
-        scheduler=options.scheduler,
-        grace_epochs=max(1, benchmark.epochs // 4) if grace is None else grace,
+        scheduler=options.early_stopping,
+        grace_epochs=max(1, benchmarks[0].epochs // 4) if grace is None else grace,
         reduction_factor=options.reduction_factor,
         seed=options.seed,
         precision=options.precision,
@@ -144,46 +193,101 @@ def send_token() -> None:
 
 def search_command(arguments: list[str], console: Console) -> int:
     options = search_parser().parse_args(arguments)
+    resume = ["python", "run_search.py", *(a for a in arguments if a != "--resume"), "--resume"]
+    return run_plan(options, chosen_budget(options), arguments, resume, console)
+
+
+def confirm_command(arguments: list[str], console: Console) -> int:
+    given = vars(confirm_parser().parse_args(arguments))
+    folder = RunFolder(given.pop("run"))
+    searched = recorded_arguments(folder)
+    options = search_parser().parse_args(searched)
+    options.hours = None
+    vars(options).update(given, runs=folder.path.parent, name=folder.path.name, resume=True)
+    begun = sum(row.in_search for row in Conclusion.of(folder).rows)
+    runs = options.confirm_runs or max(FEWEST_RUNS, begun // 2)
+    budget = Budget(begun + runs, options.hours, runs=runs)
+    again = ["python", "run_search.py", "confirm", *arguments]
+    return run_plan(options, budget, searched, again, console)
+
+
+def recorded_arguments(folder: RunFolder) -> list[str]:
+    """Return the arguments of the command that began a run.
+
+    Raises:
+        UserError: it is no run, or its first attempt is not on record.
+    """
+    folder.read_settings()
+    for attempt in read_lines(folder.attempts):
+        return [str(argument) for argument in attempt.get("arguments", [])]
+    raise UserError(f"{folder.attempts} does not say how the run was started; restore it.")
+
+
+def chosen_budget(options: argparse.Namespace) -> Budget:
+    limits = (options.trials, options.hours, options.gpu_hours)
+    trials = DEFAULT_TRIALS if limits == (None,) * len(limits) else options.trials
+    confirm, runs = not options.no_confirm, options.confirm_runs
+    if runs is not None and not confirm:
+        raise UserError("--confirm-runs is given with --no-confirm; leave one of them out.")
+    return Budget(trials, options.hours, options.gpu_hours, confirm, runs)
+
+
+def run_plan(
+    options: argparse.Namespace,
+    budget: Budget,
+    arguments: list[str],
+    again: list[str],
+    console: Console,
+) -> int:
+    """Search and confirm as the options say; ``again`` is the command that continues."""
     options.address = options.address or os.environ.get("RAY_ADDRESS")
     if options.address:
         send_token()
-    from search.driver import Plan, run  # Ray takes seconds to import; show and export need none
+    from search.driver import run  # Ray takes seconds to import; show and export need none
+    from search.plan import Plan
 
-    benchmark = get_benchmark(options.benchmark, options.data_root)
-    benchmark = benchmark if options.epochs is None else benchmark.with_epochs(options.epochs)
-    trials = DEFAULT_TRIALS if options.trials is None and options.hours is None else options.trials
+    everything = chosen_benchmarks(options)
+    searched = len(options.benchmark.split(","))
+    benchmarks = tuple(everything[:searched])
     resources = chosen_resources(options)
+    if budget.gpu_hours and not resources.gpu:
+        raise UserError(
+            f"--gpu-hours is {budget.gpu_hours:g}, but trials train on the CPU; give --hours."
+        )
     device = "cuda" if resources.gpu else "cpu"
     save_every = SAVE_EVERY[device] if options.save_every is None else options.save_every
     check_minimum("--save-every", save_every, 1)
-    resume = ["python", "run_search.py", *(a for a in arguments if a != "--resume"), "--resume"]
+    name = options.name or "_".join(benchmark.name for benchmark in benchmarks)
     plan = Plan(
-        benchmark=benchmark,
+        benchmarks=benchmarks,
+        holdout=everything[searched] if options.holdout else None,
         data_root=options.data_root,
-        folder=RunFolder.named(options.runs, options.name or benchmark.name),
-        settings=chosen_settings(options, benchmark),
-        budget=Budget(trials, options.hours),
+        folder=RunFolder.named(options.runs, name),
+        settings=chosen_settings(options, benchmarks),
+        budget=budget,
         resources=resources,
         device=device,
         save_every=save_every,
         resume=options.resume,
-        resume_command=shlex.join(resume),
+        resume_command=shlex.join(again),
+        arguments=tuple(arguments),
     )
     return run(plan, console)
 
 
 def show_command(arguments: list[str], console: Console) -> int:
-    show(RunFolder(show_parser().parse_args(arguments).run), console)
+    show(Conclusion.of(RunFolder(show_parser().parse_args(arguments).run)), console)
     return 0
 
 
 def export_command(arguments: list[str], console: Console) -> int:
     options = export_parser().parse_args(arguments)
-    folder = RunFolder(options.run)
-    folder.read_settings()
-    exported = export_run(folder)
+    conclusion = Conclusion.of(RunFolder(options.run))
+    exported = conclusion.export()
     if exported is None:
-        raise UserError(f"run {folder.path.name!r} has no full-length trial to export yet.")
+        raise UserError(
+            f"run {conclusion.folder.path.name!r} has no full-length trial to export yet."
+        )
     if options.counts is None:
         console.print(f"{exported.record}\n{exported.module}")
         return 0
@@ -193,7 +297,7 @@ def export_command(arguments: list[str], console: Console) -> int:
     return 0
 
 
-COMMANDS = {"show": show_command, "export": export_command}
+COMMANDS = {"confirm": confirm_command, "show": show_command, "export": export_command}
 
 
 def main(argv: list[str] | None = None) -> int:

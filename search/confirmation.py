@@ -14,13 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.posterior import Comparison, FloatArray, Run, compare, diverged
+from search.comparison import Comparison, Run, compare, diverged
+from search.ranking import NOISE_SD, FloatArray
 
 DRAWS = 2_000
 """Of the posterior for a decision; a probability near .95 is then known to half a percent."""
 
 CONFIRMATION = 2
 """Sets confirmation seeds apart from those of the studies, 0 and 1 in ``record.trial_seed``."""
+
+PUBLISHED_SEEDS = (42, 123, 456)
+"""Of the leaderboard's rows and means (protocol): the first fresh seeds, to stand beside them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,12 @@ class Decision:
 
 
 def confirmation_seed(seed: int, index: int) -> int:
-    """Return the training seed of an index (from 0) in the run whose seed is ``seed``."""
+    """Return the training seed of an index (from 0) in the run whose seed is ``seed``.
+
+    The published ones come first. They are fresh: those of a search are hashes of 32 bits.
+    """
+    if index < len(PUBLISHED_SEEDS):
+        return PUBLISHED_SEEDS[index]
     return int(np.random.SeedSequence([seed, CONFIRMATION, index]).generate_state(1)[0])
 
 
@@ -65,6 +74,7 @@ class Confirmation:
         budget: runs of 1 or more, diverged ones included.
         first_block: seeds that every arm gets before any choice is made, 2 or more.
         threshold: probability of being the best, in (0, 1), at which an arm has won.
+        noise_guess: standard deviation between seeds to start from, in the unit of the runs.
     """
 
     candidates: tuple[str, ...]
@@ -72,6 +82,7 @@ class Confirmation:
     budget: int
     first_block: int = 3
     threshold: float = 0.95
+    noise_guess: float = NOISE_SD
 
     def __post_init__(self) -> None:
         if not self.candidates:
@@ -84,6 +95,8 @@ class Confirmation:
                 f"got budget={self.budget}, first_block={self.first_block}, "
                 f"threshold={self.threshold}; must be >= 1, >= 2 and between 0 and 1"
             )
+        if not self.noise_guess > 0:
+            raise ValueError(f"noise_guess: got {self.noise_guess}; must be above 0")
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -97,7 +110,7 @@ class Confirmation:
         """Say where the confirmation stands after ``runs``, in whatever order they ended.
 
         Raises:
-            ValueError: a run of an arm that is not in this plan, or as ``posterior.run_table``.
+            ValueError: a run of an arm that is not in this plan, or as ``comparison.run_table``.
         """
         return self._decision(runs, self._compare(runs))
 
@@ -169,8 +182,9 @@ class Confirmation:
     def _compare(self, runs: Sequence[Run]) -> Comparison | None:
         """The posterior of the arms that are left, None while one of them has no result."""
         left = self._left(runs)
-        ran = {run.arm for run in runs}
-        return compare(runs, self.controls, DRAWS) if left and ran.issuperset(left) else None
+        if not left or not {run.arm for run in runs}.issuperset(left):
+            return None
+        return compare(runs, self.controls, DRAWS, self.noise_guess)
 
 
 def top_two_shares(probability_best: FloatArray) -> FloatArray:

@@ -11,8 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from search.conclusion import incumbent
+from search.conclusion_view import incumbent_text
 from search.record import Row
-from search.search import Running, Search, best_row
+from search.search import Running, Search
 
 REFRESH_SECONDS = 0.25
 LINE_SECONDS = 60.0
@@ -36,33 +38,26 @@ def counts_text(search: Search) -> str:
     )
 
 
-def best_text(rows: list[Row]) -> str:
-    """Return the best full-length result and its margin over the best baseline."""
-    best, baseline = best_row(rows), best_row(rows, baselines_only=True)
-    if best is None or best.value is None:
-        return "no full-length result yet"
-    text = f"best {best.value:.2f} %  {best.label} ({best.weighting.describe()})"
-    if baseline is None or baseline.value is None:
-        return text
-    if best.is_baseline:
-        return f"{text}, a baseline"
-    return f"{text}, {best.value - baseline.value:+.2f} over {baseline.label} (single runs)"
+def best_text(search: Search) -> str:
+    """Return the best of the search so far, by posterior mean."""
+    found = incumbent(search.standings)
+    return incumbent_text(found, search.facts) if found else "no full-length result yet"
 
 
 def seconds_left(search: Search, elapsed: float) -> float | None:
     """Estimate the rest from this attempt's epochs per second and the epochs per ended trial."""
+    limit = search.seconds_left()
     if search.budget.trials is None or not search.trained_epochs or not search.ended:
-        if search.deadline is None:
-            return None
-        return float(max(0.0, search.deadline - time.monotonic()))
-    lengths = [r.summary["epochs"] for r in search.ended if r.summary] or [search.facts.epochs]
-    usual = sum(lengths) / len(lengths)
-    waiting = max(0, search.budget.trials - len(search.ended) - len(search.running))
-    flying = sum(max(1.0, usual - len(t.results)) for t in search.running.values())
-    left: float = (waiting * usual + flying) * elapsed / search.trained_epochs
-    if search.deadline is not None:
-        left = min(left, max(0.0, search.deadline - time.monotonic()))
-    return left
+        return limit
+    whole = search.facts.epochs_of_all
+    shares = [row.epochs / search.facts.epochs for row in search.ended if row.in_search]
+    usual = whole * sum(shares) / len(shares) if any(shares) else whole
+    waiting = max(0, (search.budget.search_trials or 0) - search.search_trials) * usual
+    begun = len(search.rows()) - search.search_trials
+    waiting += max(0, search.budget.confirm_runs - begun) * whole
+    flying = sum(t.length - t.epochs for t in search.running.values())
+    left: float = (waiting + flying) * elapsed / search.trained_epochs
+    return left if limit is None else min(left, limit)
 
 
 @dataclass
@@ -120,8 +115,7 @@ class Display:
         left = seconds_left(self.search, elapsed)
         rest = "" if left is None else f", about {duration(left)} left"
         flying = ", ".join(
-            f"{t.row.label} {len(t.results)}/{self.search.facts.epochs}"
-            for t in self.search.running.values()
+            f"{run_label(t.row)} {t.epochs}/{t.length}" for t in self.search.running.values()
         )
         return f"[{duration(elapsed)}] {counts_text(self.search)} ({flying}){rest}"
 
@@ -131,7 +125,7 @@ class Display:
         for name in ("running", "weighting", "epoch", "", "now %", "best %"):
             table.add_column(name, justify="left", overflow="ellipsis", no_wrap=True)
         for trial in list(search.running.values())[:MOST_ROWS]:
-            table.add_row(*running_cells(trial, search.facts.epochs))
+            table.add_row(*running_cells(trial))
         hidden = len(search.running) - MOST_ROWS
         more = [Text(f"... and {hidden} more", style="dim")] if hidden > 0 else []
         elapsed = time.monotonic() - self.started
@@ -141,27 +135,33 @@ class Display:
         when = f"{duration(elapsed)} elapsed, {'?' if left is None else duration(left)} left"
         bar = Table.grid(expand=True)  # a bar alone does not end its line
         bar.add_row(ProgressBar(total=total or 1, completed=len(search.ended) if total else 0))
-        foot = Text(f"{ended}: {counts_text(search)}\n{best_text(search.ended)}\n{when}")
+        foot = Text(f"{ended}: {counts_text(search)}\n{best_text(search)}\n{when}")
         return Panel(Group(table, *more, Text(), bar, foot), title=self.title, padding=(0, 1))
 
 
-def running_cells(trial: Running, epochs: int) -> list[RenderableType]:
-    done = len(trial.results)
-    last = trial.results[-1] if trial.results else None
+def run_label(row: Row) -> str:
+    """Return a trial's label; behind it, which fresh seed a run of a later phase has."""
+    return row.label if row.seed_index is None else f"{row.label} seed {row.seed_index + 1}"
+
+
+def running_cells(trial: Running) -> list[RenderableType]:
+    last = [part[-1] for part in trial.results if part]
     return [
-        trial.row.label,
+        run_label(trial.row),
         Text(trial.row.weighting.describe()),
-        f"{done}/{epochs}",
-        ProgressBar(total=epochs, completed=done, width=16),
-        f"{last.test_accuracy:.2f}" if last else "starting",
-        f"{last.best_accuracy:.2f}" if last else "",
+        f"{trial.epochs}/{trial.length}",
+        ProgressBar(total=trial.length, completed=trial.epochs, width=16),
+        " ".join(f"{result.test_accuracy:.2f}" for result in last) or "starting",
+        " ".join(f"{result.best_accuracy:.2f}" for result in last),
     ]
 
 
 def ended_line(row: Row) -> str:
     """Return how a trial ended, on one line."""
+    label = f"{row.study} {run_label(row)}" if not row.in_search else row.label
     if row.state == TrialState.FAIL:
-        return f"{row.label}: failed: {row.reason}"
-    epochs = row.summary["epochs"] if row.summary else 0
-    end = "complete" if row.state == TrialState.COMPLETE else f"stopped after {epochs} epochs"
-    return f"{row.label}: {row.value:.2f} %, {end} ({row.weighting.describe()})"
+        return f"{label}: failed: {row.reason}"
+    reached = " / ".join(f"{summary['best_accuracy']:.2f} %" for summary in row.summaries)
+    complete = row.state == TrialState.COMPLETE
+    end = "complete" if complete else f"stopped after {row.epochs} epochs"
+    return f"{label}: {reached}, {end} ({row.weighting.describe()})"

@@ -7,17 +7,18 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import torch
 
+from search.parts import Part, PartResult, Turn, parts_of, turns_of
 from search.report import Warnings, report
-from search.runfolder import RunFolder
-from search.trainable import load_task, trial_of
+from search.trainable import like, load_task
 from search.worker_setup import WorkerSetup
 from trainer import precision
 from trainer.engine import Engine
@@ -25,7 +26,6 @@ from trainer.errors import UserError
 from trainer.provenance import device_name
 from trainer.results import EpochResult
 from trainer.slot import Slot
-from trainer.trial import Trial
 
 IDLE_SECONDS = 0.0005
 """Between looks at the GPU when everything is queued; an epoch takes a hundred times as long."""
@@ -42,24 +42,48 @@ class Client:
     """One stay of a trial in the engine, as the calls about it see it.
 
     Attributes:
-        known: epochs that the driver has on record.
-        epoch: the last one that was reported.
+        turns: those that were left when it came.
+        epochs: the last one of each part that a call has seen.
         calls: how many calls are waiting for its results.
         seen: when its last call ended, in seconds of the monotonic clock.
     """
 
-    known: int
+    parts: list[Part]
+    turns: list[Turn]
     outcomes: "SimpleQueue[EpochResult | Exception]" = field(default_factory=SimpleQueue)
-    epoch: int = 0
+    epochs: list[int] = field(init=False)
     calls: int = 0
     seen: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.epochs = [0] * len(self.parts)
 
     def is_forgotten(self) -> bool:
         return not self.calls and time.monotonic() - self.seen > FORGOTTEN_SECONDS
 
+    def enter(self, save_every: int, engines: Sequence[Engine]) -> None:
+        """Let every part that has a turn enter its engine; only the first of them may train."""
+        for number in sorted({turn.part for turn in self.turns}):
+            part, first = self.parts[number], self.turns[0]
+            until = first.until if first.part == number else 0
+            engine = engines[part.benchmark]
+            engine.begin((self, number), part.trial, part.folder, save_every, until)
+
+    def allow(self, turn: Turn, engines: Sequence[Engine]) -> None:
+        engines[self.parts[turn.part].benchmark].allow((self, turn.part), turn.until)
+
+    def leave(self, engines: Sequence[Engine]) -> None:
+        """Take all parts out; what is not in an engine changes nothing."""
+        for number, part in enumerate(self.parts):
+            engines[part.benchmark].leave((self, number))
+
 
 class EngineActor:
     """Trains the trials of as many proxies as it has slots.
+
+    Each benchmark has an engine of as many slots, made when the process starts, because nothing
+    can be captured on a GPU that trains: together they take the memory of benchmarks times slots.
+    A trial has a slot in the engine of each of its parts, and trains in one of them at a time.
 
     One thread owns the device and does all the work; calls come on other threads and talk to it
     through queues. A proxy that was killed cannot say so: when no slot is free for a newcomer, a
@@ -73,7 +97,7 @@ class EngineActor:
         self.setup, self.slots = setup, slots
         self.clients: dict[str, Client] = {}
         self.lock = threading.Lock()
-        self.commands: SimpleQueue[Callable[[Engine], None]] = SimpleQueue()
+        self.commands: SimpleQueue[Callable[[Sequence[Engine]], None]] = SimpleQueue()
         self.warnings = Warnings()
         logging.getLogger("trainer").addHandler(self.warnings)
         self.hardware: str | None = None
@@ -83,17 +107,14 @@ class EngineActor:
 
     def begin(self, config: dict[str, Any]) -> None:
         """Let the trial that ``config`` describes enter, from its newest checkpoint."""
-        key, client = config["key"], Client(config["known_epochs"])
+        key, client = config["key"], Client(parts_of(config, self.setup), turns_of(config))
         self.leave(key)
         self.make_room()
-        trial = trial_of(config, self.setup)
-        folder = RunFolder(self.setup.run).checkpoint_folder(key)
-        until, save_every = self.setup.next_stop(0), self.setup.save_every
         with self.lock:
             self.clients[key] = client
             if self.unusable:
                 client.outcomes.put(self.unusable)
-        self.commands.put(lambda engine: engine.begin(client, trial, folder, save_every, until))
+        self.commands.put(partial(client.enter, self.setup.save_every))
 
     def make_room(self) -> None:
         """Wait until a slot is free, taking it from a trial that was forgotten."""
@@ -108,7 +129,7 @@ class EngineActor:
             client = self.clients.pop(key, None)
         if client:
             client.outcomes.put(EvictedError(key))  # whoever waits for it waits no longer
-            self.commands.put(lambda engine: engine.leave(client))
+            self.commands.put(client.leave)
 
     def report(self, key: str) -> dict[str, Any]:
         """Return the trial's next report, letting it go on to where the driver decides.
@@ -122,7 +143,7 @@ class EngineActor:
         client.calls += 1
         self.ready.wait()
         try:
-            content = report(self.results(client), self.setup, self.hardware, self.warnings)
+            content = report(self.results(client), client.turns, self.hardware, self.warnings)
         finally:
             client.calls -= 1
             client.seen = time.monotonic()
@@ -130,22 +151,22 @@ class EngineActor:
             raise EvictedError(key)
         return content
 
-    def results(self, client: Client) -> Iterator[EpochResult]:
+    def results(self, client: Client) -> Iterator[PartResult]:
         """Yield the epochs that the driver does not know, waiting for each."""
-        while True:
-            until = self.setup.next_stop(client.epoch)
-            self.commands.put(partial(Engine.allow, key=client, until=until))
-            outcome = client.outcomes.get()
-            if isinstance(outcome, Exception):
-                raise outcome
-            client.epoch = outcome.epoch
-            if outcome.epoch > client.known:
-                yield outcome
+        for turn in client.turns:
+            while client.epochs[turn.part] < turn.until:
+                self.commands.put(partial(client.allow, turn))
+                outcome = client.outcomes.get()
+                if isinstance(outcome, Exception):
+                    raise outcome
+                client.epochs[turn.part] = outcome.epoch
+                if outcome.epoch > client.parts[turn.part].known:
+                    yield turn.part, outcome
 
     def work(self) -> None:
         """Train until the process ends."""
         try:
-            engine = self.make_engine()
+            engines = self.make_engines()
         except Exception as error:
             self.refuse(error)
             return
@@ -153,32 +174,34 @@ class EngineActor:
             self.ready.set()
         try:
             while True:
-                self.turn(engine)
+                self.turn(engines)
         except BaseException:
             # A GPU that failed has failed for good in this process: the trials go on elsewhere.
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(1)
 
-    def make_engine(self) -> Engine:
+    def make_engines(self) -> list[Engine]:
         setup = self.setup
         precision.configure(setup.precision, setup.threads)
         device = precision.select_device(setup.device)
         self.hardware = device_name(device)
-        task = load_task(setup.prepared, setup.benchmark, device)
-        uniform = (1.0,) * setup.benchmark.num_classes
-        like = Trial(setup.benchmark, uniform, 0, setup.precision, setup.compiled)
+        return [self.make_engine(index, device) for index in range(len(setup.benchmarks))]
+
+    def make_engine(self, index: int, device: torch.device) -> Engine:
+        task, trial = load_task(self.setup, index, device), like(self.setup, index)
         try:
-            return Engine(lambda: Slot(like, task), self.slots)
+            return Engine(lambda: Slot(trial, task), self.slots)
         except torch.OutOfMemoryError as error:
+            names = " and ".join(benchmark.name for benchmark in self.setup.benchmarks)
             raise UserError(
-                f"the memory of {self.hardware} does not hold --slots {self.slots} of "
-                f"{setup.benchmark.name}; give fewer."
+                f"the memory of {self.hardware} does not hold --slots {self.slots} of {names}; "
+                "give fewer."
             ) from error
         except RuntimeError as error:  # no trial's fault, so that none may fail for it
             reason = str(error).partition("\n")[0]
             raise UserError(
-                f"{self.hardware} cannot train {setup.benchmark.name} ({reason}); "
+                f"{self.hardware} cannot train {trial.benchmark.name} ({reason}); "
                 "try --device cpu, or without --compile."
             ) from error
 
@@ -189,15 +212,18 @@ class EngineActor:
             for client in self.clients.values():
                 client.outcomes.put(error)
 
-    def turn(self, engine: Engine) -> None:
+    def turn(self, engines: Sequence[Engine]) -> None:
         """Do what the calls want, then advance every trial by a batch."""
         while not self.commands.empty():
-            self.commands.get()(engine)
-        turn = engine.turn()
-        for client, outcome in turn.outcomes:
+            self.commands.get()(engines)
+        turns = [engine.turn() for engine in engines]
+        for (client, _), outcome in chain.from_iterable(turn.outcomes for turn in turns):
             if isinstance(outcome, torch.AcceleratorError):
                 raise outcome
+            if isinstance(outcome, Exception):
+                client.leave(engines)  # the other parts of a trial end with one
             client.outcomes.put(outcome)
-        if turn.idle:
+        if all(turn.idle for turn in turns):
+            busy = any(engine.jobs for engine in engines)
             with contextlib.suppress(Empty):
-                self.commands.get(timeout=IDLE_SECONDS if engine.jobs else None)(engine)
+                self.commands.get(timeout=IDLE_SECONDS if busy else None)(engines)

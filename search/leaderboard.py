@@ -1,4 +1,4 @@
-"""What a run found: its table of trials beside the published numbers, and its export."""
+"""What a run tried: its table of trials beside the published numbers."""
 
 from typing import Any
 
@@ -8,11 +8,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from search.export import ExportedPaths, export
-from search.record import Record, Row
-from search.runfolder import RunFolder, read_lines
-from search.search import best_row
-from trainer.errors import UserError
+from search.conclusion import ENDS, ORDER, Conclusion
+from search.conclusion_view import conclusion_view
+from search.record import Row
 
 Published = dict[str, tuple[float, float | None]]
 """Weighting -> (accuracy with seed 42, mean over seeds 42, 123, 456), percent."""
@@ -39,107 +37,68 @@ PUBLISHED: dict[str, Published] = {
 }
 """The class-weighting leaderboard of MLS-Bench, full protocol, best test accuracy in percent."""
 
-NOISE_SD = {"resnet32-cifar10lt": 0.6, "resnet32-cifar100lt": 1.0, "vgg16bn-cifar100lt": 0.6}
-"""Standard deviation of the best accuracy over training seeds, percentage points."""
-
 SHOTS = ("many", "medium", "few")
-ORDER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
-ENDS = dict(zip(ORDER, ("complete", "stopped", "unfinished", "failed"), strict=True))
 
 
-def rows_of(folder: RunFolder) -> list[Row]:
-    """Return the run's trials.
-
-    Raises:
-        UserError: the run has no study.
-    """
-    if not folder.journal.is_file():
-        raise UserError(f"{folder.journal} is missing, so the run's trials cannot be read.")
-    return Record(folder.journal).rows()
-
-
-def export_run(folder: RunFolder) -> ExportedPaths | None:
-    """Export the best full-length weighting of the run; None if no trial has finished yet."""
-    rows = rows_of(folder)
-    best = best_row(rows)
-    if best is None or best.value is None:
-        return None
-    content = folder.read_settings()
-    return export(
-        folder.path,
-        best.weighting,
-        content["class_counts"],
-        content["class_names"],
-        content["benchmark"],
-        result_story(folder, content, best, rows),
-    )
+def show(conclusion: Conclusion, console: Console) -> None:
+    """Print the run's leaderboard, and what its confirmation shows."""
+    for benchmark in conclusion.content["benchmarks"]:
+        console.print(described(benchmark))
+    console.print(f"run folder {conclusion.folder.path}")
+    for part in range(len(conclusion.facts.benchmarks)):
+        console.print(leaderboard(conclusion, part))
+    console.print(f"Test accuracy in percent. {noise_note(conclusion)}")
+    console.print(conclusion_view(conclusion))
 
 
-def result_story(
-    folder: RunFolder, content: dict[str, Any], best: Row, rows: list[Row]
-) -> dict[str, Any]:
-    """Return the winner's accuracy with all that is needed to judge it."""
-    attempt = read_lines(folder.attempts)[-1]
-    baseline = best_row(rows, baselines_only=True)
-    return {
-        "metric": "best top-1 test accuracy over the epochs, percent",
-        "test_accuracy": best.value,
-        "runs": 1,
-        "caution": "the best of many single runs is partly luck: expect less when it is repeated",
-        "protocol": content["protocol"],
-        "trial": best.label,
-        "seed": best.seed,
-        "summary": best.summary,
-        "best_baseline": {"name": baseline.label, "test_accuracy": baseline.value}
-        if baseline
-        else None,
-        "trials": {ENDS[state]: sum(r.state == state for r in rows) for state in ORDER},
-        "search": content["settings"],
-        "settings_fingerprint": content["fingerprint"],
-        "provenance": {k: attempt.get(k) for k in ("time", "versions", "cpu", "revision")},
-        "resources": attempt["resources"],
-    }
+def described(benchmark: dict[str, Any]) -> str:
+    return f"{benchmark['benchmark']['name']}: {benchmark['protocol']}"
 
 
-def show(folder: RunFolder, console: Console) -> None:
-    """Print the run's leaderboard, with the published rows where the protocol was the full one."""
-    content = folder.read_settings()
-    rows = sorted(rows_of(folder), key=lambda r: (ORDER.index(r.state), -(r.value or 0.0)))
-    name = content["benchmark"]["name"]
-    console.print(f"{name}: {content['protocol']}, run folder {folder.path}")
+def leaderboard(conclusion: Conclusion, part: int) -> Table:
+    """Return the search's trials on one benchmark, with its published rows if they compare."""
     numbers = [Column(n, justify="right", no_wrap=True) for n in ("best", "last 10", *SHOTS)]
     weighting = Column("weighting", overflow="fold")
     columns = [Column("trial", no_wrap=True), *numbers, Column("epochs"), weighting]
-    table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0))
-    for row in rows:
-        table.add_row(*cells(row))
-    if content["benchmark"]["shortened_from"] is None:
-        for name_there, (seed_42, mean) in PUBLISHED.get(name, {}).items():
+    benchmark = conclusion.content["benchmarks"][part]["benchmark"]
+    title = benchmark["name"] if conclusion.facts.joint else None
+    table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
+    rows = [row for row in conclusion.rows if row.in_search]
+    for row in sorted(rows, key=lambda r: (ORDER.index(r.state), -(r.value or 0.0))):
+        table.add_row(*cells(row, part))
+    if benchmark["shortened_from"] is None:
+        for name_there, (seed_42, mean) in PUBLISHED.get(benchmark["name"], {}).items():
             epochs = "200" if mean is None else f"200 (3 seeds {mean:.2f})"
             blank = ("",) * (1 + len(SHOTS))
             table.add_row("published", f"{seed_42:.2f}", *blank, epochs, name_there, style="dim")
-    console.print(table)
-    console.print(f"Test accuracy in percent. {noise_note(name)}")
+    return table
 
 
-def noise_note(benchmark: str) -> str:
+def noise_note(conclusion: Conclusion) -> str:
     """Return what a difference between two rows is worth."""
-    if benchmark not in NOISE_SD:
-        return "Single runs: repeat the best ones with other seeds before trusting a difference."
-    sd = NOISE_SD[benchmark]
+    ranking = conclusion.standings.ranking()
+    if ranking is None:
+        return "There is no full-length trial yet."
+    unit = "noise SDs of the mean gain" if conclusion.facts.joint else "points"
+    grounds = (
+        f"measured on {ranking.noise_freedom} replicates and a guess"
+        if ranking.noise_freedom
+        else "a guess: no weighting was repeated"
+    )
     return (
-        f"Single runs: two runs of one weighting differ with a standard deviation of about "
-        f"{sd * 2**0.5:.1f} points here, and the best of many runs is partly luck."
+        "Single runs: two runs of one weighting differ with a standard deviation of about "
+        f"{ranking.noise_sd * 2**0.5:.1f} {unit} ({grounds}), and the best of many runs is "
+        "partly luck."
     )
 
 
-def cells(row: Row) -> list[str | Text]:
+def cells(row: Row, part: int) -> list[str | Text]:
     weighting = Text(row.weighting.describe())
     end = "" if row.state == TrialState.COMPLETE else f" ({ENDS[row.state]})"
-    if row.summary is None:
+    if not row.summaries:
         blank = ("",) * (2 + len(SHOTS))
         return [row.label, *blank, Text(row.reason or ENDS[row.state]), weighting]
-    facts = row.summary
+    facts = row.summaries[part]
     shots = (facts["shots"].get(group) for group in SHOTS)
     return [
         row.label,

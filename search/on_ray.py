@@ -118,6 +118,7 @@ def search_on_ray(
             interrupt.arm()
             check_offer(resources)
             workers = recruit(console, interrupt)
+            search.device_share = workers.held.get("gpu", 1.0)
             concurrent = places(workers.held, resources.concurrent)
             console.print(f"{concurrent} trials at a time")
             with Display(search, console, title=search.folder.path.name) as display:

@@ -1,10 +1,9 @@
 """Which weighting is tried next: Optuna's sampler over a declared space, behind the guards."""
 
-from collections.abc import Sequence
-
 from search.record import PROPOSALS, Outcome, Record, Row, trial_key, trial_seed
 from search.samplers import SAMPLERS, draw, make_sampler
 from search.settings import Settings
+from search.standings import Standings
 from spaces import SPACES, WeightingError, check_weights
 from trainer.errors import UserError
 from trainer.loop import SCALE_FREE_LOSS
@@ -16,13 +15,14 @@ class Proposer:
     """Draws weightings with a sampler that learns from the record's proposals."""
 
     def __init__(
-        self, record: Record, settings: Settings, attempt: int, counts: Sequence[int]
+        self, record: Record, settings: Settings, attempt: int, standings: Standings
     ) -> None:
-        """``counts`` are the training images per class; ``attempt`` numbers this start, from 1."""
-        self.record, self.counts, self.seed = record, counts, settings.seed
+        """``attempt`` numbers this start, from 1."""
+        self.record, self.standings, self.seed = record, standings, settings.seed
+        self.counts = [benchmark.counts for benchmark in standings.facts.benchmarks]
         self.space = SPACES[settings.space]
         self.domains = self.space.searched(SCALE_FREE_LOSS)
-        self.conditional = SAMPLERS[settings.sampler].conditional
+        self.sampler = SAMPLERS[settings.sampler]
         self.study = record.studies[PROPOSALS]
         self.study.sampler = make_sampler(settings.sampler, settings.seed, attempt)
 
@@ -34,11 +34,15 @@ class Proposer:
         Raises:
             UserError: the guards refused a thousand draws in a row.
         """
+        if not self.sampler.models_noise:
+            self.record.show_values(self.standings.shown_values())
         for _ in range(MAX_REFUSALS):
             trial = self.study.ask()
-            point = self.space.weighting(draw(trial, self.space, self.domains, self.conditional))
+            params = draw(trial, self.space, self.domains, self.sampler.conditional)
+            point = self.space.weighting(params)
             try:
-                check_weights(self.counts, point.weights(self.counts))
+                for counts in self.counts:
+                    check_weights(counts, point.weights(counts))
             except WeightingError as error:
                 self.record.tell(trial_key(PROPOSALS, trial.number), Outcome.failed(str(error)))
                 continue

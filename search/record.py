@@ -1,8 +1,10 @@
-"""What is known of every trial: two Optuna studies in one append-only file, the record of truth.
+"""What is known of every trial: Optuna studies in one append-only file, the record of truth.
 
 ``baselines`` holds the named weightings that run as controls; ``proposals`` holds the sampler's
 trials. They are separate studies because a baseline need not be a point of the searched space,
-and a sampler must not be shown trials that lack its parameters.
+and a sampler must not be shown trials that lack its parameters. ``confirmation`` holds the runs of
+the best weightings and the controls with fresh seeds, and ``holdout`` those on a benchmark that
+the search never saw.
 """
 
 import json
@@ -21,7 +23,8 @@ from search.storage import BoundedStorage
 from spaces import NAMED, Weighting
 from trainer.errors import UserError
 
-BASELINES, PROPOSALS = "baselines", "proposals"
+BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT = "baselines", "proposals", "confirmation", "holdout"
+STUDIES = (BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT)
 NOT_A_RECORD = (ValueError, KeyError, TypeError, AttributeError, AssertionError)
 """What Optuna raises on lines that it did not write, and on a study that is not there."""
 
@@ -33,7 +36,7 @@ class Outcome:
     Attributes:
         state: COMPLETE (full length), PRUNED (stopped early) or FAIL.
         value: best test accuracy in percent at the last epoch, None for FAIL.
-        facts: JSON-able facts kept with the trial: its summary, or the reason it failed.
+        facts: JSON-able facts kept with the trial: its summaries, or the reason it failed.
     """
 
     state: TrialState
@@ -41,16 +44,16 @@ class Outcome:
     facts: dict[str, Any]
 
     @classmethod
-    def complete(cls, value: float, summary: dict[str, Any]) -> "Outcome":
-        return cls(TrialState.COMPLETE, value, {"summary": summary})
+    def complete(cls, value: float, facts: dict[str, Any]) -> "Outcome":
+        return cls(TrialState.COMPLETE, value, facts)
 
     @classmethod
-    def stopped(cls, value: float, summary: dict[str, Any]) -> "Outcome":
-        return cls(TrialState.PRUNED, value, {"summary": summary})
+    def stopped(cls, value: float, facts: dict[str, Any]) -> "Outcome":
+        return cls(TrialState.PRUNED, value, facts)
 
     @classmethod
-    def failed(cls, reason: str) -> "Outcome":
-        return cls(TrialState.FAIL, None, {"reason": reason})
+    def failed(cls, reason: str, diverged: bool = False) -> "Outcome":
+        return cls(TrialState.FAIL, None, {"reason": reason, "diverged": diverged})
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,15 @@ class Row:
 
     Attributes:
         key: ``STUDY-NUMBER``, unique in the run and safe as a file name.
-        label: what people are shown: a baseline's name, or ``#NUMBER``.
-        value: best test accuracy (percent) of a COMPLETE or PRUNED trial.
-        rungs: best test accuracy so far at the rungs that were reached, by epoch.
+        label: what people are shown: a baseline's name, ``#NUMBER``, or the arm of a later phase.
+        value: score (``Facts.score``) of a COMPLETE or PRUNED trial: on one benchmark, the best
+            test accuracy in percent.
+        rungs: scores so far at the rungs that were reached, by epoch of the first benchmark.
         stop_epoch: where early stopping decided to end the trial, if it did.
+        summaries: ``trainer.results.summary`` of each part, when the trial has ended well.
+        diverged: it failed because the loss was no longer finite.
+        device_hours: of training; on a GPU that K trials share, a Kth of the wall time.
+        seed_index: in a later phase, the index of the training seed that its arms share.
     """
 
     key: str
@@ -73,12 +81,40 @@ class Row:
     value: float | None
     rungs: dict[int, float]
     stop_epoch: int | None
-    summary: dict[str, Any] | None
+    summaries: tuple[dict[str, Any], ...]
     reason: str | None
+    diverged: bool
+    seed_index: int | None
+    hardware: str | None
+    device_hours: float
+
+    @property
+    def study(self) -> str:
+        return self.key.rsplit("-", 1)[0]
 
     @property
     def is_baseline(self) -> bool:
-        return self.key.startswith(BASELINES)
+        return self.study == BASELINES
+
+    @property
+    def in_search(self) -> bool:
+        """Whether it belongs to the search itself, and not to a later phase."""
+        return self.study in (BASELINES, PROPOSALS)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it trained on the first of its benchmarks, when it has ended well."""
+        return int(self.summaries[0]["epochs"]) if self.summaries else 0
+
+
+@dataclass(frozen=True)
+class FreshRun:
+    """A run of a later phase: an arm, and a training seed that no trial of the search had."""
+
+    label: str
+    weighting: Weighting
+    seed_index: int
+    seed: int
 
 
 def trial_key(study: str, number: int) -> str:
@@ -87,7 +123,7 @@ def trial_key(study: str, number: int) -> str:
 
 def trial_seed(seed: int, study: str, number: int) -> int:
     """Return the training seed of a trial: fresh for each, the same whenever a run is repeated."""
-    words = [seed, (BASELINES, PROPOSALS).index(study), number]
+    words = [seed, STUDIES.index(study), number]
     return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
@@ -109,9 +145,19 @@ def to_row(study: str, trial: FrozenTrial) -> Row | None:
         value=value,
         rungs=dict(values),
         stop_epoch=attributes.get("stop_epoch"),
-        summary=json.loads(attributes["summary"]) if "summary" in attributes else None,
+        summaries=summaries_of(attributes),
         reason=attributes.get("reason"),
+        diverged=attributes.get("diverged", False),
+        seed_index=attributes.get("seed_index"),
+        hardware=attributes.get("hardware"),
+        device_hours=attributes.get("device_hours", 0.0),
     )
+
+
+def summaries_of(attributes: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    if "summary" in attributes:  # as schema version 1 had it
+        return (json.loads(attributes["summary"]),)
+    return tuple(json.loads(attributes.get("summaries", "[]")))
 
 
 def drop_lock(journal: Path) -> None:
@@ -131,9 +177,11 @@ class Record:
         """
         try:
             self.storage = BoundedStorage(JournalFileBackend(str(journal)))
+            there = {study.study_name for study in self.storage.get_all_studies()}
             self.studies = {
                 name: optuna.load_study(study_name=name, storage=self.storage)
-                for name in (BASELINES, PROPOSALS)
+                for name in STUDIES
+                if name in there or name in (BASELINES, PROPOSALS)  # schema version 1 had no more
             }
         except (OSError, *NOT_A_RECORD) as error:
             raise UserError(
@@ -146,7 +194,7 @@ class Record:
         """Make the studies, with the baselines waiting in line; ``seed`` is the run's."""
         drop_lock(journal)
         storage = BoundedStorage(JournalFileBackend(str(journal)))
-        for name in (BASELINES, PROPOSALS):
+        for name in STUDIES:
             optuna.create_study(study_name=name, storage=storage, direction="maximize")
         record = cls(journal)
         for number, name in enumerate(baselines):
@@ -176,7 +224,7 @@ class Record:
         return cls(journal)
 
     def rows(self) -> list[Row]:
-        """Return all asked trials, baselines first, in the order they were asked."""
+        """Return all asked trials: study by study, in the order they were asked."""
         return list(self._rows())
 
     def _rows(self) -> Iterator[Row]:
@@ -199,6 +247,33 @@ class Record:
         self.storage.set_trial_user_attr(trial_id, "weighting", point)
         self.storage.set_trial_user_attr(trial_id, "seed", seed)
         return self.row(trial_key(PROPOSALS, number))
+
+    def start_run(self, study: str, run: FreshRun) -> Row:
+        """Begin a run of a later phase."""
+        facts = {
+            "name": run.label,
+            "weighting": json.dumps(run.weighting.to_dict()),
+            "seed": run.seed,
+            "seed_index": run.seed_index,
+        }
+        # In one write, so that a run is there with all its facts or not at all.
+        trial = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=facts)
+        trial_id = self.storage.create_new_trial(self.studies[study]._study_id, trial)
+        return self.row(trial_key(study, self.storage.get_trial(trial_id).number))
+
+    def plan(self) -> dict[str, Any] | None:
+        """Return the plan of the confirmation, None before there is one."""
+        study = self.studies.get(CONFIRMATION)
+        text = study.user_attrs.get("plan") if study else None
+        return None if text is None else dict(json.loads(text))
+
+    def set_plan(self, plan: dict[str, Any]) -> None:
+        self.studies[CONFIRMATION].set_user_attr("plan", json.dumps(plan))
+
+    def show_values(self, values: dict[str, float]) -> None:
+        """Have samplers see these values of proposals, by key, in place of the recorded ones."""
+        proposals = {k: v for k, v in values.items() if k.startswith(PROPOSALS)}
+        self.storage.shown_values = {self._trial_id(k): v for k, v in proposals.items()}
 
     def row(self, key: str) -> Row:
         """Return the row of a started trial."""
@@ -232,8 +307,10 @@ class Record:
         name, number = key.rsplit("-", 1)
         trial_id = self._trial_id(key)
         for fact, content in outcome.facts.items():
-            text = content if isinstance(content, str) else json.dumps(content)
-            self.storage.set_trial_user_attr(trial_id, fact, text)
+            plain = isinstance(content, str | bool | float | None)
+            self.storage.set_trial_user_attr(
+                trial_id, fact, content if plain else json.dumps(content)
+            )
         value = outcome.value if outcome.state == TrialState.COMPLETE else None
         self.studies[name].tell(int(number), values=value, state=outcome.state)
 

@@ -4,17 +4,16 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from search.worker_setup import WorkerSetup
+from search.parts import PartResult, Turn
 from trainer.checkpoint import CheckpointError
 from trainer.errors import UserError
 from trainer.loop import TrainingError
-from trainer.results import EpochResult
 
 REPORT_SECONDS = 5.0
-"""A worker that has trained so long reports; a driver hears of a fast trial at its rungs only."""
+"""A worker that has trained so long reports; a driver hears of a fast trial at its stages only."""
 
 
 class Warnings(logging.Handler):
@@ -33,42 +32,51 @@ class Warnings(logging.Handler):
 
 
 def report(
-    results: Iterator[EpochResult], setup: WorkerSetup, hardware: str | None, warnings: Warnings
+    results: Iterator[PartResult],
+    turns: Sequence[Turn],
+    hardware: str | None,
+    warnings: Warnings,
 ) -> dict[str, Any]:
     """Take results until the driver must hear of them, and return the report.
 
-    It holds the ``epochs`` since the last one, a JSON list, the ``hardware`` that trained them,
-    the ``warnings`` that came up, and whether the trial is ``done``. A failure of the training is
-    in it as ``failure`` and ``traceback``; what is not the trial's fault (a file system that
-    fails, data or a device that is missing) as ``halt``.
+    It holds the ``epochs`` since the last one, a JSON list of pairs (part, epoch), the
+    ``hardware`` that trained them, the ``warnings`` that came up, and whether the trial is
+    ``done``, which it is after the last of its ``turns``. A failure of the training is in it as
+    ``failure`` and ``traceback``, with ``diverged`` if it is the weights' fault; what is not the
+    trial's fault (a file system that fails, data or a device that is missing) as ``halt``.
     """
-    epochs: list[EpochResult] = []
-    end = take_epochs(results, setup, epochs)
+    epochs: list[PartResult] = []
+    end = take_epochs(results, turns, epochs)
     # As text: Tune flattens nested dicts on the way to its schedulers.
-    text = json.dumps([result.to_dict() for result in epochs])
+    text = json.dumps([(part, result.to_dict()) for part, result in epochs])
     return {"epochs": text, "hardware": hardware, "warnings": warnings.take()} | end
 
 
 def take_epochs(
-    results: Iterator[EpochResult], setup: WorkerSetup, epochs: list[EpochResult]
+    results: Iterator[PartResult], turns: Sequence[Turn], epochs: list[PartResult]
 ) -> dict[str, Any]:
     """Add a report's epochs to ``epochs``; return whether, and if need be why, it is the last.
 
     The epochs before a failure stay in the list.
     """
     begin = time.monotonic()
+    stage_ends = [(turn.part, turn.until) for turn in turns if turn.ends_stage]
     try:
-        for result in results:
-            epochs.append(result)
+        for part, result in results:
+            epochs.append((part, result))
             late = time.monotonic() - begin >= REPORT_SECONDS
-            if late or result.epoch == setup.next_stop(result.epoch - 1):
-                break
-        return {"done": epochs[-1].epoch == setup.benchmark.epochs}
+            if late or (part, result.epoch) in stage_ends:
+                return {"done": (part, result.epoch) == stage_ends[-1]}
+        return {"done": True}
     except TrainingError as error:
-        return {"failure": str(error), "traceback": "", "done": True}
+        return failure(str(error), diverged=True)
     except (OSError, CheckpointError, UserError) as error:
         return {"halt": f"{type(error).__name__} on a worker: {error}", "done": True}
     except Exception as error:
         # Whatever went wrong in the code or the data would go wrong again on another worker.
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        return {"failure": reason, "traceback": traceback.format_exc(), "done": True}
+        return failure(reason, traceback.format_exc())
+
+
+def failure(reason: str, details: str = "", diverged: bool = False) -> dict[str, Any]:
+    return {"failure": reason, "traceback": details, "diverged": diverged, "done": True}

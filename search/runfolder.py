@@ -4,8 +4,9 @@ Layout of ``runs/NAME/``::
 
     settings.json           what is searched, and the facts of the benchmark; written once
     attempts.jsonl          one line per start: budget, resources, versions, hardware, revision
-    study.journal           the Optuna studies "baselines" and "proposals": the record of truth
-    trials/KEY.jsonl        every epoch of a trial, one line each
+    study.journal           the Optuna studies of every phase: the record of truth
+    trials/KEY.jsonl        every epoch of a trial, one line each (KEY.1.jsonl, KEY.2.jsonl, ... on
+                            the second and further benchmarks of a joint search)
     trials/KEY.error.txt    the traceback of a failed trial
     checkpoints/KEY/        of trials that are not finished
     best.json, best_weighting.py   the export
@@ -23,7 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import numpy as np
+from numpy.typing import NDArray
 
+from search.old_runs import KEYS_1, from_schema_1
 from trainer.checkpoint import last_saved_epoch
 from trainer.errors import UserError
 from trainer.files import write_atomic
@@ -35,12 +39,8 @@ SETTINGS_KEYS = {
     "schema_version",
     "fingerprint",
     "settings",
-    "benchmark",
-    "protocol",
-    "class_counts",
-    "class_names",
-    "test_counts",
-    "data_fingerprint",
+    "benchmarks",
+    "holdout",
 }
 
 
@@ -51,6 +51,11 @@ def check_name(name: str) -> None:
             f"the run's name is {name!r}; use letters, digits, '.', '_' and '-', "
             "beginning with a letter or a digit."
         )
+
+
+def part_key(key: str, part: int) -> str:
+    """Return the name of a trial's part: what it trains on one benchmark of several."""
+    return f"{key}.{part}" if part else key
 
 
 class RunFolder:
@@ -127,6 +132,8 @@ class RunFolder:
             content = json.loads(self.settings.read_text())
         except ValueError as error:
             raise UserError(f"{self.settings} is not JSON: {error}.") from error
+        if isinstance(content, dict) and content.keys() >= KEYS_1:
+            content = from_schema_1(content)
         if not isinstance(content, dict) or not content.keys() >= SETTINGS_KEYS:
             raise UserError(
                 f"{self.settings} does not hold a run's settings; restore the file. "
@@ -145,7 +152,7 @@ class RunFolder:
         append_line(self.trials / f"{key}.jsonl", result.to_dict())
 
     def read_epochs(self, key: str) -> list[EpochResult]:
-        """Return the recorded epochs of trial ``key``, 1 to n without a gap, to continue them.
+        """Return the recorded epochs of trial part ``key``, 1 to n without a gap, to continue them.
 
         A torn last line is cut off, so only the search that holds the run may call this.
 
@@ -170,6 +177,11 @@ class RunFolder:
                 )
         return results
 
+    def read_correct(self, key: str) -> NDArray[np.int64]:
+        """Return the correct test images (epochs, 2, C) of trial part ``key``, changing nothing."""
+        rows = read_lines(self.trials / f"{key}.jsonl")
+        return np.array([row["correct"] for row in rows], dtype=np.int64)
+
     def write_error(self, key: str, text: str) -> None:
         write_atomic(self.trials / f"{key}.error.txt", text.encode())
 
@@ -177,11 +189,13 @@ class RunFolder:
         return self.checkpoints / key
 
     def saved_epoch(self, key: str) -> int:
-        """Return the epoch of the newest checkpoint of trial ``key``, 0 without one."""
+        """Return the epoch of the newest checkpoint of trial part ``key``, 0 without one."""
         return last_saved_epoch(self.checkpoint_folder(key))
 
     def drop_checkpoints(self, key: str) -> None:
-        shutil.rmtree(self.checkpoint_folder(key), ignore_errors=True)
+        """Delete the checkpoints of all parts of a trial."""
+        for folder in (self.checkpoint_folder(key), *self.checkpoints.glob(f"{key}.*")):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def append_line(path: Path, content: dict[str, Any]) -> None:

@@ -53,17 +53,20 @@ class Sampler:
         learns_from_stopped: stopping trials early does not keep results from it.
         fresh_seed: each attempt of a run takes a new seed, or the start-up draws would repeat.
             A low-discrepancy sequence must keep its seed: its position is in the study.
+        models_noise: it takes results for noisy by itself, and is told them as they are. The
+            others are shown posterior means instead.
     """
 
     make: Callable[[int], BaseSampler]
     conditional: bool
     learns_from_stopped: bool
     fresh_seed: bool = True
+    models_noise: bool = False
 
 
 SAMPLERS: dict[str, Sampler] = {
     "tpe": Sampler(tpe, conditional=True, learns_from_stopped=True),
-    "gp": Sampler(gp, conditional=False, learns_from_stopped=False),
+    "gp": Sampler(gp, conditional=False, learns_from_stopped=False, models_noise=True),
     "cmaes": Sampler(cmaes, conditional=False, learns_from_stopped=False),
     "random": Sampler(random, conditional=True, learns_from_stopped=True),
     "qmc": Sampler(qmc, conditional=False, learns_from_stopped=True, fresh_seed=False),

@@ -1,38 +1,27 @@
-"""What happens next in a search: which trial starts, which stops, what is recorded.
+"""What happens next in a run: which trial starts, which stops, what is recorded.
 
 Knows nothing of Ray: whoever runs trials asks for one, reports its epochs, and says when it ended.
 """
 
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from optuna.trial import TrialState
 
+from search.budget import Budget
 from search.early_stopping import SCHEDULERS
+from search.facts import BenchmarkFacts, Facts, Stages
+from search.phases import LaterPhases
 from search.proposer import Proposer
-from search.record import Outcome, Record, Row
-from search.runfolder import RunFolder
-from search.settings import Budget, Settings
+from search.record import HOLDOUT, Outcome, Record, Row
+from search.runfolder import RunFolder, part_key
+from search.settings import Settings
+from search.standings import Standings
+from search.wording import listed
 from trainer.results import EpochResult, summary
 
 MAX_FAILURES_IN_A_ROW = 3
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a search must know of its benchmark.
-
-    Attributes:
-        epochs: of a full-length trial.
-        counts: training images per class, (C,).
-        test_counts: test images per class, (C,).
-    """
-
-    epochs: int
-    counts: tuple[int, ...]
-    test_counts: tuple[int, ...]
 
 
 @dataclass
@@ -40,15 +29,49 @@ class Running:
     """A trial in flight.
 
     Attributes:
-        results: its recorded epochs, 1 to n.
+        benchmarks: what its parts train on.
+        stages: epochs that its parts reach at each rung and at the end.
+        results: its recorded epochs by part, 1 to n.
+        passed: how many rungs have judged it.
         stop: early stopping has ended it.
         hardware: model name of the GPU or CPU that trained its last epoch, if known.
     """
 
     row: Row
-    results: list[EpochResult] = field(default_factory=list)
+    benchmarks: tuple[BenchmarkFacts, ...]
+    stages: Stages
+    results: list[list[EpochResult]] = field(default_factory=list)
+    passed: int = 0
     stop: bool = False
     hardware: str | None = None
+
+    def __post_init__(self) -> None:
+        self.results = self.results or [[] for _ in self.benchmarks]
+
+    def reached(self, stage: int) -> bool:
+        """Whether every part has come to the end of a stage."""
+        ends = self.stages[stage]
+        return all(len(part) >= end for part, end in zip(self.results, ends, strict=True))
+
+    def accuracies(self, stage: int) -> list[float]:
+        """Return the best test accuracy of each part by the end of a stage, percent."""
+        ends = self.stages[stage]
+        return [part[end - 1].best_accuracy for part, end in zip(self.results, ends, strict=True)]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs on record, of all parts."""
+        return sum(map(len, self.results))
+
+    @property
+    def length(self) -> int:
+        """Epochs of the whole trial, of all parts."""
+        return sum(self.stages[-1])
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the epochs on record."""
+        return sum(result.seconds for part in self.results for result in part)
 
 
 class Search:
@@ -57,6 +80,11 @@ class Search:
     Attributes:
         running: the trials in flight, by key.
         ended: the rows of all trials that have come to their end, earlier attempts included.
+        standings: of the search's trials, by weighting.
+        device_share: the part of a device that a trial holds while it trains.
+        search_trials: how many trials of the search have begun.
+        hours_before: device-hours of the trials that had ended before this attempt.
+        seconds: of training of all others.
         trained_epochs: epochs recorded in this attempt.
         repeated_epochs: recorded epochs that were to be trained again from a checkpoint.
         notes: what a person should know of, in the order it happened.
@@ -73,13 +101,25 @@ class Search:
     ) -> None:
         self.settings, self.budget, self.facts = settings, budget, facts
         self.folder, self.record = folder, record
-        self.proposer = Proposer(record, settings, attempt, facts.counts)
+        self.standings = Standings(facts)
+        self.proposer = Proposer(record, settings, attempt, self.standings)
         self.early_stopping = SCHEDULERS[settings.scheduler](
             settings.grace_epochs, settings.reduction_factor, facts.epochs
         )
-        self.deadline = time.monotonic() + 3600 * budget.hours if budget.hours else None
+        self.later = LaterPhases(
+            record,
+            settings.seed,
+            facts.noise_guess,
+            budget.confirm_runs,
+            facts.holdout is not None,
+        )
+        self.started = time.monotonic()
         self.running: dict[str, Running] = {}
         self.ended: list[Row] = []
+        self.device_share = 1.0
+        self.hours_before = 0.0
+        self.seconds = 0.0
+        self.search_trials = 0
         self.trained_epochs = 0
         self.repeated_epochs = 0
         self.notes: list[str] = []
@@ -89,26 +129,48 @@ class Search:
         self._adopt()
 
     def _adopt(self) -> None:
-        """Rebuild the rungs from the record and take over the trials that were running."""
+        """Rebuild what is known from the record and take over the trials that were running."""
         self.record.fail_unstarted()
         rows = self.record.rows()
         for row in rows:
-            for epoch, value in row.rungs.items():
-                self.early_stopping.observe(row.key, epoch, value)
+            if row.in_search:
+                self._look_at(row)
         self.ended = [row for row in rows if row.state != TrialState.RUNNING]
+        self.hours_before = sum(row.device_hours for row in self.ended)
         for row in self.ended:  # a kill can come between a trial's end and this
             self.folder.drop_checkpoints(row.key)
         for row in rows:
             if row.state == TrialState.RUNNING:
                 self._take_over(row)
 
+    def _look_at(self, row: Row) -> None:
+        """Let early stopping and the standings know what is on record of a trial."""
+        for epoch, value in row.rungs.items():
+            self.early_stopping.observe(row.key, epoch, value)
+        self.standings.start(row)
+        self.search_trials += 1
+        self._note_result(row)
+
+    def _note_result(self, row: Row) -> None:
+        self.standings.end(row)
+        if row.state == TrialState.COMPLETE and row.value is not None:
+            self.early_stopping.complete(row.key, row.value)
+
+    def _trial(self, row: Row) -> Running:
+        if row.study == HOLDOUT:
+            assert self.facts.holdout is not None
+            return Running(row, (self.facts.holdout,), ((self.facts.holdout.epochs,),))
+        rungs = self.early_stopping.rungs if row.in_search else ()
+        return Running(row, self.facts.benchmarks, self.facts.stages(rungs))
+
     def _take_over(self, row: Row) -> None:
-        trial = Running(row)
+        trial = self._trial(row)
         self.running[row.key] = trial
-        for result in self.folder.read_epochs(row.key):
-            trial.results.append(result)
-            self._judge(trial, result)
-        if trial.stop or len(trial.results) == self.facts.epochs:
+        for part in range(len(trial.benchmarks)):
+            trial.results[part] = self.folder.read_epochs(part_key(row.key, part))
+        self.seconds += trial.seconds
+        self._judge(trial)
+        if trial.stop or trial.reached(-1):
             self.finish(row.key)
         else:
             self.adopted.append(trial)
@@ -116,11 +178,14 @@ class Search:
 
     def _goes_on(self, trial: Running, why: str) -> None:
         """Note from where a trial that lost its process will be continued."""
-        known = len(trial.results)
-        saved = self.folder.saved_epoch(trial.row.key)
-        self.repeated_epochs += max(0, known - saved)
-        label = trial.row.label
-        self.notes.append(f"{label} {why} after epoch {known}; it goes on from epoch {saved}")
+        parts = range(len(trial.benchmarks))
+        saved = [self.folder.saved_epoch(part_key(trial.row.key, part)) for part in parts]
+        known = [len(results) for results in trial.results]
+        self.repeated_epochs += sum(max(0, k - s) for k, s in zip(known, saved, strict=True))
+        self.notes.append(
+            f"{trial.row.label} {why} after epoch {numbers(known)}; it goes on from epoch "
+            f"{numbers(saved)}"
+        )
 
     def lost_worker(self, key: str) -> None:
         """Note that a trial's process died; whoever runs trials starts it again."""
@@ -132,97 +197,182 @@ class Search:
         self.halted = self.halted or reason
 
     def next_trial(self) -> Running | None:
-        """Return the trial to run next, None if the budget has no more."""
+        """Return the trial to run next; None if there is none now (see ``has_more``)."""
         if self.must_stop():
             return None
         if self.adopted:
             return self.adopted.popleft()
-        if self.out_of_trials():
+        row = self._next_row()
+        if row is None:
             return None
-        trial = Running(self.record.next_baseline() or self.proposer.ask())
-        self.running[trial.row.key] = trial
+        trial = self._trial(row)
+        self.running[row.key] = trial
         return trial
 
-    def out_of_trials(self) -> bool:
-        started = len(self.ended) + len(self.running)
-        return self.budget.trials is not None and started >= self.budget.trials
+    def _next_row(self) -> Row | None:
+        if not self.search_is_over():
+            row = self.record.next_baseline() or self.proposer.ask()
+            self.standings.start(row)
+            self.search_trials += 1
+            return row
+        if self._searching():
+            return None  # what is confirmed depends on them
+        self._settle()
+        begun = self.later.next_run(self.rows())
+        return self.record.start_run(*begun) if begun else None
+
+    def _settle(self) -> None:
+        """Choose what is confirmed, when the last trial of the search has ended."""
+        if self.later.settle(lambda: self.standings, self.search_trials):
+            plan = self.later.plan
+            assert plan is not None
+            self.notes.append(
+                f"The search is over. {listed(list(plan.candidates))} and the controls "
+                f"{listed(list(plan.controls))} are trained with fresh seeds, in at most "
+                f"{plan.runs} runs"
+            )
+
+    def rows(self) -> list[Row]:
+        """Return the rows of all trials, the ended ones first."""
+        return self.ended + [trial.row for trial in self.running.values()]
+
+    def has_more(self) -> bool:
+        """Whether ``next_trial`` returns one now or later."""
+        if self.must_stop():
+            return False
+        return bool(self.adopted) or not self.search_is_over() or not self._later_is_over()
+
+    def _searching(self) -> bool:
+        """Whether a trial of the search itself is in flight."""
+        return any(trial.row.in_search for trial in self.running.values())
+
+    def _later_is_over(self) -> bool:
+        """Whether no run of a later phase is to come, now that the search has begun its last."""
+        if self._searching():
+            return not self.budget.confirm_runs
+        self._settle()
+        return self.later.is_over(self.rows())
+
+    def search_is_over(self) -> bool:
+        """Whether no more trials of the search begin."""
+        budget, begun = self.budget, self.search_trials
+        if budget.search_trials is not None and begun >= budget.search_trials:
+            return True
+        hours = (time.monotonic() - self.started) / 3600
+        if budget.hours and hours >= budget.search_share * budget.hours:
+            return True
+        if budget.gpu_hours and self.device_hours >= budget.search_share * budget.gpu_hours:
+            return True
+        # A confirmation that an earlier attempt began goes first, unless more trials are wanted.
+        plan = self.later.plan
+        return budget.trials is None and plan is not None and not self.later.is_over(self.rows())
+
+    @property
+    def device_hours(self) -> float:
+        """Hours of training over all attempts, each trial by its share of a device."""
+        return self.hours_before + self.seconds * self.device_share / 3600
 
     def must_stop(self) -> str | None:
         """Return why everything should stop now, None if it should not."""
         if self.halted:
             return self.halted
         if self.out_of_time():
-            return f"the budget of {self.budget.hours:g} hours is used up"
+            return f"the budget of {self.budget.describe()} is used up"
         if self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
             return f"{self.failures_in_a_row} trials failed in a row: {self.ended[-1].reason}"
         return None
 
+    def seconds_left(self) -> float | None:
+        """Return the rest of the hours, None without a limit."""
+        if self.budget.hours is None:
+            return None
+        return max(0.0, self.started + 3600 * self.budget.hours - time.monotonic())
+
     def out_of_time(self) -> bool:
-        return self.deadline is not None and time.monotonic() > self.deadline
+        """Whether the hours or the GPU-hours are used up."""
+        if self.budget.gpu_hours and self.device_hours >= self.budget.gpu_hours:
+            return True
+        return self.seconds_left() == 0
 
     def finished(self) -> bool:
         """Whether every trial of the budget has come to its end."""
-        return not self.running and self.out_of_trials()
+        return not self.running and self.search_is_over() and self._later_is_over()
 
-    def report(self, key: str, result: EpochResult) -> bool:
-        """Record an epoch of a running trial; return True if the trial must stop.
+    def report(self, key: str, part: int, result: EpochResult) -> bool:
+        """Record an epoch of a running trial's part; return True if the trial must stop.
 
         An epoch that is known already, because a trial went on from a checkpoint, changes nothing.
         """
         trial = self.running.get(key)
         if trial is None:
             return True
-        if result.epoch == len(trial.results) + 1:
-            self.folder.append_epoch(key, result)
-            trial.results.append(result)
+        known = trial.results[part]
+        if result.epoch == len(known) + 1:
+            self.folder.append_epoch(part_key(key, part), result)
+            known.append(result)
             self.trained_epochs += 1
-            self._judge(trial, result)
+            self.seconds += result.seconds
+            self._judge(trial)
         return trial.stop
 
-    def _judge(self, trial: Running, result: EpochResult) -> None:
-        """Let early stopping see a rung; baselines are seen by it but never stopped."""
-        if result.epoch not in self.early_stopping.rungs:
-            return
-        key = trial.row.key
-        worse = self.early_stopping.observe(key, result.epoch, result.best_accuracy)
-        if worse and not trial.row.is_baseline:
-            self.record.decide_stop(key, result.epoch)
+    def _judge(self, trial: Running) -> None:
+        """Let early stopping see the rungs that were reached."""
+        while trial.passed < len(trial.stages) - 1 and trial.reached(trial.passed):
+            epoch = self.early_stopping.rungs[trial.passed]
+            self._judge_at(trial, epoch, self.facts.score(trial.accuracies(trial.passed)))
+            trial.passed += 1
+
+    def _judge_at(self, trial: Running, epoch: int, score: float) -> None:
+        """Let a rung see a trial; baselines and immune trials are seen by it but never stopped."""
+        row = trial.row
+        worse = self.early_stopping.observe(row.key, epoch, score)
+        if worse and not row.is_baseline and not self.early_stopping.is_immune(row.key):
+            self.record.decide_stop(row.key, epoch)
             trial.stop = True
-        if trial.row.stop_epoch == result.epoch:  # decided before this attempt
+        if row.stop_epoch == epoch:  # decided before this attempt
             trial.stop = True
-        self.record.report(key, result.epoch, result.best_accuracy)
+        self.record.report(row.key, epoch, score)
 
     def finish(self, key: str) -> None:
         """End a trial that was stopped early or trained to its full length."""
         trial = self.running[key]
-        last = trial.results[-1]
-        facts = summary(trial.results, self.facts.counts, self.facts.test_counts)
-        complete = last.epoch == self.facts.epochs
-        self.record.report(key, last.epoch, last.best_accuracy)
+        complete = trial.reached(-1)
+        stage = -1 if complete else trial.passed - 1
+        accuracies = trial.accuracies(stage)
+        score = accuracies[0] if trial.row.study == HOLDOUT else self.facts.score(accuracies)
+        self.record.report(key, trial.stages[stage][0], score)
+        summaries = [
+            summary(part, facts.counts, facts.test_counts)
+            for part, facts in zip(trial.results, trial.benchmarks, strict=True)
+        ]
         end = Outcome.complete if complete else Outcome.stopped
-        self._end(key, end(last.best_accuracy, facts | {"hardware": trial.hardware}))
+        self._end(key, end(score, {"summaries": summaries}))
         self.failures_in_a_row = 0
 
-    def fail(self, key: str, reason: str, details: str = "") -> None:
+    def fail(self, key: str, reason: str, details: str = "", diverged: bool = False) -> None:
         """End a trial that cannot go on, keeping why (one line) and the details in a file."""
-        if key not in self.running:
+        trial = self.running.get(key)
+        if trial is None:
             return
         self.folder.write_error(key, f"{reason}\n\n{details}")
-        self.failures_in_a_row += 1
-        self._end(key, Outcome.failed(reason))
+        if trial.row.in_search or not diverged:  # later, that an arm diverges is a result
+            self.failures_in_a_row += 1
+        self._end(key, Outcome.failed(reason, diverged))
 
     def _end(self, key: str, outcome: Outcome) -> None:
-        self.record.tell(key, outcome)
-        self.ended.append(self.record.row(key))
+        trial = self.running[key]
+        spent = {"hardware": trial.hardware, "device_hours": self._hours_of(trial)}
+        self.record.tell(key, replace(outcome, facts=outcome.facts | spent))
+        row = self.record.row(key)
+        self.ended.append(row)
         del self.running[key]
+        if row.in_search:
+            self._note_result(row)
         self.folder.drop_checkpoints(key)
 
+    def _hours_of(self, trial: Running) -> float:
+        return trial.seconds * self.device_share / 3600
 
-def best_row(rows: Sequence[Row], baselines_only: bool = False) -> Row | None:
-    """Return the row of the highest full-length result (the earlier one of a tie), if any."""
-    complete = [
-        row
-        for row in rows
-        if row.state == TrialState.COMPLETE and (not baselines_only or row.is_baseline)
-    ]
-    return max(complete, key=lambda row: row.value or 0.0, default=None)
+
+def numbers(values: list[int]) -> str:
+    return " and ".join(map(str, values))

@@ -7,25 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from search.checks import check_choice, check_minimum
 from search.early_stopping import SCHEDULERS
 from search.samplers import SAMPLERS
 from spaces import NAMED, SPACES
 from trainer.errors import UserError
 from trainer.precision import PRECISIONS
 
-SCHEMA_VERSION = 1
-
-
-def check_choice(name: str, value: str, choices: Mapping[str, Any]) -> None:
-    """Raise UserError unless ``value`` is one of ``choices``."""
-    if value not in choices:
-        raise UserError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
-
-
-def check_minimum(name: str, value: float, minimum: float) -> None:
-    """Raise UserError if ``value`` is below ``minimum`` or not a number."""
-    if not value >= minimum:
-        raise UserError(f"{name} is {value}; it must be at least {minimum}.")
+SCHEMA_VERSION = 2
+UNIFORM = "uniform"
 
 
 @dataclass(frozen=True)
@@ -33,7 +23,7 @@ class Settings:
     """The identity of a search: resuming with other settings is refused.
 
     Attributes:
-        benchmark: fingerprint of the benchmark, its shortening included.
+        benchmarks: fingerprints of the benchmarks, their shortening included.
         space: a key of ``spaces.SPACES``.
         sampler: a key of ``SAMPLERS``.
         scheduler: a key of ``SCHEDULERS``.
@@ -45,7 +35,7 @@ class Settings:
         compiled: networks run through ``torch.compile``, whose kernels round differently.
     """
 
-    benchmark: str
+    benchmarks: tuple[str, ...]
     space: str
     sampler: str
     scheduler: str
@@ -58,8 +48,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_choice("--space", self.space, SPACES)
+        if len(self.benchmarks) > 1 and UNIFORM not in self.baselines:
+            raise UserError(
+                f"--baselines is {','.join(self.baselines) or 'none'}; a search over several "
+                f"benchmarks is scored by the gain over uniform, so name {UNIFORM} among them."
+            )
         check_choice("--sampler", self.sampler, SAMPLERS)
-        check_choice("--scheduler", self.scheduler, SCHEDULERS)
+        check_choice("--early-stopping", self.scheduler, SCHEDULERS)
         check_choice("--precision", self.precision, PRECISIONS)
         for name in self.baselines:
             check_choice("--baselines", name, NAMED)
@@ -79,46 +74,24 @@ class Settings:
         Raises:
             UserError: a setting is missing, unknown, or out of its range.
         """
-        data = {"compiled": False} | dict(data)  # runs of before it existed lack it
         names = {field.name for field in dataclasses.fields(cls)}
         if data.keys() != names:
             raise UserError(
                 f"the recorded settings are {', '.join(data)}; "
                 f"they must be {', '.join(sorted(names))}."
             )
-        return cls(**{**data, "baselines": tuple(data["baselines"])})
+        lists = {name: tuple(data[name]) for name in ("benchmarks", "baselines")}
+        return cls(**{**data, **lists})
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits over the settings and the space's declaration."""
-        settings = self.to_dict()
-        if not self.compiled:  # as before it existed
-            del settings["compiled"]
-        facts = [settings, SPACES[self.space].fingerprint()]
+        facts = [self.to_dict(), SPACES[self.space].fingerprint()]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     def differences(self, other: "Settings") -> list[str]:
         """Return one ``name: mine -> other's`` for every setting that differs."""
         mine, theirs = self.to_dict(), other.to_dict()
         return [f"{k}: {mine[k]} -> {theirs[k]}" for k in mine if mine[k] != theirs[k]]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much a search may spend; the number of trials counts the baselines, over all attempts.
-
-    Attributes:
-        trials: trials in total, None for no limit.
-        hours: wall-clock hours of this attempt, None for no limit.
-    """
-
-    trials: int | None
-    hours: float | None
-
-    def __post_init__(self) -> None:
-        if self.trials is not None:
-            check_minimum("--trials", self.trials, 1)
-        if self.hours is not None and not 0 < self.hours < float("inf"):
-            raise UserError(f"--hours is {self.hours}; it must be more than 0 and finite.")
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,8 @@ class BoundedStorage(JournalStorage):
         self.shown: dict[int, Shown] = {}
         self.open: dict[int, set[int]] = {}
         """Ids of the trials that have not ended, by study id."""
+        self.shown_values: dict[int, float] = {}
+        """What samplers are shown in place of the recorded value of a COMPLETE trial, by id."""
 
     def every_trial(self, study: Study) -> list[FrozenTrial]:
         """Return all trials, in the order of their numbers; they must not be changed."""
@@ -107,4 +109,13 @@ class BoundedStorage(JournalStorage):
         trials = self.shown[study_id].trials() + [self.get_trial(i) for i in self.open[study_id]]
         found = [trial for trial in trials if states is None or trial.state in states]
         found.sort(key=lambda trial: trial.number)
+        found = [self._as_shown(trial) for trial in found]
         return copy.deepcopy(found) if deepcopy else found
+
+    def _as_shown(self, trial: FrozenTrial) -> FrozenTrial:
+        value = self.shown_values.get(trial._trial_id)
+        if value is None or trial.state != TrialState.COMPLETE:
+            return trial
+        shown = copy.copy(trial)
+        shown.values = [value]
+        return shown

@@ -2,18 +2,16 @@
 
 import logging
 from collections.abc import Iterator
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
 from ray import tune
 
+from search.parts import PartResult, interleave, parts_of, turns_of
 from search.report import Warnings, report
-from search.runfolder import RunFolder
 from search.worker_setup import WorkerSetup
 from trainer import precision
-from trainer.benchmarks import Benchmark
 from trainer.data import load
 from trainer.loop import train
 from trainer.provenance import device_name
@@ -23,51 +21,70 @@ from trainer.task import Task
 from trainer.trial import Trial
 
 
-@lru_cache(maxsize=1)
-def load_task(prepared: Path, benchmark: Benchmark, device: torch.device) -> Task:
-    """Put the images on the device once per worker process."""
-    return Task(load(prepared, benchmark), benchmark.padding, device)
+def load_task(setup: WorkerSetup, index: int, device: torch.device) -> Task:
+    """Put the images of a benchmark on the device."""
+    benchmark = setup.benchmarks[index]
+    return Task(load(setup.prepared[index], benchmark), benchmark.padding, device)
 
 
-def trial_of(config: dict[str, Any], setup: WorkerSetup) -> Trial:
-    weights = tuple(config["weights"])
-    return Trial(setup.benchmark, weights, config["seed"], setup.precision, setup.compiled)
+def like(setup: WorkerSetup, index: int, least_epochs: int = 1) -> Trial:
+    """Return a trial for whose like slots are made: of a benchmark, and of at least so long."""
+    benchmark = setup.benchmarks[index]
+    benchmark = replace(benchmark, epochs=max(least_epochs, benchmark.epochs))
+    uniform = (1.0,) * benchmark.num_classes
+    return Trial(benchmark, uniform, 0, setup.precision, setup.compiled)
 
 
 class TrialTrainable(tune.Trainable):
     """Trains the trial that its config describes; actors are reused, and their slots with them.
 
-    The config is flat and JSON-able: ``key``, ``weights`` (C,), ``seed``, and ``known_epochs``,
-    the number of epochs that the driver has on record already. A step is one ``report``; only
-    the loss of the process is an error to Ray.
+    The config is JSON-able: ``key``, ``seed``, and
+
+    - ``parts``, each with the index of its ``benchmark`` in the set-up, ``weights`` (C,), and
+      ``known_epochs``, the number of epochs that the driver has on record already;
+    - ``stages``, each with an epoch for every part; the last stage has the benchmarks' epochs.
+
+    In every stage each part in turn is trained up to the stage's epoch; behind it the driver may
+    stop the trial. A step is one ``report``; only the loss of the process is an error to Ray.
     """
 
     def setup(self, config: dict[str, Any], shared: WorkerSetup | None = None) -> None:
         assert shared is not None
         self.shared = shared
         self.hardware: str | None = None
-        self.slot: Slot | None = None
+        self.slots: dict[int, Slot] = {}
         precision.configure(shared.precision, shared.threads)
         self.warnings = Warnings()
         logging.getLogger("trainer").addHandler(self.warnings)
-        self.results = self.begin(config)
+        self.enter(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.results = self.begin(new_config)
+        self.enter(new_config)
         return True
 
-    def begin(self, config: dict[str, Any]) -> Iterator[EpochResult]:
+    def enter(self, config: dict[str, Any]) -> None:
+        self.turns = turns_of(config)
+        self.results = self.begin(config)
+
+    def begin(self, config: dict[str, Any]) -> Iterator[PartResult]:
         """Yield the trial's epochs that the driver does not know yet."""
-        shared = self.shared
-        device = precision.select_device(shared.device)
+        device = precision.select_device(self.shared.device)
         self.hardware = device_name(device)
-        task = load_task(shared.prepared, shared.benchmark, device)
-        trial = trial_of(config, shared)
-        self.slot = self.slot or Slot(trial, task)
-        folder = RunFolder(shared.run).checkpoint_folder(config["key"])
-        for result in train(trial, task, folder, shared.save_every, self.slot):
-            if result.epoch > config["known_epochs"]:
-                yield result
+        parts = parts_of(config, self.shared)
+
+        def train_part(number: int) -> Iterator[EpochResult]:
+            part = parts[number]
+            slot = self.slot(part.benchmark, device)
+            return train(part.trial, slot.task, part.folder, self.shared.save_every, slot)
+
+        yield from interleave(self.turns, [part.known for part in parts], train_part)
+
+    def slot(self, benchmark: int, device: torch.device) -> Slot:
+        """Return the worker's slot for a benchmark, made when it is first needed."""
+        if benchmark not in self.slots:
+            task = load_task(self.shared, benchmark, device)
+            self.slots[benchmark] = Slot(like(self.shared, benchmark), task)
+        return self.slots[benchmark]
 
     def step(self) -> dict[str, Any]:
-        return report(self.results, self.shared, self.hardware, self.warnings)
+        return report(self.results, self.turns, self.hardware, self.warnings)

@@ -37,17 +37,27 @@ class StudySearcher(DriverOnly, Searcher):
     def __init__(self, search: Search) -> None:
         super().__init__()
         self.search = search
+        self.benchmarks = search.facts.all_benchmarks
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return a config; None if there is none now; FINISHED if there will be none."""
         trial = self.search.next_trial()
         if trial is None:
-            return str(Searcher.FINISHED)
-        weights = canonical_weights(trial.row.weighting.weights(self.search.facts.counts))
+            return None if self.search.has_more() else str(Searcher.FINISHED)
         return {
             "key": trial.row.key,
-            "weights": weights.tolist(),
             "seed": trial.row.seed,
-            "known_epochs": len(trial.results),
+            "parts": [
+                {
+                    "benchmark": self.benchmarks.index(facts),
+                    "weights": canonical_weights(
+                        trial.row.weighting.weights(facts.counts)
+                    ).tolist(),
+                    "known_epochs": len(results),
+                }
+                for facts, results in zip(trial.benchmarks, trial.results, strict=True)
+            ],
+            "stages": [list(stage) for stage in trial.stages],
         }
 
     def on_trial_complete(
@@ -64,7 +74,8 @@ def record(search: Search, trial: Trial, result: dict[str, Any]) -> bool:
     key = trial.config["key"]
     if key in search.running:
         search.running[key].hardware = result["hardware"]
-    return any(search.report(key, EpochResult.from_dict(e)) for e in json.loads(result["epochs"]))
+    epochs = json.loads(result["epochs"])
+    return any(search.report(key, part, EpochResult.from_dict(epoch)) for part, epoch in epochs)
 
 
 class StudyScheduler(DriverOnly, FIFOScheduler):
@@ -112,7 +123,7 @@ class StudyCallback(DriverOnly, Callback):
         if "halt" in result:
             self.search.halt(result["halt"])
         elif "failure" in result and not stop:
-            self.search.fail(key, result["failure"], result["traceback"])
+            self.search.fail(key, result["failure"], result["traceback"], result["diverged"])
         elif result.get("done") and key in self.search.running:
             self.search.finish(key)
         for name in result.keys() - KEPT:

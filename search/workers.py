@@ -1,10 +1,12 @@
 """What Ray Tune trains trials with: workers that train, or proxies that share a GPU's engine."""
 
+import gc
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import ray
+import torch
 from ray import tune
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
@@ -13,17 +15,18 @@ from search.interrupt import Interrupt
 from search.office import Office
 from search.proxy import ProxySetup, ProxyTrainable
 from search.settings import Resources
-from search.trainable import TrialTrainable, load_task
+from search.trainable import TrialTrainable, like, load_task
 from search.worker_setup import WorkerSetup
 from trainer import precision
 from trainer.calibrate import best_slots, calibrate
 from trainer.slot import Slot
-from trainer.trial import Trial
 
 SHARE_STEPS = 10_000
 """Ray counts fractions of a resource in so many steps."""
 MOST_SLOTS = 32
 DEFAULT_SLOTS = 1
+LEAST_EPOCHS = 3
+"""That ``calibrate`` needs of a benchmark."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,10 @@ def share(whole: int, parts: int) -> float:
 def measured_slots(
     setup: WorkerSetup, resources: Resources, console: Console, interrupt: Interrupt
 ) -> int:
-    """Try on one GPU of the cluster how many trials should share it."""
+    """Try on one GPU of the cluster how many trials should share it.
+
+    Of several benchmarks, the one for which the fewest should decides.
+    """
     console.print("Trying how many trials should share a GPU ...")
     # One call a process: its memory on the GPU is the engine's then.
     one_gpu = ray.remote(num_cpus=resources.cpus, num_gpus=1, max_calls=1, max_retries=0)
@@ -77,19 +83,33 @@ def measured_slots(
         if interrupt.reason():
             ray.cancel(future, force=True)
             return DEFAULT_SLOTS  # nothing will be started
-    speeds: dict[int, float] = ray.get(future)
-    found = best_slots(speeds)
-    table = ", ".join(f"{slots}: {speed:.0f}" for slots, speed in speeds.items())
-    console.print(f"{found} trials share a GPU (images/s by number of trials: {table})")
+    speeds: list[dict[int, float]] = ray.get(future)
+    found = min(map(best_slots, speeds))
+    if len(speeds) > 1:
+        for benchmark, of_one in zip(setup.benchmarks, speeds, strict=True):
+            console.print(f"{benchmark.name}: {best_slots(of_one)} ({table(of_one)})")
+        console.print(f"{found} trials share a GPU")
+    else:
+        console.print(f"{found} trials share a GPU ({table(speeds[0])})")
     return found
 
 
-def speeds_on_this_gpu(setup: WorkerSetup) -> dict[int, float]:
-    """Return the images per second by number of slots, on the GPU that this worker has."""
+def table(speeds: dict[int, float]) -> str:
+    numbers = ", ".join(f"{slots}: {speed:.0f}" for slots, speed in speeds.items())
+    return f"images/s by number of trials: {numbers}"
+
+
+def speeds_on_this_gpu(setup: WorkerSetup) -> list[dict[int, float]]:
+    """Return each benchmark's images per second by number of slots, on the GPU of this worker."""
     precision.configure(setup.precision, setup.threads)
     device = precision.select_device(setup.device)
-    task = load_task(setup.prepared, setup.benchmark, device)
-    benchmark = replace(setup.benchmark, epochs=max(3, setup.benchmark.epochs))
-    uniform = (1.0,) * benchmark.num_classes
-    like = Trial(benchmark, uniform, 0, setup.precision, setup.compiled)
-    return calibrate(lambda: Slot(like, task), MOST_SLOTS)
+    return [speeds_of(setup, index, device) for index in range(len(setup.benchmarks))]
+
+
+def speeds_of(setup: WorkerSetup, index: int, device: torch.device) -> dict[int, float]:
+    """Return what ``speeds_on_this_gpu`` does for one benchmark, and give its memory back."""
+    trial, task = like(setup, index, least_epochs=LEAST_EPOCHS), load_task(setup, index, device)
+    speeds = calibrate(lambda: Slot(trial, task), MOST_SLOTS)
+    gc.collect()  # slots refer to themselves
+    torch.cuda.empty_cache()
+    return speeds

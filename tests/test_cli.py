@@ -21,7 +21,7 @@ DIGITS = ["--benchmark", "resnet8-digitslt"]
         (["--benchmark", "missing.toml"], "missing.toml"),
         ([*DIGITS, "--space", "cor"], "--space is 'cor'"),
         ([*DIGITS, "--sampler", "bayes"], "--sampler is 'bayes'"),
-        ([*DIGITS, "--scheduler", "pbt"], "--scheduler is 'pbt'"),
+        ([*DIGITS, "--early-stopping", "pbt"], "--early-stopping is 'pbt'"),
         ([*DIGITS, "--precision", "fp16"], "--precision is 'fp16'"),
         ([*DIGITS, "--baselines", "uniform,typo"], "--baselines is 'typo'"),
         ([*DIGITS, "--trials", "0"], "--trials is 0"),

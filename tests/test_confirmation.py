@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from search.comparison import Run
 from search.confirmation import Confirmation, Planned, confirmation_seed, top_two_shares
-from search.posterior import Run
+from search.ranking import NOISE_SD
 
 CANDIDATES = ("a", "b", "c", "d")
 CONTROLS = ("uniform", "inverse")
@@ -164,6 +165,35 @@ def test_a_sure_winner_and_its_closest_rival_share_the_runs() -> None:
     assert shares == pytest.approx([0.5, 0.25, 0.25], abs=0.01)
 
 
+@pytest.mark.parametrize("better", ("a", "uniform"))
+def test_one_candidate_and_one_control_are_enough(better: str) -> None:
+    small = Confirmation(("a",), ("uniform",), budget=30)
+    runs = carried_out(small, World({"a": 40.0, "uniform": 40.0, better: 43.0}), slots=2)
+    decision = small.decision(runs)
+    assert (decision.decided, decision.leader) == (True, better)
+    assert len(runs) < 30
+
+
+def test_a_diverged_control_leaves_the_candidate_alone() -> None:
+    small = Confirmation(("a",), ("uniform",), budget=30)
+    decision = small.decision([Run("a", 0, 40.0), Run("uniform", 0, None)])
+    assert (decision.decided, decision.leader) == (True, "a")
+    assert decision.reason == "only one arm is left"
+
+
+def test_in_another_unit_the_same_runs_are_planned() -> None:
+    world, loud = World(MEANS | {"a": 41.5}), World(MEANS | {"a": 41.5})
+    loud.values = {key: 8 * value for key, value in world.values.items()}
+    scaled = Confirmation(CANDIDATES, CONTROLS, 60, noise_guess=8 * NOISE_SD)
+    planned = [(run.arm, run.seed) for run in carried_out(scaled, loud)]
+    assert planned == [(run.arm, run.seed) for run in carried_out(plan(), world)]
+
+
+def test_the_published_seeds_come_first() -> None:
+    assert [confirmation_seed(7, index) for index in range(3)] == [42, 123, 456]
+    assert confirmation_seed(7, 3) != confirmation_seed(8, 3)
+
+
 def test_confirmation_seeds_are_fresh() -> None:
     from search.record import BASELINES, PROPOSALS, trial_seed
 
@@ -181,6 +211,7 @@ def test_confirmation_seeds_are_fresh() -> None:
         ((("a",), ("u",), 0), "budget=0"),
         ((("a",), ("u",), 9, 1), "first_block=1"),
         ((("a",), ("u",), 9, 3, 1.0), "threshold=1.0"),
+        ((("a",), ("u",), 9, 3, 0.9, 0.0), "noise_guess: got 0.0"),
     ),
 )
 def test_impossible_plans_are_refused(arguments: tuple[Any, ...], message: str) -> None:

@@ -7,17 +7,20 @@ import pytest
 from rich.console import Console
 from twin import attempt, make_run, make_settings
 
-from search.driver import Plan, say_what
-from search.settings import Budget, Resources
+from search.announcement import say_what
+from search.budget import Budget
+from search.plan import Plan
+from search.settings import Resources
 from trainer.benchmarks import BENCHMARKS
 
 
 def said(tmp_path: Path, benchmark: str, trials: int, sampler: str, scheduler: str) -> str:
     settings = make_settings(sampler=sampler, scheduler=scheduler)
     folder = make_run(tmp_path / "run", settings)
-    search = attempt(folder, settings, trials)
+    search = attempt(folder, settings, trials, confirm=True)
     plan = Plan(
-        benchmark=BENCHMARKS[benchmark],
+        benchmarks=(BENCHMARKS[benchmark],),
+        holdout=None,
         data_root=tmp_path,
         folder=folder,
         settings=settings,
@@ -27,6 +30,7 @@ def said(tmp_path: Path, benchmark: str, trials: int, sampler: str, scheduler: s
         save_every=1,
         resume=False,
         resume_command="",
+        arguments=(),
     )
     console = Console(file=io.StringIO(), width=400)
     say_what(plan, search, console)
@@ -35,7 +39,7 @@ def said(tmp_path: Path, benchmark: str, trials: int, sampler: str, scheduler: s
 
 
 def test_an_ordinary_search_has_no_notes_but_says_what_is_not_searched(tmp_path: Path) -> None:
-    text = said(tmp_path, "resnet8-digitslt", 16, "tpe", "asha")
+    text = said(tmp_path, "resnet8-digitslt", 32, "tpe", "asha")
     assert "note:" not in text
     assert "not searched: normalization" in text
 
@@ -43,9 +47,9 @@ def test_an_ordinary_search_has_no_notes_but_says_what_is_not_searched(tmp_path:
 @pytest.mark.parametrize(
     ("benchmark", "trials", "sampler", "scheduler", "note"),
     (
-        ("vgg16bn-cifar100lt", 16, "tpe", "asha", "note: vgg16bn-cifar100lt is the leaderboard's"),
-        ("resnet8-digitslt", 4, "tpe", "asha", "note: the baselines take all 4 trials"),
-        ("resnet8-digitslt", 16, "gp", "asha", "note: sampler gp learns nothing from trials"),
+        ("vgg16bn-cifar100lt", 32, "tpe", "asha", "note: vgg16bn-cifar100lt is the leaderboard's"),
+        ("resnet8-digitslt", 16, "tpe", "asha", "note: 16 trials are too few for a confirmation"),
+        ("resnet8-digitslt", 32, "gp", "asha", "note: sampler gp learns nothing from trials"),
     ),
 )
 def test_what_may_surprise_is_one_note(
@@ -57,4 +61,9 @@ def test_what_may_surprise_is_one_note(
 
 
 def test_gp_without_early_stopping_needs_no_note(tmp_path: Path) -> None:
-    assert "note:" not in said(tmp_path, "resnet8-digitslt", 16, "gp", "none")
+    assert "note:" not in said(tmp_path, "resnet8-digitslt", 32, "gp", "none")
+
+
+def test_baselines_that_take_all_trials_are_a_note(tmp_path: Path) -> None:
+    text = said(tmp_path, "resnet8-digitslt", 4, "tpe", "asha")
+    assert "note: the baselines take all 4 trials of the search" in text

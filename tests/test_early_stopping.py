@@ -1,12 +1,22 @@
 """When is a running trial stopped for being worse than others?"""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from search.early_stopping import SCHEDULERS, Asha, EarlyStopping, NeverStop, quantile
+from search.early_stopping import (
+    FULL_LENGTH_TRIALS,
+    SCHEDULERS,
+    Asha,
+    EarlyStopping,
+    EarnedAsha,
+    NeverStop,
+    quantile,
+    rank_correlation,
+)
 
 Event = tuple[str, int, float]
 
@@ -122,3 +132,109 @@ def test_the_quantile_is_numpys(fraction: float) -> None:
     for length in (1, 2, 3, 10, 101):
         values = sorted(random.uniform(0, 100, length).tolist())
         assert quantile(values, fraction) == pytest.approx(np.quantile(values, fraction), rel=1e-12)
+
+
+def full_length(rule: EarlyStopping, finals: Sequence[float], first: int = 0) -> None:
+    """Let full-length trials pass rung 1 with the values 0, 1, 2, ... and end with ``finals``."""
+    for number, final in enumerate(finals, first):
+        rule.observe(f"proposals-{number:05d}", 1, float(number))
+        rule.complete(f"proposals-{number:05d}", float(final))
+
+
+def test_a_rung_earns_its_right_with_twelve_full_length_trials() -> None:
+    rule = EarnedAsha(1, 2, 4)
+    full_length(rule, range(FULL_LENGTH_TRIALS - 1))
+    assert not rule.may_stop(1)
+    assert not rule.observe("proposals-00100", 1, -1.0)
+    rule.observe("proposals-00050", 1, 50.0)
+    assert not rule.observe("proposals-00101", 1, -1.0)  # it has passed, but its end is unknown
+    rule.complete("proposals-00050", 50.0)
+    assert rule.may_stop(1)
+    assert rule.observe("proposals-00102", 1, -1.0)
+    assert not rule.observe("proposals-00103", 1, 60.0)
+    assert not rule.may_stop(2)  # nobody was seen there
+    assert not rule.may_stop(3)  # no rung
+
+
+@pytest.mark.parametrize(
+    "finals",
+    (range(20, 0, -1), [7.0] * 20, [3, 17, 8, 1, 12, 6, 19, 2, 15, 5, 11, 9, 18, 4, 13]),
+    ids=("reversed", "constant", "unrelated"),
+)
+def test_a_rung_that_does_not_foretell_the_end_stops_nothing(finals: Sequence[float]) -> None:
+    rule = EarnedAsha(1, 2, 4)
+    full_length(rule, finals)
+    assert not rule.observe("proposals-00100", 1, -1.0)
+
+
+def test_a_rung_can_lose_its_right() -> None:
+    rule = EarnedAsha(1, 2, 4)
+    full_length(rule, range(12))
+    assert rule.observe("proposals-00100", 1, -1.0)
+    full_length(rule, range(0, -40, -1), first=200)
+    assert not rule.observe("proposals-00101", 1, -2.0)
+
+
+def test_an_end_that_is_told_again_changes_nothing() -> None:
+    rule = EarnedAsha(1, 2, 4)
+    full_length(rule, range(12))
+    full_length(rule, range(12, 0, -1))
+    assert rule.observe("proposals-00100", 1, -1.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_auto_rebuilt_in_any_order_decides_alike(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    lived, rebuilt = EarnedAsha(1, 2, 4), EarnedAsha(1, 2, 4)
+    told = []
+    for number in range(40):
+        value = float(random.normal())
+        told.append(("observe", (f"proposals-{number:05d}", 1, value)))
+        if random.random() < 0.5:
+            final = (f"proposals-{number:05d}", value + float(random.normal()))
+            told.append(("complete", final))
+    for name, arguments in told:
+        getattr(lived, name)(*arguments)
+    for index in (*random.permutation(len(told)), *random.integers(len(told), size=9)):
+        getattr(rebuilt, told[index][0])(*told[index][1])
+        rebuilt.may_stop(1)  # whoever asks in between changes nothing
+    values = random.normal(size=20)
+    decided = [lived.observe(f"proposals-{n:05d}", 1, v) for n, v in enumerate(values, 100)]
+    again = [rebuilt.observe(f"proposals-{n:05d}", 1, v) for n, v in enumerate(values, 100)]
+    assert decided == again
+
+
+def test_a_tenth_of_the_proposals_of_auto_is_immune() -> None:
+    rule = SCHEDULERS["auto"](1, 2, 4)
+    immune = [number for number in range(100) if rule.is_immune(f"proposals-{number:05d}")]
+    assert immune == list(range(9, 100, 10))
+    assert not rule.is_immune("baselines-00009")
+
+
+@pytest.mark.parametrize("name", set(SCHEDULERS) - {"auto"})
+def test_no_other_rule_has_immune_trials(name: str) -> None:
+    assert not any(SCHEDULERS[name](1, 2, 4).is_immune(f"proposals-{n:05d}") for n in range(20))
+
+
+def test_correlations_are_computed_only_after_new_full_length_trials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = []
+
+    def counted(a: Sequence[float], b: Sequence[float]) -> float | None:
+        calls.append(len(a))
+        return rank_correlation(a, b)
+
+    monkeypatch.setattr("search.early_stopping.rank_correlation", counted)
+    rule = EarnedAsha(1, 2, 4)
+    full_length(rule, range(12))
+    for number in range(100, 20_000):
+        rule.observe(f"proposals-{number:05d}", 1, float(-number))
+    assert calls == [12]
+
+
+def test_the_rank_correlation_is_none_where_there_is_none() -> None:
+    assert rank_correlation([1.0, 2.0, 3.0], [1.0, 4.0, 9.0]) == pytest.approx(1.0)
+    assert rank_correlation([1.0, 1.0, 1.0], [1.0, 4.0, 9.0]) is None
+    assert rank_correlation([1.0], [2.0]) is None
+    assert rank_correlation([], []) is None

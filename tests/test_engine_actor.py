@@ -1,30 +1,21 @@
-"""The engine behind Ray Tune: what proxies are told, and what dies with what."""
+"""The engine behind Ray Tune: what proxies are told, without Ray."""
 
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from clusters import below, ray_head
-from optuna.trial import TrialState
 from searching import without_seconds
 from training import DIGITS, digits_data, threads
 
 from search import engine_actor
 from search.engine_actor import EngineActor, EvictedError
-from search.record import Record
-from search.runfolder import RunFolder
 from search.worker_setup import WorkerSetup
-from spaces import canonical_weights
 from trainer.data import prepare
 from trainer.engine import Engine
 from trainer.loop import train
@@ -34,37 +25,41 @@ from trainer.trial import Trial
 
 EPOCHS = 4
 BENCHMARK = DIGITS.with_epochs(EPOCHS)
-SCRIPT = Path(__file__).with_name("search_on_declared_gpus.py")
+TESTS = Path(__file__).parent
 
 
-def setup(place: Path, device: str = "cpu", rungs: tuple[int, ...] = (2,)) -> WorkerSetup:
+def setup(place: Path, device: str = "cpu") -> WorkerSetup:
     return WorkerSetup(
-        benchmark=BENCHMARK,
-        prepared=prepare(BENCHMARK, place / "data"),
+        benchmarks=(BENCHMARK,),
+        prepared=(prepare(BENCHMARK, place / "data"),),
         run=place / "run",
         precision="tf32",
         compiled=False,
         device=device,
         threads=1,
         save_every=1,
-        rungs=rungs,
     )
 
 
 def config(seed: int, known: int = 0) -> dict[str, Any]:
-    weights = [1.0 + seed, *[1.0] * 9]
-    return {"key": f"trial-{seed}", "weights": weights, "seed": seed, "known_epochs": known}
+    part = {"benchmark": 0, "weights": weights_of(seed), "known_epochs": known}
+    return {"key": f"trial-{seed}", "seed": seed, "parts": [part], "stages": [[2], [EPOCHS]]}
+
+
+def weights_of(seed: int) -> list[float]:
+    return [1.0 + seed, *[1.0] * 9]
 
 
 def alone(seed: int) -> list[dict[str, object]]:
-    trial = Trial(BENCHMARK, tuple(config(seed)["weights"]), seed)
+    trial = Trial(BENCHMARK, tuple(weights_of(seed)), seed)
     task = Task(digits_data(), BENCHMARK.padding, torch.device("cpu"))
     with threads(1):
         return without_seconds(list(train(trial, task)))
 
 
 def epochs_in(report: dict[str, Any]) -> list[dict[str, object]]:
-    return without_seconds([EpochResult.from_dict(row) for row in json.loads(report["epochs"])])
+    results = [EpochResult.from_dict(row) for part, row in json.loads(report["epochs"])]
+    return without_seconds(results)
 
 
 @pytest.fixture
@@ -185,8 +180,8 @@ engine.report("trial-1")
 def test_a_gpu_that_fails_ends_the_process(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FAILING_GPU, str(tmp_path)],
-        cwd=SCRIPT.parent,
-        env=os.environ | {"PYTHONPATH": f"{SCRIPT.parent}:{SCRIPT.parent.parent}"},
+        cwd=TESTS,
+        env=os.environ | {"PYTHONPATH": f"{TESTS}:{TESTS.parent}"},
         capture_output=True,
         text=True,
         timeout=120,
@@ -194,105 +189,3 @@ def test_a_gpu_that_fails_ends_the_process(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "illegal memory access" in done.stderr
-
-
-TRIALS, SEARCH_EPOCHS = 8, 8
-
-
-class Searches:
-    """Searches on a Ray head that is told of two GPUs, each with two slots."""
-
-    def __init__(self, place: Path, address: str, head: int) -> None:
-        self.place, self.address, self.head = place, address, head
-        self.folder = RunFolder(place / "runs" / "declared")
-
-    def start(self, slots: str = "2") -> subprocess.Popen[str]:
-        numbers = (str(TRIALS), str(SEARCH_EPOCHS), slots)
-        return subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(self.place), self.address, *numbers],
-            env=os.environ
-            | {"PYTHONPATH": f"{SCRIPT.parent}:{SCRIPT.parent.parent}", "RAY_AUTH_MODE": "token"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def engines(self) -> list[int]:
-        return below(self.head, "ray::EngineActor")
-
-    def wait_for_epochs(self, epochs: int, search: subprocess.Popen[str]) -> None:
-        deadline = time.monotonic() + 240
-        while self.recorded() < epochs:
-            assert search.poll() is None, search.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    def recorded(self) -> int:
-        files = self.folder.trials.glob("*.jsonl")
-        return sum(file.read_bytes().count(b"\n") for file in files)
-
-    def wait_for_no_engines(self) -> None:
-        deadline = time.monotonic() + 60
-        while self.engines():
-            assert time.monotonic() < deadline, "an idle engine outlives its search"
-            time.sleep(0.2)
-
-    def check_the_end(self) -> None:
-        """Every trial ended once, and its epochs are those of plain training, bit for bit."""
-        rows = Record(self.folder.journal).rows()
-        assert len(rows) == TRIALS
-        assert {row.state for row in rows} <= {TrialState.COMPLETE, TrialState.PRUNED}
-        benchmark = DIGITS.with_epochs(SEARCH_EPOCHS)
-        task = Task(digits_data(), benchmark.padding, torch.device("cpu"))
-        with threads(1):
-            for row in rows:
-                recorded = without_seconds(self.folder.read_epochs(row.key))
-                weights = canonical_weights(row.weighting.weights(digits_data().counts))
-                plain = list(train(Trial(benchmark, tuple(weights), row.seed), task))
-                assert recorded == without_seconds(plain)[: len(recorded)]
-
-
-@contextmanager
-def searches(place: Path) -> Iterator[Searches]:
-    with ray_head("--num-gpus=2") as (address, head):
-        yield Searches(place, address, head)
-
-
-@pytest.mark.slow
-def test_a_search_in_engines_equals_plain_training_and_leaves_none_behind(tmp_path: Path) -> None:
-    with searches(tmp_path) as ray:
-        search = ray.start()
-        ray.wait_for_epochs(10, search)
-        assert len(ray.engines()) == 2  # one for each GPU
-        output, _ = search.communicate(timeout=300)
-        assert search.returncode == 0, output
-        assert "4 trials at a time" in output
-        ray.wait_for_no_engines()
-        ray.check_the_end()
-
-
-@pytest.mark.slow
-def test_an_engine_that_is_killed_costs_epochs_since_the_checkpoints_alone(tmp_path: Path) -> None:
-    with searches(tmp_path) as ray:
-        search = ray.start()
-        ray.wait_for_epochs(8, search)
-        os.kill(ray.engines()[0], signal.SIGKILL)
-        output, _ = search.communicate(timeout=300)
-        assert search.returncode == 0, output
-        assert "lost its worker" in (ray.folder.log.read_text() + output)
-        ray.check_the_end()
-
-
-@pytest.mark.slow
-def test_engines_die_with_a_killed_driver_and_the_search_goes_on(tmp_path: Path) -> None:
-    with searches(tmp_path) as ray:
-        search = ray.start()
-        ray.wait_for_epochs(8, search)
-        search.kill()
-        search.communicate()
-        ray.wait_for_no_engines()
-        again = ray.start("auto")
-        output, _ = again.communicate(timeout=300)
-        assert again.returncode == 0, output
-        assert "share a GPU (images/s by number of trials: 1:" in output
-        ray.check_the_end()

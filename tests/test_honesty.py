@@ -7,24 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.honesty import (
-    CONFIRMED,
-    RERUN,
-    SETTINGS,
-    SINGLE,
-    Setting,
-    Statement,
-    World,
-    confirm,
-    judged,
-    main,
-    noise,
-    plain_means,
-    study,
-    summarised,
-)
-from search.posterior import Run
-from search.verdict import Estimate
+from benchmarks.honesty import judged, main, study, summarised
+from benchmarks.honesty_ways import CONFIRMED, RERUN, SINGLE, Statement, confirm, plain_means
+from benchmarks.honesty_world import SETTINGS, Setting, World, noise
+from search.comparison import Run
+from search.estimate import Estimate
 
 SMALL = Setting("small", k=3, budget=18, trials=12)
 

@@ -18,6 +18,7 @@ from trainer.errors import UserError
 
 NAMES = ("uniform", "inverse_freq", "balanced_softmax")
 SEED = 7
+SUMMARY = {"epochs": 10, "shots": {"many": 60.0}}
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_a_complete_trial(journal: Path) -> None:
     key = start_proposal(record).key
     record.report(key, 5, 40.0)
     record.report(key, 10, 50.0)
-    record.tell(key, Outcome.complete(50.0, {"epochs": 10, "shots": {"many": 60.0}}))
+    record.tell(key, Outcome.complete(50.0, {"summaries": [SUMMARY], "hardware": "an abacus"}))
     for row in (record.row(key), Record(journal).row(key)):
         assert row == Row(
             key="proposals-00000",
@@ -48,8 +49,12 @@ def test_a_complete_trial(journal: Path) -> None:
             value=50.0,
             rungs={5: 40.0, 10: 50.0},
             stop_epoch=None,
-            summary={"epochs": 10, "shots": {"many": 60.0}},
+            summaries=(SUMMARY,),
             reason=None,
+            diverged=False,
+            seed_index=None,
+            hardware="an abacus",
+            device_hours=0.0,
         )
 
 
@@ -59,7 +64,7 @@ def test_a_trial_stopped_early_has_the_value_of_its_last_epoch(journal: Path) ->
     record.report(key, 10, 50.0)
     record.decide_stop(key, 20)
     record.report(key, 20, 45.0)
-    record.tell(key, Outcome.stopped(45.0, {"epochs": 20}))
+    record.tell(key, Outcome.stopped(45.0, {"summaries": []}))
     row = Record(journal).row(key)
     assert (row.state, row.value, row.stop_epoch) == (TrialState.PRUNED, 45.0, 20)
     assert row.rungs == {10: 50.0, 20: 45.0}
@@ -74,7 +79,7 @@ def test_a_failed_trial_has_a_reason_and_no_value(journal: Path) -> None:
     row = Record(journal).row(key)
     assert (row.state, row.value, row.reason) == (TrialState.FAIL, None, "the loss is nan")
     assert row.rungs == {10: 50.0}
-    assert row.summary is None
+    assert row.summaries == ()
 
 
 def test_a_repeated_report_changes_nothing(journal: Path) -> None:

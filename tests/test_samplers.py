@@ -10,13 +10,16 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from twin import fast_folder, make_settings
 
+from search.facts import BenchmarkFacts, Facts
 from search.proposer import Proposer
 from search.record import Outcome, Record
 from search.samplers import SAMPLERS, STARTUP_TRIALS, default_sampler, make_sampler
+from search.standings import Standings
 from spaces import SPACES, Choice, Float, check_weights
 from trainer.loop import SCALE_FREE_LOSS
 
 COUNTS = (500, 200, 80, 30, 10)
+FACTS = Facts((BenchmarkFacts("five", 6, COUNTS, (COUNTS, COUNTS)),))
 TRIALS = 30
 STATIC = [name for name, sampler in SAMPLERS.items() if not sampler.conditional]
 
@@ -48,7 +51,7 @@ def make_proposer(journal: Path, sampler: str, space: str, attempt: int = 1) -> 
     """Open the record in ``journal``, which is made if there is none."""
     settings = make_settings(sampler=sampler, space=space, baselines=())
     record = Record.reopen(journal) if journal.exists() else Record.create(journal, (), 7)
-    return Proposer(record, settings, attempt, COUNTS)
+    return Proposer(record, settings, attempt, Standings(FACTS))
 
 
 def ask_and_tell(proposer: Proposer, trials: int) -> list[FrozenTrial]:
@@ -182,10 +185,10 @@ def test_the_default_sampler_is_tpe_unless_all_is_full_length_and_unconditional(
 
 def test_draws_that_the_guards_refuse_are_no_trials(tmp_path: Path) -> None:
     proposer = make_proposer(tmp_path / "journal", "qmc", "core")
-    proposer.counts = (100_000, 1000, 100, 10, 1)  # steep exponents leave too few samples
+    proposer.counts = [(100_000, 1000, 100, 10, 1)]  # steep exponents leave too few samples
     trials = [proposer.ask() for _ in range(TRIALS)]
     for row in trials:
-        check_weights(proposer.counts, row.weighting.weights(proposer.counts))
+        check_weights(proposer.counts[0], row.weighting.weights(proposer.counts[0]))
     refused = proposer.study.get_trials(states=(TrialState.FAIL,))
     assert refused
     assert all("; must be at" in trial.user_attrs["reason"] for trial in refused)

@@ -11,7 +11,6 @@ from optuna.trial import TrialState
 from twin import (
     FACTS,
     SAVE_EVERY,
-    WEIGHTING,
     Killed,
     Killer,
     Twin,
@@ -24,7 +23,7 @@ from twin import (
 
 from search.record import PROPOSALS, Record, Row
 from search.runfolder import RunFolder
-from search.search import MAX_FAILURES_IN_A_ROW, Running, Search, best_row
+from search.search import MAX_FAILURES_IN_A_ROW, Running, Search
 from search.settings import Settings
 from spaces import BASELINES, WeightingError
 from trainer.errors import UserError
@@ -60,8 +59,7 @@ def check_finished(folder: RunFolder, trials: int) -> list[Row]:
     assert len(rows) == len({row.key for row in rows}) == trials
     assert [row.label for row in rows if row.is_baseline] == list(BASELINES)[:trials]
     for row in rows:
-        assert row.summary is not None
-        epochs = row.summary["epochs"]
+        epochs = row.epochs
         results = results_of(row.seed, epochs)
         assert folder.read_epochs(row.key) == results
         assert row.value == results[-1].best_accuracy == row.rungs[epochs]
@@ -86,7 +84,7 @@ def test_a_whole_search(tmp_path: Path, slots: int) -> None:
     assert all(key.startswith("baselines") for key in twin.started[:4])
     assert all(row.state == TrialState.COMPLETE for row in rows if row.is_baseline)
     assert sum(row.state == TrialState.PRUNED for row in rows) >= 3
-    assert twin.search.trained_epochs == sum(row.summary["epochs"] for row in rows if row.summary)
+    assert twin.search.trained_epochs == sum(row.epochs for row in rows)
     assert sorted(row.key for row in twin.search.ended) == [row.key for row in rows]
 
 
@@ -163,7 +161,7 @@ def next_stop(search: Search) -> tuple[Running, EpochResult]:
             worse = seen.observe(trial.row.key, result.epoch, result.best_accuracy)
             if worse and not trial.row.is_baseline:
                 return trial, result
-            search.report(trial.row.key, result)
+            search.report(trial.row.key, 0, result)
         search.finish(trial.row.key)
     raise AssertionError("no trial is stopped")
 
@@ -179,7 +177,7 @@ def test_a_decision_to_stop_survives_a_kill_before_the_trial_ended(
     key = trial.row.key
 
     def report_and_finish() -> None:
-        assert search.report(key, result)
+        assert search.report(key, 0, result)
         search.finish(key)
 
     killer.arm(writes, "after")
@@ -192,8 +190,7 @@ def test_a_decision_to_stop_survives_a_kill_before_the_trial_ended(
     row = again.record.row(key)
     assert row.state == TrialState.PRUNED
     assert row.stop_epoch == result.epoch == lines(folder, key)[-1]
-    assert row.summary is not None
-    assert row.summary["epochs"] == result.epoch
+    assert row.epochs == result.epoch
 
 
 def test_a_full_length_trial_whose_end_was_lost_is_not_trained_again(tmp_path: Path) -> None:
@@ -202,12 +199,12 @@ def test_a_full_length_trial_whose_end_was_lost_is_not_trained_again(tmp_path: P
     trial = search.next_trial()
     assert trial is not None
     for result in results_of(trial.row.seed):
-        search.report(trial.row.key, result)
+        search.report(trial.row.key, 0, result)
 
     again = attempt(folder, SETTINGS, 16)
     assert not again.running
     assert [row.state for row in again.ended] == [TrialState.COMPLETE]
-    assert again.ended[0].summary == again.record.row(trial.row.key).summary
+    assert again.ended[0].summaries == again.record.row(trial.row.key).summaries
 
 
 def test_trials_go_on_before_new_ones_start_and_keep_their_weighting(tmp_path: Path) -> None:
@@ -217,12 +214,12 @@ def test_trials_go_on_before_new_ones_start_and_keep_their_weighting(tmp_path: P
     trials = [search.next_trial() for _ in range(6)]
     for trial in trials:
         assert trial is not None
-        search.report(trial.row.key, results_of(trial.row.seed)[0])
+        search.report(trial.row.key, 0, results_of(trial.row.seed)[0])
 
     again = attempt(folder, settings, 16)
     adopted = [again.next_trial() for _ in range(6)]
     assert [a.row.weighting for a in adopted if a] == [t.row.weighting for t in trials if t]
-    assert [len(a.results) for a in adopted if a] == [1] * 6
+    assert [a.epochs for a in adopted if a] == [1] * 6
     new = again.next_trial()
     assert new is not None
     assert new.row.key == "proposals-00002"
@@ -235,10 +232,10 @@ def test_epochs_known_already_change_nothing(tmp_path: Path) -> None:
     assert trial is not None
     key, results = trial.row.key, results_of(trial.row.seed)
     for result in results[:4]:
-        search.report(key, result)
+        search.report(key, 0, result)
     journal, trained = folder.journal.read_bytes(), search.trained_epochs
     for result in results_of(trial.row.seed + 1)[:4]:  # even if they were not the same
-        assert not search.report(key, result)
+        assert not search.report(key, 0, result)
     assert folder.journal.read_bytes() == journal
     assert search.trained_epochs == trained == 4
     assert folder.read_epochs(key) == results[:4]
@@ -250,7 +247,7 @@ def test_a_trial_that_goes_on_trains_from_its_checkpoint_only(tmp_path: Path) ->
     trial = search.next_trial()
     assert trial is not None
     for result in results_of(trial.row.seed)[:3]:
-        search.report(trial.row.key, result)
+        search.report(trial.row.key, 0, result)
 
     twin = run_to_the_end(folder, SETTINGS, 1, slots=1)
     assert twin.trained == {trial.row.key: [SAVE_EVERY + 1, 4, 5, 6]}
@@ -264,7 +261,7 @@ def test_an_epoch_of_a_trial_that_has_ended_is_told_to_stop(tmp_path: Path) -> N
     trial = search.next_trial()
     assert trial is not None
     search.fail(trial.row.key, "it diverged")
-    assert search.report(trial.row.key, results_of(0)[0])
+    assert search.report(trial.row.key, 0, results_of(0)[0])
     assert not (folder.trials / f"{trial.row.key}.jsonl").exists()
 
 
@@ -326,7 +323,7 @@ def test_the_hours_are_of_this_attempt_and_leave_trials_resumable(
         search = attempt(folder, SETTINGS, None, hours=0.5)
         trial = search.next_trial()
         assert trial is not None
-        search.report(trial.row.key, results_of(trial.row.seed)[reached - 1])
+        search.report(trial.row.key, 0, results_of(trial.row.seed)[reached - 1])
         now[0] += 1799
         assert search.must_stop() is None
         now[0] += 2
@@ -384,7 +381,7 @@ def test_refused_weightings_are_recorded_and_cost_no_trial(
     check_finished(folder, 9)
     refused = Record(folder.journal).studies[PROPOSALS].get_trials(states=(TrialState.FAIL,))
     assert len(refused) == 10
-    assert all(trial.user_attrs == {"reason": "too steep"} for trial in refused)
+    assert all(trial.user_attrs == {"reason": "too steep", "diverged": False} for trial in refused)
 
 
 def test_counts_for_which_every_weighting_is_refused_are_an_error(
@@ -399,18 +396,3 @@ def test_counts_for_which_every_weighting_is_refused_are_an_error(
     search = attempt(make_run(tmp_path / "run", settings), settings, 4)
     with pytest.raises(UserError, match="5 weightings in a row were refused"):
         search.next_trial()
-
-
-def test_the_best_row_is_of_full_length_and_the_earlier_of_a_tie() -> None:
-    def row(key: str, state: TrialState, value: float) -> Row:
-        return Row(key, key, state, WEIGHTING, 0, value, {}, None, None, None)
-
-    rows = [
-        row("baselines-00000", TrialState.COMPLETE, 50.0),
-        row("proposals-00000", TrialState.PRUNED, 90.0),
-        row("proposals-00001", TrialState.COMPLETE, 60.0),
-        row("proposals-00002", TrialState.COMPLETE, 60.0),
-    ]
-    assert best_row(rows) is rows[2]
-    assert best_row(rows, baselines_only=True) is rows[0]
-    assert best_row(rows[1:2]) is None

@@ -7,12 +7,13 @@ import math
 import pytest
 from twin import make_settings
 
-from search.settings import Budget, Resources, Settings
+from search.budget import Budget
+from search.settings import Resources, Settings
 from spaces import SPACES, Space
 from trainer.errors import UserError
 
 OTHERS: dict[str, object] = {
-    "benchmark": "fedcba9876543210",
+    "benchmarks": ("fedcba9876543210",),
     "space": "full",
     "sampler": "tpe",
     "scheduler": "none",
@@ -43,7 +44,7 @@ def make_resources(**changes: object) -> Resources:
         ("space", "cores", "--space is 'cores'; it must be one of core, full."),
         ("sampler", "TPE", "--sampler is 'TPE'; it must be one of tpe, gp, cmaes, random, qmc."),
         ("sampler", "auto", "--sampler is 'auto'; it must be one of tpe,"),
-        ("scheduler", "", "--scheduler is ''; it must be one of asha, none."),
+        ("scheduler", "", "--early-stopping is ''; it must be one of asha, auto, none."),
         ("precision", "fp8", "--precision is 'fp8'; it must be one of "),
         ("baselines", ("uniform", "focal"), "--baselines is 'focal'; it must be one of uniform,"),
         ("baselines", ("uniform", "uniform"), "--baselines is uniform,uniform; name each one once"),
@@ -93,15 +94,6 @@ def test_resources_out_of_range_are_refused(name: str, value: object, sentence: 
 def test_slots_without_a_gpu_are_refused() -> None:
     with pytest.raises(UserError, match="--slots is 2, but trials train on the CPU"):
         make_resources(gpu=False, slots=2)
-
-
-def test_settings_of_before_compilation_are_read_with_the_same_fingerprint() -> None:
-    settings = make_settings()
-    old = settings.to_dict()
-    del old["compiled"]
-    assert Settings.from_dict(old) == settings
-    assert make_settings(compiled=True).fingerprint() != settings.fingerprint()
-    assert settings.fingerprint() == "892d283d2a2e67ca"  # of runs that were begun then
 
 
 def test_settings_go_through_json_and_back() -> None:

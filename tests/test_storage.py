@@ -9,12 +9,15 @@ from optuna.trial import FrozenTrial, TrialState
 from twin import fast_folder, make_settings
 
 from search import storage
+from search.facts import BenchmarkFacts, Facts
 from search.proposer import Proposer
 from search.record import PROPOSALS, Outcome, Record
 from search.samplers import SAMPLERS
+from search.standings import Standings
 from search.storage import merit
 
 COUNTS = (500, 200, 80, 30, 10)
+FACTS = Facts((BenchmarkFacts("five", 6, COUNTS, (COUNTS, COUNTS)),))
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make_proposer(journal: Path, sampler: str) -> Proposer:
     record = Record.reopen(journal) if journal.exists() else Record.create(journal, (), 7)
-    return Proposer(record, make_settings(sampler=sampler, baselines=()), 1, COUNTS)
+    return Proposer(record, make_settings(sampler=sampler, baselines=()), 1, Standings(FACTS))
 
 
 def run_trials(proposer: Proposer, trials: int) -> None:
@@ -138,7 +141,7 @@ def test_full_length_trials_are_better_than_stopped_ones_and_those_that_came_far
     journal: Path,
 ) -> None:
     record = Record.create(journal, (), 7)
-    proposer = Proposer(record, make_settings(sampler="random", baselines=()), 1, COUNTS)
+    proposer = Proposer(record, make_settings(sampler="random", baselines=()), 1, Standings(FACTS))
     ends = ((5, 90.0, False), (20, 30.0, False), (20, 40.0, False), (40, 20.0, True))
     for epoch, value, complete in (*ends, (40, 25.0, True)):
         key = proposer.ask().key

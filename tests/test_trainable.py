@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from twin import results_of
 
+from search.parts import PartResult
 from search.report import REPORT_SECONDS, Warnings
 from search.trainable import TrialTrainable
 from search.worker_setup import WorkerSetup
@@ -19,36 +21,37 @@ from trainer.results import EpochResult
 
 EPOCHS = 12
 RESULTS = results_of(seed=1, epochs=EPOCHS)
-Begin = Callable[[dict[str, Any]], Iterator[EpochResult]]
+Begin = Callable[[dict[str, Any]], Iterator[PartResult]]
 
 
-def plain(config: dict[str, Any]) -> Iterator[EpochResult]:
-    yield from RESULTS[config["known_epochs"] :]
+def plain(config: dict[str, Any]) -> Iterator[PartResult]:
+    for result in RESULTS[config["parts"][0]["known_epochs"] :]:
+        yield 0, result
 
 
 def worker(begin: Begin, rungs: tuple[int, ...] = (), known: int = 0) -> TrialTrainable:
     """Return what Ray makes on a worker, with ``begin`` in the place of the training."""
+    stages = [[epoch] for epoch in (*rungs, EPOCHS)]
     made = TrialTrainable.__new__(TrialTrainable)
     made.shared = WorkerSetup(
-        benchmark=BENCHMARKS["resnet8-digitslt"].with_epochs(EPOCHS),
-        prepared=Path("prepared"),
+        benchmarks=(BENCHMARKS["resnet8-digitslt"].with_epochs(EPOCHS),),
+        prepared=(Path("prepared"),),
         run=Path("run"),
         precision="tf32",
         compiled=False,
         device="cpu",
         threads=1,
         save_every=5,
-        rungs=rungs,
     )
     made.hardware = "an abacus"
     made.warnings = Warnings()
     made.begin = begin  # type: ignore[method-assign]
-    made.reset_config({"known_epochs": known})
+    made.reset_config({"parts": [{"known_epochs": known}], "stages": stages})
     return made
 
 
 def epochs_in(report: dict[str, Any]) -> list[int]:
-    return [row["epoch"] for row in json.loads(report["epochs"])]
+    return [row["epoch"] for part, row in json.loads(report["epochs"])]
 
 
 def reports_of(trial: TrialTrainable) -> list[list[int]]:
@@ -86,8 +89,8 @@ def test_a_trial_that_goes_on_reports_what_is_not_known_yet() -> None:
 
 
 def test_a_step_ends_after_the_epoch_in_which_its_time_is_up(clock: list[float]) -> None:
-    def slow(config: dict[str, Any]) -> Iterator[EpochResult]:
-        for result in RESULTS:
+    def slow(config: dict[str, Any]) -> Iterator[PartResult]:
+        for result in plain(config):
             clock[0] += 0.3 * REPORT_SECONDS
             yield result
 
@@ -95,17 +98,21 @@ def test_a_step_ends_after_the_epoch_in_which_its_time_is_up(clock: list[float])
 
 
 def test_an_epoch_longer_than_the_time_is_a_report_of_its_own(clock: list[float]) -> None:
-    def slow(config: dict[str, Any]) -> Iterator[EpochResult]:
-        for result in RESULTS:
+    def slow(config: dict[str, Any]) -> Iterator[PartResult]:
+        for result in plain(config):
             clock[0] += 60.0
             yield result
 
     assert reports_of(worker(slow)) == [[epoch] for epoch in range(1, EPOCHS + 1)]
 
 
+def test_a_trial_that_is_known_in_full_ends_at_once() -> None:
+    assert reports_of(worker(plain, rungs=(3, 6), known=EPOCHS)) == [[]]
+
+
 def failing(error: Exception) -> Begin:
-    def begin(config: dict[str, Any]) -> Iterator[EpochResult]:
-        yield from RESULTS[:4]
+    def begin(config: dict[str, Any]) -> Iterator[PartResult]:
+        yield from islice(plain(config), 4)
         raise error
 
     return begin
@@ -114,15 +121,21 @@ def failing(error: Exception) -> Begin:
 @pytest.mark.parametrize(
     ("error", "end"),
     (
-        (TrainingError(5, "it diverged"), {"failure": str(TrainingError(5, "it diverged"))}),
-        (ZeroDivisionError("by nothing\nat all"), {"failure": "ZeroDivisionError: by nothing"}),
+        (
+            TrainingError(5, "it diverged"),
+            {"failure": "epoch 5: it diverged", "traceback": "", "diverged": True},
+        ),
+        (
+            ZeroDivisionError("by nothing\nat all"),
+            {"failure": "ZeroDivisionError: by nothing", "diverged": False},
+        ),
         (OSError("disk full"), {"halt": "OSError on a worker: disk full"}),
         (UserError("no GPU."), {"halt": "UserError on a worker: no GPU."}),
     ),
     ids=("diverged", "bug", "disk", "device"),
 )
 def test_the_good_epochs_before_a_failure_are_in_the_same_report(
-    error: Exception, end: dict[str, str]
+    error: Exception, end: dict[str, object]
 ) -> None:
     report = worker(failing(error)).step()
     assert epochs_in(report) == [1, 2, 3, 4]
@@ -134,7 +147,9 @@ def test_a_report_has_the_whole_results_the_hardware_and_the_warnings() -> None:
     trial = worker(plain, rungs=(3,))
     trial.warnings.lines.append("a checkpoint is torn")
     report = trial.step()
-    assert [EpochResult.from_dict(row) for row in json.loads(report["epochs"])] == RESULTS[:3]
+    rows = json.loads(report["epochs"])
+    assert [part for part, row in rows] == [0, 0, 0]
+    assert [EpochResult.from_dict(row) for part, row in rows] == RESULTS[:3]
     assert report["hardware"] == "an abacus"
     assert report["warnings"] == ["a checkpoint is torn"]
     assert trial.step()["warnings"] == []

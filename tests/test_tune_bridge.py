@@ -31,7 +31,9 @@ def started(search: Search) -> Running:
 
 def report_of(trial: Running, epochs: range, **end: object) -> dict[str, Any]:
     """Return what a worker reports of these epochs."""
-    rows = [result.to_dict() for result in results_of(trial.row.seed) if result.epoch in epochs]
+    rows = [
+        (0, result.to_dict()) for result in results_of(trial.row.seed) if result.epoch in epochs
+    ]
     facts = {"epochs": json.dumps(rows), "hardware": "an abacus", "warnings": [], "done": False}
     return facts | end
 
@@ -99,7 +101,7 @@ def test_epochs_behind_the_one_that_ended_a_trial_are_not_recorded(search: Searc
 
 def test_the_good_epochs_before_a_failure_are_recorded(search: Search) -> None:
     trial = started(search)
-    end = {"failure": "it diverged", "traceback": "the details", "done": True}
+    end = {"failure": "it diverged", "traceback": "the details", "diverged": True, "done": True}
     hand_over(search, trial, report_of(trial, range(1, 4), **end))
     assert (search.ended[0].state, search.ended[0].reason) == (TrialState.FAIL, "it diverged")
     assert recorded(search, trial) == [1, 2, 3]

@@ -1,15 +1,13 @@
-"""The verdict: who won, by how much, what cannot be told; and what else the same runs reached."""
+"""The verdict: who won, by how much, and what cannot be told."""
 
 import json
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from search.posterior import Run
-from search.verdict import Verdict, accuracies, gains, half_split, verdict
-
-HALVES = np.array([[50, 50], [50, 50]])
+from search.comparison import Run
+from search.estimate import Unit
+from search.verdict import Verdict, verdict
 
 
 def runs_of(means: dict[str, float], seeds: int = 5, noise: float = 0.4) -> list[Run]:
@@ -118,9 +116,12 @@ def test_a_control_named_twice_is_compared_with_once() -> None:
     assert sum("than uniform" in sentence for sentence in said) == 1
 
 
-def test_the_verdict_survives_json() -> None:
+@pytest.mark.parametrize("unit", Unit)
+@pytest.mark.parametrize("winner", (None, "b"))
+def test_the_verdict_survives_json(unit: Unit, winner: str | None) -> None:
     for means in (CLEAR, EQUAL, CLEAR | {"inverse": 44.0}):
-        found = verdict([*runs_of(means), Run("c", 5, None)], "uniform", "inverse")
+        runs = [*runs_of(means), Run("c", 5, None)]
+        found = verdict(runs, "uniform", "inverse", winner, unit=unit)
         assert Verdict.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
@@ -134,77 +135,96 @@ def test_a_control_that_never_ran_is_refused() -> None:
         verdict(runs_of(CLEAR), "missing", "inverse")
 
 
-def curve(half_a: list[int], half_b: list[int]) -> npt.NDArray[np.int64]:
-    """Correct images (epochs, 2, 2) with all changes in class 0."""
-    return np.array([[[a, 25], [b, 25]] for a, b in zip(half_a, half_b, strict=True)])
+def test_a_given_winner_is_judged_though_another_arm_leads() -> None:
+    runs = runs_of(CLEAR)
+    chosen, given = (verdict(runs, "uniform", "inverse", winner) for winner in (None, "c"))
+    assert (chosen.given, given.given, given.winner) == (False, True, "c")
+    assert given.best == next(arm for arm in chosen.arms if arm.name == "c")
+    assert given.to_uniform is not None
+    assert given.to_uniform.points.mean < chosen.best.accuracy.mean - 39.0
+    assert given.ties[0] == "a"
+    assert given.loss == pytest.approx(1.7, abs=0.5)
 
 
-def test_the_epoch_is_chosen_on_half_a_and_reported_on_half_b() -> None:
-    found = accuracies({0: curve([10, 30, 20], [40, 15, 35])}, HALVES)
-    assert found.half_a == pytest.approx(55.0)
-    assert found.half_b == pytest.approx(40.0)
-    assert found.best == pytest.approx(100 * (20 + 35 + 50) / 200)
-    assert found.last == found.best
+def test_sentences_of_a_given_winner_claim_no_rank() -> None:
+    found = verdict(runs_of(CLEAR), "uniform", "inverse", winner="c")
+    said = found.sentences("my-images")
+    assert said[0].startswith("On my-images: The accuracy of c with a fresh seed is ")
+    assert "not corrected" not in said[0]
+    assert "than uniform" in said[1]
+    assert "than inverse" in said[2]
+    assert len(said) == 3
+    assert not any(word in " ".join(said) for word in ("lead", "the best", "cannot separate"))
+    assert found.sentences()[0] == said[0].removeprefix("On my-images: ")
 
 
-def test_of_two_equal_epochs_the_earlier_is_chosen() -> None:
-    assert accuracies({0: curve([30, 30], [10, 20])}, HALVES).half_b == pytest.approx(35.0)
+def test_a_given_control_is_compared_with_the_other_one() -> None:
+    found = verdict(runs_of(CLEAR), "uniform", "inverse", winner="uniform")
+    assert found.to_uniform is None
+    said = found.sentences()
+    assert len(said) == 2
+    assert "than inverse" in said[1]
 
 
-def test_the_last_ten_epochs_are_averaged_and_runs_too() -> None:
-    climbing = curve([0] * 5 + list(range(10)), [0] * 15)
-    flat = curve([10] * 15, [10] * 15)
-    found = accuracies({0: climbing, 3: flat}, HALVES)
-    assert found.runs == 2
-    assert found.last_ten == pytest.approx(((4.5 + 50) / 2 + (20 + 50) / 2) / 2)
-    assert found.last == pytest.approx(((9 + 50) / 2 + (20 + 50) / 2) / 2)
+def test_a_given_winner_may_be_worse_than_a_control() -> None:
+    runs = runs_of(CLEAR | {"inverse": 44.0})
+    percent, joint = (
+        verdict(runs, "uniform", "inverse", winner="a", unit=unit).sentences() for unit in Unit
+    )
+    assert any("points worse than inverse (95 % interval -" in sentence for sentence in percent)
+    assert any("Its gain over inverse, averaged over the benchmarks, is -" in s for s in joint)
+    assert not any("cannot tell" in sentence for sentence in (*percent, *joint))
 
 
-def test_the_arm_is_chosen_on_half_a_and_the_official_one_on_all_images() -> None:
-    arms = {"a": {0: curve([40], [5])}, "b": {0: curve([30], [40])}}
-    found = half_split(arms, HALVES)
-    assert (found.arm, found.official_arm) == ("a", "b")
-    assert found.accuracies.half_b == pytest.approx(30.0)
-    assert found.official == pytest.approx(60.0)
+def test_a_given_winner_that_diverged_or_never_ran_is_refused() -> None:
+    runs = [*runs_of(CLEAR), Run("c", 5, None)]
+    for name in ("c", "stranger"):
+        with pytest.raises(ValueError, match=f"winner: got '{name}'"):
+            verdict(runs, "uniform", "inverse", winner=name)
 
 
-def test_gains_are_taken_within_common_seeds() -> None:
-    winner = {0: curve([30], [30]), 1: curve([20], [20]), 9: curve([50], [50])}
-    uniform = {0: curve([20], [20]), 1: curve([10], [10])}
-    found = gains(winner, uniform, HALVES, counts=[500, 50])
-    assert found.seeds == 2
-    assert found.classes == pytest.approx((20.0, 0.0))
-    assert found.shots["many"].mean == pytest.approx(20.0)
-    assert found.shots["many"].high == pytest.approx(20.0)
-    assert found.shots["medium"].mean == 0.0
-    assert "few" not in found.shots
+def test_in_noise_sds_gains_are_stated_and_no_accuracy() -> None:
+    found = verdict(runs_of(CLEAR), "uniform", "inverse", unit=Unit.NOISE_SDS)
+    said = found.sentences()
+    assert said[0].startswith("a is the best of 5 weightings")
+    assert said[1].startswith("Its gain over uniform, averaged over the benchmarks, is +")
+    assert " noise SDs (95 % interval +" in said[1]
+    assert said[2].startswith("Its gain over inverse, averaged over the benchmarks, is +")
+    assert said[3].startswith("A noise SD is")
+    assert not any("points" in s or "accuracy" in s for s in said)
 
 
-def test_the_interval_of_a_gain_is_that_of_a_paired_t_test() -> None:
-    winner = {s: curve([x], [x]) for s, x in enumerate((30, 32, 37))}
-    uniform = {s: curve([20], [20]) for s in range(3)}
-    # Differences of 20, 24 and 34 points; t of .975 with 2 degrees of freedom is 4.3027.
-    half = 4.302653 * np.std([20, 24, 34], ddof=1) / 3**0.5
-    found = gains(winner, uniform, HALVES, counts=[500, 50]).shots["many"]
-    assert found.high - found.mean == pytest.approx(half, rel=1e-5)
+def test_in_noise_sds_doubts_are_in_that_unit_too() -> None:
+    said = verdict(runs_of(EQUAL), "uniform", "inverse", unit=Unit.NOISE_SDS).sentences()
+    assert any(
+        "cannot tell whether it is better than uniform: its gain, averaged over" in s for s in said
+    )
+    assert any("noise SDs on average against the truly best" in s for s in said)
+    assert not any("points" in s or "accuracy" in s for s in said)
 
 
-def test_one_common_seed_is_too_few_for_gains() -> None:
-    with pytest.raises(ValueError, match="got 1 common"):
-        gains({0: curve([1], [1])}, {0: curve([1], [1])}, HALVES, counts=[500, 50])
+def test_the_noise_guess_widens_the_intervals_of_few_runs() -> None:
+    runs = runs_of({"a": 41.0, "uniform": 40.0}, seeds=1)
+    calm, loud = (verdict(runs, "uniform", "uniform", noise_guess=sd) for sd in (0.2, 2.0))
+    assert calm.to_uniform is not None
+    assert loud.to_uniform is not None
+    assert loud.to_uniform.points.low < calm.to_uniform.points.low - 1
 
 
-def test_what_the_runs_reached_is_jsonable() -> None:
-    arms = {"a": {s: curve([40], [5]) for s in range(2)}}
-    split = half_split(arms, HALVES).to_dict()
-    gained = gains(arms["a"], arms["a"], HALVES, counts=[500, 50]).to_dict()
-    assert json.loads(json.dumps([split, gained])) == [split, gained]
+@pytest.mark.parametrize("unit", Unit)
+@pytest.mark.parametrize("better", ("a", "uniform"))
+def test_one_candidate_against_uniform_is_judged(unit: Unit, better: str) -> None:
+    runs = runs_of({"a": 40.0, "uniform": 40.0} | {better: 43.0})
+    found = verdict(runs, "uniform", "uniform", unit=unit)
+    assert (found.winner, found.ties) == (better, ())
+    said = " ".join(found.sentences())
+    assert f"{better} is the best of 2 weightings" in said
+    assert ("No searched weighting" in said) == (better == "uniform")
+    assert said.count("95 % interval") == (better == "a") + (unit == Unit.PERCENT)
 
 
-def test_curves_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"got shape \(3, 2\)"):
-        accuracies({0: np.zeros((3, 2), dtype=np.int64)}, HALVES)
-    with pytest.raises(ValueError, match="got no run"):
-        accuracies({}, HALVES)
-    with pytest.raises(ValueError, match="arms: got none"):
-        half_split({}, HALVES)
+def test_the_only_weighting_left_is_said_to_be_so() -> None:
+    found = verdict([Run("a", 0, 40.0), Run("uniform", 0, None)], "uniform", "uniform")
+    assert found.to_uniform is None
+    assert found.sentences()[0] == "a is the only weighting left."
+    assert "uniform is out: a run of it diverged." in found.sentences()

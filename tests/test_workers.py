@@ -28,17 +28,16 @@ def offer(monkeypatch: pytest.MonkeyPatch, **total: float) -> None:
     monkeypatch.setattr(ray, "cluster_resources", lambda: total)
 
 
-def setup(place: Path) -> WorkerSetup:
+def setup(place: Path, benchmarks: int = 1) -> WorkerSetup:
     return WorkerSetup(
-        benchmark=DIGITS.with_epochs(1),
-        prepared=prepare(DIGITS, place),
+        benchmarks=(DIGITS.with_epochs(1),) * benchmarks,
+        prepared=(prepare(DIGITS, place),) * benchmarks,
         run=place,
         precision="tf32",
         compiled=False,
         device="cpu",
         threads=1,
         save_every=1,
-        rungs=(),
     )
 
 
@@ -88,16 +87,40 @@ def fake_remote(**_: Any) -> Callable[[object], FakeTask]:
     return lambda function: FakeTask()
 
 
+def found_and_told(
+    place: Path, speeds: list[dict[int, float]], monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, list[str]]:
+    """Return the number of slots and the lines about it, where a GPU trains at these speeds."""
+    monkeypatch.setattr(ray, "remote", fake_remote)
+    monkeypatch.setattr(ray, "wait", lambda futures, timeout: (futures, []))
+    monkeypatch.setattr(ray, "get", lambda future: speeds)
+    console = Console(file=io.StringIO(), width=200)
+    found = measured_slots(setup(place, len(speeds)), resources(), console, Interrupt())
+    assert isinstance(console.file, io.StringIO)
+    return found, console.file.getvalue().splitlines()[1:]
+
+
 def test_the_number_found_by_trying_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray, "remote", fake_remote)
-    monkeypatch.setattr(ray, "wait", lambda futures, timeout: (futures, []))
-    monkeypatch.setattr(ray, "get", lambda future: {1: 100.0, 2: 190.0, 4: 192.0})
-    console = Console(file=io.StringIO(), width=200)
-    assert measured_slots(setup(tmp_path), resources(), console, Interrupt()) == 2
-    assert isinstance(console.file, io.StringIO)
-    assert "2 trials share a GPU (images/s by number of trials: 1: 100" in console.file.getvalue()
+    assert found_and_told(tmp_path, [{1: 100.0, 2: 190.0, 4: 192.0}], monkeypatch) == (
+        2,
+        ["2 trials share a GPU (images/s by number of trials: 1: 100, 2: 190, 4: 192)"],
+    )
+
+
+def test_of_several_benchmarks_the_one_with_the_fewest_trials_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speeds = [{1: 100.0, 2: 190.0, 4: 192.0}, {1: 10.0, 2: 20.0, 4: 40.0}]
+    assert found_and_told(tmp_path, speeds, monkeypatch) == (
+        2,
+        [
+            "resnet8-digitslt: 2 (images/s by number of trials: 1: 100, 2: 190, 4: 192)",
+            "resnet8-digitslt: 4 (images/s by number of trials: 1: 10, 2: 20, 4: 40)",
+            "2 trials share a GPU",
+        ],
+    )
 
 
 def test_ctrl_c_ends_the_trying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,4 +139,4 @@ def test_the_speeds_are_measured_even_where_the_protocol_is_one_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "MOST_SLOTS", 1)
-    assert speeds_on_this_gpu(setup(tmp_path)).keys() == {1}
+    assert [speeds.keys() for speeds in speeds_on_this_gpu(setup(tmp_path, 2))] == [{1}, {1}]

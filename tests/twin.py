@@ -4,22 +4,29 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from optuna.storages.journal import JournalFileBackend
 
 from search import runfolder
+from search.budget import Budget
+from search.facts import BenchmarkFacts, Facts, Stages
 from search.record import Record, Row
-from search.runfolder import RunFolder
-from search.search import Facts, Running, Search
-from search.settings import Budget, Settings
+from search.runfolder import RunFolder, part_key
+from search.search import Running, Search
+from search.settings import Settings
 from spaces import BASELINES, Weighting
 from trainer.results import EpochResult
 
-FACTS = Facts(epochs=6, counts=(200, 60, 20, 10), test_counts=(25, 25, 25, 25))
+HALVES = ((13, 13, 12, 12), (12, 12, 13, 13))
+BENCHMARK = BenchmarkFacts("small", 6, (200, 60, 20, 10), HALVES)
+FACTS = Facts((BENCHMARK,))
+OTHER = BenchmarkFacts("other", 4, (90, 30, 9, 3), HALVES, noise_sd=2.0)
+JOINT = Facts((replace(BENCHMARK, noise_sd=0.5), OTHER))
 SAVE_EVERY = 2
 WEIGHTING = Weighting(exponent=0.5)
 
@@ -37,7 +44,7 @@ def fast_folder() -> Iterator[Path]:
 
 def make_settings(**changes: object) -> Settings:
     fields: dict[str, object] = {
-        "benchmark": "0123456789abcdef",
+        "benchmarks": ("0123456789abcdef",),
         "space": "core",
         "sampler": "random",
         "scheduler": "asha",
@@ -71,12 +78,18 @@ def make_run(path: Path, settings: Settings) -> RunFolder:
 
 
 def attempt(
-    folder: RunFolder, settings: Settings, trials: int | None, hours: float | None = None
+    folder: RunFolder,
+    settings: Settings,
+    trials: int | None,
+    hours: float | None = None,
+    facts: Facts = FACTS,
+    **limits: Any,
 ) -> Search:
-    """Open the run as a new process would."""
+    """Open the run as a new process would; without a confirmation, unless ``limits`` ask for it."""
     number = folder.begin_attempt({})
     record = Record.reopen(folder.journal)
-    return Search(settings, Budget(trials, hours), FACTS, folder, record, number)
+    budget = Budget(trials, hours, **({"confirm": False} | limits))
+    return Search(settings, budget, facts, folder, record, number)
 
 
 def never(row: Row, epoch: int) -> bool:
@@ -91,12 +104,14 @@ class Twin:
 
     Attributes:
         fails: whether a trial fails instead of finishing an epoch.
+        diverges: whether such a failure is that the loss is no longer finite.
         started: keys in the order in which they were handed out.
     """
 
     search: Search
     slots: int = 1
     fails: Callable[[Row, int], bool] = never
+    diverges: bool = False
     seed: int = 0
     started: list[str] = field(default_factory=list)
     trained: dict[str, list[int]] = field(default_factory=dict)
@@ -110,30 +125,41 @@ class Twin:
                 self.started.append(trial.row.key)
                 work.append(self.epochs(trial))
             if not work or self.search.must_stop():
+                assert self.search.must_stop() or not self.search.has_more()
                 return
             slot = work[random.integers(len(work))]
             if next(slot):
                 work.remove(slot)
 
     def epochs(self, trial: Running) -> Iterator[bool]:
-        """Report the trial's epochs, one at a time; yield whether it has ended."""
-        key, known = trial.row.key, len(trial.results)
-        saved = known // SAVE_EVERY * SAVE_EVERY
-        checkpoint = self.search.folder.checkpoint_folder(key) / "state"
-        for result in results_of(trial.row.seed):
-            if result.epoch > saved:
-                self.trained.setdefault(key, []).append(result.epoch)
-                if self.fails(trial.row, result.epoch):
-                    self.search.fail(key, "it diverged", "the details")
+        """Report the trial's epochs, one at a time, stage by stage; yield whether it has ended."""
+        key, seed = trial.row.key, trial.row.seed
+        saved = [len(part) // SAVE_EVERY * SAVE_EVERY for part in trial.results]
+        curves = [results_of(seed, facts.epochs) for facts in trial.benchmarks]
+        for part, epoch in order(trial.stages):
+            if epoch > saved[part]:
+                self.trained.setdefault(part_key(key, part), []).append(epoch)
+                if self.fails(trial.row, epoch):
+                    self.search.fail(key, "it diverged", "the details", self.diverges)
                     yield True
+                checkpoint = self.search.folder.checkpoint_folder(part_key(key, part)) / "state"
                 checkpoint.parent.mkdir(exist_ok=True)
                 checkpoint.touch()
-            if self.search.report(key, result):
+            if self.search.report(key, part, curves[part][epoch - 1]):
                 break
-            if result.epoch < FACTS.epochs:
+            if not trial.reached(-1):
                 yield False
         self.search.finish(key)
         yield True
+
+
+def order(stages: Stages) -> Iterator[tuple[int, int]]:
+    """Yield (part, epoch) in the order in which a worker trains them."""
+    done = [0] * len(stages[0])
+    for ends in stages:
+        for part, end in enumerate(ends):
+            yield from ((part, epoch) for epoch in range(done[part] + 1, end + 1))
+            done[part] = end
 
 
 class Killed(BaseException):

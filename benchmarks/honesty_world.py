@@ -1,0 +1,106 @@
+"""The worlds of the honesty study: true accuracies, and every run that could be made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.comparison import Run
+from search.ranking import FloatArray
+
+BASELINES = 3
+SEEDS = 64
+
+BAD_RUN, BAD_BY = 0.1, 2.5
+"""One run in ten is worse by 2.5 standard deviations: skewness -1.1, excess kurtosis 1.7."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A world to search in, and how it is confirmed.
+
+    Attributes:
+        noise_sd: between runs of one weighting, points.
+        spread: standard deviation of the true accuracies, points.
+        k: distinct candidates of the confirmation.
+        seed_share: part of the noise variance that a seed brings to all arms alike.
+        tail: whether the noise has the heavy lower tail, else it is normal.
+        collapsed: whether one weighting in five is worse by three spreads.
+        budget: runs of the confirmation.
+        trials: single runs of the search, baselines included.
+    """
+
+    name: str
+    noise_sd: float = 0.7
+    spread: float = 0.8
+    k: int = 8
+    seed_share: float = 0.3
+    tail: bool = True
+    collapsed: bool = False
+    budget: int = 48
+    trials: int = 60
+
+
+SETTINGS = (
+    Setting("protocol"),
+    Setting("noise .6", noise_sd=0.6),
+    Setting("noise 1.0", noise_sd=1.0),
+    Setting("noise 1.2", noise_sd=1.2),
+    Setting("spread .6", spread=0.6),
+    Setting("spread .4", spread=0.4),
+    Setting("noise 1.2, spread .4", noise_sd=1.2, spread=0.4),
+    Setting("4 candidates", k=4),
+    Setting("6 candidates", k=6),
+    Setting("10 candidates", k=10),
+    Setting("no seed effect", seed_share=0.0),
+    Setting("strong seed effect", seed_share=0.6),
+    Setting("normal noise", tail=False),
+    Setting("collapsed weightings", collapsed=True),
+    Setting("30 runs", budget=30),
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """The truth of one replay, and every run that could be made.
+
+    Attributes:
+        truth: (T,) true accuracies; 0 is uniform, then the baselines, then what was proposed.
+        search: (T,) results of the search, each with a seed of its own.
+        fresh: (T, SEEDS) results with fresh seeds, which all weightings share.
+    """
+
+    truth: FloatArray
+    search: FloatArray
+    fresh: FloatArray
+
+    @classmethod
+    def of(cls, setting: Setting, random: np.random.Generator) -> World:
+        truth = 40 + setting.spread * random.standard_normal(setting.trials)
+        if setting.collapsed:
+            truth -= 3 * setting.spread * (random.random(setting.trials) < 0.2)
+        shared = setting.noise_sd * np.sqrt(setting.seed_share)
+        own = setting.noise_sd * np.sqrt(1 - setting.seed_share)
+        seeds = shared * random.standard_normal(SEEDS)
+        fresh = truth[:, None] + seeds + own * noise(setting, (setting.trials, SEEDS), random)
+        search = truth + shared * random.standard_normal(setting.trials)
+        search += own * noise(setting, (setting.trials,), random)
+        return cls(truth, search, fresh)
+
+    def baseline(self) -> int:
+        """The best of the baselines by the search, uniform weights apart."""
+        return 1 + int(self.search[1 : 1 + BASELINES].argmax())
+
+    def run(self, arm: str, seed: int) -> Run:
+        """A run of the weighting whose index is the arm's name."""
+        return Run(arm, seed, float(self.fresh[int(arm), seed]))
+
+
+def noise(setting: Setting, shape: tuple[int, ...], random: np.random.Generator) -> FloatArray:
+    """Noise of mean 0 and standard deviation 1."""
+    if not setting.tail:
+        return np.asarray(random.standard_normal(shape))
+    within = np.sqrt(1 - BAD_RUN * (1 - BAD_RUN) * BAD_BY**2)
+    bad = random.random(shape) < BAD_RUN
+    return np.asarray(within * random.standard_normal(shape) + BAD_BY * (BAD_RUN - bad))

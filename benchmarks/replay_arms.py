@@ -1,0 +1,118 @@
+"""Which ways of searching and of choosing are compared in a replay?"""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+from fractions import Fraction
+
+from search.early_stopping import SCHEDULERS
+from search.samplers import SAMPLERS
+from trainer.errors import UserError
+
+RAY = "ray"
+"""Sampler and scheduler of plain Ray Tune."""
+
+SHARES = (Fraction(1, 2), Fraction(2, 3), Fraction(3, 4))
+CANDIDATES = (3, 5, 8)
+GRACE_SHARES, FACTORS = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2)), (2, 4)
+
+
+@dataclass(frozen=True)
+class Method:
+    """How weightings are searched for.
+
+    Attributes:
+        sampler: name in ``SAMPLERS``, or ``ray``.
+        scheduler: name in ``SCHEDULERS``, or ``ray``.
+        grace_share: the first rung as a share of the epochs.
+        factor: a rung keeps one in so many.
+        pooled: the sampler is shown posterior means over replicates, not raw values.
+    """
+
+    sampler: str
+    scheduler: str = "none"
+    grace_share: Fraction = Fraction(1, 4)
+    factor: int = 2
+    pooled: bool = False
+
+    @property
+    def label(self) -> str:
+        if self.sampler == RAY:
+            return "plain-ray-tune"
+        rungs = "" if self.scheduler == "none" else f"-{self.grace_share}x{self.factor}"
+        return f"{self.sampler}{'-pooled' if self.pooled else ''}+{self.scheduler}{rungs}"
+
+
+@dataclass(frozen=True)
+class Pick:
+    """How the winner is named.
+
+    Attributes:
+        name: ``single`` (best single run), ``posterior`` (mean) or ``confirm``.
+        search_share: of the budget that goes to the search; the rest confirms.
+        k: candidates of the confirmation; 0 without one.
+    """
+
+    name: str
+    search_share: Fraction = Fraction(1)
+    k: int = 0
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}-{self.search_share}-k{self.k}" if self.k else self.name
+
+
+SINGLE, POSTERIOR = Pick("single"), Pick("posterior")
+CONFIRMATIONS = tuple(Pick("confirm", share, k) for share in SHARES for k in CANDIDATES)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way of searching and a way of choosing."""
+
+    method: Method
+    pick: Pick
+
+    @property
+    def label(self) -> str:
+        return f"{self.method.label} {self.pick.label}"
+
+
+def methods() -> list[Method]:
+    """Return all ways of searching, plain Ray Tune first."""
+    rungs = [(grace, factor) for grace in GRACE_SHARES for factor in FACTORS]
+    stopping = [name for name in SCHEDULERS if name != "none"]
+    return [
+        Method(RAY, RAY),
+        *(Method(name) for name in sorted(SAMPLERS, key=lambda name: name != "random")),
+        *(Method("random", name) for name in stopping),
+        *(Method("tpe", name, *rung) for name in stopping for rung in rungs),
+        *(Method(name, pooled=True) for name in ("tpe", "gp", "cmaes")),
+        Method("tpe", "auto", pooled=True),
+    ]
+
+
+def grid() -> list[Arm]:
+    """Return all arms; the first is the one that the others are compared with."""
+    arms = []
+    for method in methods():
+        arms.append(Arm(method, SINGLE))
+        if method.sampler != RAY:
+            arms += [Arm(method, pick) for pick in (POSTERIOR, *CONFIRMATIONS)]
+    return arms
+
+
+def chosen(patterns: str) -> list[Arm]:
+    """Return the arms whose labels fit one of the patterns, with commas between.
+
+    Raises:
+        UserError: none does.
+    """
+    arms = grid()
+    words = [word.strip() for word in patterns.split(",")]
+    kept = [arm for arm in arms if any(fnmatch.fnmatchcase(arm.label, word) for word in words)]
+    if not kept:
+        examples = ", ".join(repr(arm.label) for arm in arms[:4])
+        raise UserError(f"--arms is {patterns!r}, which fits no arm; arms are {examples} ...")
+    return kept

@@ -1,0 +1,74 @@
+"""What is said before a search begins."""
+
+from rich.console import Console
+
+from search.budget import FEWEST_TRIALS, MOST_RUNS, Budget
+from search.plan import Plan
+from search.samplers import SAMPLERS
+from search.search import Search
+from spaces import SPACES
+from trainer.loop import SCALE_FREE_LOSS
+
+
+def say_what(plan: Plan, search: Search, console: Console) -> None:
+    """Print what is about to be searched, and what is deliberately not."""
+    settings, budget = plan.settings, plan.budget
+    rungs = ", ".join(map(str, search.early_stopping.rungs))
+    stopping = f"{settings.scheduler} at epochs {rungs}" if rungs else "no early stopping"
+    lines = [f"{b.name}: {b.protocol_note()}, {settings.precision}" for b in plan.benchmarks]
+    if plan.holdout:
+        lines.append(f"hold-out {plan.holdout.name}: {plan.holdout.protocol_note()}")
+    lines += [
+        f"space {settings.space}, sampler {settings.sampler}, {stopping}; {budget.describe()}",
+        phases_text(budget),
+        *notes(plan, search),
+        f"run folder {plan.folder.path}",
+    ]
+    console.print("\n".join(lines))
+
+
+def phases_text(budget: Budget) -> str:
+    """Return how the budget is split, and why it is not."""
+    if not budget.confirm:
+        return "no confirmation; confirm RUN adds it"
+    if not budget.confirm_runs:
+        return (
+            f"note: {budget.trials} trials are too few for a confirmation; from "
+            f"{FEWEST_TRIALS} on, a third of them confirms the best (or: confirm RUN)"
+        )
+    if budget.trials is None:
+        return f"up to two thirds of the time search, the rest confirms in up to {MOST_RUNS} runs"
+    return f"{budget.search_trials} trials search, up to {budget.confirm_runs} confirm the best"
+
+
+def notes(plan: Plan, search: Search) -> list[str]:
+    """Return what a person should know before a search begins."""
+    settings, budget, lines = plan.settings, plan.budget, []
+    collapsed = SPACES[settings.space].collapsed(SCALE_FREE_LOSS)
+    if collapsed:
+        lines.append(
+            f"not searched: {', '.join(collapsed)}, because the loss divides by the sum of the "
+            "weights in a batch, so that their scale has no effect"
+        )
+    if search.early_stopping.rungs and not SAMPLERS[settings.sampler].learns_from_stopped:
+        lines.append(
+            f"note: sampler {settings.sampler} learns nothing from trials that are stopped early; "
+            "tpe does"
+        )
+    lines += [
+        f"note: {b.name} is the leaderboard's hidden setting, to be judged on once, at the end; a "
+        "weighting that was searched on it is no longer judged by it"
+        for b in plan.benchmarks
+        if b.role == "hidden"
+    ]
+    trials = budget.search_trials
+    if trials is not None and trials <= len(settings.baselines):
+        lines.append(
+            f"note: the baselines take all {trials} trials of the search, so no weighting is "
+            "searched; raise --trials"
+        )
+    if search.ended or search.running:
+        lines.append(
+            f"resumed: {len(search.ended)} trials ended before, {len(search.adopted)} go on"
+        )
+    return lines

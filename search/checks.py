@@ -1,0 +1,25 @@
+"""Rules for what users give; whoever breaks one is told the value, the rule and what to do."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from trainer.errors import UserError
+
+
+def check_choice(name: str, value: str, choices: Mapping[str, Any]) -> None:
+    """Raise UserError unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise UserError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
+
+
+def check_minimum(name: str, value: float, minimum: float) -> None:
+    """Raise UserError if ``value`` is below ``minimum`` or not a number."""
+    if not value >= minimum:
+        raise UserError(f"{name} is {value}; it must be at least {minimum}.")
+
+
+def check_positive(name: str, value: float | None) -> None:
+    """Raise UserError if ``value`` is given and is not above 0 and finite."""
+    if value is not None and not 0 < value < math.inf:
+        raise UserError(f"{name} is {value}; it must be more than 0 and finite.")

@@ -1,0 +1,214 @@
+"""What a run amounts to so far: which weighting it names, on what grounds, and its export."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import Any
+
+from optuna.trial import TrialState
+
+from search.budget import MOST_CANDIDATES
+from search.early_stopping import SCHEDULERS
+from search.export import ExportedPaths, export
+from search.facts import BenchmarkFacts, Facts
+from search.judgement import Judgement, judge
+from search.phases import ConfirmationPlan
+from search.ranking import GroupPosterior
+from search.record import Record, Row
+from search.runfolder import RunFolder, read_lines
+from search.settings import Settings
+from search.standings import Standings
+from search.stopping_report import Observed, StoppingReport, stopping_report
+from spaces import Weighting
+from trainer.errors import UserError
+
+ORDER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
+ENDS = dict(zip(ORDER, ("complete", "stopped", "unfinished", "failed"), strict=True))
+
+
+def facts_from(content: dict[str, Any]) -> Facts:
+    """Return the facts that settings.json holds."""
+    benchmarks = tuple(BenchmarkFacts.from_dict(b["facts"]) for b in content["benchmarks"])
+    holdout = content["holdout"]
+    return Facts(benchmarks, holdout and BenchmarkFacts.from_dict(holdout["facts"]))
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The best weighting of the search itself.
+
+    Attributes:
+        row: its earliest full-length trial.
+        known: what its runs say of it.
+    """
+
+    row: Row
+    known: GroupPosterior
+
+
+def incumbent(standings: Standings) -> Incumbent | None:
+    """Return the weighting of the highest posterior mean, None before a full-length trial."""
+    ranking = standings.ranking()
+    if ranking is None:
+        return None
+    return Incumbent(standings.first_row(ranking.groups[0].group), ranking.groups[0])
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """A run as its folder has it.
+
+    Attributes:
+        content: settings.json.
+        attempt: the facts of the latest start.
+        rows: of all trials.
+        judgement: of the confirmation; None before every arm has a result.
+    """
+
+    folder: RunFolder
+    content: dict[str, Any]
+    attempt: dict[str, Any]
+    facts: Facts
+    rows: tuple[Row, ...]
+    standings: Standings
+    judgement: Judgement | None
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> Conclusion:
+        """Read a run.
+
+        Raises:
+            UserError: it is no run, or its files are damaged.
+        """
+        content = folder.read_settings()
+        if not folder.journal.is_file():
+            raise UserError(f"{folder.journal} is missing, so the run's trials cannot be read.")
+        record = Record(folder.journal)
+        facts, rows, stored = facts_from(content), record.rows(), record.plan()
+        plan = ConfirmationPlan.from_dict(stored) if stored else None
+        return cls(
+            folder=folder,
+            content=content,
+            attempt=read_lines(folder.attempts)[-1],
+            facts=facts,
+            rows=tuple(rows),
+            standings=Standings.of(facts, rows),
+            judgement=judge(folder, facts, plan, rows) if plan else None,
+        )
+
+    @functools.cached_property
+    def incumbent(self) -> Incumbent | None:
+        return incumbent(self.standings)
+
+    @property
+    def winner(self) -> tuple[str, Weighting] | None:
+        """Label and weighting that the run names: the verdict's, or else the incumbent."""
+        if self.judgement:
+            label = self.judgement.verdict.winner
+            return label, self.judgement.plan.arms[label]
+        found = self.incumbent
+        return (found.row.label, found.row.weighting) if found else None
+
+    @property
+    def device_hours(self) -> float:
+        """Hours of training of all trials that have ended, each its share of a device."""
+        return sum(row.device_hours for row in self.rows)
+
+    @property
+    def hours_unit(self) -> str:
+        return "GPU-hours" if self.attempt.get("device") == "cuda" else "CPU worker-hours"
+
+    @functools.cached_property
+    def stopping(self) -> StoppingReport:
+        """What early stopping did."""
+        settings = Settings.from_dict(self.content["settings"])
+        rule = (settings.scheduler, settings.grace_epochs, settings.reduction_factor)
+        immune = SCHEDULERS[settings.scheduler](*rule[1:], self.facts.epochs).is_immune
+        ended = (TrialState.COMPLETE, TrialState.PRUNED)
+        observed = [
+            Observed(
+                key=row.key,
+                rungs=row.rungs,
+                final=row.value if row.state == TrialState.COMPLETE else None,
+                stopped=row.stop_epoch if row.state == TrialState.PRUNED else None,
+                immune=immune(row.key),
+                baseline=row.is_baseline,
+            )
+            for row in self.rows
+            if row.in_search and row.state in ended
+        ]
+        best = len(self.judgement.plan.candidates) if self.judgement else MOST_CANDIDATES
+        report = stopping_report(observed, *rule, self.facts.epochs, best)
+        epochs = report.saved_epochs * self.facts.epochs_of_all // self.facts.epochs
+        return replace(report, saved_epochs=epochs)
+
+    @property
+    def saved_hours(self) -> float:
+        """Device-hours that early stopping saved, at what an epoch of the search took."""
+        rows = [row for row in self.rows if row.in_search]
+        epochs = sum(s["epochs"] for row in rows for s in row.summaries)
+        hours = sum(row.device_hours for row in rows)
+        return self.stopping.saved_epochs * hours / epochs if epochs else 0.0
+
+    def story(self) -> dict[str, Any]:
+        """Return the winner's result with all that is needed to judge it, JSON-able."""
+        searched = [row for row in self.rows if row.in_search]
+        return {
+            **self._result(),
+            "protocol": "; ".join(b["protocol"] for b in self.content["benchmarks"]),
+            "benchmarks": [b["benchmark"] for b in self.content["benchmarks"]],
+            "verdict": self.judgement and self.judgement.to_dict(),
+            "early_stopping": self.stopping.to_dict() | {"saved_device_hours": self.saved_hours},
+            "trials": {ENDS[s]: sum(row.state == s for row in searched) for s in ORDER},
+            "device_hours": self.device_hours,
+            "search": self.content["settings"],
+            "settings_fingerprint": self.content["fingerprint"],
+            "provenance": {k: self.attempt.get(k) for k in ("time", "versions", "cpu", "revision")},
+            "resources": self.attempt["resources"],
+        }
+
+    def _result(self) -> dict[str, Any]:
+        metric = "best top-1 test accuracy over the epochs, percent"
+        if self.facts.joint:
+            metric = "mean over benchmarks of that accuracy / its noise SD"
+        if self.judgement:
+            best = self.judgement.verdict.best
+            return {
+                "metric": metric,
+                "value": best.accuracy.mean,
+                "interval_95": [best.accuracy.low, best.accuracy.high],
+                "runs": best.seeds,
+                "basis": "fresh seeds that the search never used; corrected for the choice",
+                "trial": best.name,
+            }
+        found = self.incumbent
+        assert found is not None
+        rows = self.standings.members[found.known.group]
+        return {
+            "metric": metric,
+            "value": found.known.mean,
+            "posterior_sd": found.known.sd,
+            "runs": found.known.n,
+            "basis": "posterior mean of the search's own runs; not confirmed with fresh seeds",
+            "trial": found.row.label,
+            "single_runs": [{"seed": row.seed, "value": row.value} for row in rows],
+        }
+
+    def export(self) -> ExportedPaths | None:
+        """Write best.json and best_weighting.py; None if no trial has finished yet.
+
+        Raises:
+            ExportError: they cannot be written, or do not agree.
+        """
+        if self.winner is None:
+            return None
+        first = self.content["benchmarks"][0]
+        return export(
+            self.folder.path,
+            self.winner[1],
+            self.facts.benchmarks[0].counts,
+            first["class_names"],
+            first["benchmark"],
+            self.story(),
+        )

@@ -1,0 +1,119 @@
+"""What a person reads at the end of a run, and in ``show``."""
+
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from search.accuracies import Accuracies
+from search.conclusion import Conclusion, Incumbent
+from search.facts import Facts
+from search.judgement import Judgement, OnBenchmark
+from search.verdict import Verdict
+
+
+def conclusion_view(conclusion: Conclusion) -> RenderableType:
+    """Return the verdict, or what there is before one, and what early stopping did."""
+    stopping = [Text(line) for line in conclusion.stopping.sentences()]
+    if conclusion.stopping.stopped:
+        stopping.append(
+            Text(
+                f"That is about {conclusion.saved_hours:.2f} of "
+                f"{conclusion.saved_hours + conclusion.device_hours:.2f} {conclusion.hours_unit}."
+            )
+        )
+    judgement = conclusion.judgement
+    if judgement is None:
+        found = conclusion.incumbent
+        text = incumbent_text(found, conclusion.facts) if found else "no full-length result yet"
+        return Group(*stopping, Text(text))
+    return Group(*stopping, Text(), *judgement_view(judgement))
+
+
+def incumbent_text(found: Incumbent, facts: Facts) -> str:
+    """Return the best of the search, and how little that says."""
+    known = found.known
+    value = f"{known.mean:.2f}" + (" noise SDs" if facts.joint else " %")
+    runs = "its single run" if known.n == 1 else f"the mean of its {known.n} runs"
+    return (
+        f"best of the search: {found.row.label} ({found.row.weighting.describe()}), about {value} "
+        f"(posterior SD {known.sd:.2f}; {runs} {known.raw_mean:.2f}), not confirmed"
+    )
+
+
+def judgement_view(judgement: Judgement) -> list[RenderableType]:
+    verdict = judgement.verdict
+    state = "Verdict" if judgement.decided else "Verdict so far"
+    winner = judgement.plan.arms[verdict.winner].describe()
+    parts: list[RenderableType] = [
+        Text(f"{state} after {judgement.runs} runs with fresh seeds ({judgement.reason}):"),
+        Text(f"  {verdict.winner}: {winner}", style="bold"),
+        *(Text(f"  {sentence}") for sentence in verdict.sentences()),
+    ]
+    for benchmark in judgement.benchmarks:
+        parts += benchmark_view(benchmark, benchmark.verdict or verdict)
+    if judgement.holdout:
+        parts.append(Text("Held out, and never searched on:"))
+        held = judgement.holdout.verdict
+        parts += benchmark_view(judgement.holdout, held) if held else []
+        if held is None:
+            parts.append(Text("  not every arm that the verdict needs has a result there"))
+    return parts
+
+
+def benchmark_view(benchmark: OnBenchmark, verdict: Verdict) -> list[RenderableType]:
+    """Return the arms on one benchmark, the honest number, and where the winner gains."""
+    own = benchmark.verdict
+    said = [Text(f"  {line}") for line in own.sentences(benchmark.name)] if own else []
+    split = benchmark.half_split
+    honest = (
+        f"  Configuration and epochs chosen on half A of the test set: {split.arm}, "
+        f"{split.accuracies.half_b:.2f} % on half B."
+    )
+    gains = [Text(gains_text(benchmark))] if benchmark.gains else []
+    return [*said, arms_table(benchmark, verdict), Text(honest), *gains]
+
+
+def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> Table:
+    """Return the arms by posterior mean; the benchmark's own number is that of seed 42."""
+    names = ("n", "mean (95 %)", "best?", "seed 42", "3 seeds", "last", "last 10", "half B")
+    columns = [Column(name, justify="right", no_wrap=True) for name in names]
+    arm_column = Column("", no_wrap=True)
+    title = f"  {benchmark.name}, test accuracy in percent"
+    table = Table(
+        arm_column,
+        *columns,
+        box=None,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        title=title,
+        title_justify="left",
+    )
+    for arm in verdict.arms:
+        reached = benchmark.arms.get(arm.name)
+        if reached is None:
+            continue
+        true = f"{arm.accuracy.mean:.1f} ({arm.accuracy.low:.1f}-{arm.accuracy.high:.1f})"
+        chance = f"{100 * arm.probability_best:.0f} %"
+        table.add_row(arm.name, str(reached.runs), true, chance, *reached_cells(reached))
+    return table
+
+
+def reached_cells(reached: Accuracies) -> list[str]:
+    official = [reached.seed_42, reached.published_mean]
+    return [
+        *("" if value is None else f"{value:.2f}" for value in official),
+        *(f"{value:.2f}" for value in (reached.last, reached.last_ten, reached.half_b)),
+    ]
+
+
+def gains_text(benchmark: OnBenchmark) -> str:
+    gains = benchmark.gains
+    assert gains is not None
+    groups = ", ".join(
+        f"{name} {gain.mean:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})"
+        for name, gain in gains.shots.items()
+    )
+    return (
+        f"  Gain over uniform by class frequency, points over {gains.seeds} common seeds "
+        f"(95 % t interval): {groups}; per class in best.json."
+    )

@@ -1,0 +1,165 @@
+"""What the confirmation of a run shows, computed from what is on record alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from optuna.trial import TrialState
+
+from search.accuracies import Accuracies, Curves, Gains, HalfSplit, accuracies, gains, half_split
+from search.comparison import Run
+from search.estimate import Unit
+from search.facts import BenchmarkFacts, Facts
+from search.phases import ConfirmationPlan, runs_of
+from search.ranking import NOISE_SD
+from search.record import CONFIRMATION, HOLDOUT, Row
+from search.runfolder import RunFolder, part_key
+from search.settings import UNIFORM
+from search.verdict import Verdict, verdict
+
+FEWEST_COMMON_SEEDS = 2
+"""For gains over uniform."""
+
+
+@dataclass(frozen=True)
+class OnBenchmark:
+    """What the arms reached on one benchmark.
+
+    Attributes:
+        verdict: of the winner there; None where the run's own verdict says it, and where an arm
+            that it needs has no run or diverged.
+        arms: label -> what its runs reached.
+        half_split: the choice of arm and epoch on half A, and what half B says of it.
+        gains: of the winner over uniform; None if it is uniform, or where too few seeds are common.
+    """
+
+    name: str
+    verdict: Verdict | None
+    arms: dict[str, Accuracies]
+    half_split: HalfSplit
+    gains: Gains | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "verdict": self.verdict and self.verdict.to_dict(),
+            "arms": {label: dataclasses.asdict(arm) for label, arm in self.arms.items()},
+            "half_split": self.half_split.to_dict(),
+            "gains": self.gains and self.gains.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The outcome of a confirmation, as far as it has come.
+
+    Attributes:
+        decided, reason: whether it has ended, and why, or what it waits for.
+        runs: that have ended.
+        verdict: on the search's benchmark, or on all of a joint search's together.
+        benchmarks: the search's own, in their order.
+        holdout: the one that the search never saw; None without one, or before its runs.
+    """
+
+    plan: ConfirmationPlan
+    decided: bool
+    reason: str
+    runs: int
+    verdict: Verdict
+    benchmarks: tuple[OnBenchmark, ...]
+    holdout: OnBenchmark | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "plan": self.plan.to_dict(),
+            "decided": self.decided,
+            "reason": self.reason,
+            "runs": self.runs,
+            "verdict": self.verdict.to_dict(),
+            "benchmarks": [benchmark.to_dict() for benchmark in self.benchmarks],
+            "holdout": self.holdout and self.holdout.to_dict(),
+        }
+
+
+def judge(
+    folder: RunFolder, facts: Facts, plan: ConfirmationPlan, rows: Sequence[Row]
+) -> Judgement | None:
+    """Return what the confirmation shows; None before every arm has a result."""
+    runs = runs_of(rows, CONFIRMATION, plan.arms)
+    decision = plan.confirmation(facts.noise_guess).decision(runs)
+    if decision.leader is None or not {UNIFORM, plan.baseline} <= {run.arm for run in runs}:
+        return None
+    unit = Unit.NOISE_SDS if facts.joint else Unit.PERCENT
+    said = verdict(runs, UNIFORM, plan.baseline, noise_guess=facts.noise_guess, unit=unit)
+    judge_part = PartJudge(folder, plan, rows, said.winner)
+    benchmarks = tuple(
+        judge_part(CONFIRMATION, part, benchmark, facts.joint)
+        for part, benchmark in enumerate(facts.benchmarks)
+    )
+    holdout = None
+    if facts.holdout and any(row.study == HOLDOUT and row.summaries for row in rows):
+        holdout = judge_part(HOLDOUT, 0, facts.holdout, True)
+    return Judgement(plan, decision.decided, decision.reason, len(runs), said, benchmarks, holdout)
+
+
+@dataclass(frozen=True)
+class PartJudge:
+    """Judges the arms on one benchmark at a time; ``winner`` was chosen on all of them."""
+
+    folder: RunFolder
+    plan: ConfirmationPlan
+    rows: Sequence[Row]
+    winner: str
+
+    def __call__(
+        self, study: str, part: int, benchmark: BenchmarkFacts, with_verdict: bool
+    ) -> OnBenchmark:
+        done = [
+            row
+            for row in self.rows
+            if row.study == study and row.label in self.plan.arms and row.summaries
+        ]
+        curves = self.curves(done, part)
+        sizes = benchmark.half_counts
+        return OnBenchmark(
+            name=benchmark.name,
+            verdict=self.verdict(done, study, part, benchmark) if with_verdict else None,
+            arms={label: accuracies(curves[label], sizes) for label in curves},
+            half_split=half_split(curves, sizes),
+            gains=self.gains(curves, benchmark),
+        )
+
+    def curves(self, done: Iterable[Row], part: int) -> dict[str, Curves]:
+        found: dict[str, dict[int, np.ndarray]] = {}
+        for row in done:
+            assert row.seed_index is not None
+            correct = self.folder.read_correct(part_key(row.key, part))
+            found.setdefault(row.label, {})[row.seed_index] = correct
+        return {label: found[label] for label in self.plan.arms if label in found}
+
+    def verdict(
+        self, done: Iterable[Row], study: str, part: int, benchmark: BenchmarkFacts
+    ) -> Verdict | None:
+        runs = [run for run in runs_of(self.rows, study, self.plan.arms) if run.value is None]
+        runs += [
+            Run(row.label, row.seed_index or 0, row.summaries[part]["best_accuracy"])
+            for row in done
+            if row.state == TrialState.COMPLETE
+        ]
+        out = {run.arm for run in runs if run.value is None}
+        ran = {run.arm for run in runs}
+        if self.winner in out or not {self.winner, UNIFORM, self.plan.baseline} <= ran:
+            return None
+        guess = benchmark.noise_sd or NOISE_SD
+        return verdict(runs, UNIFORM, self.plan.baseline, winner=self.winner, noise_guess=guess)
+
+    def gains(self, curves: dict[str, Curves], benchmark: BenchmarkFacts) -> Gains | None:
+        winner, uniform = curves.get(self.winner, {}), curves.get(UNIFORM, {})
+        common = len(winner.keys() & uniform.keys())
+        if self.winner == UNIFORM or common < FEWEST_COMMON_SEEDS:
+            return None
+        return gains(winner, uniform, benchmark.half_counts, benchmark.counts)

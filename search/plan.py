@@ -1,0 +1,164 @@
+"""What a run is to do, and whether it can: the benchmarks, the settings, and what is on record."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search.budget import Budget
+from search.facts import BenchmarkFacts
+from search.record import Record
+from search.runfolder import RunFolder
+from search.settings import SCHEMA_VERSION, Resources, Settings
+from trainer.benchmarks import Benchmark
+from trainer.data import ImageData
+from trainer.errors import UserError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run as the command line asked for it.
+
+    Attributes:
+        benchmarks: what is searched on.
+        holdout: what the verdict's arms are tried on at the end.
+        arguments: of the search command, for ``confirm``.
+    """
+
+    benchmarks: tuple[Benchmark, ...]
+    holdout: Benchmark | None
+    data_root: Path
+    folder: RunFolder
+    settings: Settings
+    budget: Budget
+    resources: Resources
+    device: str
+    save_every: int
+    resume: bool
+    resume_command: str
+    arguments: tuple[str, ...]
+
+    @property
+    def all_benchmarks(self) -> tuple[Benchmark, ...]:
+        """The benchmarks of the search, then the hold-out."""
+        return (*self.benchmarks, self.holdout) if self.holdout else self.benchmarks
+
+
+def check_name(plan: Plan) -> None:
+    """Raise UserError unless the run exists exactly when it is to be resumed."""
+    if plan.folder.exists() and not plan.resume:
+        raise UserError(
+            f"run {plan.folder.path.name!r} exists; add --resume to continue it, "
+            "or choose another --name."
+        )
+    if plan.resume and not plan.folder.exists():
+        raise UserError(
+            f"there is no run {plan.folder.path.name!r} to resume in {plan.folder.path.parent}; "
+            "leave --resume out to start it."
+        )
+
+
+def check_benchmarks(plan: Plan) -> None:
+    """Raise UserError unless the benchmarks can be searched together."""
+    names = [benchmark.name for benchmark in plan.all_benchmarks]
+    prints = [benchmark.fingerprint() for benchmark in plan.all_benchmarks]
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    same = [names[i] for i, p in enumerate(prints) if prints.count(p) > 1]
+    if twice or same:
+        raise UserError(
+            f"--benchmark and --holdout name {(twice or same)[0]!r} more than once; "
+            "name every benchmark once, and hold out one that is not searched on."
+        )
+    unknown = [b.name for b in plan.benchmarks if b.noise_sd is None]
+    if len(plan.benchmarks) > 1 and unknown:
+        raise UserError(
+            f"benchmark {unknown[0]!r} states no noise_sd, by which a search over several "
+            "benchmarks weighs them; add it to its TOML file (points, between runs that differ "
+            "in the seed alone)."
+        )
+
+
+def open_record(plan: Plan, content: dict[str, Any]) -> Record:
+    """Make the run's settings and record, or open them after checking that they are the same.
+
+    Raises:
+        UserError: the run was started with other settings, or its files cannot be used.
+    """
+    folder = plan.folder
+    if not plan.resume:
+        if any(folder.trials.iterdir()):
+            raise UserError(
+                f"{folder.path} holds trials but no settings.json; restore that file and add "
+                "--resume, or choose another --name."
+            )
+        folder.journal.unlink(missing_ok=True)  # left by a start that died before its settings
+        record = Record.create(folder.journal, plan.settings.baselines, plan.settings.seed)
+        folder.write_settings(content)
+        return record
+    known = folder.read_settings()
+    check_same(plan, known, content)
+    if content["holdout"] and not known["holdout"]:
+        folder.write_settings(known | {"holdout": content["holdout"]})
+    return Record.reopen(folder.journal)
+
+
+def check_same(plan: Plan, known: dict[str, Any], content: dict[str, Any]) -> None:
+    """Raise UserError if the run was started with other settings than the plan's.
+
+    A hold-out may be added to a run, but not changed: it is judged on once.
+    """
+    if known["schema_version"] != SCHEMA_VERSION:
+        raise UserError(
+            f"{plan.folder.settings} has schema version {known['schema_version']}; this program "
+            f"continues version {SCHEMA_VERSION} only. show and export still read the run."
+        )
+    differences = Settings.from_dict(known["settings"]).differences(plan.settings)
+    there, here = (what_is_searched(c["benchmarks"]) for c in (known, content))
+    if there != here:
+        differences.insert(0, f"{there} -> {here}")
+    if known["holdout"] and content["holdout"]:
+        there, here = (what_is_searched([c["holdout"]]) for c in (known, content))
+        if there != here:
+            differences.append(f"holdout: {there} -> {here}")
+    if differences or known["fingerprint"] != content["fingerprint"]:
+        what = "; ".join(differences) or f"the declaration of space {plan.settings.space!r}"
+        raise UserError(
+            f"run {plan.folder.path.name!r} was started with other settings ({what}); "
+            "resume with the same, or choose another --name."
+        )
+
+
+def what_is_searched(contents: list[dict[str, Any]]) -> str:
+    return " and ".join(f"{c['benchmark']['name']}, {c['protocol']}" for c in contents)
+
+
+def settings_content(plan: Plan, contents: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what settings.json holds: enough to read the run without its data."""
+    searched = len(plan.benchmarks)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "fingerprint": plan.settings.fingerprint(),
+        "settings": plan.settings.to_dict(),
+        "benchmarks": contents[:searched],
+        "holdout": contents[searched] if plan.holdout else None,
+    }
+
+
+def benchmark_content(benchmark: Benchmark, data: ImageData) -> dict[str, Any]:
+    classes = range(len(data.class_names))
+    halves = (data.test_labels[data.half_a], data.test_labels[~data.half_a])
+    half_a, half_b = (tuple(int((labels == c).sum()) for c in classes) for labels in halves)
+    facts = BenchmarkFacts(
+        name=benchmark.name,
+        epochs=benchmark.epochs,
+        counts=tuple(data.counts.tolist()),
+        half_counts=(half_a, half_b),
+        noise_sd=benchmark.noise_sd,
+    )
+    return {
+        "benchmark": benchmark.to_dict(),
+        "protocol": benchmark.protocol_note(),
+        "class_names": list(data.class_names),
+        "data_fingerprint": data.fingerprint,
+        "facts": facts.to_dict(),
+    }

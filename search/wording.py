@@ -1,0 +1,73 @@
+"""How are estimates said in plain English, in percent and in noise SDs?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.estimate import Arm, Difference, Unit
+
+NOISE_SD_MEANING = (
+    "A noise SD is the standard deviation between runs of one weighting that differ in the seed "
+    "alone, on each benchmark its own."
+)
+
+
+def accuracy_sentence(winner: Arm, given: bool) -> str:
+    """Say the accuracy of the winner, percent, by its name where it was given."""
+    subject = f"The accuracy of {winner.name}" if given else "Its accuracy"
+    caution = "" if given else ", not corrected for the choice,"
+    plural, accuracy = "" if winner.seeds == 1 else "s", winner.accuracy
+    return (
+        f"{subject} with a fresh seed is {accuracy.mean:.2f} % on average "
+        f"(95 % interval {accuracy.low:.2f} to {accuracy.high:.2f}; the plain mean "
+        f"of its {winner.seeds} seed{plural}{caution} is {winner.raw_mean:.2f})."
+    )
+
+
+def difference_sentence(difference: Difference, unit: Unit) -> str:
+    """Say by how much the winner is better or worse than a control, or that it cannot be told."""
+    points, control = difference.points, difference.control
+    interval = (
+        f"(95 % interval {points.low:+.2f} to {points.high:+.2f}; it is better with a probability "
+        f"{probability(difference.probability)})"
+    )
+    known = points.low > 0 or points.high < 0
+    doubt = f"The data cannot tell whether it is better than {control}: "
+    if unit == Unit.NOISE_SDS:
+        size = f"averaged over the benchmarks, is {points.mean:+.2f} {unit} {interval}."
+        return f"Its gain over {control}, {size}" if known else f"{doubt}its gain, {size}"
+    if known:
+        better = "better" if points.mean > 0 else "worse"
+        return f"It is {abs(points.mean):.2f} points {better} than {control} {interval}."
+    return f"{doubt}the difference is {points.mean:+.2f} points {interval}."
+
+
+def ties_sentence(winner: str, ties: Sequence[str], loss: float, unit: Unit) -> str:
+    """Say which arms cannot be separated from the winner, and what the choice may cost."""
+    units = "points" if unit == Unit.PERCENT else unit
+    return (
+        f"The data cannot separate {listed(ties)} from it. Choosing {winner} "
+        f"costs {loss:.2f} {units} on average against the truly best of them."
+    )
+
+
+def winner_sentence(winner: Arm, arms: int, tied: bool) -> str:
+    """Say which of ``arms`` weightings won, and how surely."""
+    chance = f"a probability {probability(winner.probability_best)}"
+    if arms == 1:
+        return f"{winner.name} is the only weighting left."
+    if tied:
+        return (
+            f"The data cannot tell which of {arms} weightings is the best: "
+            f"{winner.name} leads, and is the best with {chance}."
+        )
+    return f"{winner.name} is the best of {arms} weightings with {chance}."
+
+
+def probability(value: float) -> str:
+    """Two digits; never 0 or 1, which no posterior draws can show."""
+    return "above 0.99" if value > 0.99 else "below 0.01" if value < 0.01 else f"of {value:.2f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

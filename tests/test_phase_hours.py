@@ -1,0 +1,127 @@
+"""How hours and GPU-hours are shared by the search and its confirmation, and counted."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from confirming import (
+    PLAIN,
+    drive,
+    plan_of,
+    results_worth,
+    rows_of,
+    train,
+    unclear,
+)
+from twin import FACTS, attempt, fast_folder, make_run
+
+from search.budget import CONFIRM_SHARE, MOST_RUNS
+from search.record import CONFIRMATION
+from search.runfolder import RunFolder
+
+
+@pytest.fixture
+def folder() -> Iterator[RunFolder]:
+    with fast_folder() as path:
+        yield make_run(path / "run", PLAIN)
+
+
+class Clock:
+    """Time that passes when it is told to, for the hours of an attempt."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 0.0
+        clock = SimpleNamespace(monotonic=lambda: self.seconds)
+        monkeypatch.setattr("search.search.time", clock)
+
+
+def test_after_two_thirds_of_the_hours_the_confirmation_begins(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    search = attempt(folder, PLAIN, None, hours=1.0, confirm=True)
+    for _ in range(8):
+        trial = search.next_trial()
+        assert trial is not None
+        train(search, trial, unclear)
+    clock.seconds = 3600 * (1 - CONFIRM_SHARE) - 1
+    flying = search.next_trial()
+    assert flying is not None
+    assert flying.row.in_search
+    clock.seconds += 2
+    assert search.next_trial() is None  # what is confirmed depends on the one in flight
+    assert search.has_more()
+    train(search, flying, unclear)
+    begun = search.next_trial()
+    assert begun is not None
+    assert begun.row.study == CONFIRMATION
+    train(search, begun, unclear)
+    drive(search, unclear)
+    assert search.finished()
+    assert len(search.ended) == 9 + MOST_RUNS
+    assert plan_of(folder).runs == MOST_RUNS
+
+
+def test_the_hours_end_a_confirmation_which_goes_first_in_the_next_attempt(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    for _ in range(2):
+        start = clock.seconds
+        search = attempt(folder, PLAIN, None, hours=1.0, confirm=True)
+        while not search.search_is_over():
+            trial = search.next_trial()
+            assert trial is not None
+            train(search, trial, unclear)
+            clock.seconds += 301
+        assert search.search_trials == 8
+        trial = search.next_trial()
+        assert trial is not None
+        assert trial.row.study == CONFIRMATION
+        clock.seconds = start + 3601
+        assert search.must_stop() == "the budget of 1 hours is used up"
+        assert not search.finished()
+    assert [t.row.key for t in search.running.values()] == ["confirmation-00000"]
+
+
+def test_gpu_hours_are_split_and_count_over_all_attempts(folder: RunFolder) -> None:
+    trial_hours = sum(result.seconds for result in results_worth(50, FACTS.epochs)) / 3600
+    limits = {"confirm": True, "gpu_hours": 14.5 * trial_hours}
+    search = attempt(folder, PLAIN, None, **limits)
+    for _ in range(6):
+        trial = search.next_trial()
+        assert trial is not None
+        train(search, trial, unclear)
+    again = attempt(folder, PLAIN, None, **limits)
+    assert again.device_hours == pytest.approx(6 * trial_hours)
+    while not again.must_stop() and (trial := again.next_trial()):
+        train(again, trial, unclear)
+    assert again.search_trials == 10  # the first to begin after two thirds of the 14.5 is no trial
+    assert len(rows_of(folder, CONFIRMATION)) == 5
+    assert again.must_stop() == f"the budget of {again.budget.describe()} is used up"
+    assert not again.finished()
+
+
+def test_hours_of_trials_taken_over_are_those_of_their_share_of_the_device(
+    folder: RunFolder,
+) -> None:
+    search = attempt(folder, PLAIN, 9)
+    search.device_share = 0.25
+    trial = search.next_trial()
+    assert trial is not None
+    for result in results_worth(50, FACTS.epochs)[:4]:
+        search.report(trial.row.key, 0, result)
+    again = attempt(folder, PLAIN, 9)
+    again.device_share = 0.25
+    assert again.device_hours == pytest.approx(search.device_hours)
+
+
+def test_hours_of_all_phases_are_on_record(folder: RunFolder) -> None:
+    search = attempt(folder, PLAIN, 15, confirm=True, runs=9)
+    search.device_share = 0.5
+    drive(search, unclear)
+    each = 0.5 * 0.5 * FACTS.epochs / 3600
+    rows = search.record.rows()
+    assert [row.device_hours for row in rows] == pytest.approx([each] * 15)
+    assert search.device_hours == pytest.approx(each * 15)
+    assert attempt(folder, PLAIN, 1).device_hours == pytest.approx(each * 15)

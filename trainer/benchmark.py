@@ -1,0 +1,181 @@
+"""What is trained: network, data set, long tail and fixed protocol, as one frozen value."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.errors import BenchmarkError
+from trainer.longtail import long_tail_counts, ranked_counts
+from trainer.sources import SOURCES, FolderSpec
+
+PREPARED_FORMAT = 1  # of the file that data.prepare writes; a new layout gets a new number
+SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+ROLES = ("public", "hidden", "trial")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A network on long-tailed images under a fixed protocol: nothing in it is searched.
+
+    Raises BenchmarkError, naming key, value and rule, for a value out of range.
+
+    Attributes:
+        network: a key of models.NETWORKS.
+        dataset: a key of sources.SOURCES.
+        imbalance_ratio: largest over smallest class count, imposed; None keeps a folder's images
+            as they are.
+        max_count: images of the most frequent class; None exactly when imbalance_ratio is.
+        train_images: N, which the prepared data must have.
+        padding: pixels of zeros around an image, before the random crop.
+        flip: whether training mirrors images at random.
+        mean, std: per channel, of pixels scaled to 0..1; None measures the training images.
+        epochs: length of the training and of its cosine schedule.
+        subset_seed: which images are kept; it belongs to the benchmark, not to a trial.
+        folder: where the images of data set "folder" are, and None for all others.
+        role: "public" or "hidden" (to be judged on once, at the end) on the
+            leaderboard; "trial" for what is on none.
+        shortened_from: the protocol's epochs if `epochs` are fewer, else None.
+        noise_sd: standard deviation of the best accuracy over training seeds, percentage points,
+            where it is known.
+    """
+
+    name: str
+    network: str
+    dataset: str
+    num_classes: int
+    imbalance_ratio: float | None
+    max_count: int | None
+    train_images: int
+    resolution: int
+    channels: int
+    padding: int
+    flip: bool
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    epochs: int = 200
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    subset_seed: int = 0
+    folder: FolderSpec | None = None
+    role: str = "trial"
+    shortened_from: int | None = None
+    noise_sd: float | None = None
+
+    def __post_init__(self) -> None:
+        for key, holds, rule in self._rules():
+            if not holds:
+                raise BenchmarkError(
+                    f"{key} = {getattr(self, key)!r} in benchmark {self.name!r} must be {rule}"
+                )
+
+    def _rules(self) -> Iterator[tuple[str, bool, str]]:
+        """Each field's name, whether its value keeps the rule, and the rule."""
+        safe = SAFE_NAME.fullmatch(self.name) is not None
+        yield "name", safe, "letters, digits, '.', '_' and '-', not starting with '.'"
+        yield "dataset", self.dataset in SOURCES, f"one of {', '.join(SOURCES)}"
+        yield "role", self.role in ROLES, f"one of {', '.join(ROLES)}"
+        yield "num_classes", self.num_classes >= 2, "at least 2"
+        for key in ("resolution", "channels", "epochs", "batch_size", "train_images"):
+            yield key, getattr(self, key) >= 1, "at least 1"
+        yield "padding", 0 <= self.padding <= self.resolution, "between 0 and the resolution"
+        yield "learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite"
+        yield "momentum", 0 <= self.momentum < 1, "at least 0 and below 1"
+        yield "weight_decay", 0 <= self.weight_decay < math.inf, "at least 0 and finite"
+        ratio = self.imbalance_ratio
+        yield "imbalance_ratio", ratio is None or 1 <= ratio < math.inf, "at least 1 and finite"
+        both = (self.max_count is None) == (ratio is None)
+        yield "max_count", both, "given exactly when imbalance_ratio is"
+        is_folder = self.dataset == "folder"
+        yield "folder", (self.folder is not None) == is_folder, 'given for data set "folder" only'
+        yield "imbalance_ratio", is_folder or ratio is not None, "given"
+        yield "std", (self.mean is None) == (self.std is None), "given exactly when mean is"
+        noise = self.noise_sd
+        yield "noise_sd", noise is None or 0 < noise < math.inf, "above 0 and finite"
+        yield "mean", self._per_channel(self.mean, 0.0), f"{self.channels} numbers in 0..1"
+        yield "std", self._per_channel(self.std, 1e-6), f"{self.channels} numbers in 1e-6..1"
+
+    def _per_channel(self, values: tuple[float, ...] | None, low: float) -> bool:
+        if values is None:
+            return True
+        return len(values) == self.channels and all(low <= value <= 1 for value in values)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Training images of each class, int64 (num_classes,), in label order.
+
+        Known before any image is read. A folder's labels follow the names, so its counts need
+        not fall from class to class.
+        """
+        if self.imbalance_ratio is None or self.max_count is None:
+            assert self.folder is not None
+            return np.array(self.folder.train_counts, dtype=np.int64)
+        if self.folder is None:
+            return long_tail_counts(self.max_count, self.imbalance_ratio, self.num_classes)
+        return ranked_counts(self.folder.train_counts, self.max_count, self.imbalance_ratio)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as JSON-able values, for the story of a result.
+
+        A folder appears without its place on this machine.
+        """
+        fields = dataclasses.asdict(self)
+        if self.folder is not None:
+            del fields["folder"]["root"]
+        content: dict[str, Any] = json.loads(json.dumps(fields))
+        return content
+
+    def fingerprint(self) -> str:
+        """16 hex digits over everything that defines training, the data included."""
+        fields = self.to_dict()
+        del fields["name"], fields["role"], fields["noise_sd"]
+        return _digest(fields)
+
+    def data_fingerprint(self) -> str:
+        """16 hex digits over what defines the prepared file, so benchmarks can share one."""
+        fields = self.to_dict()
+        content = {key: fields[key] for key in _DATA_FIELDS}
+        return _digest(content | {"format": PREPARED_FORMAT})
+
+    def with_epochs(self, epochs: int) -> "Benchmark":
+        """A copy shortened to `epochs`, schedule included; its results say so."""
+        full = self.shortened_from or self.epochs
+        if not 1 <= epochs <= full:
+            raise BenchmarkError(
+                f"epochs = {epochs} must be between 1 and the {full} of benchmark {self.name!r}"
+            )
+        shortened_from = None if epochs == full else full
+        return dataclasses.replace(self, epochs=epochs, shortened_from=shortened_from)
+
+    def protocol_note(self) -> str:
+        """How much of the protocol a result covers, such as "2 of 200 epochs (shortened)"."""
+        if self.shortened_from is None:
+            return f"full protocol of {self.epochs} epochs"
+        return f"{self.epochs} of {self.shortened_from} epochs (shortened)"
+
+
+_DATA_FIELDS = (
+    "dataset",
+    "num_classes",
+    "imbalance_ratio",
+    "max_count",
+    "resolution",
+    "channels",
+    "mean",
+    "std",
+    "subset_seed",
+    "folder",
+)
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
