@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from search.budget import FEWEST_RUNS, Budget
+from search.budget import FEWEST_RUNS, FEWEST_TRIALS, Budget
 from search.checks import check_minimum
 from search.conclusion import Conclusion
 from search.counts_file import read_counts
@@ -253,6 +253,11 @@ def run_plan(
     if budget.gpu_hours and not resources.gpu:
         raise UserError(
             f"--gpu-hours is {budget.gpu_hours:g}, but trials train on the CPU; give --hours."
+        )
+    if options.holdout and not budget.confirm_runs:
+        raise UserError(
+            f"--holdout is {options.holdout!r}, but nothing is confirmed that could be tried "
+            f"there; leave --no-confirm out and give at least {FEWEST_TRIALS} --trials."
         )
     device = "cuda" if resources.gpu else "cpu"
     save_every = SAVE_EVERY[device] if options.save_every is None else options.save_every

@@ -77,7 +77,7 @@ def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> Table:
     """Return the arms by posterior mean; the benchmark's own number is that of seed 42."""
     names = ("n", "mean (95 %)", "best?", "seed 42", "3 seeds", "last", "last 10", "half B")
     columns = [Column(name, justify="right", no_wrap=True) for name in names]
-    arm_column = Column("", no_wrap=True)
+    arm_column = Column("", overflow="fold", max_width=16)
     title = f"  {benchmark.name}, test accuracy in percent"
     table = Table(
         arm_column,

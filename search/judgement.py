@@ -101,7 +101,7 @@ def judge(
         for part, benchmark in enumerate(facts.benchmarks)
     )
     holdout = None
-    if facts.holdout and any(row.study == HOLDOUT and row.summaries for row in rows):
+    if facts.holdout and judge_part.done(HOLDOUT):
         holdout = judge_part(HOLDOUT, 0, facts.holdout, True)
     return Judgement(plan, decision.decided, decision.reason, len(runs), said, benchmarks, holdout)
 
@@ -118,11 +118,7 @@ class PartJudge:
     def __call__(
         self, study: str, part: int, benchmark: BenchmarkFacts, with_verdict: bool
     ) -> OnBenchmark:
-        done = [
-            row
-            for row in self.rows
-            if row.study == study and row.label in self.plan.arms and row.summaries
-        ]
+        done = self.done(study)
         curves = self.curves(done, part)
         sizes = benchmark.half_counts
         return OnBenchmark(
@@ -132,6 +128,14 @@ class PartJudge:
             half_split=half_split(curves, sizes),
             gains=self.gains(curves, benchmark),
         )
+
+    def done(self, study: str) -> list[Row]:
+        """Return the complete runs of the arms without a diverged one."""
+        out = {run.arm for run in runs_of(self.rows, study, self.plan.arms) if run.value is None}
+        left = self.plan.arms.keys() - out
+        return [
+            row for row in self.rows if row.study == study and row.label in left and row.summaries
+        ]
 
     def curves(self, done: Iterable[Row], part: int) -> dict[str, Curves]:
         found: dict[str, dict[int, np.ndarray]] = {}

@@ -115,8 +115,8 @@ class LaterPhases:
         """Whether no run will begin any more, whatever comes of those in flight."""
         if self.plan is None:
             return True
-        if self._pending(rows):  # what is decided without them may be undecided with them
-            return False
+        if any(row.state == TrialState.RUNNING and not row.in_search for row in rows):
+            return False  # what is decided without it may be undecided with it, and it may be lost
         decided = self.plan.confirmation(self.noise_guess).is_decided(self._runs(rows))
         return decided and not self._holdout_left(rows)
 

@@ -175,6 +175,7 @@ class Record:
         Raises:
             UserError: the file cannot be read, or holds other things than a search's studies.
         """
+        self._ids: dict[str, int] = {}
         try:
             self.storage = BoundedStorage(JournalFileBackend(str(journal)))
             there = {study.study_name for study in self.storage.get_all_studies()}
@@ -315,6 +316,10 @@ class Record:
         self.studies[name].tell(int(number), values=value, state=outcome.state)
 
     def _trial_id(self, key: str) -> int:
-        name, number = key.rsplit("-", 1)
-        study_id = self.storage.get_study_id_from_name(name)
-        return self.storage.get_trial_id_from_study_id_trial_number(study_id, int(number))
+        if key not in self._ids:
+            name, number = key.rsplit("-", 1)
+            study_id = self.storage.get_study_id_from_name(name)
+            self._ids[key] = self.storage.get_trial_id_from_study_id_trial_number(
+                study_id, int(number)
+            )
+        return self._ids[key]

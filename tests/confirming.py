@@ -1,0 +1,177 @@
+"""Helpers of the tests on what follows a search: runs of known worth, and whole run folders."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from optuna.trial import TrialState
+from twin import BENCHMARK, HALVES, Twin, attempt, make_run, make_settings, order, results_of
+
+from search.facts import BenchmarkFacts, Facts
+from search.phases import ConfirmationPlan
+from search.record import HOLDOUT, Record, Row
+from search.runfolder import RunFolder, part_key
+from search.search import Running, Search
+from search.settings import SCHEMA_VERSION, Settings
+from trainer.results import EpochResult
+
+HELD = BenchmarkFacts("held", 2, (50, 20, 10, 5), HALVES)
+WITH_HOLDOUT = Facts((BENCHMARK,), holdout=HELD)
+PLAIN = make_settings(scheduler="none")
+
+Worth = Callable[[Row, int], int]
+"""Test accuracy in whole percent that a trial comes to on each of its parts."""
+
+
+def usual(row: Row, part: int) -> int:
+    """Proposals beat baselines, and inverse_freq beats uniform and the others."""
+    if row.label == "inverse_freq":
+        return 50
+    return 40 if row.label in PLAIN.baselines else 50 + int(row.label[1:])
+
+
+def unclear(row: Row, part: int) -> int:
+    """As ``usual`` in the search; then no arm is better than another."""
+    noise = sum(map(ord, f"{row.label} {row.seed_index}")) % 7
+    return usual(row, part) if row.in_search else 60 + noise
+
+
+LABELS = {"#2": 66, "#3": 62, "uniform": 58, "inverse_freq": 60, "balanced_softmax": 52}
+
+
+def steady(row: Row, part: int) -> int:
+    """The weightings in ``LABELS`` are worth so much, others 50; seeds matter, mostly to all."""
+    wobble = sum(map(ord, row.label)) * ((row.seed_index or 0) + 1) % 3 - 1
+    base = LABELS.get(row.label, 50)
+    return base if row.in_search else base + wobble + 2 * ((row.seed_index or 0) % 2)
+
+
+def results_worth(percent: int, epochs: int) -> list[EpochResult]:
+    """Return epochs that gain a point each, the last of which has ``percent`` of 100 images."""
+    results = []
+    for epoch in range(1, epochs + 1):
+        right = percent - (epochs - epoch)
+        cells = [right // 8 + (cell < right % 8) for cell in range(8)]
+        correct = (tuple(cells[:4]), tuple(cells[4:]))
+        results.append(EpochResult(epoch, 1.0, 1.0, 0.1, 0.5, float(right), float(right), correct))
+    return results
+
+
+def train(search: Search, trial: Running, worth: Worth) -> None:
+    """Report all epochs of a trial, and its end."""
+    curves = [
+        results_worth(worth(trial.row, part), facts.epochs)
+        for part, facts in enumerate(trial.benchmarks)
+    ]
+    for part, epoch in order(trial.stages):
+        if search.report(trial.row.key, part, curves[part][epoch - 1]):
+            break
+    search.finish(trial.row.key)
+
+
+def drive(search: Search, worth: Worth) -> None:
+    """Run trials one after the other, until there are no more."""
+    while trial := search.next_trial():
+        train(search, trial, worth)
+
+
+def content_of(facts: BenchmarkFacts) -> dict[str, object]:
+    return {
+        "benchmark": {"name": facts.name, "epochs": facts.epochs, "shortened_from": None},
+        "protocol": f"{facts.epochs} epochs",
+        "class_names": [f"class {label}" for label in range(len(facts.counts))],
+        "data_fingerprint": "0" * 16,
+        "facts": facts.to_dict(),
+    }
+
+
+def new_run(path: Path, facts: Facts, settings: Settings = PLAIN) -> RunFolder:
+    """Make a run with its settings.json, as the driver does."""
+    folder = make_run(path, settings)
+    contents = [content_of(benchmark) for benchmark in facts.all_benchmarks]
+    searched = len(facts.benchmarks)
+    folder.write_settings(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "fingerprint": settings.fingerprint(),
+            "settings": settings.to_dict(),
+            "benchmarks": contents[:searched],
+            "holdout": contents[searched] if facts.holdout else None,
+        }
+    )
+    return folder
+
+
+def whole_run(
+    path: Path, worth: Worth, trials: int, runs: int | None, facts: Facts, **changes: object
+) -> RunFolder:
+    """Make and finish a run; without a confirmation where ``runs`` is None."""
+    settings = make_settings(**{"scheduler": "none"} | changes)
+    folder = new_run(path, facts, settings)
+    search = attempt(folder, settings, trials, facts=facts, confirm=runs is not None, runs=runs)
+    drive(search, worth)
+    assert search.finished()
+    folder.begin_attempt({"resources": {}, "device": "cpu"})
+    return folder
+
+
+def twin_run(folder: RunFolder, trials: int, runs: int, facts: Facts, slots: int = 1) -> Twin:
+    """Run an attempt at a run with a confirmation."""
+    twin = Twin(attempt(folder, PLAIN, trials, facts=facts, confirm=True, runs=runs), slots)
+    twin.run()
+    return twin
+
+
+def plan_of(folder: RunFolder) -> ConfirmationPlan:
+    stored = Record(folder.journal).plan()
+    assert stored is not None
+    return ConfirmationPlan.from_dict(stored)
+
+
+def of_study(rows: Iterable[Row], study: str) -> list[Row]:
+    return [row for row in rows if row.study == study]
+
+
+def rows_of(folder: RunFolder, study: str) -> list[Row]:
+    return of_study(Record(folder.journal).rows(), study)
+
+
+def complete(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.state == TrialState.COMPLETE]
+
+
+def seeds_by_arm(rows: Iterable[Row]) -> dict[str, list[int]]:
+    """Return the seed indices of the runs of each arm that have ended well, ascending."""
+    found: dict[str, list[int]] = {}
+    for row in complete(rows):
+        assert row.seed_index is not None
+        found.setdefault(row.label, []).append(row.seed_index)
+    return {label: sorted(seeds) for label, seeds in found.items()}
+
+
+def planned_pairs(folder: RunFolder, study: str) -> list[tuple[str, int | None]]:
+    return sorted((row.label, row.seed_index) for row in complete(rows_of(folder, study)))
+
+
+def check_all_ended(folder: RunFolder, facts: Facts) -> list[Row]:
+    """Check all that must hold of a finished run of the Twin, and return its rows."""
+    rows = Record(folder.journal).rows()
+    assert not [row for row in rows if row.state == TrialState.RUNNING]
+    assert list(folder.checkpoints.iterdir()) == []
+    later = [row for row in complete(rows) if not row.in_search]
+    arms = [(row.study, row.label, row.seed_index) for row in later]
+    assert len(set(arms)) == len(arms)
+    for row in complete(rows):
+        trained = (facts.holdout,) if row.study == HOLDOUT else facts.benchmarks
+        accuracies = list(check_epochs(folder, row, [b for b in trained if b]))
+        score = accuracies[0] if row.study == HOLDOUT else facts.score(accuracies)
+        assert row.value == score
+    return rows
+
+
+def check_epochs(folder: RunFolder, row: Row, trained: Sequence[BenchmarkFacts]) -> Iterator[float]:
+    """Check that every part has the epochs that its seed gives; yield its best accuracy."""
+    for part, benchmark in enumerate(trained):
+        results = results_of(row.seed, benchmark.epochs)
+        assert folder.read_epochs(part_key(row.key, part)) == results
+        assert row.summaries[part]["best_accuracy"] == results[-1].best_accuracy
+        yield results[-1].best_accuracy

@@ -1,0 +1,146 @@
+"""How a budget is split between the search and its confirmation, and which ones are refused."""
+
+import math
+
+import pytest
+
+from search.budget import (
+    CONFIRM_SHARE,
+    CONTROLS,
+    FEWEST_RUNS,
+    FEWEST_TRIALS,
+    MOST_CANDIDATES,
+    MOST_RUNS,
+    SEEDS_EACH,
+    Budget,
+    candidates_for,
+)
+from search.checks import check_choice, check_minimum, check_positive
+from search.cli import DEFAULT_TRIALS, chosen_budget, search_parser
+from trainer.errors import UserError
+
+
+def of(*options: str) -> Budget:
+    """Return the budget of a command with these options."""
+    return chosen_budget(search_parser().parse_args(["--benchmark", "any", *options]))
+
+
+@pytest.mark.parametrize(("trials", "runs"), ((26, 0), (27, 9), (64, 21)))
+def test_a_third_of_the_trials_confirms(trials: int, runs: int) -> None:
+    assert Budget(trials, None).confirm_runs == runs
+
+
+def test_the_phases_share_all_trials_and_no_more() -> None:
+    for trials in range(1, 300):
+        budget = Budget(trials, None)
+        assert budget.search_trials is not None
+        assert budget.search_trials + budget.confirm_runs == trials
+        assert budget.search_trials >= 1
+        if trials < FEWEST_TRIALS:
+            assert budget.confirm_runs == 0
+        else:
+            assert FEWEST_RUNS <= budget.confirm_runs <= trials * CONFIRM_SHARE + 1e-6
+            assert budget.confirm_runs > trials * CONFIRM_SHARE - 1
+
+
+def test_the_smallest_confirmation_has_a_candidate_and_the_controls() -> None:
+    assert candidates_for(FEWEST_RUNS) == 1
+    assert FEWEST_RUNS == SEEDS_EACH * (1 + CONTROLS)
+
+
+def test_every_arm_has_its_first_seeds_within_the_runs() -> None:
+    for runs in range(FEWEST_RUNS, 200):
+        arms = candidates_for(runs) + CONTROLS
+        assert arms * SEEDS_EACH <= runs
+        fuller = (arms + 1) * SEEDS_EACH > runs
+        assert fuller or candidates_for(runs) == MOST_CANDIDATES
+
+
+def test_there_is_always_a_candidate_and_never_too_many() -> None:
+    assert candidates_for(1) == 1
+    assert candidates_for(10_000) == MOST_CANDIDATES
+
+
+def test_the_runs_can_be_given() -> None:
+    budget = Budget(60, None, runs=12)
+    assert (budget.search_trials, budget.confirm_runs) == (48, 12)
+    assert Budget(20, None, runs=12).search_trials == 8  # below what the rule asks for
+
+
+def test_without_a_confirmation_all_is_search() -> None:
+    budget = Budget(64, 3.0, confirm=False)
+    assert (budget.search_trials, budget.confirm_runs, budget.search_share) == (64, 0, 1.0)
+
+
+@pytest.mark.parametrize("limits", ({"hours": 2.0}, {"hours": None, "gpu_hours": 5.0}))
+def test_without_a_limit_in_trials_time_is_split(limits: dict[str, float]) -> None:
+    budget = Budget(None, **limits)
+    assert budget.search_trials is None
+    assert budget.confirm_runs == MOST_RUNS
+    assert budget.search_share == pytest.approx(1 - CONFIRM_SHARE)
+    assert candidates_for(MOST_RUNS) == MOST_CANDIDATES
+
+
+def test_time_is_not_split_where_the_trials_are_too_few_to_confirm() -> None:
+    assert Budget(FEWEST_TRIALS - 1, 2.0).search_share == 1.0
+    assert Budget(FEWEST_TRIALS, 2.0).search_share == pytest.approx(1 - CONFIRM_SHARE)
+
+
+def test_the_limits_in_words() -> None:
+    assert Budget(64, 1.5, 8.0).describe() == "64 trials or 1.5 hours or 8 GPU-hours"
+    assert Budget(None, 0.25).describe() == "0.25 hours"
+
+
+def test_the_command_line_has_a_default_only_where_nothing_limits() -> None:
+    assert of() == Budget(DEFAULT_TRIALS, None)
+    assert of("--confirm-runs", "12") == Budget(DEFAULT_TRIALS, None, runs=12)
+    assert of("--hours", "2") == Budget(None, 2.0)
+    assert of("--gpu-hours", "2") == Budget(None, None, 2.0)
+    assert of("--trials", "30", "--hours", "2") == Budget(30, 2.0)
+    assert of("--no-confirm") == Budget(DEFAULT_TRIALS, None, confirm=False)
+    assert DEFAULT_TRIALS >= FEWEST_TRIALS
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    (
+        ({"trials": 0}, "--trials is 0; it must be at least 1."),
+        ({"trials": -3}, "--trials is -3; it must be at least 1."),
+        ({"hours": 0.0}, "--hours is 0.0; it must be more than 0 and finite."),
+        ({"hours": math.nan}, "--hours is nan; it must be more than 0 and finite."),
+        ({"gpu_hours": -1.0}, "--gpu-hours is -1.0; it must be more than 0 and finite."),
+        ({"gpu_hours": math.inf}, "--gpu-hours is inf; it must be more than 0 and finite."),
+        (
+            {"runs": FEWEST_RUNS - 1},
+            f"--confirm-runs is {FEWEST_RUNS - 1}; it must be at least {FEWEST_RUNS}.",
+        ),
+        ({"trials": 12, "runs": 12}, "--trials is 12; it must be at least 13."),
+    ),
+)
+def test_a_budget_out_of_range_is_refused(fields: dict[str, float], sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        Budget(**({"trials": None, "hours": None} | fields))  # type: ignore[arg-type]
+    assert str(caught.value) == sentence
+
+
+def test_runs_of_no_confirmation_are_refused() -> None:
+    with pytest.raises(UserError) as caught:
+        of("--no-confirm", "--confirm-runs", "12")
+    assert str(caught.value) == (
+        "--confirm-runs is given with --no-confirm; leave one of them out."
+    )
+
+
+def test_the_bounds_themselves_are_allowed() -> None:
+    Budget(1, 1e-9, 1e-9)
+    Budget(FEWEST_RUNS + 1, None, runs=FEWEST_RUNS)
+    check_choice("--way", "a", {"a": 1})
+    check_positive("--much", None)
+    check_minimum("--much", 0, 0)
+
+
+def test_a_rule_that_is_broken_is_told_with_the_value_and_the_choices() -> None:
+    with pytest.raises(UserError, match=r"^--way is 'c'; it must be one of a, b\.$"):
+        check_choice("--way", "c", {"a": 1, "b": 2})
+    with pytest.raises(UserError, match=r"^--much is nan; it must be at least 1\.$"):
+        check_minimum("--much", math.nan, 1)

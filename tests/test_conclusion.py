@@ -1,0 +1,167 @@
+"""What a run amounts to: the weighting that it names, its story, and its export."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from concluded import CASES, RUNS, TRIALS, conclusion_of, text_of, uniform_wins
+from confirming import PLAIN, WITH_HOLDOUT, new_run, plan_of, steady, whole_run
+from twin import BENCHMARK, FACTS, attempt, fast_folder
+
+from search.conclusion import Conclusion
+from search.export import read_best
+from search.facts import Facts
+from search.record import Row
+from spaces import NAMED, Weighting
+
+NOISY = Facts((replace(BENCHMARK, noise_sd=5.0),))
+STORY = {
+    "metric",
+    "value",
+    "runs",
+    "basis",
+    "trial",
+    "protocol",
+    "benchmarks",
+    "verdict",
+    "early_stopping",
+    "trials",
+    "device_hours",
+    "search",
+    "settings_fingerprint",
+    "provenance",
+    "resources",
+}
+
+
+def lucky(row: Row, part: int) -> int:
+    """One weighting, trained twice as a baseline, is good; a single run of another is lucky."""
+    twice = row.label in ("inverse_freq", "effective_number")
+    return 60 if twice else 61 if row.label == "#1" else 50 + row.seed % 3
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with fast_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/test_export.py checks modules in a fresh interpreter, which takes seconds."""
+    monkeypatch.setattr("search.export.verify_export", lambda *_: None)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_story_is_whole_and_json_able(place: Path, case: str) -> None:
+    worth, runs, facts = CASES[case]
+    found = conclusion_of(place / "run", worth, runs, facts)
+    story = json.loads(json.dumps(found.story(), allow_nan=False))
+    assert story.keys() >= STORY
+    assert story["trial"] == found.winner[0]  # type: ignore[index]
+    assert (story["verdict"] is None) == (runs is None)
+    assert ("interval_95" in story) == (runs is not None)
+    assert [b["name"] for b in story["benchmarks"]] == [b.name for b in facts.benchmarks]
+    assert story["trials"] == {"complete": 8, "stopped": 0, "unfinished": 0, "failed": 0}
+    assert story["device_hours"] > 0
+    assert ("noise SD" in story["metric"]) == facts.joint
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_export_is_the_weighting_that_the_run_names(place: Path, case: str) -> None:
+    worth, runs, facts = CASES[case]
+    found = conclusion_of(place / "run", worth, runs, facts)
+    paths = found.export()
+    assert paths is not None
+    best = read_best(paths.record)
+    assert found.winner is not None
+    assert best.weighting == found.winner[1]
+    assert best.class_counts == BENCHMARK.counts
+    assert best.result == json.loads(json.dumps(found.story()))
+    if found.judgement:
+        winner = found.judgement.verdict.winner
+        assert best.weighting == plan_of(found.folder).arms[winner]
+
+
+def test_the_result_is_the_corrected_one_with_its_interval(place: Path) -> None:
+    found = conclusion_of(place / "run", steady, RUNS, FACTS)
+    assert found.judgement is not None
+    best, story = found.judgement.verdict.best, found.story()
+    low, high = story["interval_95"]
+    assert low < story["value"] == best.accuracy.mean < high
+    assert story["runs"] == best.seeds >= 3
+    assert story["trial"] == "#2"
+
+
+def test_before_a_confirmation_it_names_the_best_posterior_mean(place: Path) -> None:
+    found = conclusion_of(place / "run", lucky, None, NOISY)
+    single = max(found.rows, key=lambda row: row.value or 0)
+    assert single.label == "#1"
+    assert found.winner == ("inverse_freq", NAMED["inverse_freq"].weighting)
+    story = found.story()
+    assert [run["value"] for run in story["single_runs"]] == [60, 60]
+    assert story["runs"] == 2
+    assert 50 < story["value"] < 60
+    assert story["posterior_sd"] > 0
+    assert "not confirmed" in story["basis"]
+
+
+def test_confirmed_or_not_uniform_may_be_the_winner_and_it_is_said(place: Path) -> None:
+    found = conclusion_of(place / "run", uniform_wins, RUNS, FACTS)
+    assert found.winner == ("uniform", Weighting())
+    assert "No searched weighting could be shown to be better than uniform." in text_of(found)
+    paths = found.export()
+    assert paths is not None
+    assert set(read_best(paths.record).weights) == {1.0}
+
+
+def test_a_run_without_a_full_length_trial_has_nothing_to_export(place: Path) -> None:
+    folder = new_run(place / "run", FACTS)
+    search = attempt(folder, PLAIN, TRIALS)
+    search.next_trial()
+    found = Conclusion.of(folder)
+    assert (found.winner, found.incumbent, found.judgement) == (None, None, None)
+    assert found.export() is None
+    assert "no full-length result yet" in text_of(found)
+
+
+def test_a_joint_run_judges_every_benchmark_for_the_same_winner(place: Path) -> None:
+    found = conclusion_of(place / "run", *CASES["holdout"])
+    verdict = found.story()["verdict"]
+    winners = [b["verdict"]["winner"] for b in (*verdict["benchmarks"], verdict["holdout"])]
+    assert winners == [found.winner[0]] * 3  # type: ignore[index]
+    text = text_of(found)
+    for name in ("small", "other", "held"):
+        assert f"On {name}: " in text
+        assert f"{name}, test accuracy in percent" in text
+    assert "Held out, and never searched on:" in text
+
+
+def test_hours_are_summed_over_all_phases(place: Path) -> None:
+    found = conclusion_of(place / "run", steady, RUNS, WITH_HOLDOUT)
+    epochs = sum(s["epochs"] for row in found.rows for s in row.summaries)
+    assert found.device_hours == pytest.approx(0.5 * epochs / 3600)
+    assert found.hours_unit == "CPU worker-hours"
+    assert found.saved_hours == 0
+
+
+def test_epochs_that_early_stopping_saved_are_told_in_hours(place: Path) -> None:
+    def falling(row: Row, part: int) -> int:
+        return 40 - int(row.key[-2:]) if "proposals" in row.key else steady(row, part)
+
+    folder = whole_run(place / "run", falling, 16, None, FACTS, scheduler="asha")
+    found = Conclusion.of(folder)
+    missing = sum(FACTS.epochs - row.epochs for row in found.rows)
+    assert missing > 6
+    assert found.saved_hours == pytest.approx(0.5 * missing / 3600)
+    assert "CPU worker-hours" in text_of(found)
+
+
+def test_reading_a_run_changes_nothing(place: Path) -> None:
+    folder = whole_run(place / "run", steady, TRIALS, RUNS, WITH_HOLDOUT)
+    before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+    Conclusion.of(folder)
+    after = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+    assert after == before

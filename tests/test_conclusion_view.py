@@ -1,0 +1,130 @@
+"""What a person reads at the end of a run: whole, and no wider than a terminal."""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from concluded import CASES, RUNS, TRIALS, conclusion_of, text_of
+from confirming import PLAIN, drive, new_run, plan_of, steady, train, whole_run
+from rich.console import Console
+from twin import FACTS, JOINT, attempt, fast_folder
+
+from search.conclusion import Conclusion
+from search.leaderboard import show
+from search.record import Row
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with fast_folder() as folder:
+        yield folder
+
+
+def arm_lines(text: str, arm: str) -> list[str]:
+    """Return an arm's rows in the tables."""
+    return [line.rstrip() for line in text.splitlines() if re.match(rf" *{arm} +\d+ ", line)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_arms_fit_80_columns(place: Path, case: str) -> None:
+    found = conclusion_of(place / "run", *CASES[case])
+    text = text_of(found)
+    assert "…" not in text
+    assert ("half B" in text) == (found.judgement is not None)
+    if not found.judgement:
+        return
+    tables = len(found.facts.all_benchmarks)
+    for arm in found.judgement.plan.arms:
+        lines = arm_lines(text, arm)
+        assert len(lines) == tables
+        assert max(map(len, lines)) <= 80
+
+
+def test_a_row_has_the_numbers_of_its_arm(place: Path) -> None:
+    found = conclusion_of(place / "run", steady, RUNS, FACTS)
+    assert found.judgement is not None
+    reached = found.judgement.benchmarks[0].arms["#2"]
+    cells = arm_lines(text_of(found), "#2")[0].split()
+    assert cells[1] == str(reached.runs)
+    assert reached.published_mean is not None
+    numbers = (
+        reached.seed_42,
+        reached.published_mean,
+        reached.last,
+        reached.last_ten,
+        reached.half_b,
+    )
+    assert cells[-5:] == [f"{number:.2f}" for number in numbers]
+    best = found.judgement.verdict.best.accuracy
+    assert cells[2:4] == [f"{best.mean:.1f}", f"({best.low:.1f}-{best.high:.1f})"]
+
+
+@pytest.mark.parametrize("arm", ("balanced_softmax", "median_split_effective"))
+def test_a_long_name_cuts_nothing(place: Path, arm: str) -> None:
+    def named(row: Row, part: int) -> int:
+        return steady(row, part) + 20 * (row.label == arm)
+
+    folder = whole_run(place / "run", named, TRIALS, RUNS, FACTS, baselines=("uniform", arm))
+    assert arm in plan_of(folder).controls
+    text = text_of(Conclusion.of(folder))
+    assert "…" not in text
+    assert max(map(len, arm_lines(text, "#2"))) <= 80
+
+
+def test_what_is_not_confirmed_says_so(place: Path) -> None:
+    text = text_of(conclusion_of(place / "run", steady, None, FACTS))
+    assert "best of the search: #2 (" in text
+    assert text.rstrip().endswith("its single run 66.00), not confirmed")
+    assert "Verdict" not in text
+
+
+def test_a_joint_score_is_in_noise_sds(place: Path) -> None:
+    text = text_of(conclusion_of(place / "run", steady, None, JOINT))
+    assert " noise SDs (posterior SD " in text
+    assert " %" not in text.splitlines()[-1]
+
+
+def test_an_unfinished_confirmation_says_so(place: Path) -> None:
+    folder = new_run(place / "run", FACTS)
+    search = attempt(folder, PLAIN, TRIALS, confirm=True, runs=RUNS)
+    while (trial := search.next_trial()) and trial.row.key != "confirmation-00005":
+        train(search, trial, steady)
+    assert "Verdict so far after 5 runs with fresh seeds (undecided):" in text_of(
+        Conclusion.of(folder)
+    )
+    drive(attempt(folder, PLAIN, TRIALS, confirm=True, runs=RUNS), steady)
+    assert "Verdict after " in text_of(Conclusion.of(folder))
+
+
+def test_every_benchmark_and_the_holdout_are_told_by_name(place: Path) -> None:
+    text = text_of(conclusion_of(place / "run", *CASES["holdout"]))
+    for name in ("small", "other", "held"):
+        assert f"On {name}: " in text
+        assert f"{name}, test accuracy in percent" in text
+    assert text.index("Held out, and never searched on:") < text.index("On held: ")
+    assert text.index("On other: ") < text.index("Held out")
+
+
+def test_a_holdout_that_is_not_done_says_so(place: Path) -> None:
+    facts = CASES["holdout"][2]
+    folder = new_run(place / "run", facts)
+    search = attempt(folder, PLAIN, TRIALS, facts=facts, confirm=True, runs=RUNS)
+    while (trial := search.next_trial()) and trial.row.key != "holdout-00001":
+        train(search, trial, steady)
+    text = text_of(Conclusion.of(folder))
+    assert "not every arm that the verdict needs has a result there" in text
+    assert "On held: " not in text
+
+
+def test_show_prints_the_search_and_the_verdict(place: Path) -> None:
+    found = conclusion_of(place / "run", steady, RUNS, JOINT)
+    console = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
+    show(found, console)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "Verdict after " in text
+    assert all(row.label in text for row in found.rows)
+    assert "small: 6 epochs" in text
+    assert "other: 4 epochs" in text

@@ -1,0 +1,234 @@
+"""What a confirmation shows: verdicts per benchmark, on the hold-out, and half the test set."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from confirming import (
+    HELD,
+    PLAIN,
+    WITH_HOLDOUT,
+    Worth,
+    drive,
+    new_run,
+    plan_of,
+    rows_of,
+    seeds_by_arm,
+    steady,
+    train,
+    whole_run,
+)
+from twin import FACTS, JOINT, attempt, fast_folder
+
+from search.conclusion import Conclusion
+from search.confirmation import PUBLISHED_SEEDS
+from search.estimate import Unit
+from search.facts import Facts
+from search.judgement import Judgement, judge
+from search.record import CONFIRMATION, HOLDOUT, Record, Row
+from search.runfolder import RunFolder
+from search.verdict import Verdict
+
+TRIALS, RUNS = 20, 12
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with fast_folder() as folder:
+        yield folder
+
+
+def judged(folder: RunFolder, facts: Facts) -> Judgement | None:
+    return judge(folder, facts, plan_of(folder), Record(folder.journal).rows())
+
+
+def judgement_of(path: Path, worth: Worth, facts: Facts, runs: int = RUNS) -> Judgement:
+    found = judged(whole_run(path, worth, TRIALS, runs, facts), facts)
+    assert found is not None
+    return found
+
+
+def test_the_verdict_is_that_of_the_runs(place: Path) -> None:
+    found = judgement_of(place / "run", steady, FACTS)
+    assert found.decided
+    assert found.verdict.winner == "#2"
+    assert (found.verdict.uniform, found.verdict.baseline) == ("uniform", "inverse_freq")
+    assert found.verdict.unit == Unit.PERCENT
+    assert found.verdict.to_uniform is not None
+    assert found.verdict.to_uniform.points.low > 0
+    assert {arm.name for arm in found.verdict.arms} == set(found.plan.arms)
+    assert found.runs == sum(arm.seeds for arm in found.verdict.arms)
+
+
+def test_on_one_benchmark_the_verdict_is_not_said_twice(place: Path) -> None:
+    (benchmark,) = judgement_of(place / "run", steady, FACTS).benchmarks
+    assert benchmark.verdict is None
+    assert benchmark.name == "small"
+
+
+def test_every_arm_has_what_its_runs_reached(place: Path) -> None:
+    folder = whole_run(place / "run", steady, TRIALS, RUNS, FACTS)
+    found = judged(folder, FACTS)
+    assert found is not None
+    (benchmark,) = found.benchmarks
+    rows = rows_of(folder, CONFIRMATION)
+    for label, seeds in seeds_by_arm(rows).items():
+        values = [row.value for row in rows if row.label == label]
+        reached = benchmark.arms[label]
+        assert reached.runs == len(seeds)
+        assert reached.best == pytest.approx(sum(values) / len(values))
+        assert reached.seed_42 == next(
+            row.value for row in rows if row.label == label and row.seed == PUBLISHED_SEEDS[0]
+        )
+    assert list(benchmark.arms) == list(found.plan.arms)
+
+
+def test_half_b_tells_what_half_a_chose(place: Path) -> None:
+    (benchmark,) = judgement_of(place / "run", steady, FACTS).benchmarks
+    assert benchmark.half_split.arm == "#2"
+    assert benchmark.half_split.accuracies == benchmark.arms["#2"]
+    assert benchmark.half_split.accuracies.half_b < 70
+
+
+def test_gains_are_over_uniform_by_class(place: Path) -> None:
+    (benchmark,) = judgement_of(place / "run", steady, FACTS).benchmarks
+    assert benchmark.gains is not None
+    assert len(benchmark.gains.classes) == 4
+    assert benchmark.gains.seeds >= 3
+    assert all(gain > 0 for gain in benchmark.gains.classes)
+
+
+def test_a_winner_that_is_uniform_gains_nothing_over_itself(place: Path) -> None:
+    def flat(row: Row, part: int) -> int:
+        return 75 if row.label == "uniform" and not row.in_search else steady(row, part)
+
+    found = judgement_of(place / "run", flat, FACTS)
+    assert found.verdict.winner == "uniform"
+    assert found.verdict.to_uniform is None
+    assert found.benchmarks[0].gains is None
+
+
+def test_a_judgement_goes_through_json(place: Path) -> None:
+    facts = Facts(JOINT.benchmarks, holdout=HELD)
+    found = judgement_of(place / "run", steady, facts)
+    data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert Verdict.from_dict(data["verdict"]) == found.verdict
+    assert [benchmark["name"] for benchmark in data["benchmarks"]] == ["small", "other"]
+    assert data["holdout"]["name"] == "held"
+    assert data["plan"] == found.plan.to_dict()
+    assert (data["decided"], data["runs"]) == (True, found.runs)
+
+
+def test_nothing_is_said_before_every_arm_has_a_result(place: Path) -> None:
+    folder = new_run(place / "run", FACTS)
+    search = attempt(folder, PLAIN, TRIALS, confirm=True, runs=RUNS)
+    while (trial := search.next_trial()) and trial.row.in_search:
+        train(search, trial, steady)
+    arms = len(plan_of(folder).arms)
+    for _ in range(arms):
+        assert trial is not None
+        assert judged(folder, FACTS) is None
+        train(search, trial, steady)
+        trial = search.next_trial()
+    found = judged(folder, FACTS)
+    assert found is not None
+    assert (found.decided, found.runs) == (False, arms)
+    assert found.benchmarks[0].gains is None  # one common seed is no spread
+
+
+def test_what_an_arm_outside_the_plan_reached_does_not_count(place: Path) -> None:
+    folder = whole_run(place / "run", steady, TRIALS, RUNS, FACTS)
+    plan = plan_of(folder)
+    left = replace(plan, candidates={k: w for k, w in plan.candidates.items() if k != "#2"})
+    found = judge(folder, FACTS, left, Record(folder.journal).rows())
+    assert found is not None
+    assert found.verdict.winner == "#3"
+    assert "#2" not in found.benchmarks[0].arms
+
+
+def one_way(row: Row, part: int) -> int:
+    """#2 gains much on the first benchmark and loses a little on the second."""
+    return steady(row, part) - (10 if row.label == "#2" and part == 1 else 0)
+
+
+def test_a_joint_verdict_is_in_noise_sds_and_stands_beside_one_per_benchmark(place: Path) -> None:
+    found = judgement_of(place / "run", one_way, JOINT)
+    assert found.verdict.unit == Unit.NOISE_SDS
+    assert found.verdict.winner == "#2"
+    first, second = (benchmark.verdict for benchmark in found.benchmarks)
+    assert first is not None
+    assert second is not None
+    for said in (first, second):
+        assert said.winner == "#2"
+        assert said.given
+        assert said.unit == Unit.PERCENT
+    assert first.to_uniform is not None
+    assert second.to_uniform is not None
+    assert first.to_uniform.points.mean > 5
+    assert second.to_uniform.points.mean < 0
+    assert found.benchmarks[1].arms["#2"].best < found.benchmarks[0].arms["#2"].best - 9
+
+
+def test_a_benchmark_says_nothing_of_a_joint_winner_that_diverged(place: Path) -> None:
+    folder = new_run(place / "run", JOINT)
+    search = attempt(folder, PLAIN, TRIALS, facts=JOINT, confirm=True, runs=RUNS)
+    while trial := search.next_trial():
+        if trial.row.study == CONFIRMATION and trial.row.label == "uniform":
+            search.fail(trial.row.key, "nan", diverged=True)
+        else:
+            train(search, trial, one_way)
+    found = judged(folder, JOINT)
+    assert found is not None
+    assert found.verdict.out == ("uniform",)
+    assert all(b.verdict is not None and b.verdict.to_uniform is None for b in found.benchmarks)
+    assert all(benchmark.gains is None for benchmark in found.benchmarks)
+    assert all("uniform" not in benchmark.arms for benchmark in found.benchmarks)
+
+
+def test_the_holdout_judges_the_winner_that_was_chosen_elsewhere(place: Path) -> None:
+    def worse_there(row: Row, part: int) -> int:
+        return steady(row, part) - (12 if (row.study, row.label) == (HOLDOUT, "#2") else 0)
+
+    found = judgement_of(place / "run", worse_there, WITH_HOLDOUT)
+    assert found.verdict.winner == "#2"
+    held = found.holdout
+    assert held is not None
+    assert held.name == "held"
+    assert held.verdict is not None
+    assert (held.verdict.winner, held.verdict.given) == ("#2", True)
+    assert held.verdict.to_uniform is not None
+    assert held.verdict.to_uniform.points.high < 0
+    assert {arm.seeds for arm in held.verdict.arms} == {3}
+    assert held.arms.keys() == found.plan.arms.keys()
+    assert found.benchmarks[0].arms["#2"].best > held.arms["#2"].best
+
+
+def test_without_a_run_there_the_holdout_is_silent(place: Path) -> None:
+    folder = whole_run(place / "run", steady, TRIALS, RUNS, FACTS)
+    found = judged(folder, WITH_HOLDOUT)
+    assert found is not None
+    assert found.holdout is None
+
+
+def test_the_holdout_has_no_verdict_before_the_arms_that_it_needs_ran_there(place: Path) -> None:
+    folder = new_run(place / "run", WITH_HOLDOUT)
+    search = attempt(folder, PLAIN, TRIALS, facts=WITH_HOLDOUT, confirm=True, runs=RUNS)
+    while (trial := search.next_trial()) and trial.row.key != "holdout-00001":
+        train(search, trial, steady)
+    found = judged(folder, WITH_HOLDOUT)
+    assert found is not None
+    assert found.holdout is not None
+    assert list(found.holdout.arms) == ["#2"]
+    assert found.holdout.verdict is None
+    drive(attempt(folder, PLAIN, TRIALS, facts=WITH_HOLDOUT, confirm=True, runs=RUNS), steady)
+    found = judged(folder, WITH_HOLDOUT)
+    assert found is not None
+    assert found.holdout is not None
+    assert found.holdout.verdict is not None
+
+
+def test_a_run_with_a_judgement_is_read_from_its_folder_alone(place: Path) -> None:
+    folder = whole_run(place / "run", steady, TRIALS, RUNS, WITH_HOLDOUT)
+    assert Conclusion.of(folder).judgement == judged(folder, WITH_HOLDOUT)
