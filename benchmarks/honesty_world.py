@@ -58,6 +58,7 @@ SETTINGS = (
     Setting("normal noise", tail=False),
     Setting("collapsed weightings", collapsed=True),
     Setting("30 runs", budget=30),
+    Setting("64 trials", k=5, budget=21, trials=43),
 )
 
 

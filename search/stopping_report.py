@@ -106,6 +106,9 @@ class StoppingReport:
         """Say it in English, what it saved and what it risked first."""
         if not self.rungs:
             return ["No trial was to be stopped early."]
+        if not self.stopped and not any(rung.may_stop for rung in self.rungs):
+            none = "Early stopping ended no trial: no rung has earned the right to."
+            return [none, *(rung.sentence() for rung in self.rungs)]
         saved = (
             f"Early stopping ended {_trials(self.stopped)} and saved {self.saved_epochs} epochs, "
             f"{100 * self.saved_share:.0f} % of what all trials would have taken at full length."
