@@ -276,8 +276,10 @@ class Search:
         """Return why everything should stop now, None if it should not."""
         if self.halted:
             return self.halted
-        if self.out_of_time():
-            return f"the budget of {self.budget.describe()} is used up"
+        if self.out_of_gpu_hours():
+            return f"the budget of {self.budget.gpu_hours:g} GPU-hours is used up"
+        if self.seconds_left() == 0:
+            return f"the budget of {self.budget.hours:g} hours is used up"
         if self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
             return f"{self.failures_in_a_row} trials failed in a row: {self.ended[-1].reason}"
         return None
@@ -290,9 +292,10 @@ class Search:
 
     def out_of_time(self) -> bool:
         """Whether the hours or the GPU-hours are used up."""
-        if self.budget.gpu_hours and self.device_hours >= self.budget.gpu_hours:
-            return True
-        return self.seconds_left() == 0
+        return self.out_of_gpu_hours() or self.seconds_left() == 0
+
+    def out_of_gpu_hours(self) -> bool:
+        return self.budget.gpu_hours is not None and self.device_hours >= self.budget.gpu_hours
 
     def finished(self) -> bool:
         """Whether every trial of the budget has come to its end."""

@@ -135,12 +135,11 @@ def test_confirm_adds_runs_is_interrupted_and_goes_on(
     assert (process.returncode, errors) == (130, "")
     assert "Stopped: SIGINT. " in output
     assert output.splitlines()[-1].split() == ["python", "run_search.py", *more]
-    assert any(row.state == TrialState.RUNNING for row in confirmed(place))
+    assert sum(row.state == TrialState.COMPLETE for row in confirmed(place)) < runs
     # The search's own command, with the same numbers, goes on where confirm was stopped.
     budget = ("--trials", str(TRIALS - RUNS + runs), "--confirm-runs", str(runs))
     resumed = searching.search(place, *OPTIONS, *budget, *one, "--resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert "was unfinished after epoch" in resumed.stdout
     check_runs(place, runs)
     check_verdict(place, resumed.stdout)
     after = confirmed(place)

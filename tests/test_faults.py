@@ -26,7 +26,7 @@ from trainer.task import Task
 from trainer.trial import Trial
 
 pytestmark = pytest.mark.slow
-OPTIONS = ("--trials", "16", "--epochs", "12", "--save-every", "2")
+OPTIONS = ("--trials", "16", "--epochs", "12", "--save-every", "2", "--early-stopping", "asha")
 
 
 @pytest.fixture
