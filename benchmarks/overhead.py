@@ -35,8 +35,9 @@ from search.interrupt import Interrupt
 from search.quiet import logging_to
 from search.record import Record
 from search.runfolder import RunFolder
+from search.running import Running
 from search.samplers import SAMPLERS
-from search.search import Running, Search
+from search.search import Search
 from search.settings import Resources, Settings
 from spaces import BASELINES, canonical_weights
 from trainer.errors import UserError

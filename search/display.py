@@ -14,7 +14,8 @@ from rich.text import Text
 from search.conclusion import incumbent
 from search.conclusion_view import incumbent_text
 from search.record import Row
-from search.search import Running, Search
+from search.running import Running
+from search.search import Search
 
 REFRESH_SECONDS = 0.25
 LINE_SECONDS = 60.0

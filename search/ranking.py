@@ -9,7 +9,7 @@ are accuracies in percent, or in any other unit that the guess of the noise shar
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,22 +134,6 @@ class Groups:
         self._halves[group] = shares[: self._half].sum()
         self._number += 1
         return group
-
-
-def group_weightings(
-    counts: Sequence[npt.ArrayLike], weightings: Iterable[Sequence[npt.ArrayLike]]
-) -> npt.NDArray[np.int64]:
-    """Return the group of each of T weightings in order of arrival, int64 (T,).
-
-    Args:
-        counts: class counts of each of the B benchmarks, (C_b,).
-        weightings: for each of them its weights on every benchmark, (C_b,).
-
-    Raises:
-        ValueError, WeightingError: as ``Groups``.
-    """
-    groups = Groups(counts)
-    return np.asarray([groups.add(weights) for weights in weightings], dtype=np.int64)
 
 
 def pooled_noise(

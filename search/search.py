@@ -5,73 +5,24 @@ Knows nothing of Ray: whoever runs trials asks for one, reports its epochs, and 
 
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from optuna.trial import TrialState
 
 from search.budget import Budget
 from search.early_stopping import SCHEDULERS
-from search.facts import BenchmarkFacts, Facts, Stages
+from search.facts import Facts
 from search.phases import LaterPhases
 from search.proposer import Proposer
 from search.record import HOLDOUT, Outcome, Record, Row
 from search.runfolder import RunFolder, part_key
+from search.running import Running
 from search.settings import Settings
 from search.standings import Standings
 from search.wording import listed
 from trainer.results import EpochResult, summary
 
 MAX_FAILURES_IN_A_ROW = 3
-
-
-@dataclass
-class Running:
-    """A trial in flight.
-
-    Attributes:
-        benchmarks: what its parts train on.
-        stages: epochs that its parts reach at each rung and at the end.
-        results: its recorded epochs by part, 1 to n.
-        passed: how many rungs have judged it.
-        stop: early stopping has ended it.
-        hardware: model name of the GPU or CPU that trained its last epoch, if known.
-    """
-
-    row: Row
-    benchmarks: tuple[BenchmarkFacts, ...]
-    stages: Stages
-    results: list[list[EpochResult]] = field(default_factory=list)
-    passed: int = 0
-    stop: bool = False
-    hardware: str | None = None
-
-    def __post_init__(self) -> None:
-        self.results = self.results or [[] for _ in self.benchmarks]
-
-    def reached(self, stage: int) -> bool:
-        """Whether every part has come to the end of a stage."""
-        ends = self.stages[stage]
-        return all(len(part) >= end for part, end in zip(self.results, ends, strict=True))
-
-    def accuracies(self, stage: int) -> list[float]:
-        """Return the best test accuracy of each part by the end of a stage, percent."""
-        ends = self.stages[stage]
-        return [part[end - 1].best_accuracy for part, end in zip(self.results, ends, strict=True)]
-
-    @property
-    def epochs(self) -> int:
-        """Epochs on record, of all parts."""
-        return sum(map(len, self.results))
-
-    @property
-    def length(self) -> int:
-        """Epochs of the whole trial, of all parts."""
-        return sum(self.stages[-1])
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of the epochs on record."""
-        return sum(result.seconds for part in self.results for result in part)
 
 
 class Search:

@@ -10,7 +10,8 @@ from search.facts import BenchmarkFacts, Facts
 from search.phases import ConfirmationPlan
 from search.record import HOLDOUT, Record, Row
 from search.runfolder import RunFolder, part_key
-from search.search import Running, Search
+from search.running import Running
+from search.search import Search
 from search.settings import SCHEMA_VERSION, Settings
 from trainer.results import EpochResult
 

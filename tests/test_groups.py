@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from search.ranking import Groups, group_weightings
+from search.ranking import Groups
 from spaces import WeightingError, total_variation
 
 COUNTS = (500, 100, 20)
@@ -17,7 +17,8 @@ def shares_to_weights(shares: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 def grouped(*weightings: npt.ArrayLike) -> list[int]:
     """Groups on the one benchmark of COUNTS."""
-    return list(group_weightings([COUNTS], [[weights] for weights in weightings]))
+    groups = Groups([COUNTS])
+    return [groups.add([weights]) for weights in weightings]
 
 
 def test_weightings_that_differ_in_scale_alone_are_one_group() -> None:
@@ -62,7 +63,8 @@ def test_many_weightings_fall_into_the_groups_that_the_definition_says() -> None
         if expected[-1] == len(founders):
             founders.append(index)
     assert 64 < len(founders) < 300  # the room for founders had to grow
-    assert group_weightings(counts, made).tolist() == expected
+    groups = Groups(counts)
+    assert [groups.add(weights) for weights in made] == expected
 
 
 def test_the_wrong_number_of_weight_vectors_is_refused() -> None:

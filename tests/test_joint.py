@@ -12,7 +12,8 @@ from twin import JOINT, SAVE_EVERY, Twin, attempt, fast_folder, make_run, make_s
 
 from search.record import CONFIRMATION, Record
 from search.runfolder import RunFolder, part_key
-from search.search import Running, Search
+from search.running import Running
+from search.search import Search
 from spaces import BASELINES
 
 

@@ -10,7 +10,8 @@ from optuna.trial import TrialState
 from twin import JOINT, Killed, Killer, attempt, fast_folder, make_run, results_of
 
 from search.runfolder import RunFolder
-from search.search import Running, Search
+from search.running import Running
+from search.search import Search
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ from search.confirmation import PUBLISHED_SEEDS, confirmation_seed
 from search.phases import ConfirmationPlan
 from search.record import CONFIRMATION, Row
 from search.runfolder import RunFolder
-from search.search import MAX_FAILURES_IN_A_ROW, Running, Search
+from search.running import Running
+from search.search import MAX_FAILURES_IN_A_ROW, Search
 
 TRIALS, RUNS = 21, 12
 SEARCHED = TRIALS - RUNS

@@ -23,7 +23,8 @@ from twin import (
 
 from search.record import PROPOSALS, Record, Row
 from search.runfolder import RunFolder
-from search.search import MAX_FAILURES_IN_A_ROW, Running, Search
+from search.running import Running
+from search.search import MAX_FAILURES_IN_A_ROW, Search
 from search.settings import Settings
 from spaces import BASELINES, WeightingError
 from trainer.errors import UserError

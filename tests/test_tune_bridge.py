@@ -12,7 +12,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from twin import FACTS, attempt, fast_folder, make_run, make_settings, results_of
 
-from search.search import Running, Search
+from search.running import Running
+from search.search import Search
 from search.tune_bridge import StudyCallback, StudyScheduler
 
 

@@ -17,7 +17,8 @@ from search.budget import Budget
 from search.facts import BenchmarkFacts, Facts, Stages
 from search.record import Record, Row
 from search.runfolder import RunFolder, part_key
-from search.search import Running, Search
+from search.running import Running
+from search.search import Search
 from search.settings import Settings
 from spaces import BASELINES, Weighting
 from trainer.results import EpochResult
