@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from search.budget import MOST_CANDIDATES
 from search.early_stopping import SCHEDULERS
+from search.estimate import Estimate
 from search.export import ExportedPaths, export
 from search.facts import BenchmarkFacts, Facts
 from search.judgement import Judgement, judge
@@ -41,10 +42,12 @@ class Incumbent:
     Attributes:
         row: its earliest full-length trial.
         known: what its runs say of it.
+        gain: its posterior mean less that of uniform weights; None if those have not run.
     """
 
     row: Row
     known: GroupPosterior
+    gain: float | None
 
 
 def incumbent(standings: Standings) -> Incumbent | None:
@@ -52,7 +55,9 @@ def incumbent(standings: Standings) -> Incumbent | None:
     ranking = standings.ranking()
     if ranking is None:
         return None
-    return Incumbent(standings.first_row(ranking.groups[0].group), ranking.groups[0])
+    best, uniform = ranking.groups[0], standings.uniform_mean()
+    gain = None if uniform is None else best.mean - uniform
+    return Incumbent(standings.first_row(best.group), best, gain)
 
 
 @dataclass(frozen=True)
@@ -171,13 +176,16 @@ class Conclusion:
     def _result(self) -> dict[str, Any]:
         metric = "best top-1 test accuracy over the epochs, percent"
         if self.facts.joint:
-            metric = "mean over benchmarks of that accuracy / its noise SD"
+            metric = f"gain over uniform in the {metric}, / noise SD, mean over the benchmarks"
         if self.judgement:
-            best = self.judgement.verdict.best
+            verdict = self.judgement.verdict
+            best, value = verdict.best, verdict.best.accuracy
+            if self.facts.joint:
+                value = verdict.to_uniform.points if verdict.to_uniform else Estimate(0, 0, 0)
             return {
                 "metric": metric,
-                "value": best.accuracy.mean,
-                "interval_95": [best.accuracy.low, best.accuracy.high],
+                "value": value.mean,
+                "interval_95": [value.low, value.high],
                 "runs": best.seeds,
                 "basis": "fresh seeds that the search never used; corrected for the choice",
                 "trial": best.name,
@@ -187,7 +195,7 @@ class Conclusion:
         rows = self.standings.members[found.known.group]
         return {
             "metric": metric,
-            "value": found.known.mean,
+            "value": found.gain if self.facts.joint else found.known.mean,
             "posterior_sd": found.known.sd,
             "runs": found.known.n,
             "basis": "posterior mean of the search's own runs; not confirmed with fresh seeds",

@@ -32,11 +32,14 @@ def conclusion_view(conclusion: Conclusion) -> RenderableType:
 def incumbent_text(found: Incumbent, facts: Facts) -> str:
     """Return the best of the search, and how little that says."""
     known = found.known
-    value = f"{known.mean:.2f}" + (" noise SDs" if facts.joint else " %")
+    who = f"best of the search: {found.row.label} ({found.row.weighting.describe()})"
     runs = "its single run" if known.n == 1 else f"the mean of its {known.n} runs"
+    if facts.joint:
+        gain = "" if found.gain is None else f", about {found.gain:+.2f} noise SDs over uniform"
+        return f"{who}{gain} (posterior SD {known.sd:.2f}), not confirmed"
     return (
-        f"best of the search: {found.row.label} ({found.row.weighting.describe()}), about {value} "
-        f"(posterior SD {known.sd:.2f}; {runs} {known.raw_mean:.2f}), not confirmed"
+        f"{who}, about {known.mean:.2f} % (posterior SD {known.sd:.2f}; "
+        f"{runs} {known.raw_mean:.2f}), not confirmed"
     )
 
 

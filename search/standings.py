@@ -75,6 +75,14 @@ class Standings:
         """Return the earliest full-length trial of a weighting, baselines before proposals."""
         return min(self.members[group], key=lambda row: _order(row.key))
 
+    def uniform_mean(self) -> float | None:
+        """Return the posterior mean of uniform weights, None before they ran at full length."""
+        ranking = self.ranking()
+        keys = [k for k, row in self.results.items() if row.is_baseline and row.label == UNIFORM]
+        if ranking is None or not keys:
+            return None
+        return next(g.mean for g in ranking.groups if g.group == self.group[keys[0]])
+
     def best_baseline(self) -> Row | None:
         """Return the best baseline other than uniform, by posterior mean; None without any."""
         firsts = (self.first_row(group) for group in self._ranked())

@@ -82,7 +82,7 @@ def test_what_is_not_confirmed_says_so(place: Path) -> None:
 
 def test_a_joint_score_is_in_noise_sds(place: Path) -> None:
     text = text_of(conclusion_of(place / "run", steady, None, JOINT))
-    assert " noise SDs (posterior SD " in text
+    assert " noise SDs over uniform (posterior SD " in text
     assert " %" not in text.splitlines()[-1]
 
 
