@@ -64,8 +64,7 @@ def search_and_export(
             **provenance(),
         }
     )
-    content = plan.folder.read_settings()
-    facts = facts_from(content if plan.holdout else content | {"holdout": None})
+    facts = facts_from(plan.folder.read_settings())
     search = Search(plan.settings, plan.budget, facts, plan.folder, record, attempt)
     interrupt = Interrupt()
     say_what(plan, search, console)

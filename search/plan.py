@@ -112,14 +112,18 @@ def check_same(plan: Plan, known: dict[str, Any], content: dict[str, Any]) -> No
             f"{plan.folder.settings} has schema version {known['schema_version']}; this program "
             f"continues version {SCHEMA_VERSION} only. show and export still read the run."
         )
+    if known["holdout"] and not content["holdout"]:
+        raise UserError(
+            f"run {plan.folder.path.name!r} holds out {known['holdout']['benchmark']['name']!r}; "
+            "give it as --holdout again."
+        )
     differences = Settings.from_dict(known["settings"]).differences(plan.settings)
     there, here = (what_is_searched(c["benchmarks"]) for c in (known, content))
     if there != here:
         differences.insert(0, f"{there} -> {here}")
-    if known["holdout"] and content["holdout"]:
-        there, here = (what_is_searched([c["holdout"]]) for c in (known, content))
-        if there != here:
-            differences.append(f"holdout: {there} -> {here}")
+    held, wanted = known["holdout"], content["holdout"]
+    if held and held["benchmark"] != wanted["benchmark"]:
+        differences.append(f"holdout: {what_is_searched([held])} -> {what_is_searched([wanted])}")
     if differences or known["fingerprint"] != content["fingerprint"]:
         what = "; ".join(differences) or f"the declaration of space {plan.settings.space!r}"
         raise UserError(
