@@ -26,7 +26,7 @@ from trainer.task import Task
 from trainer.trial import Trial
 
 pytestmark = pytest.mark.slow
-OPTIONS = ("--trials", "16", "--epochs", "12", "--save-every", "2", "--early-stopping", "asha")
+OPTIONS = ("--trials", "8", "--epochs", "12", "--save-every", "2", "--early-stopping", "asha")
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def interrupted(place: Path, epochs: int, number: signal.Signals) -> subprocess.
 
 
 def check_whole(place: Path) -> None:
-    """All 16 trials have ended once, and the recorded epochs are those of plain training."""
+    """All 8 trials have ended once, and the recorded epochs are those of plain training."""
     rows = searching.rows(place)
-    assert len({row.key for row in rows}) == len(rows) == 16
+    assert len({row.key for row in rows}) == len(rows) == 8
     assert {row.state for row in rows} <= {TrialState.COMPLETE, TrialState.PRUNED}
     assert list(searching.folder(place).checkpoints.iterdir()) == []
     for row in rows:
@@ -193,10 +193,10 @@ def test_a_search_whose_trials_all_diverge_stops_and_says_why(
 
 def test_the_hours_budget_ends_the_search_and_leaves_it_resumable(tmp_path: Path) -> None:
     begin = time.monotonic()
-    done = searching.search(tmp_path, *OPTIONS, "--hours", "0.003")
+    done = searching.search(tmp_path, *OPTIONS, "--hours", "0.002")
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - begin < 60
-    assert "the budget of 0.003 hours is used up" in done.stdout
+    assert "the budget of 0.002 hours is used up" in done.stdout
     left = running(tmp_path)
     again = searching.search(tmp_path, *OPTIONS, "--resume")
     assert again.returncode == 0, again.stderr
