@@ -223,6 +223,18 @@ def recorded_arguments(folder: RunFolder) -> list[str]:
     raise UserError(f"{folder.attempts} does not say how the run was started; restore it.")
 
 
+def wherever(arguments: list[str], options: argparse.Namespace) -> tuple[str, ...]:
+    """Return a search's arguments with whole paths, as ``confirm`` may run in another folder."""
+    names = [
+        str(Path(name).absolute()) if name.endswith(".toml") else name
+        for name in options.benchmark.split(",")
+    ]
+    places = ["--benchmark", ",".join(names), "--data-root", str(options.data_root.absolute())]
+    if options.holdout and options.holdout.endswith(".toml"):
+        places += ["--holdout", str(Path(options.holdout).absolute())]
+    return (*arguments, *places)
+
+
 def chosen_budget(options: argparse.Namespace) -> Budget:
     limits = (options.trials, options.hours, options.gpu_hours)
     trials = DEFAULT_TRIALS if limits == (None,) * len(limits) else options.trials
@@ -275,7 +287,7 @@ def run_plan(
         save_every=save_every,
         resume=options.resume,
         resume_command=shlex.join(again),
-        arguments=tuple(arguments),
+        arguments=wherever(arguments, options),
     )
     return run(plan, console)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from search.cli import main, search_parser
+from search.cli import main, search_parser, wherever
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DIGITS = ["--benchmark", "resnet8-digitslt"]
@@ -90,6 +90,19 @@ def test_every_search_command_of_the_readme_parses() -> None:
     assert len(commands) >= 4
     for command in commands:
         search_parser().parse_args(command.split())
+
+
+def test_a_recorded_command_means_the_same_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["--benchmark", "resnet8-digitslt,mine.toml", "--holdout", "held.toml", "--seed", "7"]
+    recorded = list(wherever(given, search_parser().parse_args(given)))
+    options = search_parser().parse_args(recorded)
+    assert options.benchmark == f"resnet8-digitslt,{tmp_path / 'mine.toml'}"
+    assert options.holdout == str(tmp_path / "held.toml")
+    assert options.data_root == tmp_path / "data"
+    assert options.seed == 7
 
 
 def test_every_option_of_the_readme_exists() -> None:
