@@ -176,13 +176,16 @@ def costless_workers(search: Search, slots: int, console: Console, interrupt: In
     from ray import tune
 
     from benchmarks.costless import CostlessTrainable
+    from search.origin import Origin
     from search.worker_setup import WorkerSetup
     from search.workers import Workers, share
 
     setup = WorkerSetup(
         benchmarks=(BENCHMARK,),
-        prepared=(Path(),),
+        images=(),
         run=search.folder.path,
+        proof=search.folder.path,
+        origin=Origin.here(),
         precision=search.settings.precision,
         compiled=False,
         device="cpu",

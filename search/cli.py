@@ -2,14 +2,15 @@
 
 import argparse
 import json
-import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from rich.console import Console
 
+from search.address import find_address, use_token
 from search.budget import FEWEST_RUNS, FEWEST_TRIALS, Budget
 from search.checks import check_minimum
 from search.conclusion import Conclusion
@@ -26,6 +27,9 @@ from trainer.checkpoint import CheckpointError
 from trainer.errors import UserError
 from trainer.loop import SCALE_FREE_LOSS
 from trainer.precision import PRECISIONS, available_cpus
+
+if TYPE_CHECKING:
+    from search.plan import Plan
 
 DEFAULT_TRIALS = 64
 DEVICES = ("auto", "cpu", "cuda")
@@ -73,11 +77,11 @@ def search_parser() -> argparse.ArgumentParser:
 def add_where(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where trials run."""
     where = parser.add_argument_group("where it runs").add_argument
-    where("--device", default="auto", choices=DEVICES, help="auto: GPUs if there are any here")
+    where("--device", default="auto", choices=DEVICES, help="auto: GPUs if there are any")
     where("--slots", type=int, help="trials that share a GPU (found by a short trial run)")
     where("--cpus-per-trial", type=int, default=1, help="or per GPU; and CPU threads")
     where("--concurrent", type=int, help="trials at a time (as many as fit)")
-    where("--address", help="of a running Ray cluster ($RAY_ADDRESS, or start Ray here)")
+    where("--address", help="of a Ray cluster, or local (the one this machine is part of, if any)")
     where("--save-every", type=int, help="epochs between checkpoints (5; on GPUs 20)")
 
 
@@ -162,13 +166,16 @@ def chosen_settings(options: argparse.Namespace, benchmarks: tuple[Benchmark, ..
 
 
 def chosen_resources(options: argparse.Namespace) -> Resources:
-    """Return the resources of a trial: a share of a GPU where this machine has one, else CPUs.
+    """Return the resources of a trial: a share of a GPU where there are any, else CPUs.
 
     Raises:
-        UserError: a trial asks for more than there is on this machine, if it is to run here.
+        UserError: a trial asks for more than there is on this machine, if it is to run here, or
+            the cluster cannot be reached.
     """
+    from search.cluster import gpus_for
+
     present = torch.cuda.device_count()
-    gpu = options.device == "cuda" or (options.device == "auto" and present > 0)
+    gpu = gpus_for(options.device, options.address, present)
     if gpu and not options.address and not present:
         raise UserError("--device is cuda, but torch sees no GPU here; leave it out.")
     resources = Resources(
@@ -182,15 +189,6 @@ def chosen_resources(options: argparse.Namespace) -> Resources:
     return resources
 
 
-def send_token() -> None:
-    """Have Ray show its token to the cluster, which Ray starts with one, if there is a token here.
-
-    Ray reads the mode when it is imported, and the file is where ``ray start`` keeps its token.
-    """
-    if (Path.home() / ".ray" / "auth_token").is_file():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-
-
 def search_command(arguments: list[str], console: Console) -> int:
     options = search_parser().parse_args(arguments)
     resume = ["python", "run_search.py", *(a for a in arguments if a != "--resume"), "--resume"]
@@ -202,7 +200,7 @@ def confirm_command(arguments: list[str], console: Console) -> int:
     folder = RunFolder(given.pop("run"))
     searched = recorded_arguments(folder)
     options = search_parser().parse_args(searched)
-    options.hours = None
+    options.hours = options.address = None  # the address leads to where code is run
     vars(options).update(given, runs=folder.path.parent, name=folder.path.name, resume=True)
     begun = sum(row.in_search for row in Conclusion.of(folder).rows)
     runs = options.confirm_runs or max(FEWEST_RUNS, begun // 2)
@@ -252,10 +250,21 @@ def run_plan(
     console: Console,
 ) -> int:
     """Search and confirm as the options say; ``again`` is the command that continues."""
-    options.address = options.address or os.environ.get("RAY_ADDRESS")
+    options.address = find_address(options.address)
+    use_token(options.address)
+    from search.cluster import connected  # Ray takes seconds to import
+    from search.driver import run
+
     if options.address:
-        send_token()
-    from search.driver import run  # Ray takes seconds to import; show and export need none
+        console.print(f"Connecting to the Ray cluster at {options.address} ...")
+    with connected(options.address):
+        return run(chosen_plan(options, budget, arguments, again), console)
+
+
+def chosen_plan(
+    options: argparse.Namespace, budget: Budget, arguments: list[str], again: list[str]
+) -> "Plan":
+    """Return the plan that the options describe; the cluster, if there is one, is connected."""
     from search.plan import Plan
 
     everything = chosen_benchmarks(options)
@@ -275,7 +284,7 @@ def run_plan(
     save_every = SAVE_EVERY[device] if options.save_every is None else options.save_every
     check_minimum("--save-every", save_every, 1)
     name = options.name or "_".join(benchmark.name for benchmark in benchmarks)
-    plan = Plan(
+    return Plan(
         benchmarks=benchmarks,
         holdout=everything[searched] if options.holdout else None,
         data_root=options.data_root,
@@ -289,7 +298,6 @@ def run_plan(
         resume_command=shlex.join(again),
         arguments=wherever(arguments, options),
     )
-    return run(plan, console)
 
 
 def show_command(arguments: list[str], console: Console) -> int:

@@ -92,6 +92,11 @@ class Display:
             self.live.stop()
         self.tell_ended()
 
+    def tell(self, sentence: str) -> None:
+        """Print a sentence in its place among the notes."""
+        self.search.notes.append(sentence)
+        self.tell_ended()
+
     def refresh(self) -> None:
         now = time.monotonic()
         self.tell_ended()

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
@@ -12,6 +11,7 @@ from search.conclusion_view import conclusion_view
 from search.export import ExportError
 from search.interrupt import Interrupt
 from search.on_ray import SESSION_ERRORS, search_on_ray
+from search.origin import Origin
 from search.plan import (
     Plan,
     benchmark_content,
@@ -25,7 +25,7 @@ from search.record import Record
 from search.search import Search
 from search.worker_setup import WorkerSetup
 from search.workers import recruit
-from trainer.data import load, prepare
+from trainer.data import ImageData, load, prepare
 from trainer.provenance import provenance
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
@@ -39,21 +39,20 @@ def run(plan: Plan, console: Console) -> int:
     """
     check_name(plan)
     check_benchmarks(plan)
-    prepared = []
+    images = []
     for benchmark in plan.all_benchmarks:
         console.print(f"Preparing the images of {benchmark.name} ...")
-        prepared.append(prepare(benchmark, plan.data_root))
-    parts = zip(prepared, plan.all_benchmarks, strict=True)
-    contents = [benchmark_content(b, load(path, b)) for path, b in parts]
+        images.append(load(prepare(benchmark, plan.data_root), benchmark))
+    contents = list(map(benchmark_content, plan.all_benchmarks, images))
     plan.folder.create()
     with plan.folder.locked(), logging_to(plan.folder.log):
         check_name(plan)  # again: another process may have come first
         record = open_record(plan, settings_content(plan, contents))
-        return search_and_export(plan, tuple(prepared), record, console)
+        return search_and_export(plan, tuple(images), record, console)
 
 
 def search_and_export(
-    plan: Plan, prepared: tuple[Path, ...], record: Record, console: Console
+    plan: Plan, images: tuple[ImageData, ...], record: Record, console: Console
 ) -> int:
     attempt = plan.folder.begin_attempt(
         {
@@ -70,11 +69,11 @@ def search_and_export(
     say_what(plan, search, console)
     if not search.finished():
         with interrupt.caught():
-            setup = worker_setup(plan, prepared)
+            setup = worker_setup(plan, attempt)
             try:
                 search_on_ray(
                     search,
-                    partial(recruit, setup, plan.resources),
+                    partial(recruit, setup, images, plan.resources),
                     plan.resources,
                     attempt,
                     interrupt,
@@ -85,11 +84,13 @@ def search_and_export(
     return conclude(plan, search, interrupt, console)
 
 
-def worker_setup(plan: Plan, prepared: tuple[Path, ...]) -> WorkerSetup:
+def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
     return WorkerSetup(
         benchmarks=plan.all_benchmarks,
-        prepared=tuple(path.absolute() for path in prepared),
+        images=(),
         run=plan.folder.path,
+        proof=plan.folder.make_proof(attempt),
+        origin=Origin.here(),
         precision=plan.settings.precision,
         compiled=plan.settings.compiled,
         device=plan.device,

@@ -183,6 +183,7 @@ class EngineActor:
 
     def make_engines(self) -> list[Engine]:
         setup = self.setup
+        setup.check_here()
         precision.configure(setup.precision, setup.threads)
         device = precision.select_device(setup.device)
         self.hardware = device_name(device)

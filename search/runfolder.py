@@ -18,6 +18,7 @@ Layout of ``runs/NAME/``::
 import contextlib
 import json
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,6 +148,13 @@ class RunFolder:
         number = len(read_lines(self.attempts)) + 1
         append_line(self.attempts, {"attempt": number, **facts})
         return number
+
+    def make_proof(self, attempt: int) -> Path:
+        """Make a file by whose name, which was never there before, workers know this folder."""
+        self.ray.mkdir(exist_ok=True)
+        proof = self.ray / f"attempt-{attempt}-{secrets.token_hex(8)}"
+        proof.touch()
+        return proof
 
     def append_epoch(self, key: str, result: EpochResult) -> None:
         append_line(self.trials / f"{key}.jsonl", result.to_dict())

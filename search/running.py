@@ -17,6 +17,7 @@ class Running:
         results: its recorded epochs by part, 1 to n.
         passed: how many rungs have judged it.
         stop: early stopping has ended it.
+        losses: of its worker, since its last epoch.
         hardware: model name of the GPU or CPU that trained its last epoch, if known.
     """
 
@@ -26,6 +27,7 @@ class Running:
     results: list[list[EpochResult]] = field(default_factory=list)
     passed: int = 0
     stop: bool = False
+    losses: int = 0
     hardware: str | None = None
 
     def __post_init__(self) -> None:

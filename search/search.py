@@ -23,6 +23,8 @@ from search.wording import listed
 from trainer.results import EpochResult, summary
 
 MAX_FAILURES_IN_A_ROW = 3
+MAX_LOSSES_IN_A_ROW = 4
+"""A trial that so often loses its worker, without a new epoch in between, has itself to blame."""
 
 
 class Search:
@@ -138,14 +140,28 @@ class Search:
             f"{numbers(saved)}"
         )
 
-    def lost_worker(self, key: str) -> None:
-        """Note that a trial's process died; whoever runs trials starts it again."""
-        if key in self.running:
-            self._goes_on(self.running[key], "lost its worker")
+    def lost_worker(self, key: str, details: str = "") -> None:
+        """Note that a trial's process or node died, or never came up; it goes on when it can."""
+        trial = self.running.get(key)
+        if trial is None:
+            return
+        trial.losses += 1
+        if trial.losses >= MAX_LOSSES_IN_A_ROW:
+            last = details.strip().splitlines()[-1:] or ["no reason is known"]
+            reason = f"lost its worker {trial.losses} times without a new epoch ({last[0]})"
+            self.fail(key, reason, details)
+            return
+        self.adopted.append(trial)
+        self._goes_on(trial, "lost its worker")
 
     def halt(self, reason: str) -> None:
         """End this attempt for a cause outside the trials, which stay resumable."""
         self.halted = self.halted or reason
+
+    @property
+    def under_way(self) -> int:
+        """How many trials were handed out and have not come back."""
+        return len(self.running) - len(self.adopted)
 
     def next_trial(self) -> Running | None:
         """Return the trial to run next; None if there is none now (see ``has_more``)."""
@@ -264,6 +280,7 @@ class Search:
         if result.epoch == len(known) + 1:
             self.folder.append_epoch(part_key(key, part), result)
             known.append(result)
+            trial.losses = 0
             self.trained_epochs += 1
             self.seconds += result.seconds
             self._judge(trial)

@@ -12,7 +12,6 @@ from search.parts import PartResult, interleave, parts_of, turns_of
 from search.report import Warnings, report
 from search.worker_setup import WorkerSetup
 from trainer import precision
-from trainer.data import load
 from trainer.loop import train
 from trainer.provenance import device_name
 from trainer.results import EpochResult
@@ -23,8 +22,7 @@ from trainer.trial import Trial
 
 def load_task(setup: WorkerSetup, index: int, device: torch.device) -> Task:
     """Put the images of a benchmark on the device."""
-    benchmark = setup.benchmarks[index]
-    return Task(load(setup.prepared[index], benchmark), benchmark.padding, device)
+    return Task(setup.images[index](), setup.benchmarks[index].padding, device)
 
 
 def like(setup: WorkerSetup, index: int, least_epochs: int = 1) -> Trial:
@@ -68,6 +66,7 @@ class TrialTrainable(tune.Trainable):
 
     def begin(self, config: dict[str, Any]) -> Iterator[PartResult]:
         """Yield the trial's epochs that the driver does not know yet."""
+        self.shared.check_here()
         device = precision.select_device(self.shared.device)
         self.hardware = device_name(device)
         parts = parts_of(config, self.shared)

@@ -32,18 +32,35 @@ class DriverOnly:
 
 
 class StudySearcher(DriverOnly, Searcher):
-    """Hands out the search's next trial as a config of the trainable."""
+    """Hands out the search's next trial as a config of the trainable.
 
-    def __init__(self, search: Search) -> None:
+    While nothing runs, Tune does no more than ask for a trial every second, so that stopping and
+    drawing are cared for here too.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        limit: Callable[[], int],
+        stop: Callable[[], str | None],
+        refresh: Callable[[], None],
+    ) -> None:
+        """``limit`` returns how many trials may be under way, ``stop`` why to stop, if at all."""
         super().__init__()
-        self.search = search
+        self.search, self.limit, self.stop, self.refresh = search, limit, stop, refresh
         self.benchmarks = search.facts.all_benchmarks
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return a config; None if there is none now; FINISHED if there will be none."""
-        trial = self.search.next_trial()
+        self.refresh()
+        if self.stop():
+            return str(Searcher.FINISHED)
+        under_way = self.search.under_way
+        room = self.limit() > under_way
+        trial = self.search.next_trial() if room else None
         if trial is None:
-            return None if self.search.has_more() else str(Searcher.FINISHED)
+            over = (room or not under_way) and not self.search.has_more()
+            return str(Searcher.FINISHED) if over else None
         return {
             "key": trial.row.key,
             "seed": trial.row.seed,
@@ -129,15 +146,6 @@ class StudyCallback(DriverOnly, Callback):
         for name in result.keys() - KEPT:
             del result[name]
 
-    def on_trial_recover(
-        self,
-        iteration: int,
-        trials: list[Trial],
-        trial: Trial,
-        **info: Any,
-    ) -> None:
-        self.search.lost_worker(trial.config["key"])
-
     def on_trial_error(
         self,
         iteration: int,
@@ -145,8 +153,8 @@ class StudyCallback(DriverOnly, Callback):
         trial: Trial,
         **info: Any,
     ) -> None:
-        reason = f"lost its worker {trial.num_failures} times"
-        self.search.fail(trial.config["key"], reason, str(trial.get_error() or ""))
+        """Let the search decide: Tune itself tries nothing again."""
+        self.search.lost_worker(trial.config["key"], str(trial.get_error() or ""))
 
 
 class StopSwitch(DriverOnly, Stopper):

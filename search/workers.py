@@ -2,7 +2,8 @@
 
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import ray
@@ -13,12 +14,14 @@ from rich.console import Console
 
 from search.interrupt import Interrupt
 from search.office import Office
+from search.places import places_of
 from search.proxy import ProxySetup, ProxyTrainable
 from search.settings import Resources
 from search.trainable import TrialTrainable, like, load_task
 from search.worker_setup import WorkerSetup
 from trainer import precision
 from trainer.calibrate import best_slots, calibrate
+from trainer.data import ImageData
 from trainer.slot import Slot
 
 SHARE_STEPS = 10_000
@@ -49,9 +52,17 @@ Recruit = Callable[[Console, Interrupt], Workers]
 
 
 def recruit(
-    setup: WorkerSetup, resources: Resources, console: Console, interrupt: Interrupt
+    setup: WorkerSetup,
+    images: tuple[ImageData, ...],
+    resources: Resources,
+    console: Console,
+    interrupt: Interrupt,
 ) -> Workers:
-    """Return the workers of a search; on GPUs, how many trials share one is found first."""
+    """Return the workers of a search; on GPUs, how many trials share one is found first.
+
+    The images travel to every node once, through Ray's object store.
+    """
+    setup = replace(setup, images=tuple(partial(ray.get, ray.put(data)) for data in images))
     if not resources.gpu:
         trainable = tune.with_parameters(TrialTrainable, shared=setup)
         return Workers(trainable, {"cpu": resources.cpus})
@@ -77,12 +88,17 @@ def measured_slots(
     """
     console.print("Trying how many trials should share a GPU ...")
     # One call a process: its memory on the GPU is the engine's then.
-    one_gpu = ray.remote(num_cpus=resources.cpus, num_gpus=1, max_calls=1, max_retries=0)
+    one_gpu = ray.remote(num_cpus=resources.cpus, num_gpus=1, max_calls=1)
     future = one_gpu(speeds_on_this_gpu).remote(setup)
+    whole = {"cpu": resources.cpus, "gpu": 1.0}
+    places = places_of(
+        whole, resources, lambda text: None if places.present else console.print(text)
+    )
     while not ray.wait([future], timeout=1)[0]:
         if interrupt.reason():
             ray.cancel(future, force=True)
             return DEFAULT_SLOTS  # nothing will be started
+        places.limit()  # tells, now and then, that a GPU is waited for
     speeds: list[dict[int, float]] = ray.get(future)
     found = min(map(best_slots, speeds))
     if len(speeds) > 1:

@@ -1,6 +1,7 @@
 """Ray heads that tests start, and the processes below them."""
 
 import contextlib
+import os
 import re
 import socket
 import subprocess
@@ -17,13 +18,20 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def ray_head(*options: str) -> Iterator[tuple[str, int]]:
-    """Run a Ray head with two CPUs, as ``ray start`` makes it; yield its address and process id."""
+def ray_head(*options: str, env: dict[str, str] | None = None) -> Iterator[tuple[str, int]]:
+    """Run a Ray head with two CPUs, as ``ray start`` makes it; yield its address and process id.
+
+    It asks for no token, unless the environment ``env`` says so.
+    """
     port = free_port()
     ray = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
     plain = [f"--port={port}", "--num-cpus=2", "--include-dashboard=false"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH")}
     head = subprocess.Popen(
-        [*ray, *plain, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [*ray, *plain, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**environment, "RAY_AUTH_MODE": "disabled"} | (env or {}),
     )
     try:
         deadline = time.monotonic() + 60

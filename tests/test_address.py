@@ -1,5 +1,8 @@
-"""A search on a Ray that is already running, and on one that is not."""
+"""Which Ray a search finds: one that was named, the one this machine is part of, or its own."""
 
+import os
+import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,24 +11,56 @@ import searching
 from clusters import free_port, ray_head
 from optuna.trial import TrialState
 
-from search.on_ray import check_reachable
+from search import cluster
+from search.address import TOKEN_MODE, check_reachable, find_address, use_token
+from search.cluster import Nodes, check_closed, gpus_for, node_types
 from trainer.errors import UserError
 
 
 @pytest.fixture
-def cluster() -> Iterator[str]:
+def part_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which Ray notes which cluster this machine is part of; none at first."""
+    with tempfile.TemporaryDirectory() as short:  # Ray's sockets do not fit into a long path
+        monkeypatch.setenv("RAY_TMPDIR", short)
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        (Path(short) / "ray").mkdir()
+        yield Path(short) / "ray"
+
+
+@pytest.fixture
+def no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The file in which a token may be kept, and nothing said about one elsewhere."""
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    return tmp_path / "token"
+
+
+@pytest.fixture
+def head(part_of: Path) -> Iterator[str]:
     with ray_head() as (address, _):
         yield address
 
 
-@pytest.mark.slow
-def test_a_search_runs_on_a_cluster_that_is_running(cluster: str, tmp_path: Path) -> None:
-    done = searching.search(tmp_path, "--trials", "5", "--epochs", "2", "--address", cluster)
-    assert done.returncode == 0, done.stderr
-    assert "Connecting to Ray" in done.stdout
-    rows = searching.rows(tmp_path)
-    assert len(rows) == 5
-    assert all(row.state in (TrialState.COMPLETE, TrialState.PRUNED) for row in rows)
+def test_without_a_cluster_ray_is_started_here(part_of: Path) -> None:
+    assert find_address(None) is None
+
+
+def test_what_is_given_comes_before_the_environment(
+    part_of: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "there:1")
+    assert find_address(None) == "there:1"
+    assert find_address("here:2") == "here:2"
+    assert find_address("local") is None
+
+
+def test_a_cluster_that_is_gone_is_told(part_of: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    (part_of / "ray_current_cluster").write_text(address)
+    with pytest.raises(UserError, match=f"the Ray cluster at {address}, and nothing answers"):
+        find_address(None)
+    assert find_address("local") is None
 
 
 def test_an_address_where_nothing_listens_is_refused() -> None:
@@ -39,14 +74,6 @@ def test_other_forms_of_address_are_left_to_ray(address: str) -> None:
     check_reachable(address)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("cluster")
-def test_without_an_address_a_cluster_that_runs_here_is_left_alone(tmp_path: Path) -> None:
-    done = searching.search(tmp_path, "--trials", "4", "--epochs", "1")
-    assert done.returncode == 0, done.stderr
-    assert "Starting Ray" in done.stdout
-
-
 def test_the_address_of_the_environment_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,3 +82,99 @@ def test_the_address_of_the_environment_is_taken(
     done = searching.search(tmp_path, "--trials", "4", "--epochs", "1")
     assert done.returncode == 2
     assert f"--address is '{address}'" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_search_finds_the_cluster_this_machine_is_part_of(head: str, tmp_path: Path) -> None:
+    done = searching.search(tmp_path, "--trials", "5", "--epochs", "2")
+    assert done.returncode == 0, done.stderr
+    port = head.rpartition(":")[2]
+    assert re.search(rf"Connecting to the Ray cluster at [0-9.]+:{port} ", done.stdout)
+    assert "2 trials at a time, on 1 node with 2 CPUs and 0 GPUs" in done.stdout
+    rows = searching.rows(tmp_path)
+    assert len(rows) == 5
+    assert all(row.state in (TrialState.COMPLETE, TrialState.PRUNED) for row in rows)
+
+
+def test_a_token_that_is_kept_is_shown(no_token: Path) -> None:
+    no_token.write_text("0" * 64)
+    use_token("there:1")
+    assert os.environ.pop("RAY_AUTH_MODE") == TOKEN_MODE
+    assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+def test_a_ray_of_our_own_is_closed_without_a_token_too(
+    no_token: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    use_token(None)
+    assert os.environ["RAY_AUTH_MODE"] == TOKEN_MODE
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+
+
+def test_a_cluster_is_asked_without_a_token_where_there_is_none(no_token: Path) -> None:
+    use_token("there:1")
+    assert "RAY_AUTH_MODE" not in os.environ
+
+
+def test_what_the_user_says_about_tokens_stays(
+    no_token: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_token.write_text("0" * 64)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    use_token(None)
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
+
+
+@pytest.mark.slow
+def test_an_open_cluster_is_refused_where_a_token_is_kept(
+    head: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_closed(head)
+    monkeypatch.setenv("RAY_AUTH_MODE", TOKEN_MODE)
+    with pytest.raises(UserError, match=f"the Ray cluster at {head} lets anybody in, but a token"):
+        check_closed(head)
+
+
+@pytest.mark.parametrize(
+    ("device", "address", "present", "gpu"),
+    (("auto", None, 0, False), ("auto", None, 2, True), ("cpu", None, 2, False)),
+)
+def test_where_ray_is_started_here_the_gpus_here_decide(
+    device: str, address: str | None, present: int, gpu: bool
+) -> None:
+    assert gpus_for(device, address, present) is gpu
+
+
+def test_on_a_cluster_its_gpus_decide_not_those_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "finds_gpus", lambda: True)
+    assert gpus_for("auto", "there:1", 0)
+    monkeypatch.setattr(cluster, "finds_gpus", lambda: False)
+    assert not gpus_for("auto", "there:1", 1)
+    assert gpus_for("cuda", "there:1", 0)
+
+
+CONFIGURATION = """
+max_workers: 6
+head_node_type: head
+available_node_types:
+  head: {resources: {CPU: 0, GPU: 0}, max_workers: 0}
+  one: {resources: {CPU: 8, GPU: 1}, min_workers: 0, max_workers: 4}
+  many: {resources: {CPU: 32, GPU: 4}}
+  hosts: {resources: {}, max_workers: 3}
+"""
+
+
+def test_what_may_come_is_read_from_what_ray_up_left(tmp_path: Path) -> None:
+    path = tmp_path / "configuration.yaml"
+    assert node_types(path) == ((), 0)
+    path.write_text(CONFIGURATION)
+    types, most = node_types(path)
+    assert most == 6
+    assert [(kind.resources, kind.most) for kind in types] == [
+        ({"CPU": 8, "GPU": 1}, 4),
+        ({"CPU": 32, "GPU": 4}, 6),
+    ]
+    assert Nodes(({"CPU": 0.0},), types, most).has_gpu
+    assert not Nodes(({"CPU": 0.0},)).has_worker
+    assert Nodes(({"CPU": 4.0},)).has_worker

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from training import DIGITS, digits_data, threads
 
 from search import engine_actor
 from search.engine_actor import EngineActor, EvictedError
+from search.origin import Origin
 from search.worker_setup import WorkerSetup
-from trainer.data import prepare
+from trainer.data import load, prepare
 from trainer.engine import Engine
 from trainer.loop import train
 from trainer.results import EpochResult
@@ -31,8 +33,10 @@ TESTS = Path(__file__).parent
 def setup(place: Path, device: str = "cpu") -> WorkerSetup:
     return WorkerSetup(
         benchmarks=(BENCHMARK,),
-        prepared=(prepare(BENCHMARK, place / "data"),),
+        images=(partial(load, prepare(BENCHMARK, place / "data"), BENCHMARK),),
         run=place / "run",
+        proof=place,
+        origin=Origin.here(),
         precision="tf32",
         compiled=False,
         device=device,
@@ -161,6 +165,7 @@ def test_slots_that_cannot_be_made_stop_the_search_with_a_sentence(
 
 FAILING_GPU = """
 import sys
+from functools import partial
 from pathlib import Path
 import torch
 from test_engine_actor import config, setup

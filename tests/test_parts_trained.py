@@ -6,6 +6,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,6 +18,7 @@ from searching import without_seconds
 from training import DIGITS, threads
 
 from search.engine_actor import EngineActor
+from search.origin import Origin
 from search.trainable import TrialTrainable
 from search.worker_setup import WorkerSetup
 from trainer.benchmarks import BENCHMARKS, Benchmark
@@ -38,8 +40,10 @@ def setup(place: Path, second: Benchmark = SECOND) -> WorkerSetup:
     benchmarks = (FIRST, second)
     return WorkerSetup(
         benchmarks=benchmarks,
-        prepared=tuple(prepare(benchmark, place / "data") for benchmark in benchmarks),
+        images=tuple(partial(load, prepare(b, place / "data"), b) for b in benchmarks),
         run=place / "run",
+        proof=place,
+        origin=Origin.here(),
         precision="tf32",
         compiled=False,
         device="cpu",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from twin import results_of
 
+from search.origin import Origin
 from search.parts import PartResult
 from search.report import REPORT_SECONDS, Warnings
 from search.trainable import TrialTrainable
@@ -35,8 +36,10 @@ def worker(begin: Begin, rungs: tuple[int, ...] = (), known: int = 0) -> TrialTr
     made = TrialTrainable.__new__(TrialTrainable)
     made.shared = WorkerSetup(
         benchmarks=(BENCHMARKS["resnet8-digitslt"].with_epochs(EPOCHS),),
-        prepared=(Path("prepared"),),
+        images=(),
         run=Path("run"),
+        proof=Path("run"),
+        origin=Origin.here(),
         precision="tf32",
         compiled=False,
         device="cpu",

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +13,25 @@ from training import DIGITS
 
 from search import workers
 from search.interrupt import Interrupt
-from search.on_ray import check_offer, places
+from search.origin import Origin
+from search.places import fitting
 from search.settings import Resources
 from search.worker_setup import WorkerSetup
 from search.workers import measured_slots, share, speeds_on_this_gpu
-from trainer.data import prepare
-from trainer.errors import UserError
+from trainer.data import load, prepare
 
 
 def resources(cpus: int = 1, gpu: bool = True) -> Resources:
     return Resources(cpus, gpu, slots=None, concurrent=None, address=None)
 
 
-def offer(monkeypatch: pytest.MonkeyPatch, **total: float) -> None:
-    monkeypatch.setattr(ray, "cluster_resources", lambda: total)
-
-
 def setup(place: Path, benchmarks: int = 1) -> WorkerSetup:
     return WorkerSetup(
         benchmarks=(DIGITS.with_epochs(1),) * benchmarks,
-        prepared=(prepare(DIGITS, place),) * benchmarks,
+        images=(partial(load, prepare(DIGITS, place), DIGITS),) * benchmarks,
         run=place,
+        proof=place,
+        origin=Origin.here(),
         precision="tf32",
         compiled=False,
         device="cpu",
@@ -47,33 +46,9 @@ def test_all_shares_of_a_gpu_fit_and_leave_next_to_nothing(parts: int) -> None:
 
 
 @pytest.mark.parametrize("slots", range(1, 33))
-def test_as_many_trials_run_as_there_are_slots(slots: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    offer(monkeypatch, CPU=16.0, GPU=3.0)
-    assert places({"cpu": share(1, slots), "gpu": share(1, slots)}, None) == 3 * slots
-
-
-def test_the_scarcer_resource_and_the_user_limit_the_trials(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    offer(monkeypatch, CPU=4.0, GPU=8.0)
-    assert places({"cpu": 0.5, "gpu": 0.5}, None) == 8
-    assert places({"cpu": 0.5, "gpu": 0.5}, 3) == 3
-    assert places({"cpu": 2}, None) == 2
-
-
-@pytest.mark.parametrize(
-    ("asked", "sentence"),
-    (
-        (resources(cpus=5, gpu=False), "--cpus-per-trial is 5, but Ray offers 4 CPUs"),
-        (resources(), "--device is cuda, but Ray offers no GPU"),
-    ),
-)
-def test_a_cluster_that_cannot_run_a_trial_is_refused(
-    asked: Resources, sentence: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    offer(monkeypatch, CPU=4.0)
-    with pytest.raises(UserError, match=sentence):
-        check_offer(asked)
+def test_as_many_trials_fit_as_there_are_slots(slots: int) -> None:
+    held = {"cpu": share(1, slots), "gpu": share(1, slots)}
+    assert fitting({"CPU": 16.0, "GPU": 3.0}, held) == 3 * slots
 
 
 class FakeTask:

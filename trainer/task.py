@@ -19,7 +19,7 @@ class Task:
 
     def __init__(self, data: ImageData, padding: int, device: torch.device) -> None:
         def here(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(array).to(device)
+            return torch.tensor(array, device=device)  # a copy: shared memory is read-only
 
         self.device = device
         self.fingerprint = data.fingerprint

@@ -1,0 +1,22 @@
+"""Which parts of what a user gave are never written down: passwords in addresses."""
+
+import re
+from typing import Any
+
+CREDENTIALS = re.compile(r"(?<=://)\S*@")
+"""``USER:PASSWORD@`` of an address."""
+SECRET_PARAMETER = re.compile(
+    r"(?<=[?&])((?:[^=&#\s]*(?:secret|password|token|key|signature))=)[^&#\s]+", re.IGNORECASE
+)
+HIDDEN = "***"
+
+
+def redacted(facts: Any) -> Any:
+    """Return JSON-able facts without passwords in any of their texts."""
+    if isinstance(facts, str):
+        return SECRET_PARAMETER.sub(rf"\g<1>{HIDDEN}", CREDENTIALS.sub(f"{HIDDEN}@", facts))
+    if isinstance(facts, dict):
+        return {key: redacted(value) for key, value in facts.items()}
+    if isinstance(facts, list | tuple):
+        return [redacted(value) for value in facts]
+    return facts
