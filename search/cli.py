@@ -18,7 +18,8 @@ from search.counts_file import read_counts
 from search.early_stopping import SCHEDULERS
 from search.export import apply_to_counts, read_best
 from search.leaderboard import show
-from search.runfolder import RunFolder, read_lines
+from search.redaction import redacted
+from search.runfolder import RunFolder
 from search.samplers import SAMPLERS, default_sampler
 from search.settings import Resources, Settings
 from spaces import BASELINES, NAMED, SPACES, WeightingError
@@ -216,9 +217,7 @@ def recorded_arguments(folder: RunFolder) -> list[str]:
         UserError: it is no run, or its first attempt is not on record.
     """
     folder.read_settings()
-    for attempt in read_lines(folder.attempts):
-        return [str(argument) for argument in attempt.get("arguments", [])]
-    raise UserError(f"{folder.attempts} does not say how the run was started; restore it.")
+    return [str(argument) for argument in folder.read_attempts()[0].get("arguments", [])]
 
 
 def wherever(arguments: list[str], options: argparse.Namespace) -> tuple[str, ...]:
@@ -295,7 +294,7 @@ def chosen_plan(
         device=device,
         save_every=save_every,
         resume=options.resume,
-        resume_command=shlex.join(again),
+        resume_command=shlex.join(map(redacted, again)),
         arguments=wherever(arguments, options),
     )
 
@@ -328,16 +327,16 @@ COMMANDS = {"confirm": confirm_command, "show": show_command, "export": export_c
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 2 for bad input, told in one sentence."""
     arguments = sys.argv[1:] if argv is None else argv
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
     try:
         if arguments and arguments[0] in COMMANDS:
             return COMMANDS[arguments[0]](arguments[1:], console)
         return search_command(arguments, console)
     except (UserError, WeightingError, CheckpointError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redacted(str(error))}", file=sys.stderr)
         return BAD_INPUT
     except OSError as error:  # a full disk or a lost file system, before or after the search
-        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"error: {redacted(f'{type(error).__name__}: {error}')}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("interrupted at once; --resume continues from the last checkpoints", file=sys.stderr)

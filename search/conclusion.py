@@ -17,7 +17,7 @@ from search.judgement import Judgement, judge
 from search.phases import ConfirmationPlan
 from search.ranking import GroupPosterior
 from search.record import Record, Row
-from search.runfolder import RunFolder, read_lines
+from search.runfolder import RunFolder
 from search.settings import Settings
 from search.standings import Standings
 from search.stopping_report import Observed, StoppingReport, stopping_report
@@ -95,7 +95,7 @@ class Conclusion:
         return cls(
             folder=folder,
             content=content,
-            attempt=read_lines(folder.attempts)[-1],
+            attempt=folder.read_attempts()[-1],
             facts=facts,
             rows=tuple(rows),
             standings=Standings.of(facts, rows),
@@ -170,7 +170,7 @@ class Conclusion:
             "search": self.content["settings"],
             "settings_fingerprint": self.content["fingerprint"],
             "provenance": {k: self.attempt.get(k) for k in ("time", "versions", "cpu", "revision")},
-            "resources": self.attempt["resources"],
+            "resources": self.attempt.get("resources"),
         }
 
     def _result(self) -> dict[str, Any]:

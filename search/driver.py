@@ -20,7 +20,7 @@ from search.plan import (
     open_record,
     settings_content,
 )
-from search.quiet import logging_to
+from search.quiet import logging_to, telling
 from search.record import Record
 from search.search import Search
 from search.worker_setup import WorkerSetup
@@ -45,7 +45,8 @@ def run(plan: Plan, console: Console) -> int:
         images.append(load(prepare(benchmark, plan.data_root), benchmark))
     contents = list(map(benchmark_content, plan.all_benchmarks, images))
     plan.folder.create()
-    with plan.folder.locked(), logging_to(plan.folder.log):
+    say = console.print
+    with telling(say), plan.folder.locked(say), logging_to(plan.folder.log):
         check_name(plan)  # again: another process may have come first
         record = open_record(plan, settings_content(plan, contents))
         return search_and_export(plan, tuple(images), record, console)

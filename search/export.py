@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from search.checked import read_json
 from search.export_template import render_module
+from search.schemas import BEST
 from spaces import (
     Weighting,
     WeightingError,
@@ -32,17 +34,6 @@ RECORD_NAME = "best.json"
 MODULE_NAME = "best_weighting.py"
 SCHEMA_VERSION = 1
 
-_KEYS = (
-    "schema_version",
-    "weighting",
-    "weights",
-    "class_counts",
-    "class_names",
-    "benchmark",
-    "result",
-    "weighting_key",
-    "description",
-)
 # The module answers in float32, whose rounding is 6e-8.
 _RELATIVE_TOLERANCE = 1e-6
 # Importing torch from a cold network file system takes minutes at worst.
@@ -221,16 +212,14 @@ def read_best(path: Path) -> Best:
     """Read a `best.json`.
 
     Raises:
-        ExportError: missing, not JSON, of another version, or with missing, unknown or
-            inconsistent content.
+        ExportError: missing, not JSON, or with content that breaks a rule or is inconsistent.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path.read_bytes(), BEST, path)
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise ExportError(f"{path} is not JSON: {error}.") from error
-    _check_schema(path, document)
+    except UserError as error:
+        raise ExportError(str(error)) from error
     try:
         best = Best(
             weighting=Weighting.from_dict(document["weighting"]),
@@ -310,32 +299,3 @@ def _probe(path: Path, vectors: list[list[int]]) -> list[dict[str, Any]]:
     except ValueError as error:
         raise ExportError(f"{path.name} prints when it is imported.") from error
     return answers
-
-
-def _check_schema(path: Path, document: object) -> None:
-    if not isinstance(document, dict):
-        raise ExportError(f"{path} holds a {type(document).__name__}; it must be a JSON object.")
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise ExportError(
-            f"{path} has schema_version {document.get('schema_version')!r}; "
-            f"this program reads {SCHEMA_VERSION}."
-        )
-    missing = [key for key in _KEYS if key not in document]
-    unknown = [key for key in document if key not in _KEYS]
-    if missing or unknown:
-        listed = [f"lacks {', '.join(missing)}"] * bool(missing)
-        listed += [f"has unknown {', '.join(unknown)}"] * bool(unknown)
-        raise ExportError(f"{path} {' and '.join(listed)}; export it again.")
-    types = {"weighting": dict, "weights": list, "class_counts": list, "benchmark": dict}
-    types |= {"result": dict, "weighting_key": str, "description": str}
-    for key, kind in types.items():
-        if not isinstance(document[key], kind):
-            raise ExportError(
-                f"{path}: {key} is a {type(document[key]).__name__}; it must be a {kind.__name__}."
-            )
-    names = document["class_names"]
-    named = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if names is not None and not named:
-        raise ExportError(f"{path}: class_names must be a list of words, or null.")
-    if not all(isinstance(weight, float | int) for weight in document["weights"]):
-        raise ExportError(f"{path}: weights must be a list of numbers.")

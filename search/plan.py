@@ -92,14 +92,16 @@ def open_record(plan: Plan, content: dict[str, Any]) -> Record:
                 "--resume, or choose another --name."
             )
         folder.journal.unlink(missing_ok=True)  # left by a start that died before its settings
-        record = Record.create(folder.journal, plan.settings.baselines, plan.settings.seed)
+        record = Record.create(
+            folder.journal, plan.settings.baselines, plan.settings.seed, folder.may_write
+        )
         folder.write_settings(content)
         return record
     known = folder.read_settings()
     check_same(plan, known, content)
     if content["holdout"] and not known["holdout"]:
         folder.write_settings(known | {"holdout": content["holdout"]})
-    return Record.reopen(folder.journal)
+    return Record.reopen(folder.journal, folder.may_write)
 
 
 def check_same(plan: Plan, known: dict[str, Any], content: dict[str, Any]) -> None:

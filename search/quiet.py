@@ -1,8 +1,8 @@
-"""Where the libraries' own words go: to the run's log, not to the person's terminal."""
+"""Who hears which words: the libraries' go to the run's log, the trainer's warnings to a person."""
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -31,3 +31,25 @@ def logging_to(path: Path) -> Iterator[None]:
         handler.close()
         ray_logger.handlers, optuna_logger.handlers = ray_handlers, optuna_handlers
         ray_logger.propagate, optuna_logger.propagate = propagated
+
+
+class Telling(logging.Handler):
+    """Tells a person what is warned of."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self.say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.say(record.getMessage())
+
+
+@contextlib.contextmanager
+def telling(say: Callable[[str], None]) -> Iterator[None]:
+    """Have ``say`` told at once what the trainer's code warns of in this process."""
+    handler, log = Telling(say), logging.getLogger("trainer")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)

@@ -8,24 +8,33 @@ the search never saw.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from search.checked import check, printable, read_json
+from search.journal import RunJournal, anybody
 from search.runfolder import cut_torn_line, read_lines
+from search.schemas import PLAN, POINT, SUMMARIES, TRIAL
 from search.storage import BoundedStorage
 from spaces import NAMED, Weighting
 from trainer.errors import UserError
 
 BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT = "baselines", "proposals", "confirmation", "holdout"
 STUDIES = (BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT)
-NOT_A_RECORD = (ValueError, KeyError, TypeError, AttributeError, AssertionError)
+NOT_A_RECORD = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    RecursionError,
+)
 """What Optuna raises on lines that it did not write, and on a study that is not there."""
 
 
@@ -128,56 +137,60 @@ def trial_seed(seed: int, study: str, number: int) -> int:
 
 
 def to_row(study: str, trial: FrozenTrial) -> Row | None:
-    """Return the row of a started trial; None for one that waits or never came to be started."""
+    """Return the row of a started trial; None for one that waits or never came to be started.
+
+    Raises:
+        UserError: the record of it breaks a rule.
+    """
     attributes = trial.user_attrs
     if trial.state == TrialState.WAITING or "seed" not in attributes:
         return None
     values = trial.intermediate_values
+    key = trial_key(study, trial.number)
+    name = f"what study.journal has of {key}"
+    check(attributes | {"scores": [*values.values(), *(trial.values or ())]}, TRIAL, name)
     value = trial.value if trial.state == TrialState.COMPLETE else None
     if trial.state == TrialState.PRUNED and values:
         value = values[max(values)]
     return Row(
-        key=trial_key(study, trial.number),
+        key=key,
         label=attributes.get("name", f"#{trial.number}"),
         state=trial.state,
-        weighting=Weighting.from_dict(json.loads(attributes["weighting"])),
+        weighting=Weighting.from_dict(read_json(attributes["weighting"], POINT, name)),
         seed=attributes["seed"],
         value=value,
         rungs=dict(values),
         stop_epoch=attributes.get("stop_epoch"),
-        summaries=summaries_of(attributes),
-        reason=attributes.get("reason"),
+        summaries=summaries_of(attributes, name),
+        reason=printable(attributes["reason"]) if "reason" in attributes else None,
         diverged=attributes.get("diverged", False),
         seed_index=attributes.get("seed_index"),
-        hardware=attributes.get("hardware"),
+        hardware=printable(attributes.get("hardware") or "") or None,
         device_hours=attributes.get("device_hours", 0.0),
     )
 
 
-def summaries_of(attributes: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+def summaries_of(attributes: dict[str, Any], name: str) -> tuple[dict[str, Any], ...]:
+    text = attributes.get("summaries", "[]")
     if "summary" in attributes:  # as schema version 1 had it
-        return (json.loads(attributes["summary"]),)
-    return tuple(json.loads(attributes.get("summaries", "[]")))
-
-
-def drop_lock(journal: Path) -> None:
-    """Take away the lock that a killed writer left, for which Optuna would wait 30 seconds."""
-    for lock in journal.parent.glob(f"{journal.name}.lock*"):
-        lock.unlink(missing_ok=True)
+        text = f"[{attributes['summary']}]"
+    return tuple(read_json(text, SUMMARIES, name))
 
 
 class Record:
     """The studies of one run. Only one process may write to them at a time."""
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Path, may_write: Callable[[], None] = anybody) -> None:
         """Open the studies in ``journal``; the file must exist.
+
+        ``may_write`` raises an error once another process writes to it.
 
         Raises:
             UserError: the file cannot be read, or holds other things than a search's studies.
         """
         self._ids: dict[str, int] = {}
         try:
-            self.storage = BoundedStorage(JournalFileBackend(str(journal)))
+            self.storage = BoundedStorage(RunJournal(journal, may_write))
             there = {study.study_name for study in self.storage.get_all_studies()}
             self.studies = {
                 name: optuna.load_study(study_name=name, storage=self.storage)
@@ -191,13 +204,18 @@ class Record:
             ) from error
 
     @classmethod
-    def create(cls, journal: Path, baselines: Iterable[str], seed: int) -> "Record":
+    def create(
+        cls,
+        journal: Path,
+        baselines: Iterable[str],
+        seed: int,
+        may_write: Callable[[], None] = anybody,
+    ) -> "Record":
         """Make the studies, with the baselines waiting in line; ``seed`` is the run's."""
-        drop_lock(journal)
-        storage = BoundedStorage(JournalFileBackend(str(journal)))
+        storage = BoundedStorage(RunJournal(journal, may_write))
         for name in STUDIES:
             optuna.create_study(study_name=name, storage=storage, direction="maximize")
-        record = cls(journal)
+        record = cls(journal, may_write)
         for number, name in enumerate(baselines):
             facts = {
                 "name": name,
@@ -208,11 +226,10 @@ class Record:
         return record
 
     @classmethod
-    def reopen(cls, journal: Path) -> "Record":
+    def reopen(cls, journal: Path, may_write: Callable[[], None] = anybody) -> "Record":
         """Open for writing after a stop of any kind.
 
-        A torn last line is cut off, and the lock of a killed writer is taken away: the caller
-        holds the run, so nobody else writes.
+        A torn last line is cut off: the caller holds the run, so nobody else writes.
 
         Raises:
             UserError: the file is missing, damaged, or not the record of a search.
@@ -220,9 +237,8 @@ class Record:
         if not journal.is_file():
             raise UserError(f"{journal} is missing; restore it, or search under another --name.")
         cut_torn_line(journal)
-        drop_lock(journal)
         read_lines(journal)  # Optuna overlooks a bad last line, until the next one is behind it
-        return cls(journal)
+        return cls(journal, may_write)
 
     def rows(self) -> list[Row]:
         """Return all asked trials: study by study, in the order they were asked."""
@@ -266,7 +282,7 @@ class Record:
         """Return the plan of the confirmation, None before there is one."""
         study = self.studies.get(CONFIRMATION)
         text = study.user_attrs.get("plan") if study else None
-        return None if text is None else dict(json.loads(text))
+        return None if text is None else dict(read_json(text, PLAN, "the plan in study.journal"))
 
     def set_plan(self, plan: dict[str, Any]) -> None:
         self.studies[CONFIRMATION].set_user_attr("plan", json.dumps(plan))

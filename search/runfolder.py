@@ -12,7 +12,7 @@ Layout of ``runs/NAME/``::
     best.json, best_weighting.py   the export
     log.txt                 what the libraries had to say
     ray/                    scratch of Ray Tune; may be deleted whenever no search runs
-    lock                    held by the search that writes here
+    lock, lease.json        held by the search that writes here
 """
 
 import contextlib
@@ -20,29 +20,25 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
+from search.checked import check, from_json
+from search.containment import check_contained
+from search.lease import Lease, held
 from search.old_runs import KEYS_1, from_schema_1
+from search.redaction import redacted
+from search.schemas import ATTEMPT, SETTINGS_FILE, SETTINGS_FILE_1
 from trainer.checkpoint import last_saved_epoch
 from trainer.errors import UserError
-from trainer.files import write_atomic
+from trainer.files import append_whole, write_atomic
 from trainer.results import EpochResult
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-SETTINGS_KEYS = {
-    "schema_version",
-    "fingerprint",
-    "settings",
-    "benchmarks",
-    "holdout",
-}
 
 
 def check_name(name: str) -> None:
@@ -72,6 +68,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.log = self.path / "log.txt"
         self.ray = self.path / "ray"
+        self.lease: Lease | None = None
 
     @classmethod
     def named(cls, runs: Path, name: str) -> "RunFolder":
@@ -90,8 +87,10 @@ class RunFolder:
         """Make the folders.
 
         Raises:
-            UserError: the place cannot be written to.
+            UserError: the place cannot be written to, or what is there leads elsewhere.
         """
+        if self.path.is_dir():
+            check_contained(self.path)
         try:
             for folder in (self.trials, self.checkpoints, self.ray):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -99,54 +98,65 @@ class RunFolder:
             raise UserError(f"the run folder {self.path} cannot be made: {error}") from error
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the run for this process.
+    def locked(self, say: Callable[[str], None] = print) -> Iterator[None]:
+        """Hold the run for this process; ``say`` tells a person what is waited for.
 
         Raises:
             UserError: another process holds it.
         """
-        lock = filelock.FileLock(self.path / "lock", timeout=0)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise UserError(
-                f"run {self.path.name!r} is being searched by another process; "
-                "wait for it to end, or choose another --name."
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+        with held(self.path, say) as self.lease:
+            try:
+                yield
+            finally:
+                self.lease = None
+
+    def may_write(self) -> None:
+        """Raise LeaseLostError if another process has taken the run over from this one."""
+        if self.lease:
+            self.lease.check()
 
     def write_settings(self, content: dict[str, Any]) -> None:
+        self.may_write()
         write_atomic(self.settings, json.dumps(content, indent=1).encode())
 
     def read_settings(self) -> dict[str, Any]:
-        """Return settings.json.
+        """Return settings.json, after checking that the folder is safe to be worked in.
 
         Raises:
-            UserError: there is no such run, or the file is no JSON object.
+            UserError: there is no such run, or the file breaks a rule.
         """
         if not self.exists():
             raise UserError(f"there is no run at {self.path}: settings.json is missing.")
+        check_contained(self.path)
         try:
-            content = json.loads(self.settings.read_text())
+            content = from_json(self.settings.read_bytes())
         except ValueError as error:
             raise UserError(f"{self.settings} is not JSON: {error}.") from error
         if isinstance(content, dict) and content.keys() >= KEYS_1:
+            check(content, SETTINGS_FILE_1, self.settings)
             content = from_schema_1(content)
-        if not isinstance(content, dict) or not content.keys() >= SETTINGS_KEYS:
-            raise UserError(
-                f"{self.settings} does not hold a run's settings; restore the file. "
-                f"Its keys are {', '.join(sorted(SETTINGS_KEYS))}."
-            )
-        return content
+        check(content, SETTINGS_FILE, self.settings)
+        check_lengths(content, self.settings)
+        return dict(content)
+
+    def read_attempts(self) -> list[dict[str, Any]]:
+        """Return the facts of every start, the first one first.
+
+        Raises:
+            UserError: none is on record, or one breaks a rule.
+        """
+        attempts = read_lines(self.attempts)
+        for number, facts in enumerate(attempts, 1):
+            check(facts, ATTEMPT, f"line {number} of {self.attempts}")
+        if not attempts:
+            raise UserError(f"{self.attempts} does not say how the run was started; restore it.")
+        return attempts
 
     def begin_attempt(self, facts: dict[str, Any]) -> int:
-        """Write a line about this start and return its number, from 1."""
+        """Write a line about this start, without passwords, and return its number, from 1."""
         cut_torn_line(self.attempts)
         number = len(read_lines(self.attempts)) + 1
-        append_line(self.attempts, {"attempt": number, **facts})
+        append_line(self.attempts, redacted({"attempt": number, **facts}))
         return number
 
     def make_proof(self, attempt: int) -> Path:
@@ -157,6 +167,7 @@ class RunFolder:
         return proof
 
     def append_epoch(self, key: str, result: EpochResult) -> None:
+        self.may_write()
         append_line(self.trials / f"{key}.jsonl", result.to_dict())
 
     def read_epochs(self, key: str) -> list[EpochResult]:
@@ -186,9 +197,19 @@ class RunFolder:
         return results
 
     def read_correct(self, key: str) -> NDArray[np.int64]:
-        """Return the correct test images (epochs, 2, C) of trial part ``key``, changing nothing."""
-        rows = read_lines(self.trials / f"{key}.jsonl")
-        return np.array([row["correct"] for row in rows], dtype=np.int64)
+        """Return the correct test images (epochs, 2, C) of trial part ``key``, changing nothing.
+
+        Raises:
+            UserError: the file does not hold them.
+        """
+        path = self.trials / f"{key}.jsonl"
+        try:
+            correct = np.array([row["correct"] for row in read_lines(path)], dtype=np.int64)
+            if correct.ndim != 3:
+                raise ValueError(f"shape {correct.shape}")
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise UserError(f"{path} does not hold a trial's epochs; restore the file.") from error
+        return correct
 
     def write_error(self, key: str, text: str) -> None:
         write_atomic(self.trials / f"{key}.error.txt", text.encode())
@@ -206,10 +227,24 @@ class RunFolder:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def check_lengths(content: dict[str, Any], path: Path) -> None:
+    """Raise UserError unless the lists about one benchmark's classes are equally long."""
+    entries = [*content["benchmarks"], *([content["holdout"]] if content["holdout"] else [])]
+    for entry in entries:
+        facts = entry["facts"]
+        names = facts["counts"] if entry["class_names"] is None else entry["class_names"]
+        lists = (names, facts["counts"], *facts["half_counts"])
+        if len({len(values) for values in lists}) > 1:
+            raise UserError(
+                f"{path} states {', '.join(str(len(values)) for values in lists)} class names, "
+                f"training counts and test counts of {facts['name']}, and not equally many; "
+                "restore the file."
+            )
+
+
 def append_line(path: Path, content: dict[str, Any]) -> None:
     """Append one JSON line and hand it to the operating system at once."""
-    with path.open("ab") as file:
-        file.write(json.dumps(content).encode() + b"\n")
+    append_whole(path, json.dumps(content).encode() + b"\n")
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -224,7 +259,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
         try:
             row = json.loads(line)
-        except ValueError:  # also where the bytes are no text
+        except (ValueError, RecursionError):  # also where the bytes are no text
             row = None
         if not isinstance(row, dict):
             raise UserError(f"line {number} of {path} is not a JSON object; restore the file.")

@@ -8,6 +8,7 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 
+from search.cma_state import DataCmaEsSampler
 from spaces import Choice, Domain, Float, ParameterValue, Space
 
 STARTUP_TRIALS = 10
@@ -27,7 +28,7 @@ def gp(seed: int) -> BaseSampler:
 
 
 def cmaes(seed: int) -> BaseSampler:
-    return optuna.samplers.CmaEsSampler(
+    return DataCmaEsSampler(
         seed=seed, n_startup_trials=STARTUP_TRIALS, warn_independent_sampling=False
     )
 

@@ -15,6 +15,7 @@ from trainer.errors import UserError
 from trainer.precision import PRECISIONS
 
 SCHEMA_VERSION = 2
+LARGEST_SEED = 2**63 - 1
 UNIFORM = "uniform"
 
 
@@ -63,6 +64,8 @@ class Settings:
         check_minimum("--grace-epochs", self.grace_epochs, 1)
         check_minimum("--reduction-factor", self.reduction_factor, 2)
         check_minimum("--seed", self.seed, 0)
+        if self.seed > LARGEST_SEED:
+            raise UserError(f"--seed is {self.seed}; it must be at most {LARGEST_SEED}.")
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -85,20 +85,23 @@ def content_of(facts: BenchmarkFacts) -> dict[str, object]:
     }
 
 
+def settings_of(facts: Facts, settings: Settings) -> dict[str, object]:
+    """Return what settings.json holds of a run, but for facts of its benchmarks."""
+    contents = [content_of(benchmark) for benchmark in facts.all_benchmarks]
+    searched = len(facts.benchmarks)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "fingerprint": settings.fingerprint(),
+        "settings": settings.to_dict(),
+        "benchmarks": contents[:searched],
+        "holdout": contents[searched] if facts.holdout else None,
+    }
+
+
 def new_run(path: Path, facts: Facts, settings: Settings = PLAIN) -> RunFolder:
     """Make a run with its settings.json, as the driver does."""
     folder = make_run(path, settings)
-    contents = [content_of(benchmark) for benchmark in facts.all_benchmarks]
-    searched = len(facts.benchmarks)
-    folder.write_settings(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "fingerprint": settings.fingerprint(),
-            "settings": settings.to_dict(),
-            "benchmarks": contents[:searched],
-            "holdout": contents[searched] if facts.holdout else None,
-        }
-    )
+    folder.write_settings(settings_of(facts, settings))
     return folder
 
 

@@ -295,3 +295,10 @@ def test_a_file_with_code_in_it_is_refused_unrun(
     with pytest.raises(CheckpointError, match=path.name):
         checkpoint.newest(tmp_path, "mine")
     assert "the code in the file ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("state", ([1, 2], {"epoch": 3}), ids=("no-state", "no-configuration"))
+def test_a_whole_file_that_holds_no_state_of_a_trial_is_refused(state: Any, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, 1, state)
+    with pytest.raises(CheckpointError, match="holds something else than a trial's state"):
+        checkpoint.newest(tmp_path, "a configuration")

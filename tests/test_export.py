@@ -249,18 +249,18 @@ def test_a_folder_that_is_missing_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     (
-        ({"schema_version": 2}, "has schema_version 2; this program reads 1"),
-        ({"extra": 1}, "has unknown extra; export it again"),
-        ({"weights": None}, "weights is a NoneType; it must be a list"),
-        ({"weights": ["1"]}, "weights must be a list of numbers"),
+        ({"schema_version": 2}, "schema_version is 2, and must be 1"),
+        ({"extra": 1}, "it has the unknown key 'extra'"),
+        ({"weights": None}, "weights is None, and must be of type array"),
+        ({"weights": ["1"]}, "weights/0 is '1', and must be of type number"),
         ({"weights": [1.0, 1.0]}, "do not belong together"),
         ({"weighting": {"exponent": 0.5}}, "do not belong together"),
         ({"weighting": {"exponnent": 0.5}}, "did you mean 'exponent'"),
-        ({"class_counts": [0]}, r"class_counts\[0\]: got 0"),
+        ({"class_counts": [0]}, "class_counts/0 is 0, and must keep the rule minimum 1"),
         ({"class_names": ["one"]}, "got 1 names for 100"),
         ({"class_names": []}, "got 0 names for 100"),
-        ({"class_names": [1]}, "class_names must be a list of words, or null"),
-        ({"result": []}, "result is a list; it must be a dict"),
+        ({"class_names": [1]}, "class_names/0 is 1, and must be of type string"),
+        ({"result": []}, r"result is \[\], and must be of type object"),
         ({"weighting_key": "0" * 16}, "do not belong together"),
     ),
 )
@@ -277,9 +277,11 @@ def test_a_changed_record_is_refused(exported, tmp_path, change, sentence):
     (
         (None, "cannot be read"),
         ("{", "is not JSON"),
-        ("[]", "holds a list; it must be a JSON object"),
-        ('{"schema_version": 1, "weights": []}', "lacks weighting, class_counts"),
-        ("{}", "has schema_version None"),
+        ("[]", r"it is \[\], and must be of type object"),
+        ('{"schema_version": 1}', "it lacks 'weighting'"),
+        ('{"schema_version": NaN}', "is not JSON: NaN is no number of JSON"),
+        ("[" * 100_000, "is not JSON: it is nested too deeply"),
+        ("{}", "it lacks 'schema_version'"),
     ),
 )
 def test_a_file_that_is_no_record_is_refused(tmp_path, text, sentence):

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from twin import results_of
+from confirming import settings_of
+from twin import FACTS, make_settings, results_of
 
-from search.runfolder import SETTINGS_KEYS, RunFolder, append_line, cut_torn_line, read_lines
+from search.runfolder import RunFolder, append_line, cut_torn_line, read_lines
 from trainer.errors import UserError
 
 KEY = "proposals-00000"
@@ -95,7 +96,7 @@ def test_a_run_can_be_held_again_after_an_error(folder: RunFolder) -> None:
 
 def test_settings_are_read_as_written(folder: RunFolder) -> None:
     assert not folder.exists()
-    content = {key: {"a": [1, None]} for key in sorted(SETTINGS_KEYS)}
+    content = json.loads(json.dumps(settings_of(FACTS, make_settings())))
     folder.write_settings(content)
     assert folder.exists()
     assert folder.read_settings() == content
@@ -107,8 +108,8 @@ def test_settings_are_read_as_written(folder: RunFolder) -> None:
         (None, "there is no run at .*settings.json is missing"),
         (b'{"a": ', "settings.json is not JSON"),
         (b"\xff\xfe\xfd", "settings.json is not JSON"),
-        (b"[1]", "settings.json does not hold a run's settings"),
-        (b'{"settings": {}}', "settings.json does not hold a run's settings"),
+        (b"[1]", r"settings.json cannot be used: it is \[1\], and must be of type object"),
+        (b'{"settings": {}}', "settings.json cannot be used: settings lacks 'benchmarks'"),
     ),
 )
 def test_unusable_settings_are_refused(

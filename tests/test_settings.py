@@ -51,6 +51,7 @@ def make_resources(**changes: object) -> Resources:
         ("grace_epochs", 0, "--grace-epochs is 0; it must be at least 1."),
         ("reduction_factor", 1, "--reduction-factor is 1; it must be at least 2."),
         ("seed", -1, "--seed is -1; it must be at least 0."),
+        ("seed", 2**63, f"--seed is {2**63}; it must be at most {2**63 - 1}."),
     ),
 )
 def test_a_setting_out_of_range_is_refused(name: str, value: object, sentence: str) -> None:

@@ -128,6 +128,7 @@ def test_output_can_be_given_back_as_the_weighting(
         (["--benchmark", "missing.toml"], "missing.toml cannot be read"),
         (["--weighting", "invers"], "weighting is 'invers'"),
         (["--weighting", "broken.json"], "broken.json does not hold a weighting"),
+        (["--weighting", "deep.json"], "deep.json does not hold a weighting"),
         (["--device", "gpu"], "device is 'gpu'"),
         (["--device", "cuda:77"], "device is 'cuda:77'"),
         (["--seed", "-1"], "--seed is -1"),
@@ -150,13 +151,14 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.json").write_text('{"exponent": ')
+    (tmp_path / "deep.json").write_text("[" * 100_000)
     assert call(*options) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ")
     assert words in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
-    assert [path.name for path in tmp_path.iterdir()] == ["broken.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {"broken.json", "deep.json"}
 
 
 @pytest.mark.parametrize("options", (["--epoch", "2"], ["--sed", "1"], ["--precision", "fp16"]))

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from optuna.storages.journal import JournalFileBackend
 
 from search import runfolder
 from search.budget import Budget
 from search.facts import BenchmarkFacts, Facts, Stages
+from search.journal import RunJournal
 from search.record import Record, Row
 from search.runfolder import RunFolder, part_key
 from search.running import Running
@@ -178,7 +178,7 @@ class Killer:
         self.writes = 0
         self.how = "before"
         monkeypatch.setattr("os.fsync", lambda file: None)  # no power is cut here, and it is slow
-        self._watch(monkeypatch, JournalFileBackend, "append_logs")
+        self._watch(monkeypatch, RunJournal, "append_logs")
         for name in ("append_line", "write_atomic"):
             self._watch(monkeypatch, runfolder, name)
         self._watch(monkeypatch, RunFolder, "drop_checkpoints")
@@ -209,10 +209,9 @@ class Killer:
 
 
 def tear(name: str, arguments: tuple[object, ...]) -> None:
-    """Cut the last bytes from the file that was appended to, and leave a lock behind."""
+    """Cut the last bytes from the file that was appended to."""
     if name == "append_logs":
-        path = Path(arguments[0]._file_path)  # type: ignore[attr-defined]
-        path.with_name(path.name + ".lock").symlink_to(path)
+        path = Path(arguments[0].path)  # type: ignore[attr-defined]
     elif name == "append_line":
         path = Path(str(arguments[0]))
     else:

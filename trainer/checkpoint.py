@@ -82,14 +82,15 @@ def load(path: Path, configuration: str) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(
             io.BytesIO(payload), map_location="cpu", weights_only=True
         )
-    except (RuntimeError, pickle.UnpicklingError) as error:
+        written_by = state["configuration"]
+    except (RuntimeError, pickle.UnpicklingError, TypeError, LookupError) as error:
         # Not torch's message: it advises to load without weights_only, which runs the file's code.
         raise DamagedCheckpointError(
             f"{path} holds something else than a trial's state; delete it to go on without it."
         ) from error
-    if state["configuration"] != configuration:
+    if written_by != configuration:
         raise CheckpointError(
-            f"{path} belongs to configuration {state['configuration']}, not to {configuration}; "
+            f"{path} belongs to configuration {written_by}, not to {configuration}; "
             "use another checkpoint folder."
         )
     return state

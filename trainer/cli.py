@@ -68,7 +68,7 @@ def read_weighting(name: str) -> Weighting:
     try:
         content = json.loads(path.read_text())
         return Weighting.from_dict(content.get("weighting", content))
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} does not hold a weighting: {error}") from error
 
 

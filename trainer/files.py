@@ -1,8 +1,66 @@
-"""How does a file appear whole or not at all?"""
+"""How does a file appear whole, or grow by whole pieces, or not at all?
 
+Storage that is away for a while, as network file systems are, is waited for.
+"""
+
+import errno
+import logging
 import os
 import secrets
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+PATIENCE_SECONDS = 60.0
+"""How long storage that does not work is tried again."""
+RETRY_SECONDS = 1.0
+PASSING = frozenset(
+    (
+        errno.EIO,
+        errno.ESTALE,
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.ENOLCK,
+        errno.ETIMEDOUT,
+        errno.ECONNRESET,
+        errno.ENOTCONN,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+    )
+)
+"""Errors that pass when a server is back; a full disk or a missing right does not."""
+
+log = logging.getLogger(__name__)
+
+
+def patiently(action: Callable[[], None], path: Path) -> None:
+    """Do ``action``, a write to ``path`` that can be repeated, again while storage is away.
+
+    Raises OSError when it is away for longer than ``PATIENCE_SECONDS``, or fails otherwise.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    failed = False
+    while True:
+        try:
+            action()
+        except OSError as error:
+            if error.errno not in PASSING or time.monotonic() >= deadline:
+                raise
+            if not failed:
+                log.warning(
+                    "%s cannot be written at the moment (%s); it is tried again for %g seconds.",
+                    path,
+                    error.strerror,
+                    PATIENCE_SECONDS,
+                )
+            failed = True
+            time.sleep(RETRY_SECONDS)
+        else:
+            if failed:
+                log.warning("%s can be written again.", path)
+            return
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -11,6 +69,10 @@ def write_atomic(path: Path, data: bytes) -> None:
     Any number of processes may write the same path; the last one wins. The folder must exist.
     Raises OSError, and leaves nothing behind, when the file cannot be written.
     """
+    patiently(lambda: _write_atomic(path, data), path)
+
+
+def _write_atomic(path: Path, data: bytes) -> None:
     # Not mkstemp: its files are private (mode 0600), and these are shared between users.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
@@ -23,6 +85,29 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def append_whole(path: Path, data: bytes, sync: bool = False) -> None:
+    """Append ``data`` to a file, all of it or nothing; one process at a time may do so.
+
+    With ``sync``, it survives a power cut. Raises OSError when it cannot be written.
+    """
+    before = path.stat().st_size if path.exists() else 0
+    patiently(lambda: _append(path, data, before, sync), path)
+
+
+def _append(path: Path, data: bytes, before: int, sync: bool) -> None:
+    with open(path, "ab", buffering=0) as file:
+        if file.seek(0, os.SEEK_END) > before:
+            file.truncate(before)  # left by a try that failed
+        try:
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if sync:
+                os.fsync(file.fileno())
+        except BaseException:
+            file.truncate(before)
+            raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,301 @@
+"""Can a run folder of somebody else, or a name that a user gives, touch what lies elsewhere?"""
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from confirming import steady, whole_run
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from twin import FACTS
+
+import search.containment
+from search.cli import main
+from search.containment import check_contained
+from search.export import ExportError, read_best
+from search.record import STUDIES, Record, trial_key
+from search.redaction import redacted
+from search.runfolder import RunFolder, part_key
+from trainer.benchmarks import get_benchmark
+from trainer.errors import BenchmarkError, UserError
+
+SECRET = "nobody else's business"
+Prepare = Callable[[Path, Path], None]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return whole_run(tmp_path_factory.mktemp("runs") / "run", steady, 20, 12, FACTS).path
+
+
+@pytest.fixture
+def folder(run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "runs" / "run"))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder of whoever looks at the run, with a file and a folder in it."""
+    place = tmp_path / "elsewhere"
+    (place / "folder").mkdir(parents=True)
+    (place / "folder" / "kept").write_text(SECRET)
+    (place / "file").write_text(SECRET)
+    return place
+
+
+def linked(name: str, to: str) -> Prepare:
+    """Return what puts a link to something elsewhere in the place of a part of the folder."""
+
+    def prepare(folder: Path, elsewhere: Path) -> None:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(elsewhere / to)
+
+    return prepare
+
+
+def through_a_link_inside(folder: Path, elsewhere: Path) -> None:
+    (folder / "trials" / "a").symlink_to("b")
+    (folder / "trials" / "b").symlink_to(elsewhere / "file")
+
+
+def upwards(folder: Path, elsewhere: Path) -> None:
+    (folder / "trials" / "a").symlink_to("../../../elsewhere/file")
+
+
+def to_the_folder_of_runs(folder: Path, elsewhere: Path) -> None:
+    (folder / "trials" / "a").symlink_to("../..")
+
+
+def beside(folder: Path, elsewhere: Path) -> None:
+    folder.with_name("run-2").mkdir()
+    (folder / "trials" / "a").symlink_to(folder.with_name("run-2"))
+
+
+LINKS: dict[str, Prepare] = {
+    "settings": linked("settings.json", "file"),
+    "attempts": linked("attempts.jsonl", "file"),
+    "journal": linked("study.journal", "file"),
+    "epochs": linked("trials/proposals-00001.jsonl", "file"),
+    "trials": linked("trials", "folder"),
+    "checkpoints": linked("checkpoints", "folder"),
+    "a trial's checkpoints": linked("checkpoints/baselines-00000", "folder"),
+    "scratch": linked("ray", "folder"),
+    "in the scratch": linked("ray/attempt-2", "folder"),
+    "lock": linked("lock", "file"),
+    "a file to be made": linked("log.txt", "not yet there"),
+    "the export": linked("best.json", "file"),
+    "through a link inside": through_a_link_inside,
+    "upwards": upwards,
+    "to the folder of runs": to_the_folder_of_runs,
+    "beside": beside,
+}
+
+
+@pytest.mark.parametrize("command", ("show", "export", "confirm", "--resume"))
+@pytest.mark.parametrize("prepare", LINKS.values(), ids=LINKS)
+def test_a_run_that_leads_elsewhere_is_refused_and_touches_nothing(
+    folder: Path,
+    elsewhere: Path,
+    prepare: Prepare,
+    command: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    prepare(folder, elsewhere)
+    before = sorted(os.walk(elsewhere))
+    arguments = [command, str(folder)]
+    if command == "--resume":
+        where = ["--runs", str(folder.parent), "--name", folder.name, "--data-root", str(tmp_path)]
+        arguments = ["--benchmark", "resnet8-digitslt", *where, "--address", "local", "--resume"]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "cannot be used as a run folder" in error
+    assert "is a link to" in error
+    assert error.count("\n") == 1
+    assert SECRET not in error
+    assert sorted(os.walk(elsewhere)) == before
+    assert (elsewhere / "file").read_text() == SECRET
+    assert (elsewhere / "folder" / "kept").read_text() == SECRET
+
+
+def test_a_run_that_lies_in_itself_is_contained(folder: Path, tmp_path: Path) -> None:
+    check_contained(folder)
+    (folder / "trials" / "again").symlink_to("../study.journal")
+    (folder / "trials" / "round").symlink_to(folder)
+    (folder / "trials" / "loop").symlink_to("loop")
+    check_contained(folder)
+    (tmp_path / "way").symlink_to(folder)  # how a user gets there is the user's business
+    check_contained(tmp_path / "way")
+
+
+def test_the_journals_lock_of_a_run_that_was_moved_is_no_fault(folder: Path) -> None:
+    (folder / "study.journal.lock").symlink_to("/where/it/was/study.journal")
+    check_contained(folder)
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        os.chdir(path.parent)  # a socket's path must be short
+        listener.bind(path.name)
+
+
+@pytest.mark.parametrize("make", (a_pipe, a_socket))
+def test_what_is_no_file_is_refused_and_not_waited_for(
+    folder: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "attempts.jsonl").unlink()
+    make(folder / "attempts.jsonl")
+    with pytest.raises(UserError, match=r"'attempts.jsonl' is neither a file nor a folder"):
+        RunFolder(folder).read_settings()
+
+
+def test_a_file_that_is_too_large_to_be_read_is_refused(folder: Path) -> None:
+    os.truncate(folder / "settings.json", 2**26 + 1)
+    with pytest.raises(UserError, match=r"'settings.json' has 67108865 bytes, and at most"):
+        RunFolder(folder).read_settings()
+    os.truncate(folder / "settings.json", 2)
+    os.truncate(folder / "study.journal", 2**32 + 1)  # takes no room: it is all hole
+    with pytest.raises(UserError, match=r"'study.journal' has 4294967297 bytes"):
+        RunFolder(folder).read_settings()
+
+
+def test_names_in_an_error_cannot_steer_a_terminal(folder: Path) -> None:
+    (folder / "trials" / "\x1b[2J").symlink_to("/\x1b[2J")
+    with pytest.raises(UserError) as caught:
+        check_contained(folder)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_files_that_a_running_search_drops_meanwhile_are_no_fault(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = folder / "checkpoints" / "proposals-00009"
+    checkpoints.mkdir()
+    (checkpoints / "epoch-00005.ckpt").touch()
+    seen = search.containment.entries
+
+    def entries(place: Path):  # type: ignore[no-untyped-def]
+        for entry in seen(place):
+            if entry.name.startswith("epoch-"):
+                shutil.rmtree(checkpoints)
+            yield entry
+
+    monkeypatch.setattr(search.containment, "entries", entries)
+    check_contained(folder)
+    assert not checkpoints.exists()
+
+
+def test_a_folder_with_thousands_of_trials_costs_little(tmp_path: Path) -> None:
+    """20,000 files are looked at without opening one."""
+    (tmp_path / "trials").mkdir()
+    for number in range(20_000):
+        (tmp_path / "trials" / str(number)).touch()
+    opened: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.open", lambda *_: opened.append(_))
+        check_contained(tmp_path)
+    assert opened == []
+
+
+@pytest.mark.parametrize("name", ("../x", "/etc/x", "..", ".x", "a/b", "a\\b", "a\0b", "x\n"))
+def test_no_name_of_a_run_leads_out_of_the_folder_of_runs(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--benchmark", "resnet8-digitslt", "--runs", str(tmp_path / "runs")]
+    assert main([*arguments, "--address", "local", "--name", name]) == 2
+    assert "the run's name is" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ("../x", "/etc/x", "..", ".x", "a/b", "a\\\\b", "a\\u0000b", "x\\n")
+)
+@pytest.mark.parametrize("option", ("--benchmark", "--holdout"))
+def test_no_name_in_a_benchmark_file_leads_out_of_the_folder_of_prepared_files(
+    tmp_path: Path,
+    make_folder: Callable[..., Path],
+    name: str,
+    option: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_folder(tmp_path / "images", (9, 20, 9))
+    file = tmp_path / "mine.toml"
+    head = f'name = "{name}"\nnetwork = "resnet8"\nresolution = 8\n'
+    file.write_text(head + '[data]\nroot = "images"\n')
+    with pytest.raises(BenchmarkError, match="name = "):
+        get_benchmark(str(file), tmp_path)
+    others = ["--benchmark", "resnet8-digitslt"] if option == "--holdout" else []
+    where = ["--data-root", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
+    assert main([*others, option, str(file), *where, "--address", "local"]) == 2
+    assert "name = " in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "data").exists()
+
+
+def test_keys_of_trials_come_from_names_of_studies_that_are_known(folder: Path) -> None:
+    storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    storage.create_new_study([1], study_name="../../elsewhere")  # type: ignore[list-item]
+    record = Record(folder / "study.journal")
+    assert set(record.studies) == set(STUDIES)
+    assert {row.study for row in record.rows()} <= set(STUDIES)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_parts_of_trials_lie_in_the_run_folder(tmp_path: Path, study: str) -> None:
+    run = RunFolder(tmp_path / "run")
+    key = part_key(trial_key(study, 10**9), 7)
+    for path in (run.checkpoint_folder(key), run.trials / f"{key}.jsonl"):
+        assert path.parent in (run.trials, run.checkpoints)
+
+
+def test_what_a_name_in_best_json_points_to_is_not_followed(tmp_path: Path) -> None:
+    path = tmp_path / "best.json"
+    path.write_text(json.dumps({"schema_version": 1, "weighting": {"$ref": "file:///etc/passwd"}}))
+    with pytest.raises(ExportError, match="it lacks 'weights'"):
+        read_best(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    (
+        ("ray://me:pass@head:10001", "ray://***@head:10001"),
+        ("https://pass@host/x?a=b", "https://***@host/x?a=b"),
+        ("redis://:p@ss/word@host:1", "redis://***@host:1"),
+        ("postgresql+psycopg://u:p@h/db see", "postgresql+psycopg://***@h/db see"),
+        ("s3://bucket/x?access_key=AK&secret_key=SK&region=r", None),
+        ("https://h/x?X-Amz-Signature=abc#f", "https://h/x?X-Amz-Signature=***#f"),
+        ("head:6379", "head:6379"),
+        ("/data/runs@home", "/data/runs@home"),
+        ("a@b.c", "a@b.c"),
+    ),
+)
+def test_passwords_in_addresses_are_left_out(given: str, kept: str | None) -> None:
+    wanted = kept or "s3://bucket/x?access_key=***&secret_key=***&region=r"
+    assert redacted(given) == wanted
+    assert redacted({"a": [given, (given,)], "n": 1}) == {"a": [wanted, [wanted]], "n": 1}
+
+
+def test_passwords_are_not_on_record(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.create()
+    run.begin_attempt(
+        {
+            "arguments": ["--address", "ray://me:hunter2@head:1", "--seed", "1"],
+            "resources": {"address": "ray://me:hunter2@head:1"},
+        }
+    )
+    assert "hunter2" not in run.attempts.read_text()
+    assert run.read_attempts()[0]["arguments"] == ["--address", "ray://***@head:1", "--seed", "1"]

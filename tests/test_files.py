@@ -1,0 +1,119 @@
+"""Files appear and grow whole or not at all, and storage that is away for a while is waited for."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from trainer import files
+from trainer.files import append_whole, write_atomic
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Time that passes in sleep alone; holds the seconds slept."""
+    slept: list[float] = []
+    monkeypatch.setattr(files.time, "sleep", slept.append)
+    monkeypatch.setattr(files.time, "monotonic", lambda: sum(slept))
+    return slept
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, errors: Iterator[int], name: str) -> None:
+    """Let ``os.name`` fail with each of the errors, and then work."""
+    works = getattr(os, name)
+
+    def call(*arguments: object) -> object:
+        number = next(errors, None)
+        if number is not None:
+            raise OSError(number, os.strerror(number))
+        return works(*arguments)
+
+    monkeypatch.setattr(os, name, call)
+
+
+def append(path: Path) -> None:
+    append_whole(path, b"two\n", sync=True)
+
+
+def write(path: Path) -> None:
+    write_atomic(path, b"one\ntwo\n")
+
+
+WRITES = pytest.mark.parametrize("change", (append, write))
+
+
+@WRITES
+def test_storage_that_comes_back_is_waited_for(
+    change: Callable[[Path], None],
+    tmp_path: Path,
+    clock: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one\n")
+    failing(monkeypatch, iter([errno.EIO, errno.ESTALE, errno.ETIMEDOUT]), "fsync")
+    change(path)
+    assert path.read_bytes() == b"one\ntwo\n"
+    assert len(clock) == 3
+    first, last = caplog.messages
+    assert "cannot be written at the moment (Input/output error)" in first
+    assert "can be written again" in last
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@WRITES
+def test_storage_that_stays_away_is_an_error_and_what_was_there_stays(
+    change: Callable[[Path], None],
+    tmp_path: Path,
+    clock: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one\n")
+    failing(monkeypatch, iter([errno.EIO] * 1000), "fsync")
+    with pytest.raises(OSError, match="Input/output error"):
+        change(path)
+    assert sum(clock) == files.PATIENCE_SECONDS
+    assert path.read_bytes() == b"one\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@WRITES
+def test_a_full_disk_is_not_waited_for(
+    change: Callable[[Path], None],
+    tmp_path: Path,
+    clock: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one\n")
+    failing(monkeypatch, iter([errno.ENOSPC]), "fsync")
+    with pytest.raises(OSError, match="No space left"):
+        change(path)
+    assert clock == []
+    assert path.read_bytes() == b"one\n"
+
+
+def test_what_a_failed_try_left_is_cut_off_before_the_next(
+    tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one\n")
+    tries = iter([True])
+
+    def torn(file: int) -> None:
+        if next(tries, False):
+            path.write_bytes(b"one\ntw")  # and the process cannot cut it off, as storage is away
+            raise OSError(errno.EIO, "away")
+
+    monkeypatch.setattr(os, "fsync", torn)
+    append(path)
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_a_file_that_is_not_there_is_begun(tmp_path: Path) -> None:
+    append_whole(tmp_path / "file", b"one\n")
+    assert (tmp_path / "file").read_bytes() == b"one\n"
