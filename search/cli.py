@@ -255,7 +255,7 @@ def run_plan(
     from search.driver import run
 
     if options.address:
-        console.print(f"Connecting to the Ray cluster at {options.address} ...")
+        console.print(f"Connecting to the Ray cluster at {redacted(options.address)} ...")
     with connected(options.address):
         return run(chosen_plan(options, budget, arguments, again), console)
 

@@ -1,6 +1,5 @@
 """The process that trains all trials on one GPU, for proxies that ask it for reports."""
 
-import contextlib
 import logging
 import os
 import sys
@@ -29,6 +28,8 @@ from trainer.slot import Slot
 
 IDLE_SECONDS = 0.0005
 """Between looks at the GPU when everything is queued; an epoch takes a hundred times as long."""
+DESERTED_SECONDS = 120.0
+"""An engine that had no trial for so long ends, and the autoscaler may take its machine away."""
 FORGOTTEN_SECONDS = 10.0
 """A trial that no call has asked about for so long may have to make room for another."""
 
@@ -226,5 +227,8 @@ class EngineActor:
             client.outcomes.put(outcome)
         if all(turn.idle for turn in turns):
             busy = any(engine.jobs for engine in engines)
-            with contextlib.suppress(Empty):
-                self.commands.get(timeout=IDLE_SECONDS if busy else None)(engines)
+            try:
+                self.commands.get(timeout=IDLE_SECONDS if busy else DESERTED_SECONDS)(engines)
+            except Empty:
+                if not busy and not self.clients:
+                    os._exit(0)  # whoever asks next is given another engine

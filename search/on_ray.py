@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 
+import ray
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
@@ -55,6 +56,7 @@ def search_on_ray(
 
     try:
         with local_ray() if local else contextlib.nullcontext():
+            assert ray.is_initialized(), "a cluster is connected by whoever knows its address"
             interrupt.arm()
             if local:
                 check_offer(resources, Nodes.of_cluster())

@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
+
 from search.parts import PartResult, Turn
 from trainer.checkpoint import CheckpointError
 from trainer.errors import UserError
@@ -72,6 +74,9 @@ def take_epochs(
         return failure(str(error), diverged=True)
     except (OSError, CheckpointError, UserError) as error:
         return {"halt": f"{type(error).__name__} on a worker: {error}", "done": True}
+    except torch.OutOfMemoryError:
+        # Not again: it would find as little room. What else is on the GPU is not ours to end.
+        return failure("the GPU's memory is full; give fewer --slots", traceback.format_exc())
     except Exception as error:
         # Whatever went wrong in the code or the data would go wrong again on another worker.
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

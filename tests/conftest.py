@@ -1,13 +1,15 @@
 """Data that several test files share."""
 
+import json
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from fault_table import FAULTS, Tell
 from PIL import Image
 
 # Whoever runs the tests may have a cluster, and a token for it: they are not the tests' business.
@@ -17,6 +19,36 @@ os.environ.pop("RAY_AUTH_TOKEN", None)
 
 DATA_SETS = ("cifar-100-python", "cifar10lt-ir100")
 ARCHIVES = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def no_token_is_left() -> Iterator[None]:
+    """Take away what a command that was called in this process said about Ray's token."""
+    names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_OVERRIDE_JOB_RUNTIME_ENV")
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    yield
+    for name in names:
+        os.environ.pop(name, None)
+    os.environ.update(before)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", type=Path, help="file to which tests of faults add a JSON line")
+
+
+@pytest.fixture
+def fault(request: pytest.FixtureRequest) -> Tell:
+    """Notes what a test saw of a fault, for the table in the documentation."""
+    path: Path | None = request.config.getoption("--faults")
+
+    def tell(name: str, seen: str, repeated: str, kept: str) -> None:
+        assert name in FAULTS
+        row = {"fault": name, "seen": seen, "repeated": repeated, "kept": kept}
+        if path:
+            with path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
+    return tell
 
 
 @pytest.fixture(scope="session")

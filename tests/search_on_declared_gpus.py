@@ -11,6 +11,7 @@ from rich.console import Console
 from twin import make_settings
 
 from search.budget import Budget
+from search.cluster import connected
 from search.driver import run
 from search.plan import Plan
 from search.runfolder import RunFolder
@@ -44,7 +45,8 @@ def main(place: str, address: str, trials: str, epochs: str, slots: str) -> int:
         resume_command="the same",
         arguments=(),
     )
-    return run(plan, Console(file=sys.stdout))
+    with connected(address):
+        return run(plan, Console(file=sys.stdout))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,8 +38,13 @@ def no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def head(part_of: Path) -> Iterator[str]:
+def head(part_of: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with ray_head() as (address, _):
+        deadline = time.monotonic() + 60
+        while not (part_of / "ray_current_cluster").is_file():  # the last thing that it does
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         yield address
 
 

@@ -182,9 +182,27 @@ engine.report("trial-1")
 """
 
 
-def test_a_gpu_that_fails_ends_the_process(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FAILING_GPU, str(tmp_path)],
+DESERTED = """
+import sys, time
+from pathlib import Path
+from test_engine_actor import config, setup
+from search import engine_actor
+
+engine_actor.DESERTED_SECONDS = 0.5
+engine = engine_actor.EngineActor(setup(Path(sys.argv[1])), gpu="", slots=2)
+engine.begin(config(1))
+engine.report("trial-1")
+time.sleep(2)
+print("a held trial keeps it", flush=True)
+engine.leave("trial-1")
+time.sleep(20)
+print("still there")
+"""
+
+
+def run_program(program: str, place: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, str(place)],
         cwd=TESTS,
         env=os.environ | {"PYTHONPATH": f"{TESTS}:{TESTS.parent}"},
         capture_output=True,
@@ -192,5 +210,14 @@ def test_a_gpu_that_fails_ends_the_process(tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
+
+
+def test_an_engine_without_trials_ends_so_that_its_machine_can_go(tmp_path: Path) -> None:
+    done = run_program(DESERTED, tmp_path)
+    assert (done.returncode, done.stdout) == (0, "a held trial keeps it\n"), done.stderr
+
+
+def test_a_gpu_that_fails_ends_the_process(tmp_path: Path) -> None:
+    done = run_program(FAILING_GPU, tmp_path)
     assert done.returncode == 1
     assert "illegal memory access" in done.stderr

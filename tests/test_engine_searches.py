@@ -44,7 +44,10 @@ class Searches:
         return subprocess.Popen(
             [sys.executable, str(SCRIPT), str(self.place), self.address, *numbers],
             env=os.environ
-            | {"PYTHONPATH": f"{SCRIPT.parent}:{SCRIPT.parent.parent}", "RAY_AUTH_MODE": "token"},
+            | {
+                "PYTHONPATH": f"{SCRIPT.parent}:{SCRIPT.parent.parent}",
+                "RAY_AUTH_MODE": "disabled",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

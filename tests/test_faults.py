@@ -4,6 +4,7 @@ Every trial reaches its end once, nothing stays RUNNING, and what was recorded i
 what an uninterrupted training gives.
 """
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,19 +15,21 @@ from pathlib import Path
 import pytest
 import searching
 from clusters import below
+from enduring import (
+    OPTIONS,
+    WHOLE,
+    check_equal_to_plain_training,
+    check_whole,
+    line,
+    repeated,
+    running,
+)
+from fault_table import Tell
 from optuna.trial import TrialState
 
-from spaces import canonical_weights
-from trainer.benchmarks import BENCHMARKS
 from trainer.checkpoint import saved_epochs
-from trainer.data import load, prepare
-from trainer.loop import train
-from trainer.precision import configure, select_device
-from trainer.task import Task
-from trainer.trial import Trial
 
 pytestmark = pytest.mark.slow
-OPTIONS = ("--trials", "8", "--epochs", "12", "--save-every", "2", "--early-stopping", "asha")
 
 
 @pytest.fixture
@@ -52,9 +55,11 @@ def wait_for_end(pids: list[int]) -> None:
         time.sleep(0.05)
 
 
-def interrupted(place: Path, epochs: int, number: signal.Signals) -> subprocess.Popen[str]:
+def interrupted(
+    place: Path, epochs: int, number: signal.Signals, *again: str
+) -> subprocess.Popen[str]:
     """Start a search, send it a signal once so many epochs are recorded, and wait for its end."""
-    process = searching.start(place, *OPTIONS)
+    process = searching.start(place, *OPTIONS, *again)
     try:
         searching.wait_for_epochs(place, epochs, process)
         orphans = workers(process)
@@ -66,61 +71,52 @@ def interrupted(place: Path, epochs: int, number: signal.Signals) -> subprocess.
     return process
 
 
-def check_whole(place: Path) -> None:
-    """All 8 trials have ended once, and the recorded epochs are those of plain training."""
-    rows = searching.rows(place)
-    assert len({row.key for row in rows}) == len(rows) == 8
-    assert {row.state for row in rows} <= {TrialState.COMPLETE, TrialState.PRUNED}
-    assert list(searching.folder(place).checkpoints.iterdir()) == []
-    for row in rows:
-        assert len(searching.folder(place).read_epochs(row.key)) == row.epochs
-
-
-def check_equal_to_plain_training(place: Path, keys: list[str]) -> None:
-    benchmark = BENCHMARKS[searching.BENCHMARK].with_epochs(12)
-    data = load(prepare(benchmark, place / "data"), benchmark)
-    configure("tf32", threads=1)
-    task = Task(data, benchmark.padding, select_device("cpu"))
-    rows = {row.key: row for row in searching.rows(place)}
-    for key in keys:
-        weights = canonical_weights(rows[key].weighting.weights(data.counts))
-        recorded = searching.folder(place).read_epochs(key)
-        plain = list(train(Trial(benchmark, tuple(weights), rows[key].seed), task))
-        assert searching.without_seconds(recorded) == searching.without_seconds(
-            plain[: len(recorded)]
-        )
-
-
-def running(place: Path) -> list[str]:
-    return [row.key for row in searching.rows(place) if row.state == TrialState.RUNNING]
-
-
-@pytest.mark.parametrize(
-    ("number", "code"),
-    ((signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)),
-    ids=("ctrl-c", "sigterm", "kill-9"),
-)
-def test_an_interrupted_driver_is_resumed(
-    number: signal.Signals, code: int, tmp_path: Path
-) -> None:
-    process = interrupted(tmp_path, 55, number)
+def test_ctrl_c_at_any_moment_keeps_what_is_done(tmp_path: Path, fault: Tell) -> None:
+    again: tuple[str, ...] = ()
+    ends = []
+    for seconds, number in ((1, signal.SIGINT), (4, signal.SIGTERM), (9, signal.SIGINT)):
+        process = searching.start(tmp_path, *OPTIONS, *again)
+        time.sleep(seconds)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=100)
+        assert "Traceback" not in output + errors
+        assert process.returncode in (130, -number)
+        ends.append(output)
+        again = ("--resume",) if searching.folder(tmp_path).exists() else ()
+    process = interrupted(tmp_path, searching.recorded_epochs(tmp_path) + 8, signal.SIGINT, *again)
     output, errors = process.communicate()
-    assert process.returncode == code, errors
+    assert (process.returncode, errors) == (130, "")
+    assert "--resume" in output.splitlines()[-1]
     left = running(tmp_path)
     assert left, "the signal came too late to interrupt anything"
-    if number != signal.SIGKILL:
-        assert "Stopped: " in output
-        assert "--resume" in output.splitlines()[-1]
-        assert errors == ""
     done = searching.search(tmp_path, *OPTIONS, "--resume")
     assert done.returncode == 0, done.stderr
-    assert f"{len(left)} go on" in done.stdout
     check_whole(tmp_path)
     check_equal_to_plain_training(tmp_path, left)
+    fault("Ctrl-C, at any moment", line(output, "Stopped: SIGINT"), repeated(done.stdout), WHOLE)
+
+
+def test_a_killed_driver_and_torn_files_are_resumed(tmp_path: Path, fault: Tell) -> None:
+    process = interrupted(tmp_path, 40, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    folder = searching.folder(tmp_path)
+    for path in (folder.journal, folder.trials / f"{running(tmp_path)[0]}.jsonl"):
+        line_before = path.read_bytes().splitlines()[-1]
+        path.write_bytes(path.read_bytes() + line_before[: len(line_before) // 2])
+    left = running(tmp_path)
+    assert left, "the signal came too late to interrupt anything"
+    done = searching.search(tmp_path, *OPTIONS, "--resume")
+    assert done.returncode == 0, done.stderr
+    check_whole(tmp_path)
+    check_equal_to_plain_training(tmp_path, left)
+    seen = line(done.stdout, "resumed:")
+    fault("the driver is killed", f"with --resume: {seen}", repeated(done.stdout), WHOLE)
+    fault("the journal's last line is torn", "nothing: the line is cut off", "what it said", WHOLE)
 
 
 def test_a_killed_worker_costs_epochs_since_the_checkpoint_and_nothing_else(
-    tmp_path: Path, stopping: list[subprocess.Popen[str]]
+    tmp_path: Path, stopping: list[subprocess.Popen[str]], fault: Tell
 ) -> None:
     process = searching.start(tmp_path, *OPTIONS)
     stopping.append(process)
@@ -130,13 +126,13 @@ def test_a_killed_worker_costs_epochs_since_the_checkpoint_and_nothing_else(
     output, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     assert errors == ""
-    assert "lost its worker" in output
     check_whole(tmp_path)
     check_equal_to_plain_training(tmp_path, victims)
+    fault("a worker is killed", line(output, "lost its worker"), repeated(output), WHOLE)
 
 
 def test_the_same_run_started_twice_is_refused_while_it_runs(
-    tmp_path: Path, stopping: list[subprocess.Popen[str]]
+    tmp_path: Path, stopping: list[subprocess.Popen[str]], fault: Tell
 ) -> None:
     process = searching.start(tmp_path, *OPTIONS)
     stopping.append(process)
@@ -146,9 +142,13 @@ def test_the_same_run_started_twice_is_refused_while_it_runs(
     assert "is being searched by another process" in second.stderr
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
+    seen = line(second.stderr, "is being searched").removeprefix("error: ")
+    fault("the same run is started twice", seen, "nothing", "the first goes on undisturbed")
 
 
-def test_a_truncated_checkpoint_is_told_and_the_one_before_is_used(tmp_path: Path) -> None:
+def test_a_truncated_checkpoint_is_told_and_the_one_before_is_used(
+    tmp_path: Path, fault: Tell
+) -> None:
     # Two trials have reported their second rung, epoch 6, and saved epochs 4 and 6.
     interrupted(tmp_path, 12, signal.SIGKILL).communicate()
     left = running(tmp_path)
@@ -164,6 +164,8 @@ def test_a_truncated_checkpoint_is_told_and_the_one_before_is_used(tmp_path: Pat
         assert f"{path} is torn or corrupt" in done.stdout
     check_whole(tmp_path)
     check_equal_to_plain_training(tmp_path, left)
+    seen = line(done.stdout, "is torn or corrupt").replace(str(newest[0].parents[1]), "...")
+    fault("a checkpoint is truncated", seen, "the epochs since the checkpoint before it", WHOLE)
 
 
 DIVERGING = """
@@ -178,7 +180,7 @@ root = "images"
 
 
 def test_a_search_whose_trials_all_diverge_stops_and_says_why(
-    tmp_path: Path, make_folder: Callable[..., Path]
+    tmp_path: Path, make_folder: Callable[..., Path], fault: Tell
 ) -> None:
     make_folder(tmp_path / "images", (40, 12, 5))
     (tmp_path / "mine.toml").write_text(DIVERGING)
@@ -189,6 +191,81 @@ def test_a_search_whose_trials_all_diverge_stops_and_says_why(
     assert len(failed) >= 3
     assert all(row.reason is not None and row.reason.startswith("epoch 1:") for row in failed)
     assert "--resume" in done.stdout
+    fault(
+        "the weights make the loss diverge",
+        line(done.stdout, ": failed: "),
+        "nothing: the trial is stopped at once, and never tried again",
+        "its reason; a search whose trials all diverge stops after three",
+    )
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    """A place whose folder of runs is on a file system of its own, of 3 MB."""
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(runs)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a small file system here")
+    yield tmp_path
+    subprocess.run(["umount", "-l", str(runs)], check=True)
+
+
+def test_a_full_disk_stops_the_search_and_loses_nothing(small_disk: Path, fault: Tell) -> None:
+    full = searching.search(small_disk, *OPTIONS)
+    assert full.returncode == 1, full.stdout + full.stderr
+    assert os.strerror(errno.ENOSPC) in full.stdout + full.stderr
+    assert "Traceback" not in full.stdout + full.stderr
+    command = ["mount", "-o", "remount,size=100m", str(small_disk / "runs")]
+    subprocess.run(command, check=True)
+    left = running(small_disk)
+    done = searching.search(small_disk, *OPTIONS, "--resume")
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_whole(small_disk)
+    check_equal_to_plain_training(small_disk, left)
+    seen = line(full.stdout, os.strerror(errno.ENOSPC)).replace(str(small_disk), "...")
+    fault("the disk is full", seen, repeated(done.stdout), WHOLE)
+
+
+AWAY = """
+import builtins, errno, os
+
+real_open = builtins.open
+
+
+def open(file, mode="r", *arguments, **options):
+    if set(mode) & set("wax+") and str(file).startswith({runs!r}) and os.path.exists({flag!r}):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return real_open(file, mode, *arguments, **options)
+
+
+builtins.open = open
+"""
+
+
+def test_storage_that_is_away_for_a_while_is_waited_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stopping: list[subprocess.Popen[str]],
+    fault: Tell,
+) -> None:
+    flag = tmp_path / "away"
+    program = AWAY.format(runs=str(tmp_path / "runs"), flag=str(flag))
+    (tmp_path / "sitecustomize.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # of the driver and of the workers
+    process = searching.start(tmp_path, *OPTIONS)
+    stopping.append(process)
+    searching.wait_for_epochs(tmp_path, 10, process)
+    flag.touch()
+    time.sleep(6)
+    flag.unlink()
+    output, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    check_whole(tmp_path)
+    check_equal_to_plain_training(tmp_path, [row.key for row in searching.rows(tmp_path)][:2])
+    words = "cannot be written at the moment"
+    seen = line(output, words).partition(words)[2]
+    fault("the storage is away for a while", f"FILE {words}{seen}", "the writes", WHOLE)
 
 
 def test_the_hours_budget_ends_the_search_and_leaves_it_resumable(tmp_path: Path) -> None:
@@ -197,8 +274,6 @@ def test_the_hours_budget_ends_the_search_and_leaves_it_resumable(tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - begin < 60
     assert "the budget of 0.002 hours is used up" in done.stdout
-    left = running(tmp_path)
-    again = searching.search(tmp_path, *OPTIONS, "--resume")
+    again = searching.search(tmp_path, *OPTIONS, "--hours", "0.002", "--resume")
     assert again.returncode == 0, again.stderr
-    check_whole(tmp_path)
-    check_equal_to_plain_training(tmp_path, left)
+    assert f"{len(running(tmp_path))} trials are unfinished" in again.stdout

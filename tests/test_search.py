@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -152,6 +153,28 @@ def test_many_kills_in_one_search_lose_and_double_nothing(
     assert kills >= 3
     assert twin.search.finished()
     check_finished(folder, 16)
+
+
+class Yesterday(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime.now(tz) - timedelta(days=1)
+
+
+def test_a_new_driver_whose_clock_is_behind_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killer = Killer(monkeypatch)
+    folder = make_run(tmp_path / "run", SETTINGS)
+    killer.arm(70, "torn")
+    with pytest.raises(Killed):
+        run_to_the_end(folder, SETTINGS, 12, slots=3)
+    killer.disarm()
+    monkeypatch.setattr("optuna.storages.journal._storage.datetime", Yesterday)
+    run_to_the_end(folder, SETTINGS, 12, slots=3)
+    check_finished(folder, 12)
+    ends = [trial.datetime_complete for trial in Record(folder.journal).storage.get_all_trials(1)]
+    assert any(end and end < datetime.now() - timedelta(hours=23) for end in ends)
 
 
 def next_stop(search: Search) -> tuple[Running, EpochResult]:

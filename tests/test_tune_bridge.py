@@ -10,11 +10,12 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
 from twin import FACTS, attempt, fast_folder, make_run, make_settings, results_of
 
 from search.running import Running
-from search.search import Search
-from search.tune_bridge import StudyCallback, StudyScheduler
+from search.search import MAX_LOSSES_IN_A_ROW, Search
+from search.tune_bridge import StudyCallback, StudyScheduler, StudySearcher
 
 
 @pytest.fixture
@@ -146,3 +147,72 @@ def test_the_first_waiting_trial_is_the_next_to_run(search: Search) -> None:
         assert (chosen and chosen.config["key"]) == expected
         if chosen:
             chosen.status = Trial.RUNNING
+
+
+def lose(search: Search, trial: Running, why: str = "") -> None:
+    """Do what Tune does when a trial's worker is lost."""
+    tune_trial: Any = SimpleNamespace(config={"key": trial.row.key}, get_error=lambda: why)
+    callback = StudyCallback(search, lambda: None)
+    callback.on_trial_error(iteration=1, trials=[], trial=tune_trial)
+
+
+def test_a_trial_whose_worker_is_lost_is_handed_out_again_before_new_ones(search: Search) -> None:
+    trial, other = started(search), started(search)
+    hand_over(search, trial, report_of(trial, range(1, 4)))
+    assert search.under_way == 2
+    lose(search, trial)
+    assert search.under_way == 1
+    assert search.notes == [
+        f"{trial.row.label} lost its worker after epoch 3; it goes on from epoch 0"
+    ]
+    assert started(search) is trial
+    assert other.row.key in search.running
+
+
+def test_a_trial_may_lose_its_worker_often_as_long_as_it_makes_progress(search: Search) -> None:
+    trial = started(search)
+    for epoch in range(1, 6):
+        for _ in range(MAX_LOSSES_IN_A_ROW - 1):
+            lose(search, trial)
+            assert started(search) is trial
+        hand_over(search, trial, report_of(trial, range(epoch, epoch + 1)))
+    assert recorded(search, trial) == [1, 2, 3, 4, 5]
+
+
+def test_a_trial_that_only_loses_its_workers_fails_with_the_last_reason(search: Search) -> None:
+    for _ in range(MAX_LOSSES_IN_A_ROW):
+        trial = started(search)
+        assert trial.row.label == "uniform"
+        lose(search, trial, "Traceback:\nModuleNotFoundError: No module named 'torch'\n")
+    assert search.ended[0].reason == (
+        "lost its worker 4 times without a new epoch (ModuleNotFoundError: No module named 'torch')"
+    )
+    assert not search.adopted
+    lose(search, trial)  # what is over stays so
+    assert len(search.ended) == 1
+
+
+def searcher(search: Search, limit: int, stop: str | None = None) -> StudySearcher:
+    return StudySearcher(search, lambda: limit, lambda: stop, lambda: None)
+
+
+def test_no_more_trials_are_begun_than_there_are_places(search: Search) -> None:
+    found = [searcher(search, 3).suggest("id") for _ in range(5)]
+    assert [config is None for config in found] == [False] * 3 + [True] * 2
+    assert searcher(search, 4).suggest("id") is not None
+    assert searcher(search, 2).suggest("id") is None  # a node is gone, and its trials run on
+
+
+def test_without_a_place_the_search_is_not_over(search: Search) -> None:
+    assert searcher(search, 0).suggest("id") is None
+
+
+def test_without_a_place_a_search_that_is_over_ends(search: Search) -> None:
+    while search.has_more():
+        trial = started(search)
+        hand_over(search, trial, report_of(trial, range(1, FACTS.epochs + 1), done=True))
+    assert searcher(search, 0).suggest("id") == Searcher.FINISHED
+
+
+def test_a_search_that_must_stop_begins_nothing(search: Search) -> None:
+    assert searcher(search, 3, stop="SIGINT").suggest("id") == Searcher.FINISHED
