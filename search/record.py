@@ -261,8 +261,7 @@ class Record:
         """Note what the RUNNING proposal ``number`` trains; from here on it counts as a trial."""
         trial_id = self._trial_id(trial_key(PROPOSALS, number))
         point = json.dumps(weighting.to_dict())
-        self.storage.set_trial_user_attr(trial_id, "weighting", point)
-        self.storage.set_trial_user_attr(trial_id, "seed", seed)
+        self.storage.set_trial_user_attrs(trial_id, {"weighting": point, "seed": seed})
         return self.row(trial_key(PROPOSALS, number))
 
     def start_run(self, study: str, run: FreshRun) -> Row:
@@ -323,11 +322,11 @@ class Record:
         """End a RUNNING trial: the one place where an outcome becomes an Optuna state."""
         name, number = key.rsplit("-", 1)
         trial_id = self._trial_id(key)
-        for fact, content in outcome.facts.items():
-            plain = isinstance(content, str | bool | float | None)
-            self.storage.set_trial_user_attr(
-                trial_id, fact, content if plain else json.dumps(content)
-            )
+        facts = {
+            fact: content if isinstance(content, str | bool | float | None) else json.dumps(content)
+            for fact, content in outcome.facts.items()
+        }
+        self.storage.set_trial_user_attrs(trial_id, facts)
         value = outcome.value if outcome.state == TrialState.COMPLETE else None
         self.studies[name].tell(int(number), values=value, state=outcome.state)
 

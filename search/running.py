@@ -18,6 +18,7 @@ class Running:
         passed: how many rungs have judged it.
         stop: early stopping has ended it.
         losses: of its worker, since its last epoch.
+        heard: its last report, as it was sent.
         hardware: model name of the GPU or CPU that trained its last epoch, if known.
     """
 
@@ -29,6 +30,7 @@ class Running:
     stop: bool = False
     losses: int = 0
     hardware: str | None = None
+    heard: str | None = None
 
     def __post_init__(self) -> None:
         self.results = self.results or [[] for _ in self.benchmarks]

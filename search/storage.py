@@ -5,9 +5,11 @@ import copy
 from collections import deque
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
+from optuna.storages.journal._storage import JournalOperation
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -56,16 +58,40 @@ class BoundedStorage(JournalStorage):
     its best 25 trials against the others, and weighs older ones less anyway. What is shown
     follows from the journal alone, and the journal itself keeps every trial.
 
-    It is right in the one process that writes to the journal.
+    It is right in the one process that writes to the journal, and reads only what that wrote: in
+    another process it stays as it was opened.
     """
 
     def __init__(self, backend: BaseJournalBackend) -> None:
+        self.stale = True
         super().__init__(backend)
         self.shown: dict[int, Shown] = {}
         self.open: dict[int, set[int]] = {}
         """Ids of the trials that have not ended, by study id."""
         self.shown_values: dict[int, float] = {}
         """What samplers are shown in place of the recorded value of a COMPLETE trial, by id."""
+
+    def _write_log(self, op_code: int, extra_fields: dict[str, Any]) -> None:
+        self.stale = True
+        super()._write_log(op_code, extra_fields)
+
+    def _sync_with_backend(self) -> None:
+        """Read what was written; Optuna would open the file whenever it looks at a trial."""
+        if self.stale:
+            super()._sync_with_backend()
+            self.stale = False
+
+    def set_trial_user_attrs(self, trial_id: int, attributes: dict[str, Any]) -> None:
+        """Set several attributes in one write, for each write waits for the disk."""
+        self.check_trial_is_updatable(trial_id, self.get_trial(trial_id).state)
+        worker = self._replay_result.worker_id
+        head = {"op_code": JournalOperation.SET_TRIAL_USER_ATTR, "worker_id": worker}
+        facts = [{name: value} for name, value in attributes.items()]
+        with self._thread_lock:
+            self.stale = True
+            logs = [{**head, "trial_id": trial_id, "user_attr": fact} for fact in facts]
+            self._backend.append_logs(logs)
+            self._sync_with_backend()
 
     def every_trial(self, study: Study) -> list[FrozenTrial]:
         """Return all trials, in the order of their numbers; they must not be changed."""

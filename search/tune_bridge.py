@@ -89,10 +89,15 @@ class StudySearcher(DriverOnly, Searcher):
 def record(search: Search, trial: Trial, result: dict[str, Any]) -> bool:
     """Record the epochs in ``result``, in their order; return True if the trial must stop."""
     key = trial.config["key"]
-    if key in search.running:
-        search.running[key].hardware = result["hardware"]
-    epochs = json.loads(result["epochs"])
-    return any(search.report(key, part, EpochResult.from_dict(epoch)) for part, epoch in epochs)
+    running = search.running.get(key)
+    if running is None:
+        return True
+    text = result["epochs"]
+    if running.heard is not text:  # Tune tells the scheduler and the callback of the same result
+        running.heard, running.hardware = text, result["hardware"]
+        epochs = json.loads(text)
+        any(search.report(key, part, EpochResult.from_dict(epoch)) for part, epoch in epochs)
+    return running.stop
 
 
 class StudyScheduler(DriverOnly, FIFOScheduler):
@@ -101,11 +106,16 @@ class StudyScheduler(DriverOnly, FIFOScheduler):
     def __init__(self, search: Search) -> None:
         super().__init__()
         self.search = search
+        self.waiting: dict[str, Trial] = {}
+        """By key; some may run by now."""
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        self.waiting[str(trial.config["key"])] = trial
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """Return a trial that waits, if any; unlike Tune's rule, do not look at all that ended."""
-        waiting = [t for t in tune_controller.get_live_trials() if t.status == Trial.PENDING]
-        return min(waiting, key=lambda trial: str(trial.config["key"]), default=None)
+        """Return a trial that waits, if any; unlike Tune's rule, do not look at all others."""
+        self.waiting = {k: t for k, t in self.waiting.items() if t.status == Trial.PENDING}
+        return self.waiting[min(self.waiting)] if self.waiting else None
 
     def on_trial_result(
         self,

@@ -140,9 +140,10 @@ def test_the_first_waiting_trial_is_the_next_to_run(search: Search) -> None:
 
     live = {"b": Trial.PENDING, "a": Trial.RUNNING, "c": Trial.PENDING}
     trials = [trial(key, status) for key, status in live.items()]
-    scheduler = StudyScheduler(search)
+    scheduler, controller = StudyScheduler(search), SimpleNamespace()
+    for added in trials:
+        scheduler.on_trial_add(controller, added)  # type: ignore[arg-type]
     for expected in ("b", "c", None):
-        controller = SimpleNamespace(get_live_trials=lambda: trials)
         chosen: Any = scheduler.choose_trial_to_run(controller)
         assert (chosen and chosen.config["key"]) == expected
         if chosen:
