@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 import searching
 from enduring import (
@@ -97,3 +98,23 @@ def test_a_new_head_with_another_clock_continues_from_the_run_folder(
     fault("the head is lost", f"on a new one, with --resume: {seen}", repeated(done.stdout), WHOLE)
     clocks = "nothing (new head a day behind, its worker an hour ahead): no decision reads a clock"
     fault("the clocks of the nodes differ", clocks, "nothing", WHOLE)
+
+
+OTHER_NUMPY = """
+import importlib.metadata as metadata
+
+real = metadata.version
+metadata.version = lambda name: "1.2.3" if name == "numpy" else real(name)
+"""
+
+
+def test_a_worker_with_other_versions_is_refused_with_both_named(
+    cluster: Machines, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(OTHER_NUMPY)
+    cluster.worker({"PYTHONPATH": str(tmp_path)})
+    done = searching.search(tmp_path, *OPTIONS, "--address", cluster.address)
+    assert done.returncode == 1
+    assert f"has numpy 1.2.3, not {np.__version__} as the driver has" in done.stdout
+    assert searching.recorded_epochs(tmp_path) == 0
+    assert "--resume" in done.stdout
