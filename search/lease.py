@@ -9,6 +9,7 @@ latest before it writes again.
 """
 
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -31,6 +32,8 @@ LEASE_SECONDS = 30.0
 """Without a sign of life for so long, a holder on another machine counts as gone."""
 TRUST_SECONDS = 12.0
 """How long after it was last seen to be ours a lease is believed without another look."""
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+"""What a file system says that has no locks."""
 SETTLE_SECONDS = 2.0
 """After taking a lease over: time for another who did so at the same moment."""
 
@@ -55,6 +58,19 @@ def this_machine() -> str:
     return " ".join(parts)
 
 
+def is_gone(found: dict[str, Any]) -> bool:
+    """Return whether the holder was a process of this machine that has ended."""
+    if found["machine"] != this_machine():
+        return False
+    try:
+        os.kill(found["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it is somebody else's
+        return False
+    return False
+
+
 class Lease:
     """The lease of one run, held by this process between ``take`` and ``give_back``."""
 
@@ -69,13 +85,13 @@ class Lease:
         self.keeper = threading.Thread(target=self._keep, daemon=True)
 
     def take(self, say: Callable[[str], None]) -> None:
-        """Become the holder; the system's lock on the folder must be held.
+        """Become the holder.
 
         Raises:
-            UserError: another machine's process holds the lease.
+            UserError: another process holds the lease.
         """
         found = self._read()
-        takes_over = found is not None and found["machine"] != this_machine()
+        takes_over = found is not None and not is_gone(found)
         if found is not None and takes_over:
             self._wait_for_end(found, say)
         self.number = found["number"] + 1 if found else 1
@@ -179,6 +195,11 @@ def held(folder: Path, say: Callable[[str], None]) -> Iterator[Lease]:
             f"run {folder.name!r} is being searched by another process; "
             "wait for it to end, or choose another --name."
         ) from error
+    except NotImplementedError:
+        pass  # the file system knows no locks; the lease does without
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
     try:
         lease = Lease(folder / "lease.json")
         lease.take(say)

@@ -1,8 +1,10 @@
 """One process writes to a run, also where the file system shares no locks between machines."""
 
+import errno
 import json
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -104,11 +106,39 @@ def test_a_run_given_back_while_it_is_watched_is_taken_at_once(
 
 
 def test_a_process_of_this_machine_that_was_killed_is_followed_at_once(folder: Path) -> None:
-    holder(folder, machine=lease.this_machine())
+    killed = subprocess.Popen(["sleep", "60"])
+    killed.kill()
+    killed.wait()
+    holder(folder, machine=lease.this_machine(), pid=killed.pid)
     begin = time.monotonic()
     with held(folder, quiet):
         assert time.monotonic() - begin < 1.0
         assert content(folder)["number"] == 8
+
+
+@pytest.mark.parametrize("error", (NotImplementedError(), OSError(errno.ENOLCK, "no locks")))
+def test_where_there_are_no_locks_a_process_of_this_machine_is_seen_by_its_lease(
+    error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(lease.filelock.FileLock, "acquire", refused)
+    with held(folder, quiet), pytest.raises(UserError, match="is being searched by another"):
+        held(folder, quiet).__enter__()
+    with held(folder, quiet):
+        pass
+
+
+def test_a_lock_that_fails_otherwise_is_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr(lease.filelock.FileLock, "acquire", refused)
+    with pytest.raises(OSError, match="read-only"):
+        held(folder, quiet).__enter__()
 
 
 def test_of_two_that_take_it_over_at_the_same_moment_one_gets_it(
