@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import overhead
+from benchmarks.apart import measure_apart
 from benchmarks.costless import BENCHMARK, results_of
 from benchmarks.measurement import START_UP, Measurement, summarize
-from benchmarks.overhead import Case, measure
+from benchmarks.overhead_run import Case, measure
 from benchmarks.overhead_views import table
+from benchmarks.timed_search import TimedSearch
+from search.address import use_token
 
 
 def measurement(times: list[float], asked: int | None = None) -> Measurement:
@@ -95,14 +98,14 @@ def test_a_whole_search_is_measured(tmp_path: Path) -> None:
 def test_ctrl_c_ends_a_measurement_with_what_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish = overhead.TimedSearch.finish
+    finish = TimedSearch.finish
 
-    def interrupted(self: overhead.TimedSearch, key: str) -> None:
+    def interrupted(self: TimedSearch, key: str) -> None:
         finish(self, key)
         if len(self.ends) == 5:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(overhead.TimedSearch, "finish", interrupted)
+    monkeypatch.setattr(TimedSearch, "finish", interrupted)
     found = measure(Case(False, 500, "random", 2, 42, tmp_path))
     assert (found.trials, found.asked) == (5, 500)
 
@@ -111,7 +114,8 @@ def test_the_command_writes_the_numbers_and_the_plot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr(overhead, "measure_apart", measure)  # a process takes seconds to start
+    # A process takes seconds to start.
+    monkeypatch.setattr(overhead, "measure_apart", lambda measure, case: measure(case))
     options = ["--trials", "16,8", "--ray", "none", "--sampler", "random", "--repeats", "2"]
     assert overhead.main([*options, "--out", str(tmp_path / "found")]) == 0
     content = json.loads((tmp_path / "found.json").read_text())
@@ -148,6 +152,7 @@ def test_a_wrong_option_is_refused_in_one_sentence(
 
 @pytest.mark.slow
 def test_with_ray_tune_the_same_trials_are_run(tmp_path: Path) -> None:
-    found = measure(Case(True, 12, "random", 2, 42, tmp_path))
+    use_token(None)  # for that process; this one has imported Ray
+    found = measure_apart(measure, Case(True, 12, "random", 2, 42, tmp_path))
     assert found.trials == 12
     assert found.reports >= 12 + 4 * 2
