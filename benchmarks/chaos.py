@@ -30,6 +30,8 @@ from trainer.files import write_atomic
 from trainer.provenance import provenance
 
 KINDS = ("worker", "node", "driver")
+TOLD = ("benchmark", "workers", "trials", "save_every", "searches", "kills", "seed")
+"""Options that are written down with the results."""
 QUIET_SEARCHES = 3
 FIRST_SECONDS = 8.0
 """Nothing is killed before: until then a search starts."""
@@ -195,7 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
         for result in searches(options):
             results.append(result)
             print(table(results), flush=True)
-            facts: dict[str, Any] = {"options": {k: str(v) for k, v in vars(options).items()}}
+            facts: dict[str, Any] = {"options": {name: getattr(options, name) for name in TOLD}}
             content = facts | provenance() | {"searches": [asdict(r) for r in results]}
             write_atomic(options.out, json.dumps(content, indent=1).encode())
     except UserError as error:
