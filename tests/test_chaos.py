@@ -95,7 +95,7 @@ case "$1" in ssh)
         *--resume*) exit 0 ;;
         *) sleep 30 & echo $! > {place}/driver; wait; exit 1 ;;
       esac ;;
-    *pkill*run_search*) kill "$(cat {place}/driver)" ;;
+    *pkill*un_search*) kill "$(cat {place}/driver)" ;;
   esac ;;
 esac
 """
