@@ -27,7 +27,7 @@ FAULTS = (
     "the clocks of the nodes differ",
 )
 """In the order of the table."""
-HEADS = ("fault", "what is seen", "what is repeated", "what is kept")
+HEADS = ("fault", "what is seen", "what on record is repeated", "what is kept")
 BEGIN, END = "<!-- faults: made by tests/fault_table.py -->\n", "<!-- end of faults -->\n"
 
 Tell = Callable[[str, str, str, str], None]
