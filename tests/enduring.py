@@ -20,7 +20,7 @@ OPTIONS = (
     *("--save-every", str(SAVE_EVERY)),
     *("--early-stopping", "asha"),
 )
-WHOLE = "all: every trial ended once, disturbed ones with the epochs of an undisturbed training, bit for bit"
+WHOLE = "all: every trial ended once, disturbed ones bit for bit as if they had not been"
 """What ``check_whole`` and ``check_equal_to_plain_training`` have shown."""
 
 
