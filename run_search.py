@@ -1,13 +1,20 @@
 """Search the class weighting of a long-tailed image classifier; see README.md."""
 
+import os
+import signal
 import sys
 
-if __name__ == "__main__":
-    try:
-        from search.cli import main  # takes seconds, in which Ctrl-C must not end in a traceback
 
-        code = main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        code = 130
-    sys.exit(code)
+def leave(number: int, frame: object) -> None:
+    """End at once: nothing is being computed yet, and an exception would break half an import."""
+    sys.stderr.write("interrupted\n")
+    sys.stderr.flush()
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)  # until the search takes them over
+    from search.cli import main
+
+    sys.exit(main())

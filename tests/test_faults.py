@@ -270,10 +270,10 @@ def test_storage_that_is_away_for_a_while_is_waited_for(
 
 def test_the_hours_budget_ends_the_search_and_leaves_it_resumable(tmp_path: Path) -> None:
     begin = time.monotonic()
-    done = searching.search(tmp_path, *OPTIONS, "--hours", "0.002")
+    done = searching.search(tmp_path, *OPTIONS, "--trials", "64", "--hours", "0.006")
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - begin < 60
-    assert "the budget of 0.002 hours is used up" in done.stdout
-    again = searching.search(tmp_path, *OPTIONS, "--hours", "0.002", "--resume")
+    assert time.monotonic() - begin < 100
+    assert "the budget of 0.006 hours is used up" in done.stdout
+    again = searching.search(tmp_path, *OPTIONS, "--trials", "64", "--hours", "0.006", "--resume")
     assert again.returncode == 0, again.stderr
     assert f"{len(running(tmp_path))} trials are unfinished" in again.stdout
