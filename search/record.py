@@ -9,6 +9,7 @@ the search never saw.
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,8 @@ class Record:
         """
         self._ids: dict[str, int] = {}
         try:
-            self.storage = BoundedStorage(RunJournal(journal, may_write))
+            self.journal = RunJournal(journal, may_write)
+            self.storage = BoundedStorage(self.journal)
             there = {study.study_name for study in self.storage.get_all_studies()}
             self.studies = {
                 name: optuna.load_study(study_name=name, storage=self.storage)
@@ -239,6 +241,10 @@ class Record:
         cut_torn_line(journal)
         read_lines(journal)  # Optuna overlooks a bad last line, until the next one is behind it
         return cls(journal, may_write)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Write what the block records with one wait for the disk (``RunJournal.together``)."""
+        return self.journal.together()
 
     def rows(self) -> list[Row]:
         """Return all asked trials: study by study, in the order they were asked."""

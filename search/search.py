@@ -169,7 +169,8 @@ class Search:
             return None
         if self.adopted:
             return self.adopted.popleft()
-        row = self._next_row()
+        with self.record.together():
+            row = self._next_row()
         if row is None:
             return None
         trial = self._trial(row)
@@ -290,7 +291,8 @@ class Search:
         """Let early stopping see the rungs that were reached."""
         while trial.passed < len(trial.stages) - 1 and trial.reached(trial.passed):
             epoch = self.early_stopping.rungs[trial.passed]
-            self._judge_at(trial, epoch, self.facts.score(trial.accuracies(trial.passed)))
+            with self.record.together():
+                self._judge_at(trial, epoch, self.facts.score(trial.accuracies(trial.passed)))
             trial.passed += 1
 
     def _judge_at(self, trial: Running, epoch: int, score: float) -> None:
@@ -311,13 +313,12 @@ class Search:
         stage = -1 if complete else trial.passed - 1
         accuracies = trial.accuracies(stage)
         score = accuracies[0] if trial.row.study == HOLDOUT else self.facts.score(accuracies)
-        self.record.report(key, trial.stages[stage][0], score)
         summaries = [
             summary(part, facts.counts, facts.test_counts)
             for part, facts in zip(trial.results, trial.benchmarks, strict=True)
         ]
         end = Outcome.complete if complete else Outcome.stopped
-        self._end(key, end(score, {"summaries": summaries}))
+        self._end(key, end(score, {"summaries": summaries}), {trial.stages[stage][0]: score})
         self.failures_in_a_row = 0
 
     def fail(self, key: str, reason: str, details: str = "", diverged: bool = False) -> None:
@@ -328,12 +329,16 @@ class Search:
         self.folder.write_error(key, f"{reason}\n\n{details}")
         if trial.row.in_search or not diverged:  # later, that an arm diverges is a result
             self.failures_in_a_row += 1
-        self._end(key, Outcome.failed(reason, diverged))
+        self._end(key, Outcome.failed(reason, diverged), {})
 
-    def _end(self, key: str, outcome: Outcome) -> None:
+    def _end(self, key: str, outcome: Outcome, scores: dict[int, float]) -> None:
+        """Record how a trial ended, with its last scores by epoch, and let go of it."""
         trial = self.running[key]
         spent = {"hardware": trial.hardware, "device_hours": self._hours_of(trial)}
-        self.record.tell(key, replace(outcome, facts=outcome.facts | spent))
+        with self.record.together():
+            for epoch, score in scores.items():
+                self.record.report(key, epoch, score)
+            self.record.tell(key, replace(outcome, facts=outcome.facts | spent))
         row = self.record.row(key)
         self.ended.append(row)
         del self.running[key]

@@ -110,6 +110,23 @@ def _append(path: Path, data: bytes, before: int, sync: bool) -> None:
             raise
 
 
+def keep(path: Path, data: bytes, start: int) -> None:
+    """Have ``data``, appended at byte ``start`` without ``sync``, survive a power cut from now on.
+
+    It is written once more, in place: what a failed sync has left undone, no later one makes up
+    for. Raises OSError when it cannot be written; readers see it all the time.
+    """
+    patiently(lambda: _keep(path, data, start), path)
+
+
+def _keep(path: Path, data: bytes, start: int) -> None:
+    with open(path, "r+b", buffering=0) as file:
+        file.seek(start)
+        if file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file.fileno())
+
+
 def _sync_folder(folder: Path) -> None:
     """Make the new name itself survive a power cut; the file's own fsync does not cover it."""
     descriptor = os.open(folder, os.O_RDONLY)
