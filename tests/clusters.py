@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +22,15 @@ def free_port() -> int:
 def ray_head(*options: str, env: dict[str, str] | None = None) -> Iterator[tuple[str, int]]:
     """Run a Ray head with two CPUs, as ``ray start`` makes it; yield its address and process id.
 
-    It asks for no token, unless the environment ``env`` says so.
+    It asks for no token, unless the environment ``env`` says so, and does not make this machine
+    a part of itself, unless RAY_TMPDIR is set.
     """
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as own:
+        folder = os.environ.get("RAY_TMPDIR", own)  # a socket's path must be short
+        yield from _ray_head(options, {"RAY_TMPDIR": folder} | (env or {}))
+
+
+def _ray_head(options: tuple[str, ...], env: dict[str, str]) -> Iterator[tuple[str, int]]:
     port = free_port()
     ray = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
     plain = [f"--port={port}", "--num-cpus=2", "--include-dashboard=false"]
@@ -31,7 +39,7 @@ def ray_head(*options: str, env: dict[str, str] | None = None) -> Iterator[tuple
         [*ray, *plain, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**environment, "RAY_AUTH_MODE": "disabled"} | (env or {}),
+        env={**environment, "RAY_AUTH_MODE": "disabled"} | env,
     )
     try:
         deadline = time.monotonic() + 60

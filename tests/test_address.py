@@ -91,6 +91,7 @@ def test_the_address_of_the_environment_is_taken(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_search_finds_the_cluster_this_machine_is_part_of(head: str, tmp_path: Path) -> None:
     done = searching.search(tmp_path, "--trials", "5", "--epochs", "2")
     assert done.returncode == 0, done.stderr

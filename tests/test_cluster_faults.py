@@ -74,6 +74,7 @@ def test_nodes_that_leave_with_and_without_notice_cost_epochs_since_the_checkpoi
     fault("a preemption notice", f"on the node: {said}", "the same, if the node goes early", WHOLE)
 
 
+@pytest.mark.long
 def test_a_new_head_with_another_clock_continues_from_the_run_folder(
     cluster: Machines, tmp_path: Path, fault: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,6 +174,7 @@ def test_bad_input_to_confirm_is_one_sentence(
     assert searching.folder(place).journal.read_bytes() == before
 
 
+@pytest.mark.long
 def test_a_joint_search_with_a_holdout(tmp_path: Path, make_folder: Callable[..., Path]) -> None:
     make_folder(tmp_path / "images", (40, 12, 5), test=10)
     (tmp_path / "held.toml").write_text(HELD)

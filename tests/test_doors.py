@@ -268,7 +268,9 @@ def holding(folder: Path, text: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kept", ("in a file", "in the environment"))
+@pytest.mark.parametrize(
+    "kept", ("in a file", pytest.param("in the environment", marks=pytest.mark.long))
+)
 def test_with_the_token_a_search_runs_and_writes_it_nowhere(
     cluster: Cluster, tmp_path: Path, kept: str
 ) -> None:
@@ -292,6 +294,7 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_token_of_a_ray_of_our_own_is_written_nowhere(
     tmp_path: Path, short_folder: Path
 ) -> None:

@@ -131,6 +131,7 @@ def test_a_killed_worker_costs_epochs_since_the_checkpoint_and_nothing_else(
     fault("a worker is killed", line(output, "lost its worker"), repeated(output), WHOLE)
 
 
+@pytest.mark.long
 def test_the_same_run_started_twice_is_refused_while_it_runs(
     tmp_path: Path, stopping: list[subprocess.Popen[str]], fault: Tell
 ) -> None:
@@ -146,6 +147,7 @@ def test_the_same_run_started_twice_is_refused_while_it_runs(
     fault("the same run is started twice", seen, "nothing", "the first goes on undisturbed")
 
 
+@pytest.mark.long
 def test_a_truncated_checkpoint_is_told_and_the_one_before_is_used(
     tmp_path: Path, fault: Tell
 ) -> None:
@@ -243,6 +245,7 @@ builtins.open = open
 """
 
 
+@pytest.mark.long
 def test_storage_that_is_away_for_a_while_is_waited_for(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -268,6 +271,7 @@ def test_storage_that_is_away_for_a_while_is_waited_for(
     fault("the storage is away for a while", f"FILE {words}{seen}", "the writes", WHOLE)
 
 
+@pytest.mark.long
 def test_the_hours_budget_ends_the_search_and_leaves_it_resumable(tmp_path: Path) -> None:
     begin = time.monotonic()
     done = searching.search(tmp_path, *OPTIONS, "--trials", "64", "--hours", "0.006")

@@ -151,6 +151,7 @@ def test_a_wrong_option_is_refused_in_one_sentence(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_with_ray_tune_the_same_trials_are_run(tmp_path: Path) -> None:
     use_token(None)  # for that process; this one has imported Ray
     found = measure_apart(measure, Case(True, 12, "random", 2, 42, tmp_path))

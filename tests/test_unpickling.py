@@ -274,6 +274,7 @@ def plant_scratch(folder: Path, mark: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ray_tune_looks_at_nothing_in_the_scratch_of_somebody_else(tmp_path: Path) -> None:
     options = ("--epochs", "1", "--no-confirm")
     done = searching.search(tmp_path, *options, "--trials", "4")
