@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.storages.journal import JournalFileBackend
 
-from trainer.files import append_whole, keep
+from trainer.files import append_whole, keep, size_of
 
 
 def anybody() -> None:
@@ -38,14 +38,15 @@ class RunJournal(JournalFileBackend):
         if self.unsynced is not None:
             yield
             return
-        self.unsynced = b""
+        start, self.unsynced = size_of(self.path), b""
         try:
             yield
             written = self.unsynced
         finally:
             self.unsynced = None
         if written:
-            keep(self.path, written, self.path.stat().st_size - len(written))
+            self.may_write()
+            keep(self.path, written, start)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         self.may_write()

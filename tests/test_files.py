@@ -24,11 +24,11 @@ def failing(monkeypatch: pytest.MonkeyPatch, errors: Iterator[int], name: str) -
     """Let ``os.name`` fail with each of the errors, and then work."""
     works = getattr(os, name)
 
-    def call(*arguments: object) -> object:
+    def call(*arguments: object, **options: object) -> object:
         number = next(errors, None)
         if number is not None:
             raise OSError(number, os.strerror(number))
-        return works(*arguments)
+        return works(*arguments, **options)
 
     monkeypatch.setattr(os, name, call)
 
@@ -62,6 +62,17 @@ def test_storage_that_comes_back_is_waited_for(
     assert "cannot be written at the moment (Input/output error)" in first
     assert "can be written again" in last
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_size_of_a_file_is_waited_for(
+    tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one\n")
+    failing(monkeypatch, iter([errno.ESTALE]), "stat")
+    append(path)
+    assert path.read_bytes() == b"one\ntwo\n"
+    assert len(clock) == 1
 
 
 @WRITES

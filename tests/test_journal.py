@@ -9,6 +9,7 @@ import pytest
 from twin import FACTS, Twin, attempt, fast_folder, make_run, make_settings
 
 from search.journal import RunJournal
+from search.lease import LeaseLostError
 from search.runfolder import RunFolder
 from trainer import files
 
@@ -115,6 +116,24 @@ def test_after_a_block_that_failed_writes_wait_again(journal: RunJournal, disk: 
     journal.append_logs([LINES[1]])
     assert disk.waits == 1
     assert disk.whole
+
+
+def write_while_another_takes_over(journal: RunJournal) -> None:
+    def taken_over() -> None:
+        raise LeaseLostError("the run was taken over")
+
+    with journal.together():
+        journal.append_logs([LINES[0]])
+        RunJournal(journal.path).append_logs([LINES[1]])
+        journal.may_write = taken_over
+
+
+def test_a_block_that_ends_after_another_took_the_run_over_changes_nothing(
+    journal: RunJournal,
+) -> None:
+    with pytest.raises(LeaseLostError):
+        write_while_another_takes_over(journal)
+    assert written(journal) == [{"first": 0}, LINES[0], LINES[1]]
 
 
 @pytest.fixture

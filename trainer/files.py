@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 PATIENCE_SECONDS = 60.0
 """How long storage that does not work is tried again."""
@@ -32,11 +33,13 @@ PASSING = frozenset(
 )
 """Errors that pass when a server is back; a full disk or a missing right does not."""
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 
-def patiently(action: Callable[[], None], path: Path) -> None:
-    """Do ``action``, a write to ``path`` that can be repeated, again while storage is away.
+def patiently(action: Callable[[], T], path: Path) -> T:
+    """Do ``action``, a use of ``path`` that can be repeated, again while storage is away.
 
     Raises OSError when it is away for longer than ``PATIENCE_SECONDS``, or fails otherwise.
     """
@@ -44,7 +47,7 @@ def patiently(action: Callable[[], None], path: Path) -> None:
     failed = False
     while True:
         try:
-            action()
+            result = action()
         except OSError as error:
             if error.errno not in PASSING or time.monotonic() >= deadline:
                 raise
@@ -60,7 +63,7 @@ def patiently(action: Callable[[], None], path: Path) -> None:
         else:
             if failed:
                 log.warning("%s can be written again.", path)
-            return
+            return result
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -87,12 +90,17 @@ def _write_atomic(path: Path, data: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, 0 if there is none. Raises OSError when storage stays away."""
+    return patiently(lambda: path.stat().st_size if path.exists() else 0, path)
+
+
 def append_whole(path: Path, data: bytes, sync: bool = False) -> None:
     """Append ``data`` to a file, all of it or nothing; one process at a time may do so.
 
     With ``sync``, it survives a power cut. Raises OSError when it cannot be written.
     """
-    before = path.stat().st_size if path.exists() else 0
+    before = size_of(path)
     patiently(lambda: _append(path, data, before, sync), path)
 
 
