@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,10 +33,10 @@ BOOTSTRAP = Path("ray_bootstrap_config.yaml")
 @contextlib.contextmanager
 def local_ray() -> Iterator[None]:
     """Run Ray on this machine's CPUs."""
-    with shipped_code() as code:
-        # LOCAL: without it, Ray looks for a cluster that this machine may have.
-        ray.init(LOCAL, num_cpus=available_cpus(), include_dashboard=False, **code, **QUIET)
     try:
+        with shipped_code() as code:
+            # LOCAL: without it, Ray looks for a cluster that this machine may have.
+            begin(address=LOCAL, num_cpus=available_cpus(), include_dashboard=False, **code)
         yield
     finally:
         ray.shutdown()
@@ -101,12 +102,23 @@ def shipped_code() -> Iterator[dict[str, Any]]:
         yield {"runtime_env": {"working_dir": staged}}
 
 
+def begin(**options: Any) -> None:
+    """Call ``ray.init``, and take back SIGTERM, which it takes; while it runs, it is as Ctrl-C."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(**options, **QUIET)
+    except SystemExit as error:  # what Ray makes of the signal
+        raise KeyboardInterrupt from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def connect(address: str, code: dict[str, Any]) -> None:
     log = logging.getLogger("ray")
     level = log.level
     log.setLevel(logging.WARNING)  # that it connects is said by us
     try:
-        ray.init(address=address, **code, **QUIET)
+        begin(address=address, **code)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(
             f"--address is {address!r}, and no Ray cluster lets us in there: {error}"

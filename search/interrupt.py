@@ -19,15 +19,9 @@ class Interrupt:
             raise KeyboardInterrupt
         self.signal = number
 
-    def arm(self) -> None:
-        """Take the signals over; to be called again after ``ray.init``, which takes SIGTERM."""
-        for number in SIGNALS:
-            signal.signal(number, self._handle)
-
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:
-        before = [signal.getsignal(number) for number in SIGNALS]
-        self.arm()
+        before = [signal.signal(number, self._handle) for number in SIGNALS]
         try:
             yield
         finally:

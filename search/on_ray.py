@@ -57,7 +57,6 @@ def search_on_ray(
     try:
         with local_ray() if local else contextlib.nullcontext():
             assert ray.is_initialized(), "a cluster is connected by whoever knows its address"
-            interrupt.arm()
             if local:
                 check_offer(resources, Nodes.of_cluster())
             workers = recruit(console, interrupt)

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from search.budget import Budget
 from search.early_stopping import SCHEDULERS
 from search.facts import Facts
-from search.phases import LaterPhases
+from search.phases import LaterPhases, make_plan
 from search.proposer import Proposer
 from search.record import HOLDOUT, Outcome, Record, Row
 from search.runfolder import RunFolder, part_key
@@ -195,7 +195,8 @@ class Search:
             plan = self.later.plan
             assert plan is not None
             self.notes.append(
-                f"The search is over. {listed(list(plan.candidates))} and the controls "
+                f"The search is over after {self.search_trials} trials. "
+                f"{listed(list(plan.candidates))} and the controls "
                 f"{listed(list(plan.controls))} are trained with fresh seeds, in at most "
                 f"{plan.runs} runs"
             )
@@ -226,14 +227,21 @@ class Search:
         budget, begun = self.budget, self.search_trials
         if budget.search_trials is not None and begun >= budget.search_trials:
             return True
-        hours = (time.monotonic() - self.started) / 3600
-        if budget.hours and hours >= budget.search_share * budget.hours:
-            return True
-        if budget.gpu_hours and self.device_hours >= budget.search_share * budget.gpu_hours:
+        if self._had_its_time():
             return True
         # A confirmation that an earlier attempt began goes first, unless more trials are wanted.
         plan = self.later.plan
         return budget.trials is None and plan is not None and not self.later.is_over(self.rows())
+
+    def _had_its_time(self) -> bool:
+        """Whether the rest of the time is the confirmation's, and there is something to confirm."""
+        budget, share = self.budget, self.budget.search_share
+        hours = (time.monotonic() - self.started) / 3600
+        past = budget.hours is not None and hours >= share * budget.hours
+        if budget.gpu_hours is not None:
+            past = past or self.device_hours >= share * budget.gpu_hours
+        runs = budget.confirm_runs
+        return past and (not runs or bool(make_plan(self.standings, self.search_trials, runs)))
 
     @property
     def device_hours(self) -> float:

@@ -111,7 +111,9 @@ def test_a_search_ends_with_a_verdict(done: tuple[Path, str]) -> None:
     check_verdict(place, output)
     assert len(searching.rows(place)) == TRIALS
     assert f"{TRIALS - RUNS} trials search, up to {RUNS} confirm the best" in output
-    assert output.index("The search is over. ") < output.index("confirmation uniform seed 1: ")
+    assert output.index("The search is over after 18 trials. ") < output.index(
+        "confirmation uniform seed 1: "
+    )
 
 
 def test_show_prints_the_verdict(

@@ -62,6 +62,41 @@ def test_after_two_thirds_of_the_hours_the_confirmation_begins(
     assert plan_of(folder).runs == MOST_RUNS
 
 
+def test_hours_that_leave_nothing_to_confirm_are_spent_on_the_search(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    search = attempt(folder, PLAIN, None, hours=1.0, confirm=True)
+    for _ in range(2):  # uniform and another baseline, the controls
+        trial = search.next_trial()
+        assert trial is not None
+        train(search, trial, unclear)
+    clock.seconds = 3600 * (1 - CONFIRM_SHARE) + 1
+    assert not search.finished()
+    while (trial := search.next_trial()) and trial.row.in_search:
+        train(search, trial, unclear)
+    assert trial is not None
+    assert trial.row.study == CONFIRMATION
+    assert 2 < search.search_trials <= len(PLAIN.baselines) + 1
+    clock.seconds = 3601
+    assert search.must_stop() == "the budget of 1 hours is used up"
+    assert not search.finished()
+
+
+def test_hours_that_end_before_anything_can_be_confirmed_are_told(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    search = attempt(folder, PLAIN, None, hours=1.0, confirm=True)
+    trial = search.next_trial()
+    assert trial is not None
+    train(search, trial, unclear)
+    clock.seconds = 3601
+    assert search.next_trial() is None
+    assert not search.finished()
+    assert search.must_stop() == "the budget of 1 hours is used up"
+
+
 def test_the_hours_end_a_confirmation_which_goes_first_in_the_next_attempt(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

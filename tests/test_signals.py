@@ -1,0 +1,62 @@
+"""What Ctrl-C and SIGTERM do while Ray starts, and while a search runs."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from search import cluster
+from search.cluster import local_ray
+from search.interrupt import Interrupt
+
+
+@pytest.fixture
+def shut_down(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Tells whether Ray was shut down; SIGTERM is as it was, however a test ends."""
+    told: list[str] = []
+    monkeypatch.setattr(cluster.ray, "shutdown", lambda: told.append("shut down"))
+    before = signal.getsignal(signal.SIGTERM)
+    yield told
+    signal.signal(signal.SIGTERM, before)
+
+
+def takes_sigterm(**options: object) -> None:
+    """Stand in for ``ray.init``, which takes SIGTERM and keeps it."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        sys.exit(number)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def is_ended(**options: object) -> None:
+    takes_sigterm()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_is_the_searchs_own_again_once_ray_has_started(
+    monkeypatch: pytest.MonkeyPatch, shut_down: list[str]
+) -> None:
+    monkeypatch.setattr(cluster.ray, "init", takes_sigterm)
+    interrupt = Interrupt()
+    with interrupt.caught(), local_ray():
+        assert interrupt.reason() is None
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupt.reason() == "SIGTERM"
+        with pytest.raises(KeyboardInterrupt):  # a second one ends it at once
+            os.kill(os.getpid(), signal.SIGINT)
+    assert shut_down == ["shut down"]
+
+
+def test_sigterm_while_ray_starts_is_as_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, shut_down: list[str]
+) -> None:
+    monkeypatch.setattr(cluster.ray, "init", is_ended)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        local_ray().__enter__()
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert shut_down == ["shut down"]
