@@ -6,6 +6,7 @@ Tune's own state is scratch: nothing is ever restored from it.
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback, Stopper
@@ -100,6 +101,15 @@ def record(search: Search, trial: Trial, result: dict[str, Any]) -> bool:
     return running.stop
 
 
+def error_of(trial: Trial) -> str:
+    """Return what Tune wrote about a trial's failures, the last one last.
+
+    ``Trial.get_error`` looks where Tune moves it at the end of the experiment.
+    """
+    path = trial.error_file
+    return Path(path).read_text() if path and Path(path).is_file() else ""
+
+
 class StudyScheduler(DriverOnly, FIFOScheduler):
     """Starts trials in the order they come and stops one where the search says so."""
 
@@ -164,7 +174,7 @@ class StudyCallback(DriverOnly, Callback):
         **info: Any,
     ) -> None:
         """Let the search decide: Tune itself tries nothing again."""
-        self.search.lost_worker(trial.config["key"], str(trial.get_error() or ""))
+        self.search.lost_worker(trial.config["key"], error_of(trial))
 
 
 class StopSwitch(DriverOnly, Stopper):

@@ -170,6 +170,33 @@ def test_a_truncated_checkpoint_is_told_and_the_one_before_is_used(
     fault("a checkpoint is truncated", seen, "the epochs since the checkpoint before it", WHOLE)
 
 
+BROKEN = """
+import sys
+from pathlib import Path
+
+
+class Broken:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch" and "ray::" in Path("/proc/self/cmdline").read_text():
+            raise ImportError("torch is broken on this worker")
+
+
+sys.meta_path.insert(0, Broken())
+"""
+
+
+@pytest.mark.long
+def test_workers_that_cannot_be_started_say_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BROKEN)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = searching.search(tmp_path, *OPTIONS)
+    assert done.returncode == 1, done.stderr
+    reason = "lost its worker 4 times without a new epoch (ImportError: torch is broken on this"
+    assert f"3 trials failed in a row: {reason}" in done.stdout
+
+
 DIVERGING = """
 name = "diverging"
 network = "resnet8"

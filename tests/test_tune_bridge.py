@@ -152,7 +152,10 @@ def test_the_first_waiting_trial_is_the_next_to_run(search: Search) -> None:
 
 def lose(search: Search, trial: Running, why: str = "") -> None:
     """Do what Tune does when a trial's worker is lost."""
-    tune_trial: Any = SimpleNamespace(config={"key": trial.row.key}, get_error=lambda: why)
+    path = search.folder.path / "error.txt"
+    path.write_text(why)
+    told = str(path) if why else None
+    tune_trial: Any = SimpleNamespace(config={"key": trial.row.key}, error_file=told)
     callback = StudyCallback(search, lambda: None)
     callback.on_trial_error(iteration=1, trials=[], trial=tune_trial)
 
