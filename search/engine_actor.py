@@ -91,11 +91,23 @@ class EngineActor:
     trial that nobody asks about makes room. It goes on from its checkpoint wherever Ray starts it.
     """
 
-    def __init__(self, setup: WorkerSetup, gpu: str, slots: int) -> None:
-        """``gpu`` is what CUDA_VISIBLE_DEVICES must be here: Ray gave the GPU to the proxies."""
+    def __init__(
+        self,
+        setup: WorkerSetup,
+        gpu: str,
+        slots: int,
+        deserted_seconds: float = DESERTED_SECONDS,
+    ) -> None:
+        """Begin to make the engines.
+
+        Args:
+            gpu: what CUDA_VISIBLE_DEVICES must be here, for Ray gave the GPU to the proxies.
+            slots: of each engine.
+            deserted_seconds: this process ends after so long without a trial.
+        """
         if setup.device != "cpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-        self.setup, self.slots = setup, slots
+        self.setup, self.slots, self.deserted_seconds = setup, slots, deserted_seconds
         self.clients: dict[str, Client] = {}
         self.lock = threading.Lock()
         self.commands: SimpleQueue[Callable[[Sequence[Engine]], None]] = SimpleQueue()
@@ -228,7 +240,7 @@ class EngineActor:
         if all(turn.idle for turn in turns):
             busy = any(engine.jobs for engine in engines)
             try:
-                self.commands.get(timeout=IDLE_SECONDS if busy else DESERTED_SECONDS)(engines)
+                self.commands.get(timeout=IDLE_SECONDS if busy else self.deserted_seconds)(engines)
             except Empty:
                 if not busy and not self.clients:
                     os._exit(0)  # whoever asks next is given another engine

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from training import heeding_ctrl_c
 
 from search.cli import main, search_parser, wherever
 
@@ -127,13 +128,15 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 def test_ctrl_c_while_the_program_loads_is_no_traceback(tmp_path: Path) -> None:
     for program in ([str(REPOSITORY / "run_search.py")], ["-m", "trainer"]):
         command = [sys.executable, "-X", "importtime", *program, "--benchmark", "resnet8-digitslt"]
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.rstrip().endswith("torch.version"):  # torch has begun to load
-                break
-        process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=60)
+        with heeding_ctrl_c():
+            process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        with process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.rstrip().endswith("torch.version"):  # torch has begun to load
+                    break
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "Traceback" not in rest
         assert rest.splitlines()[-1] == "interrupted"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from searching import without_seconds
-from training import DIGITS, digits_data, threads
+from training import DIGITS, FOREVER, digits_data, threads
 
 from search import engine_actor
 from search.engine_actor import EngineActor, EvictedError
@@ -68,7 +68,7 @@ def epochs_in(report: dict[str, Any]) -> list[dict[str, object]]:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> EngineActor:
-    return EngineActor(setup(tmp_path), gpu="", slots=2)
+    return EngineActor(setup(tmp_path), gpu="", slots=2, deserted_seconds=FOREVER)
 
 
 def test_trials_in_one_engine_report_what_they_would_alone(engine: EngineActor) -> None:
@@ -136,7 +136,8 @@ def held_until_it_left(engine: EngineActor) -> Any:
 def test_an_absent_device_stops_the_search_with_a_sentence(tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    engine = EngineActor(setup(tmp_path, device="cuda"), gpu="0", slots=2)
+    shared = setup(tmp_path, device="cuda")
+    engine = EngineActor(shared, gpu="0", slots=2, deserted_seconds=FOREVER)
     for seed in (1, 2):
         engine.begin(config(seed))
         report = engine.report(f"trial-{seed}")
@@ -158,7 +159,7 @@ def test_slots_that_cannot_be_made_stop_the_search_with_a_sentence(
         raise error
 
     monkeypatch.setattr(engine_actor, "Slot", refused)
-    engine = EngineActor(setup(tmp_path), gpu="", slots=2)
+    engine = EngineActor(setup(tmp_path), gpu="", slots=2, deserted_seconds=FOREVER)
     engine.begin(config(1))
     assert re.search(sentence, engine.report("trial-1")["halt"])
 
@@ -186,10 +187,9 @@ DESERTED = """
 import sys, time
 from pathlib import Path
 from test_engine_actor import config, setup
-from search import engine_actor
+from search.engine_actor import EngineActor
 
-engine_actor.DESERTED_SECONDS = 0.5
-engine = engine_actor.EngineActor(setup(Path(sys.argv[1])), gpu="", slots=2)
+engine = EngineActor(setup(Path(sys.argv[1])), gpu="", slots=2, deserted_seconds=0.5)
 engine.begin(config(1))
 engine.report("trial-1")
 time.sleep(2)

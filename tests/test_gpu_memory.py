@@ -6,6 +6,7 @@ import pytest
 import torch
 from fault_table import Tell
 from test_engine_actor import config, epochs_in, setup
+from training import FOREVER
 
 from search.engine_actor import EngineActor
 from trainer.slot import Slot
@@ -22,7 +23,7 @@ def test_a_fault_of_the_gpus_memory_ends_one_trial_with_its_reason(
         trains(self, size)
 
     monkeypatch.setattr(Slot, "train_batch", full)
-    engine = EngineActor(setup(tmp_path), gpu="", slots=2)
+    engine = EngineActor(setup(tmp_path), gpu="", slots=2, deserted_seconds=FOREVER)
     for seed in (1, 2):
         engine.begin(config(seed))
     report = engine.report("trial-1")

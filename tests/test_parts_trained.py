@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from searching import without_seconds
-from training import DIGITS, threads
+from training import DIGITS, FOREVER, threads
 
 from search.engine_actor import EngineActor
 from search.origin import Origin
@@ -83,7 +83,8 @@ class InEngine:
     """A proxy of an engine with a single place, called as Ray Tune calls it."""
 
     def __init__(self, shared: WorkerSetup) -> None:
-        self.engine, self.key = EngineActor(shared, gpu="", slots=1), ""
+        self.engine = EngineActor(shared, gpu="", slots=1, deserted_seconds=FOREVER)
+        self.key = ""
 
     def begin(self, trial: dict[str, Any]) -> None:
         self.engine.leave(self.key)

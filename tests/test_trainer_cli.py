@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training import threads
+from training import heeding_ctrl_c, threads
 
 from trainer.benchmarks import BENCHMARKS
 from trainer.cli import main
@@ -193,17 +193,15 @@ def test_a_diverged_training_exits_with_1(
 
 def interrupted(place: Path, *options: str) -> tuple[int, str, str]:
     """Run until the third epoch is printed, interrupt, and return exit code, stdout, stderr."""
-    # A shell's background jobs ignore SIGINT and would hand that on; a handler is not handed on.
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(
-        [*COMMAND, *options],
-        cwd=place,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    signal.signal(signal.SIGINT, handler)
+    with heeding_ctrl_c():
+        process = subprocess.Popen(
+            [*COMMAND, *options],
+            cwd=place,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     with process:
         assert process.stdout is not None
         assert process.stderr is not None
