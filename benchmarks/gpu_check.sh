@@ -62,7 +62,7 @@ import sys
 from pathlib import Path
 
 from trainer.benchmarks import BENCHMARKS
-from trainer.data import load, prepare
+from trainer.prepared import load, prepare
 from trainer.errors import UserError
 
 found = []

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from trainer.benchmarks import Benchmark
-from trainer.data import ImageData
 from trainer.models import build
+from trainer.prepared import ImageData
 from trainer.slot import EVALUATION_BATCH
 
 

@@ -31,9 +31,9 @@ from benchmarks.table_folder import (
 )
 from search.interrupt import Interrupt
 from spaces import canonical_weights
-from trainer.data import ImageData, load, prepare
 from trainer.errors import UserError
 from trainer.files import write_atomic
+from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, now, provenance
 from trainer.results import EpochResult
 from trainer.trial import Trial

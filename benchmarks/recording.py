@@ -20,11 +20,11 @@ from benchmarks.table_folder import Job
 from search.interrupt import SIGNALS
 from trainer.benchmarks import Benchmark
 from trainer.calibrate import best_slots, calibrate
-from trainer.data import load
 from trainer.engine import Engine
 from trainer.errors import UserError
 from trainer.loop import TrainingError, train
 from trainer.precision import configure
+from trainer.prepared import load
 from trainer.provenance import device_name
 from trainer.results import EpochResult
 from trainer.slot import Slot

@@ -18,9 +18,9 @@ from benchmarks import array_file
 from benchmarks.array_file import ArrayFileError
 from benchmarks.design import design_fingerprint
 from trainer.benchmarks import Benchmark
-from trainer.data import ImageData
 from trainer.errors import UserError
 from trainer.files import write_atomic
+from trainer.prepared import ImageData
 from trainer.results import EpochResult
 
 FORMAT = 1

@@ -19,9 +19,9 @@ import torch
 from benchmarks.arms import Job
 from benchmarks.plain import PlainTraining
 from trainer.benchmarks import Benchmark, get_benchmark
-from trainer.data import ImageData, load, prepare
 from trainer.engine import Engine
 from trainer.precision import configure, select_device
+from trainer.prepared import ImageData, load, prepare
 from trainer.results import EpochResult
 from trainer.slot import Slot
 from trainer.task import Task

@@ -25,7 +25,7 @@ from search.record import Record
 from search.search import Search
 from search.worker_setup import WorkerSetup
 from search.workers import recruit
-from trainer.data import ImageData, load, prepare
+from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import provenance
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130

@@ -11,8 +11,8 @@ from search.record import Record
 from search.runfolder import RunFolder
 from search.settings import SCHEMA_VERSION, Resources, Settings
 from trainer.benchmarks import Benchmark
-from trainer.data import ImageData
 from trainer.errors import UserError
+from trainer.prepared import ImageData
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from search.origin import Origin
 from trainer.benchmarks import Benchmark
-from trainer.data import ImageData
 from trainer.errors import UserError
+from trainer.prepared import ImageData
 
 Images = Callable[[], ImageData]
 

@@ -21,7 +21,7 @@ from search.trainable import TrialTrainable, like, load_task
 from search.worker_setup import WorkerSetup
 from trainer import precision
 from trainer.calibrate import best_slots, calibrate
-from trainer.data import ImageData
+from trainer.prepared import ImageData
 from trainer.slot import Slot
 
 SHARE_STEPS = 10_000

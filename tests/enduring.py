@@ -7,9 +7,9 @@ from optuna.trial import TrialState
 
 from spaces import canonical_weights
 from trainer.benchmarks import BENCHMARKS
-from trainer.data import load, prepare
 from trainer.loop import train
 from trainer.precision import configure, select_device
+from trainer.prepared import load, prepare
 from trainer.task import Task
 from trainer.trial import Trial
 

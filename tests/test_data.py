@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer import sources
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
-from trainer.data import ImageData, load, prepare
+from trainer.data import sources
+from trainer.data.digits import load_digits
+from trainer.data.longtail import select_long_tail, stratified_halves
+from trainer.data.raw import Request
 from trainer.errors import DataError
 from trainer.files import write_atomic
-from trainer.longtail import select_long_tail, stratified_halves
-from trainer.sources import Request, load_digits
+from trainer.prepared import ImageData, load, prepare
 
 MakeFolder = Callable[..., Path]
 DIGITS = BENCHMARKS["resnet8-digitslt"]

@@ -18,9 +18,9 @@ from search import engine_actor
 from search.engine_actor import EngineActor, EvictedError
 from search.origin import Origin
 from search.worker_setup import WorkerSetup
-from trainer.data import load, prepare
 from trainer.engine import Engine
 from trainer.loop import train
+from trainer.prepared import load, prepare
 from trainer.results import EpochResult
 from trainer.task import Task
 from trainer.trial import Trial

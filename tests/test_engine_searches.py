@@ -21,8 +21,8 @@ from training import threads
 from search.record import Record
 from search.runfolder import RunFolder, part_key
 from spaces import canonical_weights
-from trainer.data import load, prepare
 from trainer.loop import train
+from trainer.prepared import load, prepare
 from trainer.task import Task
 from trainer.trial import Trial
 

@@ -17,9 +17,9 @@ from training import CPU, all_equal, all_numbers, colour_images, colour_task, th
 
 from trainer.augment import Augmenter, EpochPlan, epoch_plan, normalise
 from trainer.benchmarks import BENCHMARKS, Benchmark
-from trainer.data import ImageData, load, prepare
 from trainer.loop import train
 from trainer.models import build
+from trainer.prepared import ImageData, load, prepare
 from trainer.slot import Slot
 from trainer.task import Task
 from trainer.trial import Trial

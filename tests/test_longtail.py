@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.errors import DataError
-from trainer.longtail import (
+from trainer.data.longtail import (
     largest_max_count,
     long_tail_counts,
     ranked_counts,
     select_long_tail,
     stratified_halves,
 )
+from trainer.errors import DataError
 
 
 def test_counts_of_the_published_benchmarks() -> None:

@@ -22,8 +22,8 @@ from search.origin import Origin
 from search.trainable import TrialTrainable
 from search.worker_setup import WorkerSetup
 from trainer.benchmarks import BENCHMARKS, Benchmark
-from trainer.data import load, prepare
 from trainer.loop import train
+from trainer.prepared import load, prepare
 from trainer.results import EpochResult
 from trainer.task import Task
 from trainer.trial import Trial

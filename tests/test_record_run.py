@@ -15,7 +15,7 @@ from benchmarks.recording import Assignment, Divergence, Event, Setup, in_engine
 from benchmarks.table import Table
 from benchmarks.table_folder import Job, RecordedTrial, TableFolder
 from spaces import canonical_weights
-from trainer.data import prepare
+from trainer.prepared import prepare
 from trainer.results import EpochResult
 from trainer.trial import Trial
 

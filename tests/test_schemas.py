@@ -29,10 +29,10 @@ from search.settings import Resources, Settings
 from spaces import NAMED
 from trainer.benchmark import Benchmark
 from trainer.benchmarks import BENCHMARKS, get_benchmark
-from trainer.data import load, prepare
+from trainer.data.raw import FolderSpec
 from trainer.errors import UserError
+from trainer.prepared import load, prepare
 from trainer.provenance import provenance
-from trainer.sources import FolderSpec
 
 OLD = Path(__file__).parent / "old_runs" / "schema-1"
 WHOLE = {

@@ -18,15 +18,11 @@ import pytest
 from PIL import Image
 from torchvision.datasets import CIFAR100, utils
 
+from trainer.data.cifar import load_cifar100
+from trainer.data.digits import load_digits
+from trainer.data.image_folder import load_folder, scan_folder
+from trainer.data.raw import RawImages, Request
 from trainer.errors import DataError
-from trainer.sources import (
-    RawImages,
-    Request,
-    load_cifar100,
-    load_digits,
-    load_folder,
-    scan_folder,
-)
 
 MakeFolder = Callable[..., Path]
 

@@ -18,7 +18,7 @@ from search.places import fitting
 from search.settings import Resources
 from search.worker_setup import WorkerSetup
 from search.workers import measured_slots, share, speeds_on_this_gpu
-from trainer.data import load, prepare
+from trainer.prepared import load, prepare
 
 
 def resources(cpus: int = 1, gpu: bool = True) -> Resources:

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from trainer import loop
 from trainer.benchmarks import BENCHMARKS, Benchmark
-from trainer.data import ImageData, load, prepare
-from trainer.longtail import stratified_halves
+from trainer.data.longtail import stratified_halves
+from trainer.prepared import ImageData, load, prepare
 from trainer.results import EpochResult
 from trainer.slot import Slot
 from trainer.task import Task

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.data.longtail import long_tail_counts, ranked_counts
+from trainer.data.raw import FolderSpec
+from trainer.data.sources import SOURCES
 from trainer.errors import BenchmarkError
-from trainer.longtail import long_tail_counts, ranked_counts
-from trainer.sources import SOURCES, FolderSpec
 
-PREPARED_FORMAT = 1  # of the file that data.prepare writes; a new layout gets a new number
+PREPARED_FORMAT = 1  # of the file that prepared.prepare writes; a new layout gets a new number
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 ROLES = ("public", "hidden", "trial")
 
@@ -29,7 +30,7 @@ class Benchmark:
 
     Attributes:
         network: a key of models.NETWORKS.
-        dataset: a key of sources.SOURCES.
+        dataset: a key of data.sources.SOURCES.
         imbalance_ratio: largest over smallest class count, imposed; None keeps a folder's images
             as they are.
         max_count: images of the most frequent class; None exactly when imbalance_ratio is.

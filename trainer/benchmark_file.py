@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from trainer.benchmark import Benchmark
+from trainer.data.image_folder import scan_folder
+from trainer.data.longtail import largest_max_count, long_tail_counts, ranked_counts
+from trainer.data.raw import FolderSpec
 from trainer.errors import BenchmarkError, DataError
-from trainer.longtail import largest_max_count, long_tail_counts, ranked_counts
-from trainer.sources import FolderSpec, scan_folder
 
 _TOP_KEYS: dict[str, type] = {
     "name": str,

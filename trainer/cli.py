@@ -13,10 +13,10 @@ from spaces import NAMED, Weighting, WeightingError, canonical_weights
 from trainer import precision
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.checkpoint import CheckpointError
-from trainer.data import ImageData, load, prepare
 from trainer.errors import UserError
 from trainer.files import write_atomic
 from trainer.loop import TrainingError, train
+from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, provenance
 from trainer.results import EpochResult, summary
 from trainer.task import Task

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from trainer.augment import Augmenter, EpochPlan, normalise
-from trainer.data import ImageData
+from trainer.prepared import ImageData
 
 
 class Task:

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.benchmarks import Benchmark
+from trainer.data.longtail import select_long_tail, stratified_halves
+from trainer.data.raw import RawImages, Request
+from trainer.data.sources import SOURCES
 from trainer.errors import DataError
 from trainer.files import write_atomic
-from trainer.longtail import select_long_tail, stratified_halves
-from trainer.sources import SOURCES, RawImages, Request
 
 
 @dataclass(frozen=True, eq=False)

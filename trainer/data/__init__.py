@@ -1,0 +1,1 @@
+"""Raw images of data sets, and which of them a benchmark keeps."""
