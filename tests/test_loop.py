@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,8 +54,8 @@ def test_best_accuracy_is_the_running_maximum(monkeypatch: pytest.MonkeyPatch) -
     correct = iter((60, 300, 120, 360))
 
     def outcome(slot: Slot) -> tuple[float, float, np.ndarray]:
-        counts = np.zeros((2, 10), dtype=np.int64)
-        counts[1, 4] = next(correct)
+        counts = np.zeros((2, 2, 10), dtype=np.int64)
+        counts[0, 1, 4] = next(correct)
         return 1.0, 1.0, counts
 
     monkeypatch.setattr(Slot, "outcome", outcome)
@@ -68,22 +69,22 @@ def test_correct_counts_sum_to_the_test_accuracy(results: list[EpochResult]) -> 
         assert result.test_accuracy == 100 * np.sum(result.correct) / 600
 
 
-def test_correct_counts_are_of_the_half_and_the_class() -> None:
+def test_counts_are_of_the_half_and_the_class() -> None:
     data, task = digits_data(), digits_task()
     slot = slot_with(digits_trial(), task)
     for epoch in (1, 2, 3, 4):
         train_epoch(slot, epoch)
-    _, _, correct = slot.outcome()
+    _, _, (correct, predicted) = slot.outcome()
     with torch.no_grad():
         images = task.test_pixels.permute(0, 3, 1, 2)
         logits = slot.network.eval()(normalise(images, task.mean, task.std))
-    hits = logits.argmax(1).numpy() == data.test_labels
+    classes = logits.argmax(1).numpy()
+    hits = classes == data.test_labels
     for half, mask in enumerate((data.half_a, ~data.half_a)):
-        assert (
-            correct[half].tolist()
-            == np.bincount(data.test_labels[mask & hits], minlength=10).tolist()
-        )
+        assert np.array_equal(correct[half], np.bincount(classes[mask & hits], minlength=10))
+        assert np.array_equal(predicted[half], np.bincount(classes[mask], minlength=10))
     assert correct[0].tolist() != correct[1].tolist()
+    assert predicted.sum() == 600 > correct.sum()
 
 
 def test_training_learns(results: list[EpochResult]) -> None:
@@ -94,6 +95,12 @@ def test_training_learns(results: list[EpochResult]) -> None:
 def test_results_survive_json(results: list[EpochResult]) -> None:
     text = json.dumps([result.to_dict() for result in results])
     assert [EpochResult.from_dict(row) for row in json.loads(text)] == results
+
+
+def test_a_record_without_predicted_counts_is_read(results: list[EpochResult]) -> None:
+    row = results[0].to_dict()
+    assert row.pop("predicted")
+    assert EpochResult.from_dict(row) == replace(results[0], predicted=None)
 
 
 def test_each_epoch_has_its_learning_rate(results: list[EpochResult]) -> None:

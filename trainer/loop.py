@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from trainer import checkpoint
 from trainer.benchmarks import Benchmark
-from trainer.results import EpochResult
+from trainer.results import EpochResult, half_counts
 from trainer.slot import Progress, Slot
 from trainer.task import Task
 from trainer.trial import Trial
@@ -47,12 +47,11 @@ def epoch_result(slot: Slot, epoch: int, rate: float, seconds: float, best: floa
     Raises:
         TrainingError: the training or the test loss is not finite.
     """
-    train_loss, test_loss, correct = slot.outcome()
+    train_loss, test_loss, (correct, predicted) = slot.outcome()
     for name, loss in (("training", train_loss), ("test", test_loss)):
         if not math.isfinite(loss):
             raise TrainingError(epoch, f"the {name} loss is {loss}; the network diverged.")
     accuracy = 100.0 * int(correct.sum()) / slot.task.test_images
-    half_a, half_b = (tuple(int(x) for x in half) for half in correct)
     return EpochResult(
         epoch=epoch,
         train_loss=train_loss,
@@ -61,7 +60,8 @@ def epoch_result(slot: Slot, epoch: int, rate: float, seconds: float, best: floa
         seconds=seconds,
         test_accuracy=accuracy,
         best_accuracy=max(best, accuracy),
-        correct=(half_a, half_b),
+        correct=half_counts(correct.tolist()),
+        predicted=half_counts(predicted.tolist()),
     )
 
 

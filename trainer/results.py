@@ -10,6 +10,9 @@ import numpy as np
 MANY_SHOT, FEW_SHOT = 100, 20
 """Many-shot classes have more than 100 training images, few-shot fewer than 20 (protocol)."""
 
+HalfCounts = tuple[tuple[int, ...], tuple[int, ...]]
+"""Numbers of test images, [half A, half B][class]."""
+
 
 @dataclass(frozen=True)
 class EpochResult:
@@ -25,6 +28,8 @@ class EpochResult:
         test_accuracy: top-1 on the whole test set, percent.
         best_accuracy: highest ``test_accuracy`` of the epochs so far, percent.
         correct: correctly classified test images, [half A, half B][class].
+        predicted: test images that were classified as the class, right or wrong, by half and class
+            alike; None in a record from before it was kept.
     """
 
     epoch: int
@@ -34,16 +39,25 @@ class EpochResult:
     seconds: float
     test_accuracy: float
     best_accuracy: float
-    correct: tuple[tuple[int, ...], tuple[int, ...]]
+    correct: HalfCounts
+    predicted: HalfCounts | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return dict(vars(self))  # not asdict, which copies every count
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "EpochResult":
-        values = {field.name: data[field.name] for field in dataclasses.fields(cls)}
-        half_a, half_b = values["correct"]
-        return cls(**values | {"correct": (tuple(half_a), tuple(half_b))})
+        values = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
+        predicted = data.get("predicted")
+        values["correct"] = half_counts(data["correct"])
+        values["predicted"] = None if predicted is None else half_counts(predicted)
+        return cls(**values)
+
+
+def half_counts(numbers: Sequence[Sequence[int]]) -> HalfCounts:
+    """Return numbers (2, C) as tuples."""
+    half_a, half_b = numbers
+    return tuple(half_a), tuple(half_b)
 
 
 def class_accuracy(result: EpochResult, test_counts: Sequence[int]) -> np.ndarray:

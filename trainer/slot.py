@@ -48,8 +48,8 @@ class Slot:
         weights: class weights, float32 (C,).
         plan: of the epoch in progress.
         position: number of images behind in the epoch or the test set, int64 ().
-        totals: float64 (2 + 2 * C,): sums over images of the training and the test loss, then
-            correct test images by half and class.
+        totals: float64 (2 + 4 * C,): sums over images of the training and the test loss, then
+            test images by half and class: correct, and predicted as the class.
     """
 
     def __init__(self, like: Trial, task: Task, graphs: bool = True) -> None:
@@ -68,8 +68,9 @@ class Slot:
         self.staged = EpochPlan.empty(task.images)
         self.position = torch.zeros((), dtype=torch.int64, device=device)
         self.offsets = torch.arange(max(like.benchmark.batch_size, EVALUATION_BATCH), device=device)
-        self.totals = torch.zeros(2 + 2 * task.num_classes, dtype=torch.float64, device=device)
-        self.train_loss, self.test_loss, self.correct = *self.totals[:2], self.totals[2:]
+        self.totals = torch.zeros(2 + 4 * task.num_classes, dtype=torch.float64, device=device)
+        self.train_loss, self.test_loss = self.totals[:2]
+        self.correct, self.predicted = self.totals[2:].view(2, -1)
         self.read = torch.zeros_like(self.totals, device="cpu")
         if self.queue.stream:
             self.staged, self.read = self.staged.pinned(), self.read.pin_memory()
@@ -186,10 +187,13 @@ class Slot:
             yield Progress.WAITING
 
     def outcome(self) -> tuple[float, float, np.ndarray]:
-        """Return mean training loss, mean test loss, and correct counts int64 (2 halves, C)."""
+        """Return mean training loss, mean test loss, and counts of test images.
+
+        The counts are int64 (2, 2 halves, C): correct ones, then those predicted as the class.
+        """
         train, test = (float(x) for x in self.read[:2])
-        correct = self.read[2:].numpy().astype(np.int64).reshape(2, self.task.num_classes)
-        return train / self.task.images, test / self.task.test_images, correct
+        counts = self.read[2:].numpy().astype(np.int64).reshape(2, 2, self.task.num_classes)
+        return train / self.task.images, test / self.task.test_images, counts
 
     def train_batch(self, size: int) -> None:
         """Take one optimizer step on the next ``size`` images of the epoch's plan."""
@@ -212,6 +216,8 @@ class Slot:
         with arithmetic(self.like.precision, self.task.device):
             logits = self.forward(inputs)
         self.test_loss += functional.cross_entropy(logits.float(), labels, reduction="sum")
-        hits = (logits.argmax(1) == labels).double()
+        predicted = logits.argmax(1)
+        hits = (predicted == labels).double()
         self.correct.index_add_(0, cells, hits)  # whole numbers: exact in any order
+        self.predicted.index_add_(0, cells - labels + predicted, torch.ones_like(hits))
         self.position += size
