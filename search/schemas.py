@@ -119,6 +119,7 @@ BENCHMARK = an_object(
         "role": WORD,
         "shortened_from": either(EPOCHS),
         "noise_sd": either(above_zero()),
+        "test_held_out": {"type": "boolean"},
     }
 )
 """``trainer.benchmark.Benchmark``."""

@@ -71,6 +71,9 @@ def test_data_fingerprint_depends_on_the_data_alone() -> None:
     assert other_training.data_fingerprint() == base.data_fingerprint()
     assert other_training.fingerprint() != base.fingerprint()
     assert other_data.data_fingerprint() != base.data_fingerprint()
+    held_out = dataclasses.replace(base, test_held_out=True)
+    assert held_out.data_fingerprint() != base.data_fingerprint()
+    assert held_out.fingerprint() != base.fingerprint()
 
 
 @pytest.mark.parametrize(("key", "value"), (("name", "x"), ("role", "hidden"), ("noise_sd", 0.4)))

@@ -46,6 +46,9 @@ class Benchmark:
         shortened_from: the protocol's epochs if `epochs` are fewer, else None.
         noise_sd: standard deviation of the best accuracy over training seeds, percentage points,
             where it is known.
+        test_held_out: False: all evaluated images choose, in two stratified halves A and B. True:
+            half A of them is the validation split, which chooses, and half B the test set, which
+            the verdict alone speaks of.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Benchmark:
     role: str = "trial"
     shortened_from: int | None = None
     noise_sd: float | None = None
+    test_held_out: bool = False
 
     def __post_init__(self) -> None:
         for key, holds, rule in self._rules():
@@ -135,16 +139,26 @@ class Benchmark:
         content: dict[str, Any] = json.loads(json.dumps(fields))
         return content
 
+    def _identity(self) -> dict[str, Any]:
+        """The fields of `to_dict` without those that came later and are at their defaults.
+
+        So the fingerprints of runs and tables on record hold.
+        """
+        fields = self.to_dict()
+        if not self.test_held_out:
+            del fields["test_held_out"]
+        return fields
+
     def fingerprint(self) -> str:
         """16 hex digits over everything that defines training, the data included."""
-        fields = self.to_dict()
+        fields = self._identity()
         del fields["name"], fields["role"], fields["noise_sd"]
         return _digest(fields)
 
     def data_fingerprint(self) -> str:
         """16 hex digits over what defines the prepared file, so benchmarks can share one."""
-        fields = self.to_dict()
-        content = {key: fields[key] for key in _DATA_FIELDS}
+        fields = self._identity()
+        content = {key: fields[key] for key in _DATA_FIELDS if key in fields}
         return _digest(content | {"format": PREPARED_FORMAT})
 
     def with_epochs(self, epochs: int) -> "Benchmark":
@@ -175,6 +189,7 @@ _DATA_FIELDS = (
     "std",
     "subset_seed",
     "folder",
+    "test_held_out",
 )
 
 
