@@ -27,7 +27,7 @@ from training import (
 
 from trainer import checkpoint
 from trainer.checkpoint import CheckpointError, checkpoint_path, saved_epochs
-from trainer.loop import train
+from trainer.loop import save_position, train, train_by_batches
 from trainer.slot import Progress, Slot
 from trainer.task import Task
 from trainer.trial import Trial
@@ -114,6 +114,36 @@ def test_epochs_behind_a_checkpoint_are_not_trained_again(
     results = list(train(digits_trial(), digits_task(), tmp_path, save_every=3))
     assert trained == [4]
     assert [result.epoch for result in results] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("batches", (0, 5, 13, 14, 15))  # 13 train and 2 test an epoch
+def test_a_position_within_an_epoch_goes_on_bit_for_bit(batches: int, tmp_path: Path) -> None:
+    whole, trained = (
+        list(train(digits_trial(3), digits_task())),
+        Slot(digits_trial(3), digits_task()),
+    )
+    work = train_by_batches(trained, digits_trial(3), tmp_path, save_every=9)
+    first = next(item for item in work if item)
+    assert without_seconds([first]) == without_seconds(whole[:1])
+    for _ in range(batches):
+        assert next(work) is None
+    save_position(trained, tmp_path)
+    slot = Slot(digits_trial(3), digits_task())
+    resumed = list(train_by_batches(slot, digits_trial(3), tmp_path, save_every=9))
+    assert without_seconds([x for x in resumed if x]) == without_seconds(whole)
+    assert resumed.count(None) == 2 * 15 - batches
+
+
+def test_a_position_that_is_saved_already_is_not_written_again(tmp_path: Path) -> None:
+    slot = Slot(digits_trial(), digits_task())
+    work = train_by_batches(slot, digits_trial(), tmp_path, save_every=1)
+    next(item for item in work if item)
+    before = checkpoint_path(tmp_path, 1).stat().st_ino
+    save_position(slot, tmp_path)
+    assert checkpoint_path(tmp_path, 1).stat().st_ino == before
+    assert len(list(work)) == 3 * 16  # to the end, where nothing is left to be saved
+    save_position(slot, tmp_path)
+    assert saved_epochs(tmp_path)[0] == checkpoint_path(tmp_path, 3)
 
 
 def test_progress_is_saved_before_the_epoch_is_yielded(tmp_path: Path) -> None:

@@ -74,18 +74,35 @@ def epochs(
     """
     slot.enter(trial)
     state = checkpoint.newest(folder, slot.configuration(trial)) if folder else None
-    history = slot.restore(state) if state else []
-    yield from list(history)
+    if state:
+        slot.restore(state)
+    yield from list(slot.history)
     rates = learning_rates(trial.benchmark)
-    for epoch in range(len(history) + 1, trial.benchmark.epochs + 1):
-        start = time.perf_counter()
+    for epoch in range(len(slot.history) + 1, trial.benchmark.epochs + 1):
         yield from slot.epoch(epoch, rates[epoch - 1])
-        seconds = time.perf_counter() - start
-        best = history[-1].best_accuracy if history else 0.0
-        history.append(epoch_result(slot, epoch, rates[epoch - 1], seconds, best))
+        seconds = time.perf_counter() - slot.began
+        best = slot.history[-1].best_accuracy if slot.history else 0.0
+        result = epoch_result(slot, epoch, rates[epoch - 1], seconds, best)
+        slot.history.append(result)
         if folder and epoch % save_every == 0 and epoch < trial.benchmark.epochs:
-            checkpoint.save(folder, epoch, slot.state(epoch, history))
-        yield history[-1]
+            checkpoint.save(folder, epoch, slot.state())
+        yield result
+
+
+def save_position(slot: Slot, folder: Path) -> None:
+    """Save where the slot's trial is, between two batches, so that nothing is trained again.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    epoch = len(slot.history)
+    is_saved = epoch == checkpoint.last_saved_epoch(folder) and not slot.batch
+    if is_saved or epoch == slot.trial.benchmark.epochs:
+        return
+    slot.queue.mark()
+    slot.queue.wait()
+    with slot.queue.here():
+        checkpoint.save(folder, epoch, slot.state())
 
 
 def advance(slot: Slot, work: Iterator[EpochResult | Progress]) -> EpochResult | Progress | None:
@@ -111,10 +128,20 @@ def train(
         TrainingError: the loss is no longer finite.
         CheckpointError: the folder's checkpoints cannot be used, or one cannot be written.
     """
-    slot = slot or Slot(trial, task)
+    for item in train_by_batches(slot or Slot(trial, task), trial, folder, save_every):
+        if item is not None:
+            yield item
+
+
+def train_by_batches(
+    slot: Slot, trial: Trial, folder: Path | None, save_every: int
+) -> Iterator[EpochResult | None]:
+    """Train as ``train`` does, yielding None after every batch, too."""
     work = epochs(slot, trial, folder, save_every)
     while (item := advance(slot, work)) is not None:
         if isinstance(item, EpochResult):
             yield item
         elif item is Progress.WAITING:
             slot.queue.wait()
+        else:
+            yield None

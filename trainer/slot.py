@@ -6,6 +6,7 @@ the host, and a CUDA graph captured from it once serves every trial that enters 
 """
 
 import json
+import time
 from collections.abc import Iterator
 from enum import Enum
 from functools import partial
@@ -50,6 +51,10 @@ class Slot:
         position: number of images behind in the epoch or the test set, int64 ().
         totals: float64 (2 + 4 * C,): sums over images of the training and the test loss, then
             test images by half and class: correct, and predicted as the class.
+        sequence: of an epoch's batches, each the phase and the number of images.
+        history: results of the trial's finished epochs.
+        batch: batches of the epoch after them that are queued or done.
+        began: when that epoch began, seconds of the performance counter.
     """
 
     def __init__(self, like: Trial, task: Task, graphs: bool = True) -> None:
@@ -76,6 +81,11 @@ class Slot:
             self.staged, self.read = self.staged.pinned(), self.read.pin_memory()
         self.train_sizes = batch_sizes(task.images, like.benchmark.batch_size)
         self.test_sizes = batch_sizes(task.test_images, EVALUATION_BATCH)
+        self.sequence = [("train", size) for size in self.train_sizes]
+        self.sequence += [("test", size) for size in self.test_sizes]
+        self.history: list[EpochResult] = []
+        self.batch = 0
+        self.began = 0.0
         self.steps = self._steps(graphs and self.queue.stream is not None)
 
     def _network(self, seed: int) -> nn.Module:
@@ -127,6 +137,7 @@ class Slot:
         assert (trial.benchmark, trial.precision) == (self.like.benchmark, self.like.precision)
         assert trial.compiled == self.like.compiled
         self.trial = trial
+        self.history, self.batch = [], 0
         self.weights.copy_(torch.tensor(trial.weights, dtype=torch.float32))
         self._copy_network(self._network(trial.seed).state_dict())
         for buffer in self.momenta():
@@ -136,21 +147,28 @@ class Slot:
         for name, tensor in self.network.state_dict().items():
             tensor.copy_(state[name])
 
-    def restore(self, state: dict[str, Any]) -> list[EpochResult]:
-        """Bring the trial to a saved ``state`` and return the results of the epochs behind it."""
+    def restore(self, state: dict[str, Any]) -> None:
+        """Bring the trial to a saved ``state``."""
         self._copy_network(state["network"])
         saved = state["optimizer"]["state"]
         for index, buffer in enumerate(self.momenta()):
             buffer.copy_(saved[index]["momentum_buffer"])
-        return [EpochResult.from_dict(row) for row in json.loads(state["history"])]
+        self.history = [EpochResult.from_dict(row) for row in json.loads(state["history"])]
+        within = state.get("within")
+        if within:
+            self.batch = within["batch"]
+            self.totals.copy_(within["totals"])
+            self.began = time.perf_counter() - within["seconds"]
 
-    def state(self, epoch: int, history: list[EpochResult]) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Return everything that a bit-exact continuation needs, on the CPU.
 
-        ``network`` is a complete state dict, batch-norm counters included.
+        ``network`` is a complete state dict, batch-norm counters included. ``within`` is of the
+        epoch in progress, if one is.
         """
         network = {name: x.cpu() for name, x in self.network.state_dict().items()}
-        steps = torch.tensor(epoch * len(self.train_sizes))
+        epoch, batches = len(self.history), len(self.train_sizes)
+        steps = torch.tensor(epoch * batches + min(self.batch, batches))
         for name, module in self.network.named_modules():
             if isinstance(module, nn.BatchNorm2d):
                 network[f"{name}.num_batches_tracked"] = steps
@@ -160,14 +178,21 @@ class Slot:
             "epoch": epoch,
             "network": network,
             "optimizer": {"state": momenta},
-            "history": json.dumps([result.to_dict() for result in history]),
+            "history": json.dumps([result.to_dict() for result in self.history]),
+            "within": self._within() if self.batch else None,
         }
 
+    def _within(self) -> dict[str, Any]:
+        seconds = time.perf_counter() - self.began
+        return {"batch": self.batch, "totals": self.totals.cpu(), "seconds": seconds}
+
     def epoch(self, number: int, rate: float) -> Iterator[Progress]:
-        """Train and test epoch ``number`` (1-based), yielding between batches.
+        """Train and test epoch ``number`` (1-based) from ``batch`` on, yielding between batches.
 
         When it ends, ``outcome`` has the results.
         """
+        if not self.batch:
+            self.began = time.perf_counter()
         benchmark = self.like.benchmark
         plan = epoch_plan(
             self.trial.seed, number, self.task.images, benchmark.padding, benchmark.flip
@@ -175,16 +200,22 @@ class Slot:
         self.staged.copy_(plan)
         self.plan.copy_(self.staged)
         self.rate.fill_(rate)
-        self.totals.zero_()
-        for phase, sizes in (("train", self.train_sizes), ("test", self.test_sizes)):
-            self.rewind()
-            for size in sizes:
-                self.steps[f"{phase} {size}"]()
-                yield Progress.QUEUED
+        if not self.batch:
+            self.totals.zero_()
+        test = len(self.train_sizes)
+        behind = self.sequence[test if self.batch >= test else 0 : self.batch]
+        self.position.fill_(sum(size for _, size in behind))
+        for phase, size in self.sequence[self.batch :]:
+            if self.batch == test:
+                self.rewind()
+            self.steps[f"{phase} {size}"]()
+            self.batch += 1
+            yield Progress.QUEUED
         self.read.copy_(self.totals, non_blocking=True)
         self.queue.mark()
         while not self.queue.reached():
             yield Progress.WAITING
+        self.batch = 0
 
     def outcome(self) -> tuple[float, float, np.ndarray]:
         """Return mean training loss, mean test loss, and counts of test images.
