@@ -13,7 +13,6 @@ from benchmarks.world import Candidate, World
 from search.comparison import Run, compare
 from search.confirmation import DRAWS, Confirmation
 from search.ranking import Groups, Ranking, rank
-from spaces import BASELINES
 
 POINTS = 16
 """Of the curve of regret over the epochs spent."""
@@ -103,7 +102,7 @@ class Confirmed:
 
 def _controls(pool: Pool, ranking: Ranking) -> tuple[int, ...]:
     """The groups of uniform weights and of the best of the baselines, which may be the same."""
-    groups = {pool.controls[name] for name in BASELINES}
+    groups = set(pool.controls.values())
     best = next(g.group for g in ranking.groups if g.group in groups)
     return tuple(dict.fromkeys((pool.controls["uniform"], best)))
 

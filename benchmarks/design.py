@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.stats import qmc
 
 from spaces import (
-    BASELINES,
+    FORMER_NAMES,
     NAMED,
     SPACES,
     Domain,
@@ -28,6 +28,7 @@ from spaces import (
     WeightingError,
     check_weights,
     gradient_shares,
+    present_name,
 )
 from trainer.errors import UserError
 from trainer.loop import SCALE_FREE_LOSS
@@ -40,6 +41,7 @@ MOST_REFUSALS = 2048
 
 # Changing one of these makes other designs, so that earlier tables could not be extended.
 _VERSION = 1
+_FIRST = ("uniform", *FORMER_NAMES)
 _SHIFT_KEYS = {"core": 0x636F7265, "full": 0x66756C6C}  # two, or both would draw the same exponents
 _BITS = 30
 _BLOCK = 256
@@ -72,7 +74,8 @@ class Point:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Point":
         weighting = Weighting.from_dict(content["weighting"])
-        return cls(content["number"], tuple(content["names"]), content["space"], weighting)
+        names = tuple(map(present_name, content["names"]))
+        return cls(content["number"], names, content["space"], weighting)
 
 
 class Chosen:
@@ -136,12 +139,12 @@ def candidates(space: Space) -> Iterator[Weighting]:
 
 
 def named_points(chosen: Chosen) -> list[Point]:
-    """Return the named points, baselines first, each weighting once with all of its names.
+    """Return the named points, the leaderboard's first, each weighting once with all of its names.
 
     What the guards refuse on these counts is left out.
     """
     points: list[Point] = []
-    for name in dict.fromkeys((*BASELINES, *NAMED)):
+    for name in dict.fromkeys((*map(present_name, _FIRST), *NAMED)):
         weighting = NAMED[name].weighting
         try:
             earlier = chosen.replicate(weighting)
@@ -200,7 +203,8 @@ def first_points(counts: npt.ArrayLike, number: int) -> list[Point]:
 
 def design_fingerprint() -> str:
     """Return 16 hexadecimal digits of all that decides the design, the class counts aside."""
-    named = {name: member.weighting.to_dict() for name, member in NAMED.items()}
+    first = {present_name(name): name for name in _FIRST}
+    named = {first.get(name, name): member.weighting.to_dict() for name, member in NAMED.items()}
     declared = [SPACES[name].fingerprint() for name in _SHIFT_KEYS]
-    facts = [_VERSION, list(BASELINES), named, declared, REPLICATE_DISTANCE, MOST_REFUSALS]
+    facts = [_VERSION, list(_FIRST), named, declared, REPLICATE_DISTANCE, MOST_REFUSALS]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

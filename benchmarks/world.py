@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from benchmarks.design import candidates
 from benchmarks.surrogate import LEAST_NOISE, FloatArray, Surrogate
+from search.controls import controls_for
 from spaces import (
     BASELINES,
     NAMED,
@@ -60,7 +61,8 @@ class World:
     def __init__(self, surrogate: Surrogate, counts: npt.NDArray[np.int64], space: str) -> None:
         self.surrogate, self.counts, self.space = surrogate, counts, SPACES[space]
         self.epochs = int(surrogate.replicates.means.shape[1])
-        self.controls = {name: self.candidate(NAMED[name].weighting) for name in BASELINES}
+        names = controls_for(BASELINES, [counts]).names
+        self.controls = {name: self.candidate(NAMED[name].weighting) for name in names}
         dense = surrogate.finals(_dense_shares(tuple(counts.tolist()), space))
         self.spread = float(dense.std())
         self.best = max(float(dense.max()), *(c.truth for c in self.controls.values()))

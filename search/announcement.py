@@ -1,12 +1,15 @@
 """What is said before a search begins."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 
 from search.budget import FEWEST_TRIALS, MOST_RUNS, Budget
+from search.controls import sentences_on
 from search.plan import Plan
 from search.samplers import SAMPLERS
 from search.search import Search
-from spaces import SPACES
+from spaces import NAMED, SPACES
 from trainer.loop import SCALE_FREE_LOSS
 
 
@@ -21,6 +24,7 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
     lines += [
         f"space {settings.space}, sampler {settings.sampler}, {stopping}; {budget.describe()}",
         phases_text(budget),
+        *controls_text(settings.baselines, search),
         *notes(plan, search),
         f"run folder {plan.folder.path}",
     ]
@@ -39,6 +43,14 @@ def phases_text(budget: Budget) -> str:
     if budget.trials is None:
         return f"up to two thirds of the time search, the rest confirms in up to {MOST_RUNS} runs"
     return f"{budget.search_trials} trials search, up to {budget.confirm_runs} confirm the best"
+
+
+def controls_text(names: Sequence[str], search: Search) -> list[str]:
+    """Return what runs as a control, and what does not."""
+    running = search.record.controls()
+    counts = [benchmark.counts for benchmark in search.facts.benchmarks]
+    lines = [f"control {name}: {NAMED[name].definition}" for name in running]
+    return lines + sentences_on(names, running, counts)
 
 
 def notes(plan: Plan, search: Search) -> list[str]:
@@ -62,7 +74,7 @@ def notes(plan: Plan, search: Search) -> list[str]:
         if b.role == "hidden"
     ]
     trials = budget.search_trials
-    if trials is not None and trials <= len(settings.baselines):
+    if trials is not None and trials <= len(search.record.controls()):
         lines.append(
             f"note: the baselines take all {trials} trials of the search, so no weighting is "
             "searched; raise --trials"

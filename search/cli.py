@@ -22,7 +22,7 @@ from search.redaction import redacted
 from search.runfolder import RunFolder
 from search.samplers import SAMPLERS, default_sampler
 from search.settings import Resources, Settings
-from spaces import BASELINES, NAMED, SPACES, WeightingError
+from spaces import BASELINES, NAMED, SPACES, WeightingError, renamed
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.checkpoint import CheckpointError
 from trainer.errors import UserError
@@ -63,7 +63,8 @@ def search_parser() -> argparse.ArgumentParser:
     budget("--epochs", type=int, help="shorten the protocol; results say so (the benchmark's)")
     what = parser.add_argument_group("what is searched").add_argument
     what("--space", default="core", help=", ".join(SPACES))
-    what("--baselines", default=",".join(BASELINES), help=f"controls, or none: {', '.join(NAMED)}")
+    controls = f"controls ({','.join(BASELINES)}), or none: {', '.join(NAMED)}"
+    what("--baselines", help=controls)
     what("--sampler", default="auto", help=f"auto, {', '.join(SAMPLERS)}")
     what("--early-stopping", default="auto", help=", ".join(SCHEDULERS))
     what("--grace-epochs", type=int, help="never stop a trial before (a quarter of the epochs)")
@@ -145,8 +146,18 @@ def chosen_benchmarks(options: argparse.Namespace) -> list[Benchmark]:
     return [b.with_epochs(min(options.epochs, b.epochs)) for b in benchmarks]
 
 
-def chosen_settings(options: argparse.Namespace, benchmarks: tuple[Benchmark, ...]) -> Settings:
-    names = () if options.baselines == "none" else tuple(options.baselines.split(","))
+def chosen_baselines(options: argparse.Namespace, folder: RunFolder) -> tuple[str, ...]:
+    """Return the controls by name; where none are given, a run that goes on keeps its own."""
+    if options.baselines is not None:
+        return () if options.baselines == "none" else tuple(options.baselines.split(","))
+    if options.resume and folder.exists():
+        return tuple(folder.read_settings()["settings"]["baselines"])
+    return BASELINES
+
+
+def chosen_settings(
+    options: argparse.Namespace, benchmarks: tuple[Benchmark, ...], baselines: tuple[str, ...]
+) -> Settings:
     sampler = options.sampler
     if sampler == "auto" and options.space in SPACES:
         domains = SPACES[options.space].searched(SCALE_FREE_LOSS)
@@ -161,7 +172,7 @@ def chosen_settings(options: argparse.Namespace, benchmarks: tuple[Benchmark, ..
         reduction_factor=options.reduction_factor,
         seed=options.seed,
         precision=options.precision,
-        baselines=names,
+        baselines=baselines,
         compiled=options.compile,
     )
 
@@ -254,6 +265,8 @@ def run_plan(
     from search.cluster import connected  # Ray takes seconds to import
     from search.driver import run
 
+    for sentence in renamed((options.baselines or "").split(",")):
+        console.print(sentence)
     if options.address:
         console.print(f"Connecting to the Ray cluster at {redacted(options.address)} ...")
     with connected(options.address):
@@ -283,12 +296,13 @@ def chosen_plan(
     save_every = SAVE_EVERY[device] if options.save_every is None else options.save_every
     check_minimum("--save-every", save_every, 1)
     name = options.name or "_".join(benchmark.name for benchmark in benchmarks)
+    folder = RunFolder.named(options.runs, name)
     return Plan(
         benchmarks=benchmarks,
         holdout=everything[searched] if options.holdout else None,
         data_root=options.data_root,
-        folder=RunFolder.named(options.runs, name),
-        settings=chosen_settings(options, benchmarks),
+        folder=folder,
+        settings=chosen_settings(options, benchmarks, chosen_baselines(options, folder)),
         budget=budget,
         resources=resources,
         device=device,

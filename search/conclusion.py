@@ -21,7 +21,7 @@ from search.runfolder import RunFolder
 from search.settings import Settings
 from search.standings import Standings
 from search.stopping_report import Observed, StoppingReport, stopping_report
-from spaces import Weighting
+from spaces import NAMED, Weighting
 from trainer.errors import UserError
 
 ORDER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
@@ -68,6 +68,7 @@ class Conclusion:
         content: settings.json.
         attempt: the facts of the latest start.
         rows: of all trials.
+        controls: names of the controls of the search, begun or not.
         judgement: of the confirmation; None before every arm has a result.
     """
 
@@ -76,6 +77,7 @@ class Conclusion:
     attempt: dict[str, Any]
     facts: Facts
     rows: tuple[Row, ...]
+    controls: tuple[str, ...]
     standings: Standings
     judgement: Judgement | None
 
@@ -98,9 +100,14 @@ class Conclusion:
             attempt=folder.read_attempts()[-1],
             facts=facts,
             rows=tuple(rows),
+            controls=tuple(record.controls()),
             standings=Standings.of(facts, rows),
             judgement=judge(folder, facts, plan, rows) if plan else None,
         )
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        return Settings.from_dict(self.content["settings"])
 
     @functools.cached_property
     def incumbent(self) -> Incumbent | None:
@@ -127,7 +134,7 @@ class Conclusion:
     @functools.cached_property
     def stopping(self) -> StoppingReport:
         """What early stopping did."""
-        settings = Settings.from_dict(self.content["settings"])
+        settings = self.settings
         rule = (settings.scheduler, settings.grace_epochs, settings.reduction_factor)
         immune = SCHEDULERS[settings.scheduler](*rule[1:], self.facts.epochs).is_immune
         ended = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -159,8 +166,12 @@ class Conclusion:
     def story(self) -> dict[str, Any]:
         """Return the winner's result with all that is needed to judge it, JSON-able."""
         searched = [row for row in self.rows if row.in_search]
+        result = self._result()
+        named = NAMED.get(result["trial"])
         return {
-            **self._result(),
+            **result,
+            "formula": named and named.formula,
+            "source": named.source if named else "found by this search",
             "protocol": "; ".join(b["protocol"] for b in self.content["benchmarks"]),
             "benchmarks": [b["benchmark"] for b in self.content["benchmarks"]],
             "verdict": self.judgement and self.judgement.to_dict(),

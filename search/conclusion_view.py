@@ -9,6 +9,10 @@ from search.conclusion import Conclusion, Incumbent
 from search.facts import Facts
 from search.judgement import Judgement, OnBenchmark
 from search.verdict import Verdict
+from spaces import NAMED, Weighting
+
+LONGEST_NAME = 16
+"""Characters of a name on one line of a table, so that its numbers fit 80 columns."""
 
 
 def conclusion_view(conclusion: Conclusion) -> RenderableType:
@@ -32,7 +36,9 @@ def conclusion_view(conclusion: Conclusion) -> RenderableType:
 def incumbent_text(found: Incumbent, facts: Facts) -> str:
     """Return the best of the search, and how little that says."""
     known = found.known
-    who = f"best of the search: {found.row.label} ({found.row.weighting.describe()})"
+    who = (
+        f"best of the search: {found.row.label}, {what_it_is(found.row.label, found.row.weighting)}"
+    )
     runs = "its single run" if known.n == 1 else f"the mean of its {known.n} runs"
     if facts.joint:
         gain = "" if found.gain is None else f", about {found.gain:+.2f} noise SDs over uniform"
@@ -43,10 +49,21 @@ def incumbent_text(found: Incumbent, facts: Facts) -> str:
     )
 
 
+def what_it_is(label: str, weighting: Weighting) -> str:
+    """Return the formula and the source of a named weighting, the parameters of another."""
+    return NAMED[label].definition if label in NAMED else weighting.describe()
+
+
+def folded(name: str) -> str:
+    """Return a name as tables show it: a long one on two lines, divided at an underscore."""
+    end = name.rfind("_", 0, LONGEST_NAME) + 1
+    return f"{name[:end]}\n{name[end:]}" if len(name) > LONGEST_NAME and end else name
+
+
 def judgement_view(judgement: Judgement) -> list[RenderableType]:
     verdict = judgement.verdict
     state = "Verdict" if judgement.decided else "Verdict so far"
-    winner = judgement.plan.arms[verdict.winner].describe()
+    winner = what_it_is(verdict.winner, judgement.plan.arms[verdict.winner])
     parts: list[RenderableType] = [
         Text(f"{state} after {judgement.runs} runs with fresh seeds ({judgement.reason}):"),
         Text(f"  {verdict.winner}: {winner}", style="bold"),
@@ -80,7 +97,7 @@ def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> Table:
     """Return the arms by posterior mean; the benchmark's own number is that of seed 42."""
     names = ("n", "mean (95 %)", "best?", "seed 42", "3 seeds", "last", "last 10", "half B")
     columns = [Column(name, justify="right", no_wrap=True) for name in names]
-    arm_column = Column("", overflow="fold", max_width=16)
+    arm_column = Column("", overflow="fold", max_width=LONGEST_NAME)
     title = f"  {benchmark.name}, test accuracy in percent"
     table = Table(
         arm_column,
@@ -97,7 +114,7 @@ def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> Table:
             continue
         true = f"{arm.accuracy.mean:.1f} ({arm.accuracy.low:.1f}-{arm.accuracy.high:.1f})"
         chance = f"{100 * arm.probability_best:.0f} %"
-        table.add_row(arm.name, str(reached.runs), true, chance, *reached_cells(reached))
+        table.add_row(folded(arm.name), str(reached.runs), true, chance, *reached_cells(reached))
     return table
 
 

@@ -9,29 +9,31 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from search.conclusion import ENDS, ORDER, Conclusion
-from search.conclusion_view import conclusion_view
+from search.conclusion_view import conclusion_view, folded
+from search.controls import sentences_on
 from search.record import Row
+from spaces import NAMED
 
 Published = dict[str, tuple[float, float | None]]
 """Weighting -> (accuracy with seed 42, mean over seeds 42, 123, 456), percent."""
 
 PUBLISHED: dict[str, Published] = {
     "resnet32-cifar10lt": {
-        "balanced_softmax": (73.59, 73.15),
-        "effective_number": (73.13, 72.70),
-        "inverse_freq": (71.79, 72.45),
+        "mlsbench_balanced_softmax": (73.59, 73.15),
+        "mlsbench_effective_number": (73.13, 72.70),
+        "mlsbench_inverse_freq": (71.79, 72.45),
         "best of ten designs made by language models": (74.74, None),
     },
     "resnet32-cifar100lt": {
-        "balanced_softmax": (39.42, 39.55),
-        "effective_number": (40.16, 39.68),
-        "inverse_freq": (35.55, 37.76),
+        "mlsbench_balanced_softmax": (39.42, 39.55),
+        "mlsbench_effective_number": (40.16, 39.68),
+        "mlsbench_inverse_freq": (35.55, 37.76),
         "best of ten designs made by language models": (40.48, None),
     },
     "vgg16bn-cifar100lt": {
-        "balanced_softmax": (45.36, 45.10),
-        "effective_number": (44.82, 44.58),
-        "inverse_freq": (43.91, 44.32),
+        "mlsbench_balanced_softmax": (45.36, 45.10),
+        "mlsbench_effective_number": (44.82, 44.58),
+        "mlsbench_inverse_freq": (43.91, 44.32),
         "best of ten designs made by language models": (47.26, None),
     },
 }
@@ -47,6 +49,8 @@ def show(conclusion: Conclusion, console: Console) -> None:
     console.print(f"run folder {conclusion.folder.path}")
     for part in range(len(conclusion.facts.benchmarks)):
         console.print(leaderboard(conclusion, part))
+    for line in names_text(conclusion):
+        console.print(line)
     console.print(f"Test accuracy in percent. {noise_note(conclusion)}")
     console.print(conclusion_view(conclusion))
 
@@ -66,12 +70,26 @@ def leaderboard(conclusion: Conclusion, part: int) -> Table:
     rows = [row for row in conclusion.rows if row.in_search]
     for row in sorted(rows, key=lambda r: (ORDER.index(r.state), -(r.value or 0.0))):
         table.add_row(*cells(row, part))
-    if benchmark["shortened_from"] is None:
-        for name_there, (seed_42, mean) in PUBLISHED.get(benchmark["name"], {}).items():
-            epochs = "200" if mean is None else f"200 (3 seeds {mean:.2f})"
-            blank = ("",) * (1 + len(SHOTS))
-            table.add_row("published", f"{seed_42:.2f}", *blank, epochs, name_there, style="dim")
+    for name_there, (seed_42, mean) in published_rows(benchmark).items():
+        epochs = "200" if mean is None else f"200 (3 seeds {mean:.2f})"
+        blank = ("",) * (1 + len(SHOTS))
+        table.add_row("published", f"{seed_42:.2f}", *blank, epochs, name_there, style="dim")
     return table
+
+
+def published_rows(benchmark: dict[str, Any]) -> Published:
+    """Return the published rows that compare with a run on a benchmark, none if shortened."""
+    return {} if benchmark["shortened_from"] else PUBLISHED.get(benchmark["name"], {})
+
+
+def names_text(conclusion: Conclusion) -> list[str]:
+    """Return what the names in the leaderboard mean, and which controls are not in it."""
+    shown = {row.label for row in conclusion.rows if row.in_search}
+    for content in conclusion.content["benchmarks"]:
+        shown |= published_rows(content["benchmark"]).keys()
+    lines = [f"{name}: {member.definition}" for name, member in NAMED.items() if name in shown]
+    counts = [benchmark.counts for benchmark in conclusion.facts.benchmarks]
+    return lines + sentences_on(conclusion.settings.baselines, conclusion.controls, counts)
 
 
 def noise_note(conclusion: Conclusion) -> str:
@@ -97,11 +115,11 @@ def cells(row: Row, part: int) -> list[str | Text]:
     end = "" if row.state == TrialState.COMPLETE else f" ({ENDS[row.state]})"
     if not row.summaries:
         blank = ("",) * (2 + len(SHOTS))
-        return [row.label, *blank, Text(row.reason or ENDS[row.state]), weighting]
+        return [folded(row.label), *blank, Text(row.reason or ENDS[row.state]), weighting]
     facts = row.summaries[part]
     shots = (facts["shots"].get(group) for group in SHOTS)
     return [
-        row.label,
+        folded(row.label),
         f"{facts['best_accuracy']:.2f}",
         "" if end else f"{facts['last_ten_accuracy']:.2f}",
         *("" if value is None else f"{value:.1f}" for value in shots),

@@ -15,7 +15,7 @@ from search.confirmation import Confirmation, Planned, confirmation_seed
 from search.record import CONFIRMATION, HOLDOUT, FreshRun, Record, Row
 from search.settings import UNIFORM
 from search.standings import Standings
-from spaces import NAMED, Weighting
+from spaces import NAMED, Weighting, present_name
 
 UNIFORM_WEIGHTING = NAMED[UNIFORM].weighting
 
@@ -58,7 +58,7 @@ class ConfirmationPlan:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "ConfirmationPlan":
         candidates, controls = (
-            {label: Weighting.from_dict(point) for label, point in data[group].items()}
+            {present_name(k): Weighting.from_dict(point) for k, point in data[group].items()}
             for group in ("candidates", "controls")
         )
         return cls(data["search_trials"], data["runs"], candidates, controls)

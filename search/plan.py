@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from search.budget import Budget
+from search.controls import checked_controls
 from search.facts import BenchmarkFacts
 from search.record import Record
 from search.runfolder import RunFolder
-from search.settings import SCHEMA_VERSION, Resources, Settings
+from search.settings import SCHEMA_VERSION, Resources, Settings, fingerprint_of
 from trainer.benchmarks import Benchmark
 from trainer.errors import UserError
 from trainer.prepared import ImageData
@@ -91,10 +92,10 @@ def open_record(plan: Plan, content: dict[str, Any]) -> Record:
                 f"{folder.path} holds trials but no settings.json; restore that file and add "
                 "--resume, or choose another --name."
             )
+        counts = [entry["facts"]["counts"] for entry in content["benchmarks"]]
+        controls = checked_controls(plan.settings.baselines, counts)
         folder.journal.unlink(missing_ok=True)  # left by a start that died before its settings
-        record = Record.create(
-            folder.journal, plan.settings.baselines, plan.settings.seed, folder.may_write
-        )
+        record = Record.create(folder.journal, controls.names, plan.settings.seed, folder.may_write)
         folder.write_settings(content)
         return record
     known = folder.read_settings()
@@ -126,7 +127,7 @@ def check_same(plan: Plan, known: dict[str, Any], content: dict[str, Any]) -> No
     held, wanted = known["holdout"], content["holdout"]
     if held and held["benchmark"] != wanted["benchmark"]:
         differences.append(f"holdout: {what_is_searched([held])} -> {what_is_searched([wanted])}")
-    if differences or known["fingerprint"] != content["fingerprint"]:
+    if differences or known["fingerprint"] != fingerprint_of(known["settings"]):
         what = "; ".join(differences) or f"the declaration of space {plan.settings.space!r}"
         raise UserError(
             f"run {plan.folder.path.name!r} was started with other settings ({what}); "

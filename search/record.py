@@ -23,7 +23,7 @@ from search.journal import RunJournal, anybody
 from search.runfolder import cut_torn_line, read_lines
 from search.schemas import PLAN, POINT, SUMMARIES, TRIAL
 from search.storage import BoundedStorage
-from spaces import NAMED, Weighting
+from spaces import NAMED, Weighting, present_name
 from trainer.errors import UserError
 
 BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT = "baselines", "proposals", "confirmation", "holdout"
@@ -155,7 +155,7 @@ def to_row(study: str, trial: FrozenTrial) -> Row | None:
         value = values[max(values)]
     return Row(
         key=key,
-        label=attributes.get("name", f"#{trial.number}"),
+        label=present_name(attributes.get("name", f"#{trial.number}")),
         state=trial.state,
         weighting=Weighting.from_dict(read_json(attributes["weighting"], POINT, name)),
         seed=attributes["seed"],
@@ -256,6 +256,12 @@ class Record:
                 row = to_row(name, trial)
                 if row is not None:
                     yield row
+
+    def controls(self) -> list[str]:
+        """Return the names of all controls, begun or not."""
+        trials = self.studies[BASELINES].get_trials(deepcopy=False)
+        names = [trial.user_attrs["name"] for trial in trials]
+        return list(map(present_name, names))
 
     def next_baseline(self) -> Row | None:
         """Take the next waiting baseline and make it RUNNING; None if all were taken."""

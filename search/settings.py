@@ -10,7 +10,7 @@ from typing import Any
 from search.checks import check_choice, check_minimum
 from search.early_stopping import SCHEDULERS
 from search.samplers import SAMPLERS
-from spaces import NAMED, SPACES
+from spaces import NAMED, SPACES, present_name
 from trainer.errors import UserError
 from trainer.precision import PRECISIONS
 
@@ -32,7 +32,8 @@ class Settings:
         reduction_factor: a rung keeps the best 1/reduction_factor of the trials.
         seed: of the search; the sampler's and every trial's seed derive from it.
         precision: a key of ``trainer.precision.PRECISIONS``.
-        baselines: named weightings that run first, at full length, as controls.
+        baselines: named weightings that run first, at full length, as controls, as far as they
+            differ and can train on the counts (``search.controls``); former names are replaced.
         compiled: networks run through ``torch.compile``, whose kernels round differently.
     """
 
@@ -48,6 +49,7 @@ class Settings:
     compiled: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "baselines", tuple(map(present_name, self.baselines)))
         check_choice("--space", self.space, SPACES)
         if len(self.benchmarks) > 1 and UNIFORM not in self.baselines:
             raise UserError(
@@ -88,13 +90,18 @@ class Settings:
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits over the settings and the space's declaration."""
-        facts = [self.to_dict(), SPACES[self.space].fingerprint()]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        return fingerprint_of(self.to_dict())
 
     def differences(self, other: "Settings") -> list[str]:
         """Return one ``name: mine -> other's`` for every setting that differs."""
         mine, theirs = self.to_dict(), other.to_dict()
         return [f"{k}: {mine[k]} -> {theirs[k]}" for k in mine if mine[k] != theirs[k]]
+
+
+def fingerprint_of(settings: Mapping[str, Any]) -> str:
+    """Return the fingerprint of settings as ``Settings.to_dict`` gives them, here or long ago."""
+    facts = [settings, SPACES[settings["space"]].fingerprint()]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

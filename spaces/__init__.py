@@ -8,12 +8,20 @@ from spaces.measures import (
     total_variation,
     weighting_key,
 )
-from spaces.named import BASELINES, NAMED, NamedWeighting
+from spaces.named import (
+    BASELINES,
+    FORMER_NAMES,
+    NAMED,
+    NamedWeighting,
+    present_name,
+    renamed,
+)
 from spaces.space import SPACES, Choice, Domain, Float, ParameterValue, Space
 from spaces.weighting import NORMALIZATIONS, Weighting, WeightingError, check_counts
 
 __all__ = [
     "BASELINES",
+    "FORMER_NAMES",
     "NAMED",
     "NORMALIZATIONS",
     "SPACES",
@@ -30,6 +38,8 @@ __all__ = [
     "check_weights",
     "effective_sample_fraction",
     "gradient_shares",
+    "present_name",
+    "renamed",
     "total_variation",
     "weighting_key",
 ]

@@ -24,8 +24,8 @@ Worth = Callable[[Row, int], int]
 
 
 def usual(row: Row, part: int) -> int:
-    """Proposals beat baselines, and inverse_freq beats uniform and the others."""
-    if row.label == "inverse_freq":
+    """Proposals beat baselines, and sqrt_inverse beats uniform and the others."""
+    if row.label == "sqrt_inverse":
         return 50
     return 40 if row.label in PLAIN.baselines else 50 + int(row.label[1:])
 
@@ -36,7 +36,7 @@ def unclear(row: Row, part: int) -> int:
     return usual(row, part) if row.in_search else 60 + noise
 
 
-LABELS = {"#2": 66, "#3": 62, "uniform": 58, "inverse_freq": 60, "balanced_softmax": 52}
+LABELS = {"#2": 66, "#3": 62, "uniform": 58, "sqrt_inverse": 60, "mlsbench_balanced_softmax": 52}
 
 
 def steady(row: Row, part: int) -> int:

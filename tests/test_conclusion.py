@@ -38,7 +38,7 @@ STORY = {
 
 def lucky(row: Row, part: int) -> int:
     """One weighting, trained twice as a baseline, is good; a single run of another is lucky."""
-    twice = row.label in ("inverse_freq", "effective_number")
+    twice = row.label in ("inverse", "effective")
     return 60 if twice else 61 if row.label == "#1" else 50 + row.seed % 3
 
 
@@ -96,10 +96,11 @@ def test_the_result_is_the_corrected_one_with_its_interval(place: Path) -> None:
 
 
 def test_before_a_confirmation_it_names_the_best_posterior_mean(place: Path) -> None:
-    found = conclusion_of(place / "run", lucky, None, NOISY)
+    twice = (*PLAIN.baselines, "effective")
+    found = Conclusion.of(whole_run(place / "run", lucky, 9, None, NOISY, baselines=twice))
     single = max(found.rows, key=lambda row: row.value or 0)
     assert single.label == "#1"
-    assert found.winner == ("inverse_freq", NAMED["inverse_freq"].weighting)
+    assert found.winner == ("inverse", NAMED["inverse"].weighting)
     story = found.story()
     assert [run["value"] for run in story["single_runs"]] == [60, 60]
     assert story["runs"] == 2

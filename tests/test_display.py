@@ -38,10 +38,10 @@ def shown(display: Display) -> str:
 
 
 def test_the_table_shows_running_trials_counts_and_the_best(search: Search) -> None:
-    console = Console(file=io.StringIO(), width=120)
+    console = Console(file=io.StringIO(), width=160)
     text = shown(Display(search, console, title="my-run"))
     assert "my-run" in text
-    assert "balanced_softmax" in text
+    assert "mlsbench_balanced_softmax" in text
     assert f"3/{FACTS.epochs}" in text
     assert "3/8 trials: 2 complete, 0 stopped early, 1 failed, 1 running" in text
     assert best_text(search) in text
@@ -64,13 +64,14 @@ def test_each_end_and_each_note_is_one_line_told_once(search: Search) -> None:
     display.refresh()
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
-    assert lines[0] == ("balanced_softmax lost its worker after epoch 3; it goes on from epoch 0")
+    lost = "mlsbench_balanced_softmax lost its worker after epoch 3; it goes on from epoch 0"
+    assert lines[0] == lost
     assert [line.split(": ")[0] for line in lines[1:]] == [
         "uniform",
-        "inverse_freq",
-        "effective_number",
+        "sqrt_inverse",
+        "inverse",
     ]
-    assert lines[3] == "effective_number: failed: epoch 2: the training loss is nan"
+    assert lines[3] == "inverse: failed: epoch 2: the training loss is nan"
 
 
 def test_the_time_left_follows_the_pace_so_far(search: Search) -> None:

@@ -29,9 +29,9 @@ def test_every_trial_has_ended_and_the_baselines_came_first_at_full_length(place
     rows = searching.rows(place)
     assert [row.label for row in rows[:4]] == [
         "uniform",
-        "inverse_freq",
-        "effective_number",
-        "balanced_softmax",
+        "sqrt_inverse",
+        "inverse",
+        "mlsbench_balanced_softmax",
     ]
     assert all(row.state == TrialState.COMPLETE for row in rows[:4])
     assert len(rows) == 6

@@ -8,13 +8,22 @@ import pytest
 from confirming import PLAIN, check_all_ended, complete, rows_of, seeds_by_arm, twin_run
 from joint import LENGTHS, SETTINGS, STAGES, check_finished, run_to_the_end, score_at
 from optuna.trial import TrialState
-from twin import JOINT, SAVE_EVERY, Twin, attempt, fast_folder, make_run, make_settings, results_of
+from twin import (
+    CONTROLS,
+    JOINT,
+    SAVE_EVERY,
+    Twin,
+    attempt,
+    fast_folder,
+    make_run,
+    make_settings,
+    results_of,
+)
 
 from search.record import CONFIRMATION, Record
 from search.runfolder import RunFolder, part_key
 from search.running import Running
 from search.search import Search
-from spaces import BASELINES
 
 
 @pytest.fixture
@@ -33,7 +42,7 @@ def test_a_whole_search(folder: RunFolder, slots: int) -> None:
     twin = run_to_the_end(folder, 16, slots)
     assert twin.search.finished()
     rows = check_finished(folder, 16)
-    assert [row.label for row in rows[:4]] == list(BASELINES)
+    assert [row.label for row in rows[:4]] == list(CONTROLS)
     assert all(row.state == TrialState.COMPLETE for row in rows[:4])
     assert sum(row.state == TrialState.PRUNED for row in rows) >= 3
     assert twin.search.trained_epochs == sum(s["epochs"] for row in rows for s in row.summaries)

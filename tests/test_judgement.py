@@ -54,7 +54,7 @@ def test_the_verdict_is_that_of_the_runs(place: Path) -> None:
     found = judgement_of(place / "run", steady, FACTS)
     assert found.decided
     assert found.verdict.winner == "#2"
-    assert (found.verdict.uniform, found.verdict.baseline) == ("uniform", "inverse_freq")
+    assert (found.verdict.uniform, found.verdict.baseline) == ("uniform", "sqrt_inverse")
     assert found.verdict.unit == Unit.PERCENT
     assert found.verdict.to_uniform is not None
     assert found.verdict.to_uniform.points.low > 0

@@ -87,9 +87,9 @@ def test_the_plan_has_the_best_of_the_search_and_the_best_baseline(folder: RunFo
     drive(search, usual)
     plan = plan_of(folder)
     assert list(plan.candidates) == ["#4", "#3"]
-    assert list(plan.controls) == ["uniform", "inverse_freq"]
-    assert plan.baseline == "inverse_freq"
-    assert any("#4 and #3 and the controls uniform and inverse_freq" in n for n in search.notes)
+    assert list(plan.controls) == ["uniform", "sqrt_inverse"]
+    assert plan.baseline == "sqrt_inverse"
+    assert any("#4 and #3 and the controls uniform and sqrt_inverse" in n for n in search.notes)
 
 
 def test_uniform_is_a_control_even_if_the_search_had_no_baselines(folder: RunFolder) -> None:

@@ -17,7 +17,7 @@ from search.record import BASELINES, PROPOSALS, Outcome, Record, Row, trial_seed
 from spaces import NAMED
 from trainer.errors import UserError
 
-NAMES = ("uniform", "inverse_freq", "balanced_softmax")
+NAMES = ("uniform", "sqrt_inverse", "mlsbench_balanced_softmax")
 SEED = 7
 SUMMARY = {
     "epochs": 10,

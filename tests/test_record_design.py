@@ -56,7 +56,11 @@ def test_named_points_come_first_and_keep_their_names_where_they_coincide() -> N
     assert points[: len(named)] == named
     assert sorted(name for point in named for name in point.names) == sorted(NAMED)
     assert points[0].names == ("uniform",)
-    assert set(points[1].names) == {"inverse_freq", "sqrt_inverse", "effective_number"}
+    assert set(points[1].names) == {
+        "mlsbench_inverse_freq",
+        "sqrt_inverse",
+        "mlsbench_effective_number",
+    }
     for point in named:
         for name in point.names:
             one, other = (

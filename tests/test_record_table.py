@@ -77,7 +77,7 @@ def test_replicates_are_the_trials_of_one_weighting(tmp_path: Path) -> None:
     table = Table.load(made_up_table(tmp_path, [made_up(job) for job in jobs]).path)
     assert [rows.tolist() for rows in table.replicates()] == [[0, 2, 4], [1, 3]]
     assert table.seed[table.replicates()[0]].tolist() == [1, 2, 3]
-    assert table.named("balanced_softmax") == 1
+    assert table.named("mlsbench_balanced_softmax") == 1
     assert table.gradient_shares().shape == (2, 10)
     assert table.gradient_shares()[0] == pytest.approx(DIGITS.counts / DIGITS.counts.sum())
     with pytest.raises(KeyError):

@@ -27,7 +27,7 @@ from benchmarks.surrogate import Surrogate
 from benchmarks.synthetic import SYNTHETIC, design_shares, synthetic_replicates
 from benchmarks.world import World
 from search.early_stopping import rank_correlation
-from spaces import BASELINES, NAMED
+from spaces import NAMED
 
 RANDOM, TPE = Method("random"), Method("tpe")
 SEEDS = (0, 0)
@@ -75,7 +75,7 @@ def test_early_stopping_is_told_by_its_epochs(noisy: World) -> None:
 def test_the_baselines_come_first_and_are_never_stopped(noisy: World) -> None:
     history = searched(Method("tpe", "asha", factor=4), noisy)
     first = {t.key: t for t in history.trials if t.key.startswith("baselines")}
-    assert len(first) == len(BASELINES)
+    assert len(first) == len(noisy.controls)
     assert not any(trial.stopped for trial in first.values())
     assert not any(t.key.startswith("baselines") for t in searched(Method(RAY, RAY), noisy).trials)
 
@@ -144,7 +144,7 @@ def test_a_pooled_study_shows_the_posterior_mean_of_replicates(noisy: World) -> 
 
 
 def test_arms_meet_the_same_noise(noisy: World) -> None:
-    one, other = noisy.controls["uniform"], noisy.controls["inverse_freq"]
+    one, other = noisy.controls["uniform"], noisy.controls["sqrt_inverse"]
     for n in (0, 7):
         noise = [noisy.search_run(c, SEEDS, n) - c.curve for c in (one, other)]
         assert noise[0] == pytest.approx(noise[1])

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from optuna.trial import TrialState
 from twin import (
+    CONTROLS,
     FACTS,
     SAVE_EVERY,
     Killed,
@@ -27,7 +28,7 @@ from search.runfolder import RunFolder
 from search.running import Running
 from search.search import MAX_FAILURES_IN_A_ROW, Search
 from search.settings import Settings
-from spaces import BASELINES, WeightingError
+from spaces import WeightingError
 from trainer.errors import UserError
 from trainer.results import EpochResult
 
@@ -59,7 +60,7 @@ def check_finished(folder: RunFolder, trials: int) -> list[Row]:
         assert not study.get_trials(states=(TrialState.RUNNING,))
     rows = record.rows()
     assert len(rows) == len({row.key for row in rows}) == trials
-    assert [row.label for row in rows if row.is_baseline] == list(BASELINES)[:trials]
+    assert [row.label for row in rows if row.is_baseline] == list(CONTROLS)[:trials]
     for row in rows:
         epochs = row.epochs
         results = results_of(row.seed, epochs)
@@ -314,7 +315,7 @@ def test_three_failures_in_a_row_stop_the_search(tmp_path: Path) -> None:
     twin.run()
     reason = twin.search.must_stop()
     assert reason == "3 trials failed in a row: it diverged"
-    assert len(twin.started) == len(BASELINES) + MAX_FAILURES_IN_A_ROW
+    assert len(twin.started) == len(CONTROLS) + MAX_FAILURES_IN_A_ROW
     assert twin.search.next_trial() is None
     assert not twin.search.finished()
 

@@ -33,9 +33,9 @@ FORMULAS = {
     "inverse": lambda n: 1 / n,
     "sqrt_inverse": lambda n: n**-0.5,
     "effective": lambda n: (1 - BETA) / (1 - BETA**n),
-    "inverse_freq": lambda n: to_classes(np.sqrt(n.sum() / (len(n) * n))),
-    "effective_number": lambda n: to_classes(np.sqrt((1 - BETA) / (1 - BETA**n))),
-    "balanced_softmax": lambda n: to_classes(1 + 4 * log_gap(n)),
+    "mlsbench_inverse_freq": lambda n: to_classes(np.sqrt(n.sum() / (len(n) * n))),
+    "mlsbench_effective_number": lambda n: to_classes(np.sqrt((1 - BETA) / (1 - BETA**n))),
+    "mlsbench_balanced_softmax": lambda n: to_classes(1 + 4 * log_gap(n)),
     "median_split_effective": lambda n: np.maximum(1, effective(np.median(n)) / effective(n)),
     "linear_log_gap": lambda n: 1 + (np.sqrt(n.max() / n.min()) - 1) * log_gap(n),
     "cosine_log_gap": lambda n: (
@@ -46,7 +46,7 @@ FORMULAS = {
         n**-0.5 * (1 + 0.3 * np.exp(-((log_gap(n) - 0.55) ** 2) / (2 * 0.15**2)))
     ),
 }
-NORMALIZED = ("inverse_freq", "effective_number", "balanced_softmax")
+NORMALIZED = ("mlsbench_inverse_freq", "mlsbench_effective_number", "mlsbench_balanced_softmax")
 
 
 def test_every_named_weighting_has_a_formula_here_and_a_story():

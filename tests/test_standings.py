@@ -12,7 +12,7 @@ from search.standings import Standings
 from spaces import NAMED, Weighting, total_variation
 
 ROOT = 0.5
-"""Exponent of inverse_freq."""
+"""Exponent of sqrt_inverse."""
 STEPS = (0.1, 0.3, 0.75, 0.95, 1.2)
 """Exponents that are far from each other and from the baselines."""
 
@@ -75,14 +75,14 @@ def test_results_of_replicates_are_pooled() -> None:
 
 
 def test_a_proposal_may_be_a_replicate_of_a_baseline() -> None:
-    rows = [baseline(0, "uniform", 40), baseline(1, "inverse_freq", 50)]
+    rows = [baseline(0, "uniform", 40), baseline(1, "sqrt_inverse", 50)]
     standings = Standings.of(FACTS, [*rows, proposal(0, ROOT + 0.01, 54), proposal(1, 1.0, 45)])
     ranking = standings.ranking()
     assert ranking is not None
     best = ranking.groups[0]
     assert (best.n, best.raw_mean) == (2, 52)
-    assert standings.first_row(best.group).label == "inverse_freq"
-    assert labels(standings.candidates(9, ("uniform", "inverse_freq"))) == ["#1"]
+    assert standings.first_row(best.group).label == "sqrt_inverse"
+    assert labels(standings.candidates(9, ("uniform", "sqrt_inverse"))) == ["#1"]
 
 
 def test_weightings_that_differ_on_one_of_the_benchmarks_are_not_pooled() -> None:
@@ -118,28 +118,28 @@ def test_runs_of_later_phases_do_not_count() -> None:
 def test_the_best_baseline_is_any_but_uniform() -> None:
     rows = [
         baseline(0, "uniform", 60),
-        baseline(1, "inverse_freq", 50),
-        baseline(2, "balanced_softmax", 52),
+        baseline(1, "sqrt_inverse", 50),
+        baseline(2, "mlsbench_balanced_softmax", 52),
     ]
     found = Standings.of(FACTS, rows).best_baseline()
     assert found is not None
-    assert found.label == "balanced_softmax"
+    assert found.label == "mlsbench_balanced_softmax"
     assert Standings.of(FACTS, rows[:1]).best_baseline() is None
 
 
 def test_the_best_baseline_counts_by_all_runs_of_its_weighting() -> None:
-    rows = [baseline(0, "inverse_freq", 50), baseline(1, "balanced_softmax", 52)]
+    rows = [baseline(0, "sqrt_inverse", 50), baseline(1, "mlsbench_balanced_softmax", 52)]
     lucky = [proposal(n, ROOT, 56) for n in range(3)]
     found = Standings.of(FACTS, [*rows, *lucky]).best_baseline()
     assert found is not None
-    assert found.label == "inverse_freq"
+    assert found.label == "sqrt_inverse"
 
 
 def test_candidates_are_the_best_without_the_controls() -> None:
-    rows = [baseline(0, "uniform", 70), baseline(1, "inverse_freq", 65), *spread(60, 64, 62)]
+    rows = [baseline(0, "uniform", 70), baseline(1, "sqrt_inverse", 65), *spread(60, 64, 62)]
     standings = Standings.of(FACTS, rows)
-    assert labels(standings.candidates(2, ("uniform", "inverse_freq"))) == ["#1", "#2"]
-    assert labels(standings.candidates(9, ("uniform",))) == ["inverse_freq", "#1", "#2", "#0"]
+    assert labels(standings.candidates(2, ("uniform", "sqrt_inverse"))) == ["#1", "#2"]
+    assert labels(standings.candidates(9, ("uniform",))) == ["sqrt_inverse", "#1", "#2", "#0"]
 
 
 def test_samplers_are_shown_posterior_means() -> None:
@@ -163,7 +163,7 @@ def test_three_runs_beat_a_luckier_single_one() -> None:
 
 def test_the_order_in_which_trials_end_does_not_matter() -> None:
     again = [proposal(2, ROOT, 53.1), proposal(3, ROOT, 49.7)]
-    rows = [baseline(0, "inverse_freq", 50.3), *spread(50.2, 52.6), *again]
+    rows = [baseline(0, "sqrt_inverse", 50.3), *spread(50.2, 52.6), *again]
     outcomes = []
     for ended in itertools.permutations(rows):
         standings = Standings(FACTS)
@@ -175,18 +175,18 @@ def test_the_order_in_which_trials_end_does_not_matter() -> None:
             (standings.ranking(), standings.candidates(9, ()), standings.shown_values())
         )
     assert all(outcome == outcomes[0] for outcome in outcomes)
-    assert labels(outcomes[0][1])[0] in ("inverse_freq", "#1")
+    assert labels(outcomes[0][1])[0] in ("sqrt_inverse", "#1")
 
 
 def test_a_weighting_goes_by_its_baseline_even_if_that_ends_last() -> None:
     standings = Standings(FACTS)
-    rows = [baseline(0, "inverse_freq", 50), proposal(0, ROOT, 53)]
+    rows = [baseline(0, "sqrt_inverse", 50), proposal(0, ROOT, 53)]
     for begun in rows:
         standings.start(begun)
     standings.end(rows[1])
     assert labels(standings.candidates(9, ())) == ["#0"]
     standings.end(rows[0])
-    assert labels(standings.candidates(9, ())) == ["inverse_freq"]
+    assert labels(standings.candidates(9, ())) == ["sqrt_inverse"]
 
 
 def test_results_are_taken_up_as_they_come() -> None:

@@ -20,7 +20,7 @@ from search.runfolder import RunFolder, part_key
 from search.running import Running
 from search.search import Search
 from search.settings import Settings
-from spaces import BASELINES, Weighting
+from spaces import Weighting
 from trainer.results import EpochResult
 
 HALVES = ((13, 13, 12, 12), (12, 12, 13, 13))
@@ -30,6 +30,8 @@ OTHER = BenchmarkFacts("other", 4, (90, 30, 9, 3), HALVES, noise_sd=2.0)
 JOINT = Facts((replace(BENCHMARK, noise_sd=0.5), OTHER))
 SAVE_EVERY = 2
 WEIGHTING = Weighting(exponent=0.5)
+CONTROLS = ("uniform", "sqrt_inverse", "inverse", "mlsbench_balanced_softmax")
+"""Four of the default that differ on all of these counts."""
 
 
 MEMORY = "/dev/shm"
@@ -53,7 +55,7 @@ def make_settings(**changes: object) -> Settings:
         "reduction_factor": 2,
         "seed": 7,
         "precision": "tf32",
-        "baselines": BASELINES,
+        "baselines": CONTROLS,
     }
     return Settings(**(fields | changes))
 

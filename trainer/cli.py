@@ -9,7 +9,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spaces import NAMED, Weighting, WeightingError, canonical_weights
+from spaces import (
+    NAMED,
+    Weighting,
+    WeightingError,
+    canonical_weights,
+    present_name,
+    renamed,
+)
 from trainer import precision
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.checkpoint import CheckpointError
@@ -58,8 +65,8 @@ def read_weighting(name: str) -> Weighting:
     Raises:
         UserError: neither a known name nor a readable file with a point of the family.
     """
-    if name in NAMED:
-        return NAMED[name].weighting
+    if present_name(name) in NAMED:
+        return NAMED[present_name(name)].weighting
     path = Path(name)
     if not path.is_file():
         raise UserError(
@@ -150,6 +157,8 @@ def run(options: argparse.Namespace) -> None:
     benchmark = get_benchmark(options.benchmark, options.data_root)
     benchmark = benchmark.with_epochs(options.epochs) if options.epochs else benchmark
     weighting = read_weighting(options.weighting)
+    for sentence in renamed([options.weighting]):
+        print(sentence)
     options.threads = options.threads or precision.available_cpus()
     device = precision.select_device(options.device)
     precision.configure(options.precision, options.threads)
