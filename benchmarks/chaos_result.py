@@ -99,7 +99,7 @@ def judge(
     faults = faults_of(folder, rows, wanted)
     for row in rows:
         if row.is_baseline:
-            curve = [result.test_accuracy for result in folder.read_epochs(row.key)]
+            curve = [result.score for result in folder.read_epochs(row.key)]
             if reference.setdefault(row.key, curve) != curve:
                 faults.append(f"{row.key} has other results than undisturbed")
     return Result(

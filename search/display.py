@@ -157,8 +157,8 @@ def running_cells(trial: Running) -> list[RenderableType]:
         Text(trial.row.weighting.describe()),
         f"{trial.epochs}/{trial.length}",
         ProgressBar(total=trial.length, completed=trial.epochs, width=16),
-        " ".join(f"{result.test_accuracy:.2f}" for result in last) or "starting",
-        " ".join(f"{result.best_accuracy:.2f}" for result in last),
+        " ".join(f"{result.score:.2f}" for result in last) or "starting",
+        " ".join(f"{result.best_score:.2f}" for result in last),
     ]
 
 
@@ -167,7 +167,7 @@ def ended_line(row: Row) -> str:
     label = f"{row.study} {run_label(row)}" if not row.in_search else row.label
     if row.state == TrialState.FAIL:
         return f"{label}: failed: {row.reason}"
-    reached = " / ".join(f"{summary['best_accuracy']:.2f} %" for summary in row.summaries)
+    reached = " / ".join(f"{summary['best_score']:.2f} %" for summary in row.summaries)
     complete = row.state == TrialState.COMPLETE
     end = "complete" if complete else f"stopped after {row.epochs} epochs"
     return f"{label}: {reached}, {end} ({row.weighting.describe()})"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.ranking import NOISE_SD
+from trainer.results import selection
 
 Stages = tuple[tuple[int, ...], ...]
 """Epochs that the parts of a trial reach, stage by stage: (S, parts)."""
@@ -19,7 +20,9 @@ class BenchmarkFacts:
         epochs: of a full-length training.
         counts: training images per class, (C,).
         half_counts: test images per class in halves A and B of the test set, (2, C).
-        noise_sd: of the best accuracy between seeds, points; None where it is not known.
+        noise_sd: of the best score between seeds, points; None where it is not known.
+        metric: a key of ``trainer.metrics.METRICS``.
+        test_held_out: half A is a validation split, which chooses, and half B the test set.
     """
 
     name: str
@@ -27,11 +30,13 @@ class BenchmarkFacts:
     counts: tuple[int, ...]
     half_counts: tuple[tuple[int, ...], tuple[int, ...]]
     noise_sd: float | None = None
+    metric: str = "accuracy"
+    test_held_out: bool = False
 
     @property
-    def test_counts(self) -> tuple[int, ...]:
-        """Test images per class, (C,)."""
-        return tuple(a + b for a, b in zip(*self.half_counts, strict=True))
+    def selection_counts(self) -> tuple[int, ...]:
+        """Images per class by which epochs and weightings are chosen, (C,)."""
+        return tuple(selection(self.half_counts, self.test_held_out).tolist())
 
     def to_dict(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -45,6 +50,8 @@ class BenchmarkFacts:
             counts=tuple(data["counts"]),
             half_counts=(tuple(half_a), tuple(half_b)),
             noise_sd=data["noise_sd"],
+            metric=data.get("metric", "accuracy"),
+            test_held_out=data.get("test_held_out", False),
         )
 
 
@@ -52,8 +59,8 @@ class BenchmarkFacts:
 class Facts:
     """The benchmarks of a search, and the one on which its verdict is tried at the end, if any.
 
-    A trial is scored by its best test accuracy in percent. A trial of a joint search, over B
-    benchmarks, is scored by the mean over the benchmarks of accuracy / noise SD, so that a point
+    A trial is scored by its best percent of the benchmark's metric. A trial of a joint search, over
+    B benchmarks, is scored by the mean over the benchmarks of that / noise SD, so that a point
     counts the more, the less luck there is in it. Less the score of uniform weights, that is the
     mean gain over uniform in units of each benchmark's noise.
     """
@@ -87,11 +94,11 @@ class Facts:
             return 1 / math.sqrt(len(self.benchmarks))
         return self.benchmarks[0].noise_sd or NOISE_SD
 
-    def score(self, accuracies: Sequence[float]) -> float:
-        """Return what accuracies in percent, one per benchmark, are worth."""
+    def score(self, scores: Sequence[float]) -> float:
+        """Return what scores in percent, one per benchmark, are worth together."""
         if not self.joint:
-            return accuracies[0]
-        pairs = zip(accuracies, self.benchmarks, strict=True)
+            return scores[0]
+        pairs = zip(scores, self.benchmarks, strict=True)
         return sum(a / (b.noise_sd or NOISE_SD) for a, b in pairs) / len(self.benchmarks)
 
     def stages(self, rungs: Sequence[int]) -> Stages:

@@ -150,7 +150,7 @@ class PartJudge:
     ) -> Verdict | None:
         runs = [run for run in runs_of(self.rows, study, self.plan.arms) if run.value is None]
         runs += [
-            Run(row.label, row.seed_index or 0, row.summaries[part]["best_accuracy"])
+            Run(row.label, row.seed_index or 0, row.summaries[part]["best_score"])
             for row in done
             if row.state == TrialState.COMPLETE
         ]

@@ -120,8 +120,8 @@ def cells(row: Row, part: int) -> list[str | Text]:
     shots = (facts["shots"].get(group) for group in SHOTS)
     return [
         folded(row.label),
-        f"{facts['best_accuracy']:.2f}",
-        "" if end else f"{facts['last_ten_accuracy']:.2f}",
+        f"{facts['best_score']:.2f}",
+        "" if end else f"{facts['last_ten_score']:.2f}",
         *("" if value is None else f"{value:.1f}" for value in shots),
         f"{facts['epochs']}{end}",
         weighting,

@@ -14,6 +14,7 @@ from search.settings import SCHEMA_VERSION, Resources, Settings, fingerprint_of
 from trainer.benchmarks import Benchmark
 from trainer.errors import UserError
 from trainer.prepared import ImageData
+from trainer.results import half_counts
 
 
 @dataclass(frozen=True)
@@ -152,15 +153,14 @@ def settings_content(plan: Plan, contents: list[dict[str, Any]]) -> dict[str, An
 
 
 def benchmark_content(benchmark: Benchmark, data: ImageData) -> dict[str, Any]:
-    classes = range(len(data.class_names))
-    halves = (data.test_labels[data.half_a], data.test_labels[~data.half_a])
-    half_a, half_b = (tuple(int((labels == c).sum()) for c in classes) for labels in halves)
     facts = BenchmarkFacts(
         name=benchmark.name,
         epochs=benchmark.epochs,
         counts=tuple(data.counts.tolist()),
-        half_counts=(half_a, half_b),
+        half_counts=half_counts(data.half_counts.tolist()),
         noise_sd=benchmark.noise_sd,
+        metric=benchmark.metric,
+        test_held_out=benchmark.test_held_out,
     )
     return {
         "benchmark": benchmark.to_dict(),

@@ -21,10 +21,11 @@ from optuna.trial import FrozenTrial, TrialState
 from search.checked import check, printable, read_json
 from search.journal import RunJournal, anybody
 from search.runfolder import cut_torn_line, read_lines
-from search.schemas import PLAN, POINT, SUMMARIES, TRIAL
+from search.schemas import OBJECTS, PLAN, POINT, SUMMARIES, TRIAL
 from search.storage import BoundedStorage
 from spaces import NAMED, Weighting, present_name
 from trainer.errors import UserError
+from trainer.results import present_names
 
 BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT = "baselines", "proposals", "confirmation", "holdout"
 STUDIES = (BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT)
@@ -175,7 +176,9 @@ def summaries_of(attributes: dict[str, Any], name: str) -> tuple[dict[str, Any],
     text = attributes.get("summaries", "[]")
     if "summary" in attributes:  # as schema version 1 had it
         text = f"[{attributes['summary']}]"
-    return tuple(read_json(text, SUMMARIES, name))
+    rows = [present_names(row) for row in read_json(text, OBJECTS, name)]
+    check(rows, SUMMARIES, name)
+    return tuple(rows)
 
 
 class Record:

@@ -40,10 +40,10 @@ class Running:
         ends = self.stages[stage]
         return all(len(part) >= end for part, end in zip(self.results, ends, strict=True))
 
-    def accuracies(self, stage: int) -> list[float]:
-        """Return the best test accuracy of each part by the end of a stage, percent."""
+    def scores(self, stage: int) -> list[float]:
+        """Return the best score of each part by the end of a stage, percent."""
         ends = self.stages[stage]
-        return [part[end - 1].best_accuracy for part, end in zip(self.results, ends, strict=True)]
+        return [part[end - 1].best_score for part, end in zip(self.results, ends, strict=True)]
 
     @property
     def epochs(self) -> int:

@@ -7,6 +7,8 @@ shown on screens, and consist of letters that do nothing there.
 
 from typing import Any
 
+from trainer.metrics import METRICS
+
 Schema = dict[str, Any]
 
 MOST_CLASSES = 100_000
@@ -68,6 +70,8 @@ CLASS_NAMES = a_list({"type": "string", "maxLength": 1000}, MOST_CLASSES)
 IMAGES_OF_CLASSES = a_list(whole(0, LARGEST_COUNT), MOST_CLASSES, minItems=1)
 CLASS_COUNTS = a_list(COUNT, MOST_CLASSES, minItems=1)
 
+METRIC: Schema = {"enum": list(METRICS)}
+
 SETTINGS = an_object(
     {
         "benchmarks": a_list(HEX16, 100, minItems=1),
@@ -119,6 +123,7 @@ BENCHMARK = an_object(
         "role": WORD,
         "shortened_from": either(EPOCHS),
         "noise_sd": either(above_zero()),
+        "metric": METRIC,
         "test_held_out": {"type": "boolean"},
     }
 )
@@ -138,7 +143,10 @@ ON_BENCHMARK = an_object(
                 "counts": CLASS_COUNTS,
                 "half_counts": a_list(IMAGES_OF_CLASSES, 2, minItems=2),
                 "noise_sd": either(above_zero()),
-            }
+                "metric": METRIC,
+                "test_held_out": {"type": "boolean"},
+            },
+            optional=("metric", "test_held_out"),  # later than the others
         ),
     }
 )
@@ -236,15 +244,16 @@ PERCENT = number(0, 100 + 1e-6)  # a mean of hundreds may round up
 SUMMARY: Schema = {
     "type": "object",
     "properties": {
-        "best_accuracy": PERCENT,
-        "last_ten_accuracy": PERCENT,
+        "best_score": PERCENT,
+        "last_ten_score": PERCENT,
         "epochs": EPOCHS,
         "shots": an_object(dict.fromkeys(SHOTS, PERCENT), SHOTS),
     },
-    "required": ["best_accuracy", "last_ten_accuracy", "epochs", "shots"],
+    "required": ["best_score", "last_ten_score", "epochs", "shots"],
     "additionalProperties": True,
 }
 """``trainer.results.summary``, as far as it is read."""
+OBJECTS = a_list(ANYTHING, 100)
 SUMMARIES = a_list(SUMMARY, 100)
 """Of the parts of a trial."""
 

@@ -300,7 +300,7 @@ class Search:
         while trial.passed < len(trial.stages) - 1 and trial.reached(trial.passed):
             epoch = self.early_stopping.rungs[trial.passed]
             with self.record.together():
-                self._judge_at(trial, epoch, self.facts.score(trial.accuracies(trial.passed)))
+                self._judge_at(trial, epoch, self.facts.score(trial.scores(trial.passed)))
             trial.passed += 1
 
     def _judge_at(self, trial: Running, epoch: int, score: float) -> None:
@@ -319,10 +319,10 @@ class Search:
         trial = self.running[key]
         complete = trial.reached(-1)
         stage = -1 if complete else trial.passed - 1
-        accuracies = trial.accuracies(stage)
-        score = accuracies[0] if trial.row.study == HOLDOUT else self.facts.score(accuracies)
+        scores = trial.scores(stage)
+        score = scores[0] if trial.row.study == HOLDOUT else self.facts.score(scores)
         summaries = [
-            summary(part, facts.counts, facts.test_counts)
+            summary(part, facts.counts, facts.half_counts, facts.test_held_out)
             for part, facts in zip(trial.results, trial.benchmarks, strict=True)
         ]
         end = Outcome.complete if complete else Outcome.stopped

@@ -177,5 +177,5 @@ def check_epochs(folder: RunFolder, row: Row, trained: Sequence[BenchmarkFacts])
     for part, benchmark in enumerate(trained):
         results = results_of(row.seed, benchmark.epochs)
         assert folder.read_epochs(part_key(row.key, part)) == results
-        assert row.summaries[part]["best_accuracy"] == results[-1].best_accuracy
-        yield results[-1].best_accuracy
+        assert row.summaries[part]["best_score"] == results[-1].best_score
+        yield results[-1].best_score

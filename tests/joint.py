@@ -22,7 +22,7 @@ def run_to_the_end(folder: RunFolder, trials: int, slots: int) -> Twin:
 def score_at(row: Row, epochs: tuple[int, ...]) -> float:
     """Return the score that the seed of a trial gives when its parts come so far."""
     pairs = zip(LENGTHS, epochs, strict=True)
-    return JOINT.score([results_of(row.seed, n)[end - 1].best_accuracy for n, end in pairs])
+    return JOINT.score([results_of(row.seed, n)[end - 1].best_score for n, end in pairs])
 
 
 def check_finished(folder: RunFolder, trials: int) -> list[Row]:

@@ -61,8 +61,8 @@ def made_up(job: Job, epochs: int = 2, diverged: str | None = None, started: str
             test_loss=random.random(),
             learning_rate=0.1,
             seconds=1.0,
-            test_accuracy=0.0,
-            best_accuracy=0.0,
+            score=0.0,
+            best_score=0.0,
             correct=tuple(tuple(random.integers(0, half + 1).tolist()) for half in halves),  # type: ignore[arg-type]
         )
         for epoch in range(1, epochs + 1)

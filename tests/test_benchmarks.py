@@ -74,6 +74,9 @@ def test_data_fingerprint_depends_on_the_data_alone() -> None:
     held_out = dataclasses.replace(base, test_held_out=True)
     assert held_out.data_fingerprint() != base.data_fingerprint()
     assert held_out.fingerprint() != base.fingerprint()
+    other_metric = dataclasses.replace(base, metric="macro_f1")
+    assert other_metric.data_fingerprint() == base.data_fingerprint()
+    assert other_metric.fingerprint() != base.fingerprint()
 
 
 @pytest.mark.parametrize(("key", "value"), (("name", "x"), ("role", "hidden"), ("noise_sd", 0.4)))
@@ -131,6 +134,7 @@ def test_unknown_name_is_answered_with_a_suggestion_and_the_list() -> None:
         ("imbalance_ratio", None),
         ("max_count", None),
         ("dataset", "folder"),
+        ("metric", "balanced"),
         ("mean", (0.5,)),
     ),
 )

@@ -42,7 +42,7 @@ def test_every_epoch_of_every_trial_is_on_record(place: Path) -> None:
     for row in searching.rows(place):
         results = searching.folder(place).read_epochs(row.key)
         assert len(results) == row.epochs
-        assert results[-1].best_accuracy == row.value
+        assert results[-1].best_score == row.value
 
 
 def test_nothing_but_the_stated_layout_is_left(place: Path) -> None:

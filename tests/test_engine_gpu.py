@@ -112,7 +112,7 @@ def test_a_learnable_set_is_learned_as_well_as_on_the_cpu(gpu: torch.device) -> 
     accuracy = {}
     for device in (gpu, CPU):
         runs = [list(train(digits_trial(20, seed), digits_task(device))) for seed in range(3)]
-        accuracy[device] = [run[-1].best_accuracy for run in runs]
+        accuracy[device] = [run[-1].best_score for run in runs]
     assert min(accuracy[gpu]) > 85
     # Three runs each; the standard deviation over seeds is about one point.
     assert abs(np.mean(accuracy[gpu]) - np.mean(accuracy[CPU])) < 3

@@ -124,7 +124,7 @@ def assert_equal_to_plain(benchmark: Benchmark, data: ImageData) -> None:
     slot = Slot(trial, task)
     for result in train(trial, task, slot=slot):
         plain.train_epoch(result.epoch)
-        assert result.test_accuracy == plain.accuracy()
+        assert result.score == plain.accuracy()
         assert all_equal(
             all_numbers(slot.network, slot.optimizer),
             all_numbers(plain.network, plain.optimizer),

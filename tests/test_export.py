@@ -26,7 +26,7 @@ from spaces import NAMED, NORMALIZATIONS, Weighting, canonical_weights, weightin
 COUNTS = [int(500 * (1 / 100) ** (i / 99)) for i in range(100)]
 NAMES = [f"class {i}" for i in range(100)]
 BENCHMARK = {"name": "resnet32-cifar100lt", "note": 'a """ quote, a \\ and $exponent, ü'}
-RESULT = {"best_accuracy": 40.5, "seeds": [42, 123], "nested": {"sd": 0.7}}
+RESULT = {"best_score": 40.5, "seeds": [42, 123], "nested": {"sd": 0.7}}
 RICH = Weighting(
     exponent=0.62,
     link=0.3,

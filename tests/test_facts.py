@@ -92,9 +92,10 @@ def test_the_holdout_is_the_last_of_all_benchmarks_and_not_searched() -> None:
     assert held.epochs == JOINT.epochs == BENCHMARK.epochs
 
 
-def test_test_images_per_class_are_those_of_both_halves() -> None:
+def test_images_that_choose_are_those_of_both_halves_unless_one_is_held_out() -> None:
     uneven = replace(OTHER, half_counts=((5, 4, 3, 2), (1, 1, 0, 2)))
-    assert uneven.test_counts == (6, 5, 3, 4)
+    assert uneven.selection_counts == (6, 5, 3, 4)
+    assert replace(uneven, test_held_out=True).selection_counts == uneven.half_counts[0]
 
 
 @pytest.mark.parametrize("facts", (BENCHMARK, OTHER), ids=("unknown noise", "known noise"))

@@ -55,7 +55,7 @@ def test_every_arm_runs_with_three_seeds_after_the_confirmation(
         assert row.seed == confirmation_seed(PLAIN.seed, row.seed_index)
         assert row.weighting == arms[row.label]
         assert row.epochs == HELD.epochs
-        assert row.value == results_of(row.seed, HELD.epochs)[-1].best_accuracy
+        assert row.value == results_of(row.seed, HELD.epochs)[-1].best_score
 
 
 def test_it_waits_for_the_last_run_of_the_confirmation(folder: RunFolder) -> None:
@@ -76,7 +76,7 @@ def test_on_a_joint_search_it_is_scored_by_its_accuracy_alone(folder: RunFolder)
     facts = Facts(JOINT.benchmarks, holdout=HELD)
     assert twin_run(folder, TRIALS, RUNS, facts, slots=2).search.finished()
     for row in rows_of(folder, HOLDOUT):
-        assert row.value == results_of(row.seed, HELD.epochs)[-1].best_accuracy
+        assert row.value == results_of(row.seed, HELD.epochs)[-1].best_score
         assert len(row.summaries) == 1
     check_all_ended(folder, facts)
 

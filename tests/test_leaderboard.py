@@ -20,10 +20,10 @@ from search.settings import SCHEMA_VERSION
 from trainer.benchmarks import BENCHMARKS, Benchmark
 
 SUMMARY: dict[str, Any] = {
-    "best_accuracy": 71.5,
+    "best_score": 71.5,
     "best_epoch": 190,
-    "last_accuracy": 71.0,
-    "last_ten_accuracy": 70.9,
+    "last_score": 71.0,
+    "last_ten_score": 70.9,
     "epochs": 200,
     "seconds": 1.0,
     "shots": {"many": 80.0, "medium": 70.0, "few": 60.0},

@@ -40,8 +40,8 @@ def test_a_trial_that_costs_nothing_is_the_same_every_time() -> None:
     assert first != list(results_of(weights, 8, 30))
     assert [result.epoch for result in first] == list(range(1, 31))
     for earlier, later in pairwise(first):
-        assert later.best_accuracy == max(earlier.best_accuracy, later.test_accuracy)
-    assert first[-1].test_accuracy > first[0].test_accuracy
+        assert later.best_score == max(earlier.best_score, later.score)
+    assert first[-1].score > first[0].score
     assert len(first[0].correct[0]) == 3
 
 

@@ -21,8 +21,8 @@ NAMES = ("uniform", "sqrt_inverse", "mlsbench_balanced_softmax")
 SEED = 7
 SUMMARY = {
     "epochs": 10,
-    "best_accuracy": 50.0,
-    "last_ten_accuracy": 45.0,
+    "best_score": 50.0,
+    "last_ten_score": 45.0,
     "shots": {"many": 60.0},
 }
 

@@ -49,8 +49,8 @@ def test_what_is_recorded_is_what_the_trainer_yields(tmp_path: Path) -> None:
         assert table.correct[trial].tolist() == [[list(h) for h in r.correct] for r in results]
         assert table.train_loss[trial].tolist() == [np.float32(r.train_loss) for r in results]
         assert table.test_loss[trial].tolist() == [np.float32(r.test_loss) for r in results]
-        assert table.accuracies()[trial].tolist() == [r.test_accuracy for r in results]
-        assert table.best_so_far()[trial].tolist() == [r.best_accuracy for r in results]
+        assert table.accuracies()[trial].tolist() == [r.score for r in results]
+        assert table.best_so_far()[trial].tolist() == [r.best_score for r in results]
     assert table.recordings[0]["threads"] == 1
     assert table.description["protocol"] == "2 of 40 epochs (shortened)"
 

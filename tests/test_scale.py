@@ -59,7 +59,7 @@ def test_every_trial_ends_once_and_is_on_record(tmp_path: Path) -> None:
     for row in rows:
         epochs = found.folder.read_epochs(row.key)
         assert len(epochs) == row.epochs
-        assert epochs[-1].best_accuracy == pytest.approx(row.value)
+        assert epochs[-1].best_score == pytest.approx(row.value)
     assert found.trained_epochs == sum(row.epochs for row in rows)
     assert Path.cwd() == folder
     assert (ray.init, ray.wait, ray.get, ray.remote) == functions

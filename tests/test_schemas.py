@@ -327,7 +327,7 @@ def with_attribute(folder: Path, name: str, value: object) -> Path:
         ("diverged", "x", "diverged is 'x', and must be of type boolean"),
         ("hardware", {}, "hardware is {}, and must be of type string or null"),
         ("summaries", "{}", "it is {}, and must be of type array"),
-        ("summaries", '[{"epochs": 1}]', "0 lacks 'best_accuracy'"),
+        ("summaries", '[{"epochs": 1}]', "0 lacks 'best_score'"),
         ("summary", "]", "what study.journal has of baselines-00000 is not JSON"),
     ),
 )

@@ -65,7 +65,7 @@ def check_finished(folder: RunFolder, trials: int) -> list[Row]:
         epochs = row.epochs
         results = results_of(row.seed, epochs)
         assert folder.read_epochs(row.key) == results
-        assert row.value == results[-1].best_accuracy == row.rungs[epochs]
+        assert row.value == results[-1].best_score == row.rungs[epochs]
         if row.state == TrialState.COMPLETE:
             assert epochs == FACTS.epochs
             assert row.stop_epoch is None
@@ -183,7 +183,7 @@ def next_stop(search: Search) -> tuple[Running, EpochResult]:
     while trial := search.next_trial():
         for result in results_of(trial.row.seed):
             seen = copy.deepcopy(search.early_stopping)
-            worse = seen.observe(trial.row.key, result.epoch, result.best_accuracy)
+            worse = seen.observe(trial.row.key, result.epoch, result.best_score)
             if worse and not trial.row.is_baseline:
                 return trial, result
             search.report(trial.row.key, 0, result)

@@ -69,15 +69,20 @@ def test_it_says_first_what_is_trained(done: subprocess.CompletedProcess[str]) -
     assert first.endswith(", 1 threads")
 
 
-def test_its_last_lines_are_the_accuracies_and_the_protocol(
+def test_its_last_lines_are_the_scores_and_the_protocol(
     done: subprocess.CompletedProcess[str],
 ) -> None:
-    accuracies, speed = done.stdout.splitlines()[-2:]
+    best, others, speed = done.stdout.splitlines()[-3:]
     number = r"\d+\.\d\d"
     assert re.fullmatch(
-        rf"best {number} % \(epoch [12]\), last {number} %, last ten {number} %; "
+        rf"test accuracy: best {number} % \(epoch [12]\), last {number} %, last ten {number} %",
+        best,
+    )
+    assert re.fullmatch(
+        rf"at that epoch balanced accuracy {number} %, macro F1 {number} %, "
+        rf"worst-class accuracy {number} %; accuracy of classes in percent: "
         rf"many {number}, medium {number}, few {number}",
-        accuracies,
+        others,
     )
     assert re.fullmatch(
         r"2 epochs in \d+\.\d s, \d+ training images/s, evaluation included; "
@@ -100,7 +105,7 @@ def test_output_tells_the_whole_story(done: subprocess.CompletedProcess[str], pl
     assert set(content["provenance"]) == {"time", "versions", "cpu", "revision"}
     assert {"python", "torch", "numpy"} <= set(content["provenance"]["versions"])
     assert [row["epoch"] for row in content["epochs"]] == [1, 2]
-    assert content["summary"]["best_accuracy"] == content["epochs"][-1]["best_accuracy"]
+    assert content["summary"]["best_score"] == content["epochs"][-1]["best_score"]
 
 
 def test_the_same_command_twice_gives_the_same_numbers(

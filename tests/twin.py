@@ -67,7 +67,7 @@ def results_of(seed: int, epochs: int = FACTS.epochs) -> list[EpochResult]:
     for epoch in range(1, epochs + 1):
         correct = tuple(tuple(random.integers(0, 13, 4).tolist()) for _ in range(2))
         accuracy = float(np.sum(correct))
-        best = max([accuracy, *(r.best_accuracy for r in results)])
+        best = max([accuracy, *(r.best_score for r in results)])
         results.append(EpochResult(epoch, 1.0, 1.0, 0.1, 0.5, accuracy, best, correct))
     return results
 

@@ -16,6 +16,7 @@ from trainer.data.longtail import long_tail_counts, ranked_counts
 from trainer.data.raw import FolderSpec
 from trainer.data.sources import SOURCES
 from trainer.errors import BenchmarkError
+from trainer.metrics import METRICS
 
 PREPARED_FORMAT = 1  # of the file that prepared.prepare writes; a new layout gets a new number
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -44,8 +45,9 @@ class Benchmark:
         role: "public" or "hidden" (to be judged on once, at the end) on the
             leaderboard; "trial" for what is on none.
         shortened_from: the protocol's epochs if `epochs` are fewer, else None.
-        noise_sd: standard deviation of the best accuracy over training seeds, percentage points,
+        noise_sd: standard deviation of the best score over training seeds, points of the metric,
             where it is known.
+        metric: a key of metrics.METRICS, by which a network is scored after every epoch.
         test_held_out: False: all evaluated images choose, in two stratified halves A and B. True:
             half A of them is the validation split, which chooses, and half B the test set, which
             the verdict alone speaks of.
@@ -74,6 +76,7 @@ class Benchmark:
     role: str = "trial"
     shortened_from: int | None = None
     noise_sd: float | None = None
+    metric: str = "accuracy"
     test_held_out: bool = False
 
     def __post_init__(self) -> None:
@@ -89,6 +92,7 @@ class Benchmark:
         yield "name", safe, "letters, digits, '.', '_' and '-', not starting with '.'"
         yield "dataset", self.dataset in SOURCES, f"one of {', '.join(SOURCES)}"
         yield "role", self.role in ROLES, f"one of {', '.join(ROLES)}"
+        yield "metric", self.metric in METRICS, f"one of {', '.join(METRICS)}"
         yield "num_classes", self.num_classes >= 2, "at least 2"
         for key in ("resolution", "channels", "epochs", "batch_size", "train_images"):
             yield key, getattr(self, key) >= 1, "at least 1"
@@ -145,12 +149,13 @@ class Benchmark:
         So the fingerprints of runs and tables on record hold.
         """
         fields = self.to_dict()
-        if not self.test_held_out:
-            del fields["test_held_out"]
+        for key, usual in _LATER_FIELDS.items():
+            if fields[key] == usual:
+                del fields[key]
         return fields
 
     def fingerprint(self) -> str:
-        """16 hex digits over everything that defines training, the data included."""
+        """16 hex digits over everything that defines training and scores, the data included."""
         fields = self._identity()
         del fields["name"], fields["role"], fields["noise_sd"]
         return _digest(fields)
@@ -160,6 +165,16 @@ class Benchmark:
         fields = self._identity()
         content = {key: fields[key] for key in _DATA_FIELDS if key in fields}
         return _digest(content | {"format": PREPARED_FORMAT})
+
+    @property
+    def selection_split(self) -> str:
+        """What the images are called that choose: "test" or "validation"."""
+        return "validation" if self.test_held_out else "test"
+
+    @property
+    def score_words(self) -> str:
+        """What an epoch's score is, such as "test balanced accuracy"."""
+        return f"{self.selection_split} {METRICS[self.metric].words}"
 
     def with_epochs(self, epochs: int) -> "Benchmark":
         """A copy shortened to `epochs`, schedule included; its results say so."""
@@ -178,6 +193,7 @@ class Benchmark:
         return f"{self.epochs} of {self.shortened_from} epochs (shortened)"
 
 
+_LATER_FIELDS = {"metric": "accuracy", "test_held_out": False}
 _DATA_FIELDS = (
     "dataset",
     "num_classes",

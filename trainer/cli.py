@@ -23,6 +23,7 @@ from trainer.checkpoint import CheckpointError
 from trainer.errors import UserError
 from trainer.files import write_atomic
 from trainer.loop import TrainingError, train
+from trainer.metrics import METRICS
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, provenance
 from trainer.results import EpochResult, summary
@@ -117,7 +118,7 @@ def story(
 def show_training(
     trial: Trial, task: Task, options: argparse.Namespace, console: Console
 ) -> list[EpochResult]:
-    results = []
+    results, split = [], trial.benchmark.selection_split
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -128,8 +129,8 @@ def show_training(
         bar = progress.add_task("training", total=trial.benchmark.epochs)
         for result in train(trial, task, options.checkpoints, options.save_every):
             results.append(result)
-            text = f"loss {result.train_loss:.3f}  test {result.test_accuracy:.2f} %"
-            description = f"{text}  best {result.best_accuracy:.2f} %"
+            text = f"loss {result.train_loss:.3f}  {split} {result.score:.2f} %"
+            description = f"{text}  best {result.best_score:.2f} %"
             progress.update(bar, completed=result.epoch, description=description)
             if not console.is_terminal:
                 console.print(f"epoch {result.epoch}: {description}  {result.seconds:.1f} s")
@@ -137,14 +138,19 @@ def show_training(
 
 
 def report(results: list[EpochResult], data: ImageData, benchmark: Benchmark) -> dict[str, Any]:
-    test_counts = [int((data.test_labels == c).sum()) for c in range(benchmark.num_classes)]
-    facts = summary(results, data.counts.tolist(), test_counts)
+    facts = summary(results, data.counts.tolist(), data.half_counts, benchmark.test_held_out)
     shots = ", ".join(f"{name} {value:.2f}" for name, value in facts["shots"].items())
+    others = ", ".join(
+        f"{METRICS[name].words} {value:.2f} %"
+        for name, value in facts["metrics"].items()
+        if name != benchmark.metric
+    )
     images = len(data.train_labels) * facts["epochs"] / facts["seconds"]
     print(
-        f"best {facts['best_accuracy']:.2f} % (epoch {facts['best_epoch']}), "
-        f"last {facts['last_accuracy']:.2f} %, last ten {facts['last_ten_accuracy']:.2f} %; {shots}"
+        f"{benchmark.score_words}: best {facts['best_score']:.2f} % (epoch {facts['best_epoch']}), "
+        f"last {facts['last_score']:.2f} %, last ten {facts['last_ten_score']:.2f} %"
     )
+    print(f"at that epoch {others}; accuracy of classes in percent: {shots}")
     print(
         f"{facts['epochs']} epochs in {facts['seconds']:.1f} s, "
         f"{images:.0f} training images/s, evaluation included; {benchmark.protocol_note()}"

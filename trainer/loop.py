@@ -10,7 +10,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from trainer import checkpoint
 from trainer.benchmarks import Benchmark
-from trainer.results import EpochResult, half_counts
+from trainer.metrics import score
+from trainer.results import EpochResult, half_counts, selection
 from trainer.slot import Progress, Slot
 from trainer.task import Task
 from trainer.trial import Trial
@@ -51,15 +52,17 @@ def epoch_result(slot: Slot, epoch: int, rate: float, seconds: float, best: floa
     for name, loss in (("training", train_loss), ("test", test_loss)):
         if not math.isfinite(loss):
             raise TrainingError(epoch, f"the {name} loss is {loss}; the network diverged.")
-    accuracy = 100.0 * int(correct.sum()) / slot.task.test_images
+    benchmark, halves = slot.trial.benchmark, (correct, predicted, slot.task.half_counts)
+    percent = score(benchmark.metric, *(selection(n, benchmark.test_held_out) for n in halves))
+    assert percent is not None  # predicted counts are known here
     return EpochResult(
         epoch=epoch,
         train_loss=train_loss,
         test_loss=test_loss,
         learning_rate=rate,
         seconds=seconds,
-        test_accuracy=accuracy,
-        best_accuracy=max(best, accuracy),
+        score=float(percent),
+        best_score=max(best, float(percent)),
         correct=half_counts(correct.tolist()),
         predicted=half_counts(predicted.tolist()),
     )
@@ -81,7 +84,7 @@ def epochs(
     for epoch in range(len(slot.history) + 1, trial.benchmark.epochs + 1):
         yield from slot.epoch(epoch, rates[epoch - 1])
         seconds = time.perf_counter() - slot.began
-        best = slot.history[-1].best_accuracy if slot.history else 0.0
+        best = slot.history[-1].best_score if slot.history else 0.0
         result = epoch_result(slot, epoch, rates[epoch - 1], seconds, best)
         slot.history.append(result)
         if folder and epoch % save_every == 0 and epoch < trial.benchmark.epochs:

@@ -54,6 +54,12 @@ class ImageData:
         """Training images of each class, int64 (num_classes,)."""
         return np.bincount(self.train_labels, minlength=len(self.class_names)).astype(np.int64)
 
+    @property
+    def half_counts(self) -> NDArray[np.int64]:
+        """Test images by half, A and B, and class, int64 (2, num_classes)."""
+        classes, halves = len(self.class_names), (self.half_a, ~self.half_a)
+        return np.stack([np.bincount(self.test_labels[h], minlength=classes) for h in halves])
+
 
 def prepare(benchmark: Benchmark, data_root: Path) -> Path:
     """The path of the benchmark's prepared file, which is made first if it is missing.

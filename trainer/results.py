@@ -1,4 +1,4 @@
-"""What an epoch of training reports, and the accuracies that derive from it."""
+"""What an epoch of training reports, and the scores that derive from it."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+from trainer.metrics import scores
 
 MANY_SHOT, FEW_SHOT = 100, 20
 """Many-shot classes have more than 100 training images, few-shot fewer than 20 (protocol)."""
+
+FORMER_NAMES = {
+    "test_accuracy": "score",
+    "best_accuracy": "best_score",
+    "last_accuracy": "last_score",
+    "last_ten_accuracy": "last_ten_score",
+}
+"""Keys of records from when accuracy was the only metric -> present ones."""
 
 HalfCounts = tuple[tuple[int, ...], tuple[int, ...]]
 """Numbers of test images, [half A, half B][class]."""
@@ -22,14 +33,14 @@ class EpochResult:
         epoch: 1-based number of the epoch.
         train_loss: mean over the epoch's batches of the weighted loss, each batch as torch's
             ``mean`` reduction has it, weighted by batch size.
-        test_loss: mean unweighted cross entropy over the test set.
+        test_loss: mean unweighted cross entropy over all evaluated images.
         learning_rate: used throughout this epoch.
         seconds: wall time of the epoch, evaluation included.
-        test_accuracy: top-1 on the whole test set, percent.
-        best_accuracy: highest ``test_accuracy`` of the epochs so far, percent.
-        correct: correctly classified test images, [half A, half B][class].
-        predicted: test images that were classified as the class, right or wrong, by half and class
-            alike; None in a record from before it was kept.
+        score: the benchmark's metric on the images that choose (``selection``), percent.
+        best_score: highest ``score`` of the epochs so far, percent.
+        correct: correctly classified evaluated images, [half A, half B][class].
+        predicted: evaluated images that were classified as the class, right or wrong, by half and
+            class alike; None in a record from before it was kept.
     """
 
     epoch: int
@@ -37,8 +48,8 @@ class EpochResult:
     test_loss: float
     learning_rate: float
     seconds: float
-    test_accuracy: float
-    best_accuracy: float
+    score: float
+    best_score: float
     correct: HalfCounts
     predicted: HalfCounts | None = None
 
@@ -47,6 +58,7 @@ class EpochResult:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "EpochResult":
+        data = present_names(data)
         values = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
         predicted = data.get("predicted")
         values["correct"] = half_counts(data["correct"])
@@ -60,10 +72,18 @@ def half_counts(numbers: Sequence[Sequence[int]]) -> HalfCounts:
     return tuple(half_a), tuple(half_b)
 
 
-def class_accuracy(result: EpochResult, test_counts: Sequence[int]) -> np.ndarray:
-    """Return each class's test accuracy in percent, float64 of shape (C,)."""
-    correct = np.sum(np.asarray(result.correct), axis=0)
-    return np.asarray(100.0 * correct / np.asarray(test_counts))
+def present_names(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record under the present keys: it was written when accuracy was the only metric."""
+    return {FORMER_NAMES.get(key, key): value for key, value in data.items()}
+
+
+def selection(numbers: npt.ArrayLike, test_held_out: bool) -> np.ndarray:
+    """Return numbers of evaluated images (..., 2, C), by half, for those that choose: (..., C).
+
+    They are all images, or half A alone where half B is a test set that is held out.
+    """
+    halves = np.asarray(numbers)
+    return np.asarray(halves[..., 0, :] if test_held_out else halves.sum(axis=-2))
 
 
 def shot_groups(counts: Sequence[int]) -> dict[str, np.ndarray]:
@@ -83,22 +103,32 @@ def shot_groups(counts: Sequence[int]) -> dict[str, np.ndarray]:
 
 
 def summary(
-    results: Sequence[EpochResult], counts: Sequence[int], test_counts: Sequence[int]
+    results: Sequence[EpochResult],
+    counts: Sequence[int],
+    half_counts: npt.ArrayLike,
+    test_held_out: bool,
 ) -> dict[str, Any]:
-    """Return what a trial's epochs amount to: best, last, mean of the last ten, and shots.
+    """Return what a trial's epochs amount to: best, last, mean of the last ten, and by class.
 
-    ``shots`` is the mean class accuracy in percent of each shot group at the best epoch.
+    ``metrics`` holds every metric at the best epoch, percent, None where it is not known.
+    ``class_accuracy`` is of the images that choose at the best epoch, percent (C,), and ``shots``
+    its mean over each shot group. ``half_counts`` are the evaluated images (2, C); of every class,
+    one or more choose.
     """
-    best = max(results, key=lambda r: (r.test_accuracy, -r.epoch))
-    per_class = class_accuracy(best, test_counts)
+    best = max(results, key=lambda r: (r.score, -r.epoch))
+    correct, images = (selection(n, test_held_out) for n in (best.correct, half_counts))
+    predicted = None if best.predicted is None else selection(best.predicted, test_held_out)
+    metrics = scores(correct, predicted, images)
+    per_class = 100.0 * correct / images
     groups = shot_groups(counts)
     return {
-        "best_accuracy": best.test_accuracy,
+        "best_score": best.score,
         "best_epoch": best.epoch,
-        "last_accuracy": results[-1].test_accuracy,
-        "last_ten_accuracy": float(np.mean([r.test_accuracy for r in results[-10:]])),
+        "last_score": results[-1].score,
+        "last_ten_score": float(np.mean([r.score for r in results[-10:]])),
         "epochs": results[-1].epoch,
         "seconds": float(sum(r.seconds for r in results)),
+        "metrics": {k: None if v is None else float(v) for k, v in metrics.items()},
         "shots": {k: float(per_class[m].mean()) for k, m in groups.items() if m.any()},
         "class_accuracy": [float(x) for x in per_class],
     }

@@ -15,6 +15,7 @@ class Task:
         images: number of training images.
         test_images: number of test images.
         half_and_class: (test_images,) int64, half * C + class; half 0 is A, 1 is B.
+        half_counts: test images by half and class, int64 (2, C), on the host.
     """
 
     def __init__(self, data: ImageData, padding: int, device: torch.device) -> None:
@@ -29,6 +30,7 @@ class Task:
         self.labels = here(data.train_labels)
         self.test_pixels = here(data.test_images).permute(0, 2, 3, 1).contiguous()
         self.test_labels = here(data.test_labels)
+        self.half_counts = data.half_counts
         self.half_and_class = (~here(data.half_a)).long() * self.num_classes + self.test_labels
         self.mean = torch.tensor(data.mean, dtype=torch.float32, device=device).view(-1, 1, 1)
         self.std = torch.tensor(data.std, dtype=torch.float32, device=device).view(-1, 1, 1)
