@@ -2,14 +2,17 @@
 
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from training import all_equal, all_numbers, digits_task, digits_trial, threads, without_seconds
 
+from trainer import execution
 from trainer.engine import Engine
-from trainer.execution import Queue, captured
+from trainer.execution import WARM_UP_STEPS, Queue, Step, captured, compiled
 from trainer.loop import TrainingError, train
 from trainer.models import build
 from trainer.results import EpochResult
@@ -176,18 +179,49 @@ def test_the_exported_state_has_the_counters_that_training_goes_without() -> Non
     build("resnet8", 1, 10, seed=0).load_state_dict(network)  # strict: nothing missing
 
 
-def test_where_capturing_fails_the_steps_run_as_they_are(
+def test_after_a_capture_that_fails_none_is_tried_again_and_one_warning_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refused(*_: object) -> None:
+    tried = []
+
+    def refused() -> None:
+        tried.append(1)
         raise RuntimeError("operation not permitted when stream is capturing")
 
+    monkeypatch.setattr(execution, "capturing", True)
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 1))
     monkeypatch.setattr(torch.cuda, "CUDAGraph", refused)
-    steps = {"train 4": lambda: None}
+    ran: list[str] = []
+    steps: dict[str, Step] = {n: partial(ran.append, n) for n in ("train 4", "test 4")}
     queue = Queue(torch.device("cpu"))
-    assert captured(steps, queue, lambda: None) is steps
+    for _ in range(2):
+        assert captured(steps, queue, lambda: None) is steps
+    assert len(tried) == len(caplog.messages) == 1
     assert "cannot be captured (operation not permitted" in caplog.text
+    assert ran.count("test 4") == 2 * WARM_UP_STEPS, "what a step does first it has done"
+
+
+def test_a_step_that_fails_before_its_capture_is_not_taken_for_a_failed_capture(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> None:
+        raise RuntimeError("no kernel image is available")
+
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 1))
+    with pytest.raises(RuntimeError, match="no kernel image"):
+        captured({"train 4": fails}, Queue(torch.device("cpu")), lambda: None)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("reproducible", (True, False))
+def test_a_compiled_step_is_as_reproducible_as_was_asked(
+    reproducible: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(torch, "compile", lambda function, **options: seen.update(options))
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", reproducible)
+    compiled(lambda size: None)
+    assert seen == {"dynamic": False, "options": {"deterministic": reproducible}}
 
 
 @pytest.mark.slow

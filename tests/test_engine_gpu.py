@@ -27,7 +27,11 @@ from trainer.trial import Trial
 
 EPOCHS = 3
 CASES = [(p, compiled) for p in PRECISIONS for compiled in (False, True)]
-pytestmark = [pytest.mark.gpu]
+pytestmark = [
+    pytest.mark.gpu,
+    # Inductor's advice, for the linear layers' float32, which the protocol has.
+    pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores for float32 matrix mult"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -120,8 +124,8 @@ def test_a_learnable_set_is_learned_as_well_as_on_the_cpu(gpu: torch.device) -> 
 
 def test_a_loss_on_the_gpu_is_that_of_the_cpu(gpu: torch.device) -> None:
     configure("fp32", 1)
-    first = {}
-    for device in (gpu, CPU):
-        trial = colour_trial(1, "fp32")
-        first[device] = results_in(Slot(trial, task_on(device)), trial)[0]
-    assert first[gpu].train_loss == pytest.approx(first[CPU].train_loss, rel=1e-2)
+    trial = colour_trial(1, "fp32")
+    one_step = dataclasses.replace(trial.benchmark, batch_size=256)  # the loss is taken before it
+    trial = dataclasses.replace(trial, benchmark=one_step)
+    losses = [next(train(trial, task_on(device))).train_loss for device in (gpu, CPU)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)

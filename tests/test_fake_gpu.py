@@ -92,3 +92,16 @@ def test_a_tensor_on_another_device_would_be_noticed(make_slot: MakeSlot) -> Non
     made.weights = torch.ones(10)
     with pytest.raises(RuntimeError, match="device"):
         made.steps["train 32"]()
+
+
+@pytest.mark.parametrize("graphs", (True, False))
+def test_steps_begin_when_all_that_was_made_for_them_is_there(
+    graphs: bool, make_slot: MakeSlot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_slot("tf32", "cuda:0")
+    calls: list[object] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", calls.append)
+    monkeypatch.setattr(slot, "captured", lambda *_: calls.append("captured"))
+    made.queue.stream = object()
+    made._steps(graphs)
+    assert calls == [torch.device("cuda:0"), *["captured"] * graphs]

@@ -28,12 +28,11 @@ from trainer.precision import PRECISIONS, arithmetic, configure, select_device
 
 @pytest.fixture(autouse=True)
 def settings_restored() -> Iterator[None]:
-    cudnn: Any = torch.backends.cudnn  # whose stubs lack conv
-    matmul = torch.backends.cuda.matmul
-    before = cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark
     with threads(1):
         yield
-    cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark = before
+    cudnn.allow_tf32, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark = before
 
 
 def test_bf16_keeps_weights_statistics_and_momentum_in_float32() -> None:
@@ -91,13 +90,13 @@ def test_configure_sets_the_thread_count(number: int) -> None:
     assert torch.get_num_threads() == number
 
 
-@pytest.mark.parametrize(
-    ("precision", "convolutions"), (("tf32", "tf32"), ("fp32", "ieee"), ("bf16", "ieee"))
-)
-def test_configure_sets_the_convolutions_of_the_gpu(precision: str, convolutions: str) -> None:
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_configure_sets_the_convolutions_of_the_gpu(precision: str) -> None:
     configure(precision, 1)
-    cudnn: Any = torch.backends.cudnn
-    assert cudnn.conv.fp32_precision == convolutions
+    cudnn: Any = torch.backends.cudnn  # whose stubs lack conv and rnn
+    assert cudnn.allow_tf32 == (precision == "tf32"), "and it can be read"
+    assert cudnn.conv.fp32_precision == cudnn.rnn.fp32_precision
+    assert (cudnn.conv.fp32_precision == "tf32") == (precision == "tf32")
     assert torch.backends.cuda.matmul.fp32_precision == "ieee"
     assert torch.backends.cudnn.deterministic
     assert not torch.backends.cudnn.benchmark

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from training import heeding_ctrl_c, threads
 
 from trainer.benchmarks import BENCHMARKS
@@ -194,6 +195,19 @@ def test_a_diverged_training_exits_with_1(
     assert call("--epochs", "2", "--output", "out.json") == 1
     assert capsys.readouterr().err.startswith("training failed: epoch 1: ")
     assert not (tmp_path / "out.json").exists()
+
+
+def test_a_compiler_that_is_missing_is_one_sentence_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(size: int) -> None:
+        reason = RuntimeError("No working C++ compiler found\nin a long list")
+        raise torch._dynamo.exc.BackendCompilerFailed(fails, reason, None)
+
+    monkeypatch.setattr(torch, "compile", lambda function, **options: fails)
+    assert call("--compile", "--epochs", "1") == 2
+    sentence = "torch.compile fails here (No working C++ compiler found); install what it names, or"
+    assert capsys.readouterr().err == f"error: {sentence} go without --compile.\n"
 
 
 def interrupted(place: Path, *options: str) -> tuple[int, str, str]:

@@ -4,12 +4,20 @@ import contextlib
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
+from trainer.errors import UserError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 Step = Callable[[], None]
 WARM_UP_STEPS = 3
 """Before a capture: lets libraries set themselves up, which they must not do inside one."""
+capturing = True
+"""Until a capture fails: it may leave the allocator and the stream of this process in disorder."""
 
 log = logging.getLogger(__name__)
 
@@ -41,29 +49,65 @@ class Queue:
             self.event.synchronize()
 
 
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Return the function through ``torch.compile``, one shape at a time.
+
+    Where ``trainer.precision.configure`` asked for reproducible numbers, Inductor chooses its
+    kernels without timing them.
+
+    Raises, when it is called:
+        UserError: it cannot be compiled here.
+    """
+    deterministic = torch.backends.cudnn.deterministic
+    code = torch.compile(function, dynamic=False, options={"deterministic": deterministic})
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return code(*args, **kwargs)
+        except torch._dynamo.exc.BackendCompilerFailed as error:
+            reason = str(error.inner_exception).partition("\n")[0]
+            raise UserError(
+                f"torch.compile fails here ({reason}); install what it names, "
+                "or go without --compile."
+            ) from error
+
+    return call
+
+
 def captured(steps: dict[str, Step], queue: Queue, rewind: Step) -> dict[str, Step]:
     """Return the steps as replays of CUDA graphs captured on the queue's stream.
 
     Each step is run a few times and then captured; ``rewind`` makes it repeatable. The graphs
     share one memory pool, because a slot never runs two of them at a time; they must leave
     nothing in it that a later step reads. Where capturing fails, the steps are returned as they
-    are, with a warning: the numbers are the same, only slower.
+    are, with a warning, and so are all later ones in this process: the numbers are the same, only
+    slower.
     """
+    global capturing
     pool = torch.cuda.graph_pool_handle()
     replays = {}
-    try:
-        for name, step in steps.items():
-            graph = torch.cuda.CUDAGraph()
-            warm_up(step, queue, rewind)
-            with torch.cuda.graph(graph, pool=pool, stream=queue.stream):
-                step()
-            replays[name] = graph.replay
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
-        log.warning("CUDA graphs cannot be captured (%s); steps run one kernel at a time.", error)
-        return steps
-    return replays
+    for name, step in steps.items():
+        warm_up(step, queue, rewind)
+        if capturing:
+            try:
+                replays[name] = capture(step, pool, queue)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                capturing = False
+                log.warning(
+                    "CUDA graphs cannot be captured (%s); steps run one kernel at a time.", error
+                )
+    return replays if capturing else steps
+
+
+def capture(step: Step, pool: Any, queue: Queue) -> Step:
+    graph = torch.cuda.CUDAGraph()
+    # The outer context is the queue's too: a capture that fails does not leave the inner one.
+    with queue.here(), torch.cuda.graph(graph, pool=pool, stream=queue.stream):
+        step()
+    return graph.replay
 
 
 def warm_up(step: Step, queue: Queue, rewind: Step) -> None:

@@ -48,11 +48,11 @@ def available_cpus() -> int:
 def configure(precision: str, threads: int, reproducible: bool = True) -> None:
     """Set this process's float32 convolution mode, determinism and intra-op thread count.
 
-    ``reproducible`` convolutions give the same bits in every run on the same GPU; without it
-    cuDNN times its algorithms and takes the fastest, whatever else is running then.
+    ``reproducible`` kernels give the same bits in every run on the same GPU; without it cuDNN and
+    Inductor time theirs and take the fastest, whatever else is running then.
     """
-    convolutions = "tf32" if precision == "tf32" else "ieee"
-    torch.backends.cudnn.conv.fp32_precision = convolutions  # type: ignore[attr-defined]
+    # For all of cuDNN: where its parts differ, torch raises when it is asked for this later.
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cuda.matmul.fp32_precision = "ieee"  # torch's default, so the harness's
     torch.backends.cudnn.deterministic = reproducible
     torch.backends.cudnn.benchmark = not reproducible

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainer.augment import EpochPlan, epoch_plan
-from trainer.execution import Queue, Step, captured
+from trainer.execution import Queue, Step, captured, compiled
 from trainer.models import build
 from trainer.precision import arithmetic
 from trainer.results import EpochResult
@@ -65,7 +65,9 @@ class Slot:
         self.like, self.task, device = like, task, task.device
         self.queue = Queue(device)
         self.network = self._network(like.seed).to(device)
-        self.forward = torch.compile(self.network, dynamic=False) if like.compiled else self.network
+        self.loss, self.answers = self.batch_loss, self.batch_answers
+        if like.compiled:
+            self.loss, self.answers = compiled(self.loss), compiled(self.answers)
         self.rate = torch.zeros((), device=device)
         self.optimizer = self._optimizer()
         self.weights = torch.ones(task.num_classes, device=device)
@@ -118,10 +120,9 @@ class Slot:
             steps[f"train {size}"] = partial(self.train_batch, size)
         for size in sorted(set(self.test_sizes), reverse=True):
             steps[f"test {size}"] = partial(self.test_batch, size)
-        if not graphs:
-            return steps
-        torch.cuda.synchronize(self.task.device)
-        return captured(steps, self.queue, self.rewind)
+        if self.queue.stream:  # what was made until now is on another stream
+            torch.cuda.synchronize(self.task.device)
+        return captured(steps, self.queue, self.rewind) if graphs else steps
 
     def rewind(self) -> None:
         self.position.zero_()
@@ -229,26 +230,39 @@ class Slot:
     def train_batch(self, size: int) -> None:
         """Take one optimizer step on the next ``size`` images of the epoch's plan."""
         self.network.train()
-        inputs, labels = self.task.training_batch(self.plan, self.position + self.offsets[:size])
-        with arithmetic(self.like.precision, self.task.device):
-            logits = self.forward(inputs)
-        loss = functional.cross_entropy(logits.float(), labels, weight=self.weights)
+        loss = self.loss(size)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         self.train_loss += loss.detach() * size
         self.position += size
 
+    def batch_loss(self, size: int) -> Tensor:
+        """Return the weighted loss, float32 (), of the next ``size`` images of the epoch's plan."""
+        inputs, labels = self.task.training_batch(self.plan, self.position + self.offsets[:size])
+        with arithmetic(self.like.precision, self.task.device):
+            logits = self.network(inputs)
+        return functional.cross_entropy(logits.float(), labels, weight=self.weights)
+
     @torch.no_grad()
     def test_batch(self, size: int) -> None:
         """Evaluate the next ``size`` test images."""
         self.network.eval()
+        loss, hits, cells, predicted = self.answers(size)
+        self.test_loss += loss
+        self.correct.index_add_(0, cells, hits)  # whole numbers: exact in any order
+        self.predicted.index_add_(0, predicted, torch.ones_like(hits))
+        self.position += size
+
+    def batch_answers(self, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return what the network says of the next ``size`` test images.
+
+        That is the sum of their losses, float32 (), then for each image, (size,): whether it is
+        correct, float64, and the cells, int64, of its own class and of the predicted one in half.
+        """
         inputs, labels, cells = self.task.test_batch(self.position + self.offsets[:size])
         with arithmetic(self.like.precision, self.task.device):
-            logits = self.forward(inputs)
-        self.test_loss += functional.cross_entropy(logits.float(), labels, reduction="sum")
+            logits = self.network(inputs)
+        loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
         predicted = logits.argmax(1)
-        hits = (predicted == labels).double()
-        self.correct.index_add_(0, cells, hits)  # whole numbers: exact in any order
-        self.predicted.index_add_(0, cells - labels + predicted, torch.ones_like(hits))
-        self.position += size
+        return loss, (predicted == labels).double(), cells, cells - labels + predicted

@@ -20,7 +20,8 @@ class Trial:
             they are.
         seed: non-negative; gives the initialisation and every epoch's plan.
         precision: a key of ``PRECISIONS``.
-        compiled: the network runs through ``torch.compile``, whose kernels round differently.
+        compiled: a batch's images, network and loss, and gradients, are computed through
+            ``torch.compile``, whose kernels round differently.
     """
 
     benchmark: Benchmark
