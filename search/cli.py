@@ -1,7 +1,6 @@
 """The command line: search, ``confirm RUN``, ``show RUN`` and ``export RUN``."""
 
 import argparse
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from search.checks import check_minimum
 from search.conclusion import Conclusion
 from search.counts_file import read_counts
 from search.early_stopping import SCHEDULERS
-from search.export import apply_to_counts, read_best
+from search.export import Best, applied_json, apply_to_counts, export
 from search.leaderboard import show
 from search.redaction import redacted
 from search.runfolder import RunFolder
@@ -123,9 +122,11 @@ def export_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("run", type=Path, help="run folder, such as runs/resnet8-digitslt")
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "--counts", type=Path, help="file of class counts: JSON, or a line 'name,count' per class"
     )
+    what.add_argument("--output", type=Path, help="folder of the two files (the run folder)")
     return parser
 
 
@@ -321,18 +322,27 @@ def show_command(arguments: list[str], console: Console) -> int:
 def export_command(arguments: list[str], console: Console) -> int:
     options = export_parser().parse_args(arguments)
     conclusion = Conclusion.of(RunFolder(options.run))
-    exported = conclusion.export()
-    if exported is None:
+    best = conclusion.best()
+    if best is None:
         raise UserError(
             f"run {conclusion.folder.path.name!r} has no full-length trial to export yet."
         )
     if options.counts is None:
+        exported = export(options.output or conclusion.folder.path, best)
         console.print(f"{exported.record}\n{exported.module}")
         return 0
-    counts = read_counts(options.counts)
-    applied = apply_to_counts(read_best(exported.record), counts.counts, counts.class_names)
-    print(json.dumps(applied, indent=2))
+    print_weights(best, options.counts)
     return 0
+
+
+def print_weights(best: Best, path: Path) -> None:
+    """Print the best weighting on the class counts of a file, as JSON, and what is to be said."""
+    given = read_counts(path)
+    applied = apply_to_counts(best, given)
+    print(f"{path}: {given.describe()}", file=sys.stderr)
+    if applied["warning"]:
+        print(f"warning: {applied['warning']}", file=sys.stderr)
+    print(applied_json(applied))
 
 
 COMMANDS = {"confirm": confirm_command, "show": show_command, "export": export_command}

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from search.budget import MOST_CANDIDATES
 from search.early_stopping import SCHEDULERS
 from search.estimate import Estimate
-from search.export import ExportedPaths, export
+from search.export import Best, ExportedPaths, export
 from search.facts import BenchmarkFacts, Facts
 from search.judgement import Judgement, judge
 from search.phases import ConfirmationPlan
@@ -214,20 +214,24 @@ class Conclusion:
             "single_runs": [{"seed": row.seed, "value": row.value} for row in rows],
         }
 
-    def export(self) -> ExportedPaths | None:
-        """Write best.json and best_weighting.py; None if no trial has finished yet.
-
-        Raises:
-            ExportError: they cannot be written, or do not agree.
-        """
+    def best(self) -> Best | None:
+        """Return the winner on the first benchmark; None if no trial has finished yet."""
         if self.winner is None:
             return None
         first = self.content["benchmarks"][0]
-        return export(
-            self.folder.path,
+        return Best(
             self.winner[1],
             self.facts.benchmarks[0].counts,
             first["class_names"],
             first["benchmark"],
             self.story(),
         )
+
+    def export(self) -> ExportedPaths | None:
+        """Write best.json and best_weighting.py; None if no trial has finished yet.
+
+        Raises:
+            ExportError: they cannot be written, or do not agree.
+        """
+        best = self.best()
+        return export(self.folder.path, best) if best else None

@@ -1,21 +1,27 @@
 """Which class counts does a user's file hold?
 
-Three forms are read: a JSON list of counts, a JSON object of name to count, and plain text or CSV
-with `count` or `name,count` on each line (blank lines and lines with # are left out, and a first
-line that ends in "count" is a header).
+Three forms are read: a JSON list of counts, a JSON object of name to count, and text with a count,
+or a name and a count, on each line, separated by a comma, a semicolon or a tab. Blank lines and
+lines with # are left out. A first line that ends in a word instead of a number is a header.
 """
 
 import csv
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spaces import WeightingError, check_counts
+from spaces import EMPTY_CLASS, WeightingError, check_counts
 from trainer.errors import UserError
+from trainer.files import read_text
 
 _COUNT = re.compile(r"[0-9]{1,16}")
+_SEPARATOR = re.compile(r"([,;\t])[\s\"]*[0-9]+[\s\"]*$")
+"""The separator before a count at the end of a line, of which the name may hold others."""
+_NO_NUMBER = ("nan", "na", "n/a", "null", "none", "inf", "infinity")
+"""What programs write for a missing number, which makes a line no header."""
 
 
 class CountsFileError(UserError):
@@ -24,10 +30,20 @@ class CountsFileError(UserError):
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Positive class counts (C,) in the order of the file, and C different names or None."""
+    """Positive class counts (C,), and C different names or None.
+
+    Names that are all whole numbers are in their order, others in the order of the file.
+    `header` is the line that was taken for one, or None.
+    """
 
     counts: tuple[int, ...]
     class_names: tuple[str, ...] | None
+    header: str | None = None
+
+    def describe(self) -> str:
+        """One line for people that says what was read."""
+        read = f"{len(self.counts)} classes of {min(self.counts)} to {max(self.counts)} images"
+        return f"{read}, below the header {self.header!r}" if self.header else read
 
 
 def read_counts(path: Path) -> ClassCounts:
@@ -37,11 +53,11 @@ def read_counts(path: Path) -> ClassCounts:
         CountsFileError: the file is missing, empty, or one of its entries is not a count.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise CountsFileError(f"{path} cannot be read: {error}.") from error
-    except UnicodeDecodeError as error:
-        raise CountsFileError(f"{path} is not a text file in UTF-8: {error}.") from error
+    except UserError as error:
+        raise CountsFileError(str(error)) from error
     if path.suffix == ".json" or text.lstrip()[:1] in ("[", "{"):
         return _from_json(path, text)
     return _from_lines(path, text)
@@ -56,59 +72,80 @@ def _from_json(path: Path, text: str) -> ClassCounts:
     except (ValueError, RecursionError) as error:
         raise CountsFileError(f"{path} is not JSON: {error}.") from error
     if isinstance(content, tuple) and content:
-        names = tuple(str(name) for name, _ in content)
-        _check_names(path, names)
-        return ClassCounts(_checked(path, [count for _, count in content]), names)
+        names = [str(name) for name, _ in content]
+        return _class_counts(path, [count for _, count in content], names, None)
     if isinstance(content, list) and content:
-        return ClassCounts(_checked(path, content), None)
+        return _class_counts(path, content, [], None)
     raise CountsFileError(
         f"{path}: must be a JSON list of counts or an object of class name to count, not empty."
     )
 
 
 def _from_lines(path: Path, text: str) -> ClassCounts:
-    counts: list[int] = []
-    names: list[str] = []
-    header_allowed = True
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        *name, count = _cells(line)
-        if header_allowed and count.lower() in ("count", "counts"):
-            header_allowed = False
-            continue
-        header_allowed = False
-        if len(name) > 1 or not all(name) or not _COUNT.fullmatch(count) or int(count) == 0:
-            raise CountsFileError(
-                f"{path}, line {number}: got {line.strip()!r}; "
-                "must be a positive integer, or a class name, a comma and a positive integer."
-            )
-        counts.append(int(count))
-        names.extend(name)
-        if len(names) not in (0, len(counts)):
-            raise CountsFileError(
-                f"{path}, line {number}: got {line.strip()!r}; "
-                "either every line has a class name or none has."
-            )
-        if name and name[0] in names[:-1]:
-            raise CountsFileError(f"{path}, line {number}: class {name[0]!r} appears twice.")
-    if not counts:
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if not lines:
         raise CountsFileError(f"{path}: holds no class counts; write one per line.")
-    return ClassCounts(_checked(path, counts), tuple(names) or None)
-
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True))]
-
-
-def _checked(path: Path, counts: list[Any]) -> tuple[int, ...]:
+    separator = _SEPARATOR.search(lines[-1][1])
     try:
-        return tuple(check_counts(counts).tolist())
+        rows = [_cells(line, separator[1] if separator else ",") for _, line in lines]
+    except csv.Error as error:
+        raise CountsFileError(f"{path} is not a file of class counts: {error}.") from error
+    header = None
+    if len(lines) > 1 and _is_word(rows[0][-1]):
+        header = lines.pop(0)[1].strip()
+        del rows[0]
+    for (number, line), row in zip(lines, rows, strict=True):
+        problem = _problem(row, len(rows[0]))
+        if problem:
+            raise CountsFileError(f"{path}, line {number}: got {line.strip()!r}; {problem}.")
+    names = [name for *before, _ in rows for name in before]
+    return _class_counts(path, [int(row[-1]) for row in rows], names, header)
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+    return [cell.strip() for cell in cells]
+
+
+def _is_word(cell: str) -> bool:
+    """Whether a cell is a word such as count, n or num_images."""
+    letters = any(map(str.isalpha, cell)) and not any(map(str.isdigit, cell))
+    return letters and cell.lower() not in _NO_NUMBER
+
+
+def _problem(row: list[str], cells: int) -> str | None:
+    """What is wrong with a line, of which the first has so many cells."""
+    *name, count = row
+    if len(name) > 1 or not all(name) or not _COUNT.fullmatch(count):
+        return (
+            "must be a positive integer, or a class name and a positive integer, "
+            "separated by a comma, a semicolon or a tab"
+        )
+    if int(count) == 0:
+        return EMPTY_CLASS
+    if len(row) != cells:
+        return "either every line has a class name or none has"
+    return None
+
+
+def _class_counts(
+    path: Path, counts: list[Any], names: list[str], header: str | None
+) -> ClassCounts:
+    """Check the counts and names of a file, and put names that are whole numbers in order."""
+    try:
+        checked: list[int] = check_counts(counts).tolist()
     except WeightingError as error:
         raise CountsFileError(f"{path}: {error}.") from error
-
-
-def _check_names(path: Path, names: tuple[str, ...]) -> None:
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise CountsFileError(f"{path}: class {name!r} appears twice.")
+    if not names:
+        return ClassCounts(tuple(checked), None, header)
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise CountsFileError(f"{path}: class {name!r} appears {times} times.")
+    pairs = list(zip(names, checked, strict=True))
+    if all(map(_COUNT.fullmatch, names)):
+        pairs.sort(key=lambda pair: int(pair[0]))
+    return ClassCounts(tuple(count for _, count in pairs), tuple(name for name, _ in pairs), header)

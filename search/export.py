@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from search.checked import read_json
+from search.counts_file import ClassCounts
 from search.export_template import render_module
-from search.schemas import BEST
 from spaces import (
     Weighting,
     WeightingError,
@@ -128,46 +127,34 @@ class Best:
         return [float(weight) for weight in self.weighting.weights(self.class_counts)]
 
 
-def export(
-    folder: Path,
-    weighting: Weighting,
-    counts: Sequence[int],
-    class_names: Sequence[str] | None,
-    benchmark: Mapping[str, Any],
-    result: Mapping[str, Any],
-) -> ExportedPaths:
+def export(folder: Path, best: Best) -> ExportedPaths:
     """Write `best.json` and `best_weighting.py` into an existing folder, each atomically.
 
-    Args:
-        folder: the run folder.
-        weighting: the point of the family that was found.
-        counts: class counts (C,) of the benchmark.
-        class_names: C names, or None.
-        benchmark: what it was found on, JSON-able.
-        result: the accuracy with its story (seeds, n, spread, hardware, versions), JSON-able.
-
     Raises:
-        ExportError: something is not valid or JSON-able, the module disagrees with the family, or
-            the folder cannot be written. The files of an earlier export are then as they were.
+        ExportError: the story is not JSON-able, the module disagrees with the family, or the
+            folder cannot be written. The files of an earlier export are then as they were.
     """
-    names = None if class_names is None else tuple(class_names)
-    best = Best(weighting, tuple(counts), names, benchmark, result)
     try:
         record = json.dumps(best.to_dict(), indent=2, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise ExportError(f"the export cannot be written as JSON: {error}.") from error
-    module = render_module(weighting, benchmark, result, best.weighting_key)
+    module = render_module(
+        best.weighting, best.class_names, best.benchmark, best.result, best.weighting_key
+    )
     with tempfile.TemporaryDirectory() as scratch:
         candidate = Path(scratch) / MODULE_NAME
         candidate.write_text(module, encoding="utf-8")
-        verify_export(candidate, weighting, verification_counts(best.class_counts))
+        verify_export(candidate, best.weighting, verification_counts(best.class_counts))
     paths = ExportedPaths(record=folder / RECORD_NAME, module=folder / MODULE_NAME)
     try:
         write_atomic(paths.module, module.encode())
         # The record comes last: while it is the old one, the export has not happened.
         write_atomic(paths.record, record.encode())
     except OSError as error:
-        raise ExportError(f"the export cannot be written to {folder}: {error}.") from error
+        raise ExportError(
+            f"the export cannot be written to {folder} ({error.strerror}); write it to a folder "
+            "of your own with run_search.py export RUN --output FOLDER."
+        ) from error
     return paths
 
 
@@ -208,69 +195,55 @@ def verify_export(
             )
 
 
-def read_best(path: Path) -> Best:
-    """Read a `best.json`.
+def apply_to_counts(best: Best, given: ClassCounts) -> dict[str, Any]:
+    """The best weighting on other class counts, as a JSON-able dictionary.
+
+    Its `classes` have a row each, with the name or the index, the count and the weight in the
+    normalization of the weighting: in the order of the benchmark's classes if they have the same
+    names, else as given. `warning` is None, or says why training would go badly.
 
     Raises:
-        ExportError: missing, not JSON, or with content that breaks a rule or is inconsistent.
+        ExportError: the weighting is too steep for the counts.
     """
+    names, counts = given.class_names, given.counts
+    if names and best.class_names and sorted(names) == sorted(best.class_names):
+        by_name = dict(zip(names, counts, strict=True))
+        names, counts = best.class_names, tuple(by_name[name] for name in best.class_names)
     try:
-        document = read_json(path.read_bytes(), BEST, path)
-    except OSError as error:
-        raise ExportError(f"{path} cannot be read: {error}.") from error
-    except UserError as error:
-        raise ExportError(str(error)) from error
-    try:
-        best = Best(
-            weighting=Weighting.from_dict(document["weighting"]),
-            class_counts=tuple(document["class_counts"]),
-            class_names=document["class_names"] and tuple(document["class_names"]),
-            benchmark=document["benchmark"],
-            result=document["result"],
-        )
-        keys = {document["weighting_key"], weighting_key(document["weights"]), best.weighting_key}
-    except (WeightingError, ExportError) as error:
-        raise ExportError(f"{path}: {error}".rstrip(".") + ".") from error
-    if len(keys) > 1:
-        raise ExportError(
-            f"{path}: weights, weighting and weighting_key do not belong together; "
-            "the file was changed by hand, export it again."
-        )
-    return best
-
-
-def apply_to_counts(
-    best: Best, counts: Sequence[int], class_names: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """The best weighting on other class counts (C,), as a JSON-able dictionary.
-
-    `weights` are in the normalization of the weighting; `warning` is None, or says why these
-    weights would train poorly.
-
-    Raises:
-        ExportError: the counts or names are not valid.
-    """
-    names = None if class_names is None else tuple(class_names)
-    there = Best(best.weighting, tuple(counts), names, best.benchmark, best.result)
-    try:
-        weights = best.weighting.weights(there.class_counts)
+        weights = best.weighting.weights(counts).tolist()
     except WeightingError as error:
         raise ExportError(f"{error}.") from error
-    warning = None
-    try:
-        check_weights(there.class_counts, weights)
-    except WeightingError as error:
-        warning = str(error)
+    rows = zip(names or range(len(counts)), counts, weights, strict=True)
     return {
         "weighting": best.weighting.to_dict(),
         "description": best.weighting.describe(),
-        "class_counts": list(there.class_counts),
-        "class_names": None if names is None else list(names),
-        "weights": [float(weight) for weight in weights],
         "weighting_key": weighting_key(weights),
-        "effective_sample_fraction": effective_sample_fraction(there.class_counts, weights),
-        "warning": warning,
+        "effective_sample_fraction": effective_sample_fraction(counts, weights),
+        "warning": _problem(counts, weights),
+        "classes": [{"class": name, "count": n, "weight": weight} for name, n, weight in rows],
     }
+
+
+def applied_json(applied: dict[str, Any]) -> str:
+    """The JSON of what `apply_to_counts` returns, with a line for each class."""
+    rows = ",\n".join(f"    {json.dumps(row)}" for row in applied["classes"])
+    empty = json.dumps(applied | {"classes": []}, indent=2)
+    return empty.replace('"classes": []', f'"classes": [\n{rows}\n  ]')
+
+
+def _problem(counts: Sequence[int], weights: Sequence[float]) -> str | None:
+    """Why training would go badly, in the words of the exported module, or None."""
+    try:
+        check_weights(counts, weights)
+    except WeightingError:
+        import torch  # takes seconds
+
+        from search.best_weighting import training_problem
+
+        return training_problem(
+            torch.tensor(counts, dtype=torch.float64), torch.tensor(weights, dtype=torch.float64)
+        )
+    return None
 
 
 def _probe(path: Path, vectors: list[list[int]]) -> list[dict[str, Any]]:

@@ -208,21 +208,6 @@ ATTEMPT: Schema = {
 }
 """A line of attempts.jsonl: facts to which later versions add, and on which nothing acts."""
 
-BEST = an_object(
-    {
-        "schema_version": {"enum": [1]},
-        "weighting": POINT,
-        "weights": a_list(above_zero(), MOST_CLASSES, minItems=1),
-        "class_counts": CLASS_COUNTS,
-        "class_names": either(CLASS_NAMES),
-        "benchmark": ANYTHING,
-        "result": ANYTHING,
-        "weighting_key": WORD,
-        "description": TEXT,
-    }
-)
-"""best.json; ``spaces`` knows what a weighting is, and its story acts on nothing."""
-
 ARMS: Schema = {
     "type": "object",
     "propertyNames": LABEL,

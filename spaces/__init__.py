@@ -17,10 +17,17 @@ from spaces.named import (
     renamed,
 )
 from spaces.space import SPACES, Choice, Domain, Float, ParameterValue, Space
-from spaces.weighting import NORMALIZATIONS, Weighting, WeightingError, check_counts
+from spaces.weighting import (
+    EMPTY_CLASS,
+    NORMALIZATIONS,
+    Weighting,
+    WeightingError,
+    check_counts,
+)
 
 __all__ = [
     "BASELINES",
+    "EMPTY_CLASS",
     "FORMER_NAMES",
     "NAMED",
     "NORMALIZATIONS",

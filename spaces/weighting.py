@@ -31,6 +31,12 @@ import numpy.typing as npt
 NORMALIZATIONS = ("none", "sum_to_one", "sum_to_classes", "mean_sample_one")
 SQRT_RATIO: Literal["sqrt_ratio"] = "sqrt_ratio"
 
+EMPTY_CLASS = (
+    "compute the weights of the classes with images, and insert 1.0 for a class without, "
+    "where it is the weight of no image"
+)
+"""What to do about a count of 0: the loss needs a weight for each output of the network."""
+
 # exp(600) still leaves room in float64 for squares of sums of weights divided by their scale.
 _MAX_LOG_RANGE = 600.0
 _MAX_COUNT = 2**53
@@ -195,6 +201,11 @@ def check_counts(counts: npt.ArrayLike) -> npt.NDArray[np.int64]:
     Raises:
         WeightingError: empty, not one-dimensional, or an entry that is not a positive integer.
     """
+    if callable(getattr(counts, "items", None)):
+        raise WeightingError(
+            f"class_counts: got a {type(counts).__name__}, whose counts have labels; "
+            "pass a list of the counts, in the order of the classes"
+        )
     # As objects, so that a stray string or bool is not converted before it is seen.
     entries = np.asarray(counts, dtype=object)
     if entries.ndim != 1 or entries.size == 0:
@@ -204,9 +215,10 @@ def check_counts(counts: npt.ArrayLike) -> npt.NDArray[np.int64]:
         )
     for index, entry in enumerate(entries):
         if not _is_count(entry):
+            remedy = EMPTY_CLASS if as_number(entry) == 0 else f"correct the count of class {index}"
             raise WeightingError(
                 f"class_counts[{index}]: got {entry!r}; must be a positive integer, at most 2**53; "
-                f"correct the count of class {index}, or leave the class out"
+                f"{remedy}"
             )
     return entries.astype(np.int64)
 

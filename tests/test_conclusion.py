@@ -11,7 +11,6 @@ from confirming import PLAIN, WITH_HOLDOUT, new_run, plan_of, steady, whole_run
 from twin import BENCHMARK, FACTS, attempt, fast_folder
 
 from search.conclusion import Conclusion
-from search.export import read_best
 from search.facts import Facts
 from search.record import Row
 from spaces import NAMED, Weighting
@@ -75,11 +74,12 @@ def test_the_export_is_the_weighting_that_the_run_names(place: Path, case: str) 
     found = conclusion_of(place / "run", worth, runs, facts)
     paths = found.export()
     assert paths is not None
-    best = read_best(paths.record)
+    best, written = found.best(), json.loads(paths.record.read_text())
+    assert best is not None
     assert found.winner is not None
     assert best.weighting == found.winner[1]
     assert best.class_counts == BENCHMARK.counts
-    assert best.result == json.loads(json.dumps(found.story()))
+    assert written == json.loads(json.dumps(best.to_dict()))
     if found.judgement:
         winner = found.judgement.verdict.winner
         assert best.weighting == plan_of(found.folder).arms[winner]
@@ -113,9 +113,9 @@ def test_confirmed_or_not_uniform_may_be_the_winner_and_it_is_said(place: Path) 
     found = conclusion_of(place / "run", uniform_wins, RUNS, FACTS)
     assert found.winner == ("uniform", Weighting())
     assert "No searched weighting could be shown to be better than uniform." in text_of(found)
-    paths = found.export()
-    assert paths is not None
-    assert set(read_best(paths.record).weights) == {1.0}
+    best = found.best()
+    assert best is not None
+    assert set(best.weights) == {1.0}
 
 
 def test_a_run_without_a_full_length_trial_has_nothing_to_export(place: Path) -> None:

@@ -17,8 +17,8 @@ from optuna.trial import TrialState
 from search.budget import SEEDS_EACH, candidates_for
 from search.cli import main
 from search.confirmation import confirmation_seed
-from search.export import read_best
 from search.record import CONFIRMATION, HOLDOUT, Row
+from spaces import Weighting
 
 pytestmark = pytest.mark.slow
 TRIALS, RUNS, EPOCHS = 27, 9, 3
@@ -98,9 +98,10 @@ def check_runs(place: Path, runs: int, epochs: int = EPOCHS) -> None:
 def check_verdict(place: Path, output: str) -> None:
     """The verdict is printed, and exported."""
     assert "Verdict after " in output
-    best = read_best(searching.folder(place).path / "best.json")
-    verdict = best.result["verdict"]["verdict"]
-    assert best.weighting == plan_of(searching.folder(place)).arms[verdict["winner"]]
+    best = json.loads((searching.folder(place).path / "best.json").read_text())
+    verdict = best["result"]["verdict"]["verdict"]
+    winner = plan_of(searching.folder(place)).arms[verdict["winner"]]
+    assert Weighting.from_dict(best["weighting"]) == winner
     assert all(sentence in output for sentence in verdict["sentences"][1:])
     assert "…" not in output
 

@@ -101,8 +101,8 @@ def test_export_applies_the_weighting_to_other_counts(
     counts.write_text("cat,900\ndog,30\nowl,3\n")
     assert main(["export", str(searching.folder(place).path), "--counts", str(counts)]) == 0
     applied = json.loads(capsys.readouterr().out)
-    assert applied["class_names"] == ["cat", "dog", "owl"]
-    assert sum(applied["weights"]) == pytest.approx(3)
+    assert [row["class"] for row in applied["classes"]] == ["cat", "dog", "owl"]
+    assert sum(row["weight"] for row in applied["classes"]) == pytest.approx(3)
 
 
 def test_the_same_name_again_is_refused(place: Path) -> None:

@@ -11,7 +11,6 @@ from rich.console import Console
 from twin import make_settings
 
 from search.conclusion import Conclusion
-from search.export import read_best
 from search.facts import BenchmarkFacts
 from search.leaderboard import PUBLISHED, show
 from search.record import Outcome, Record
@@ -114,7 +113,6 @@ def test_a_run_of_an_earlier_version_stays_readable(tmp_path: Path) -> None:
     for label in ("uniform", "mlsbench_", "inverse_freq", "#0"):
         assert f"\n {label} " in text
     before = json.loads((OLD_RUN / "best.json").read_text())
-    exported = Conclusion.of(folder).export()
-    assert exported is not None
-    best = read_best(exported.record)
+    best = Conclusion.of(folder).best()
+    assert best is not None
     assert best.result["value"] == pytest.approx(before["result"]["test_accuracy"], abs=10)

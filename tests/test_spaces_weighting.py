@@ -236,8 +236,8 @@ def test_a_point_describes_itself_in_one_line():
         ([], r"class_counts: got shape \(0,\)"),
         (5, r"class_counts: got shape \(\)"),
         ([[5, 3]], r"class_counts: got shape \(1, 2\)"),
-        ([5, 0], r"class_counts\[1\]: got 0; must be a positive integer.*class 1"),
-        ([5, 4, -2], r"class_counts\[2\]: got -2"),
+        ([5, 0], r"class_counts\[1\]: got 0; must be a positive integer.*insert 1.0 for a class"),
+        ([5, 4, -2], r"class_counts\[2\]: got -2.*correct the count of class 2"),
         ([math.nan, 1], r"class_counts\[0\]: got nan"),
         ([1, math.inf], r"class_counts\[1\]: got inf"),
         ([1, 2.5], r"class_counts\[1\]: got 2.5"),
@@ -246,7 +246,7 @@ def test_a_point_describes_itself_in_one_line():
         ([1, None], r"class_counts\[1\]: got None"),
         ([[1], [2, 3]], r"class_counts\[0\]: got \[1\]"),
         ([1, 10**400], r"class_counts\[1\]: got 1000"),
-        ({"cat": 3}, r"class_counts: got shape \(\)"),
+        ({"cat": 3}, "class_counts: got a dict, whose counts have labels; pass a list"),
     ),
 )
 def test_counts_that_are_not_positive_integers_are_refused(counts, sentence):

@@ -293,10 +293,10 @@ def test_ray_tune_looks_at_nothing_in_the_scratch_of_somebody_else(tmp_path: Pat
 def test_the_story_of_a_run_cannot_become_code_in_its_export(mark: Path) -> None:
     hostile = f'"""\nimport pathlib; pathlib.Path({str(mark)!r}).touch()\n"""\\'
     story = {hostile: hostile, "a": f"x\n{hostile}", "$exponent": "${exponent}"}
-    module = render_module(Weighting(), story, story, "key")
+    module = render_module(Weighting(), [hostile, "'''\\"], story, story, "key")
     tree = ast.parse(module)
     imports = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
-    assert {ast.unparse(node) for node in imports} == {"import math", "import torch"}
+    assert "pathlib" not in {name.name for node in imports for name in node.names}
     assert "pathlib" in (ast.get_docstring(tree) or "")
 
 
