@@ -78,7 +78,7 @@ class SimulatedTrainable(TrialTrainable):
 
     def setup(self, config: dict[str, Any], shared: WorkerSetup | None = None) -> None:
         self.hardware = "simulated"
-        self.warnings = Warnings()
+        self.warnings, self.slots = Warnings(), {}
         self.free = self.trained = 0.0
         self.enter(config)
 

@@ -1,6 +1,7 @@
 """What a person sees while a search runs: a live table on a terminal, lines elsewhere."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from optuna.trial import TrialState
@@ -63,11 +64,16 @@ def seconds_left(search: Search, elapsed: float) -> float | None:
 
 @dataclass
 class Display:
-    """Draws the search's state; ``refresh`` may be called as often as one likes."""
+    """Draws the search's state; ``refresh`` may be called as often as one likes.
+
+    Attributes:
+        stopping: returns what is being done before the search stops, once it is to stop.
+    """
 
     search: Search
     console: Console
     title: str
+    stopping: Callable[[], str | None] = lambda: None
     started: float = field(default_factory=time.monotonic)
     drawn: float = field(default_factory=time.monotonic)
     told: int = 0
@@ -142,6 +148,7 @@ class Display:
         bar = Table.grid(expand=True)  # a bar alone does not end its line
         bar.add_row(ProgressBar(total=total or 1, completed=len(search.ended) if total else 0))
         foot = Text(f"{ended}: {counts_text(search)}\n{best_text(search)}\n{when}")
+        foot.append(f"\n{self.stopping() or ''}".rstrip("\n"), style="bold")
         return Panel(Group(table, *more, Text(), bar, foot), title=self.title, padding=(0, 1))
 
 
@@ -152,12 +159,13 @@ def run_label(row: Row) -> str:
 
 def running_cells(trial: Running) -> list[RenderableType]:
     last = [part[-1] for part in trial.results if part]
+    begin = "batch {1}/{2}".format(*trial.within) if trial.within else "starting"
     return [
         run_label(trial.row),
         Text(trial.row.weighting.describe()),
         f"{trial.epochs}/{trial.length}",
-        ProgressBar(total=trial.length, completed=trial.epochs, width=16),
-        " ".join(f"{result.score:.2f}" for result in last) or "starting",
+        ProgressBar(total=trial.length, completed=trial.progress, width=16),
+        " ".join(f"{result.score:.2f}" for result in last) or begin,
         " ".join(f"{result.best_score:.2f}" for result in last),
     ]
 

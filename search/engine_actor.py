@@ -15,17 +15,20 @@ from typing import Any
 
 import torch
 
-from search.parts import Part, PartResult, Turn, parts_of, turns_of
+from search.parts import Batches, Part, PartResult, Turn, parts_of, turns_of
 from search.report import Warnings, report
-from search.trainable import like, load_task
+from search.trainable import like, load_task, save_parts
 from search.worker_setup import WorkerSetup
 from trainer import precision
+from trainer.checkpoint import CheckpointError
 from trainer.engine import Engine
 from trainer.errors import UserError
 from trainer.provenance import device_name
 from trainer.results import EpochResult
 from trainer.slot import Slot
 
+LOOK_SECONDS = 1.0
+"""Between looks at how far a trial is, while its next epoch is waited for."""
 IDLE_SECONDS = 0.0005
 """Between looks at the GPU when everything is queued; an epoch takes a hundred times as long."""
 DESERTED_SECONDS = 120.0
@@ -44,6 +47,7 @@ class Client:
 
     Attributes:
         turns: those that were left when it came.
+        slots: in which its parts are, by benchmark.
         epochs: the last one of each part that a call has seen.
         calls: how many calls are waiting for its results.
         seen: when its last call ended, in seconds of the monotonic clock.
@@ -51,6 +55,7 @@ class Client:
 
     parts: list[Part]
     turns: list[Turn]
+    slots: dict[int, Slot] = field(default_factory=dict)
     outcomes: "SimpleQueue[EpochResult | Exception]" = field(default_factory=SimpleQueue)
     epochs: list[int] = field(init=False)
     calls: int = 0
@@ -68,10 +73,30 @@ class Client:
             part, first = self.parts[number], self.turns[0]
             until = first.until if first.part == number else 0
             engine = engines[part.benchmark]
-            engine.begin((self, number), part.trial, part.folder, save_every, until)
+            slot = engine.begin((self, number), part.trial, part.folder, save_every, until)
+            self.slots[part.benchmark] = slot
 
     def allow(self, turn: Turn, engines: Sequence[Engine]) -> None:
         engines[self.parts[turn.part].benchmark].allow((self, turn.part), turn.until)
+
+    def next_outcome(self) -> "EpochResult | Exception | None":
+        """Return what comes next of the trial; None if nothing does within a second."""
+        try:
+            return self.outcomes.get(timeout=LOOK_SECONDS)
+        except Empty:
+            return None
+
+    def batches(self, turn: Turn) -> Batches:
+        slot = self.slots.get(self.parts[turn.part].benchmark)
+        return Batches(slot.batch, len(slot.sequence)) if slot else Batches(0, 1)
+
+    def save(self, done: "SimpleQueue[Exception | None]", engines: Sequence[Engine]) -> None:
+        """Save where the parts are; ``done`` is given the error, if there is one."""
+        try:
+            save_parts(self.parts, self.slots)
+            done.put(None)
+        except (CheckpointError, OSError) as error:
+            done.put(error)
 
     def leave(self, engines: Sequence[Engine]) -> None:
         """Take all parts out; what is not in an engine changes nothing."""
@@ -164,12 +189,27 @@ class EngineActor:
             raise EvictedError(key)
         return content
 
+    def save_now(self, key: str) -> None:
+        """Save where the trial is, if it is here.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
+        client, done = self.clients.get(key), SimpleQueue[Exception | None]()
+        if client is None or self.unusable:
+            return
+        self.commands.put(partial(client.save, done))
+        error = done.get()
+        if error:
+            raise error
+
     def results(self, client: Client) -> Iterator[PartResult]:
-        """Yield the epochs that the driver does not know, waiting for each."""
+        """Yield the epochs that the driver does not know, and how far the next one is."""
         for turn in client.turns:
             while client.epochs[turn.part] < turn.until:
                 self.commands.put(partial(client.allow, turn))
-                outcome = client.outcomes.get()
+                while (outcome := client.next_outcome()) is None:
+                    yield turn.part, client.batches(turn)
                 if isinstance(outcome, Exception):
                     raise outcome
                 client.epochs[turn.part] = outcome.epoch

@@ -15,6 +15,7 @@ from search.cluster import Nodes, check_offer, local_ray
 from search.display import Display
 from search.interrupt import Interrupt
 from search.places import places_of
+from search.saving import Saving
 from search.search import Search
 from search.settings import Resources
 from search.tune_bridge import StopSwitch, StudyCallback, StudyScheduler, StudySearcher
@@ -61,13 +62,14 @@ def search_on_ray(
                 check_offer(resources, Nodes.of_cluster())
             workers = recruit(console, interrupt)
             search.device_share = workers.held.get("gpu", 1.0)
-            with Display(search, console, title=search.folder.path.name) as display:
+            saving = Saving(search, stop)
+            with Display(search, console, search.folder.path.name, saving.text) as display:
                 places = places_of(workers.held, resources, display.tell)
                 experiment = tune.RunConfig(
                     name=f"attempt-{attempt}",
                     storage_path=str(scratch),
-                    stop=StopSwitch(stop),
-                    callbacks=[StudyCallback(search, display.refresh)],
+                    stop=StopSwitch(saving.is_over),
+                    callbacks=[StudyCallback(search, saving, display.refresh)],
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                     verbose=0,
                 )
@@ -81,7 +83,7 @@ def tuner(searcher: StudySearcher, workers: Workers, experiment: tune.RunConfig)
     held = tune.with_resources(workers.trainable, workers.held)
     config = tune.TuneConfig(
         search_alg=searcher,
-        scheduler=StudyScheduler(searcher.search),
+        scheduler=StudyScheduler(searcher.search, searcher.stop),
         num_samples=-1,
         reuse_actors=True,
         trial_name_creator=trial_name,

@@ -10,8 +10,16 @@ from search.worker_setup import WorkerSetup
 from trainer.results import EpochResult
 from trainer.trial import Trial
 
-PartResult = tuple[int, EpochResult]
-"""An epoch, and the part that it is of."""
+
+class Batches(NamedTuple):
+    """How many batches of an epoch, those of its test included, are done."""
+
+    done: int
+    of: int
+
+
+PartResult = tuple[int, EpochResult | Batches]
+"""An epoch, or how far the next one is, and the part that it is of."""
 
 
 class Turn(NamedTuple):
@@ -74,18 +82,20 @@ def order(stages: Sequence[Sequence[int]], known: Sequence[int]) -> list[Turn]:
 
 
 def interleave(
-    turns: Sequence[Turn], known: Sequence[int], train: Callable[[int], Iterator[EpochResult]]
+    turns: Sequence[Turn],
+    known: Sequence[int],
+    train: Callable[[int], Iterator[EpochResult | Batches]],
 ) -> Iterator[PartResult]:
-    """Yield the epochs that are not ``known``, in the order of the turns.
+    """Yield the epochs that are not ``known``, and all batches, in the order of the turns.
 
     ``train`` returns all epochs of a part; it is called when the part's first turn comes.
     """
-    begun: dict[int, Iterator[EpochResult]] = {}
+    begun: dict[int, Iterator[EpochResult | Batches]] = {}
     for part, until, _ in turns:
         if part not in begun:
             begun[part] = train(part)
-        for result in begun[part]:
-            if result.epoch > known[part]:
-                yield part, result
-            if result.epoch == until:
+        for item in begun[part]:
+            if isinstance(item, Batches) or item.epoch > known[part]:
+                yield part, item
+            if isinstance(item, EpochResult) and item.epoch == until:
                 break

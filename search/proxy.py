@@ -59,5 +59,9 @@ class ProxyTrainable(tune.Trainable):
         report: dict[str, Any] = ray.get(self.engine.report.remote(self.key))
         return report
 
+    def save_now(self) -> None:
+        """Have the engine save where the trial is."""
+        ray.get(self.engine.save_now.remote(self.key))
+
     def cleanup(self) -> None:
         self.engine.leave.remote(self.key)

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
-from search.parts import PartResult, Turn
+from search.parts import Batches, PartResult, Turn
 from trainer.checkpoint import CheckpointError
 from trainer.errors import UserError
 from trainer.loop import TrainingError
+from trainer.results import EpochResult
 
 REPORT_SECONDS = 5.0
 """A worker that has trained so long reports; a driver hears of a fast trial at its stages only."""
@@ -43,19 +44,22 @@ def report(
 
     It holds the ``epochs`` since the last one, a JSON list of pairs (part, epoch), the
     ``hardware`` that trained them, the ``warnings`` that came up, and whether the trial is
-    ``done``, which it is after the last of its ``turns``. A failure of the training is in it as
-    ``failure`` and ``traceback``, with ``diverged`` if it is the weights' fault; what is not the
-    trial's fault (a file system that fails, data or a device that is missing) as ``halt``.
+    ``done``, which it is after the last of its ``turns``. In the middle of an epoch, ``within``
+    is (part, batches done, of how many), which nobody records. A failure of the training is in
+    it as ``failure`` and ``traceback``, with ``diverged`` if it is the weights' fault; what is
+    not the trial's fault (a file system that fails, data or a device that is missing) as
+    ``halt``.
     """
-    epochs: list[PartResult] = []
+    epochs: list[tuple[int, EpochResult]] = []
     end = take_epochs(results, turns, epochs)
     # As text: Tune flattens nested dicts on the way to its schedulers.
     text = json.dumps([(part, result.to_dict()) for part, result in epochs])
-    return {"epochs": text, "hardware": hardware, "warnings": warnings.take()} | end
+    facts = {"epochs": text, "hardware": hardware, "warnings": warnings.take(), "within": None}
+    return facts | end
 
 
 def take_epochs(
-    results: Iterator[PartResult], turns: Sequence[Turn], epochs: list[PartResult]
+    results: Iterator[PartResult], turns: Sequence[Turn], epochs: list[tuple[int, EpochResult]]
 ) -> dict[str, Any]:
     """Add a report's epochs to ``epochs``; return whether, and if need be why, it is the last.
 
@@ -64,11 +68,15 @@ def take_epochs(
     begin = time.monotonic()
     stage_ends = [(turn.part, turn.until) for turn in turns if turn.ends_stage]
     try:
-        for part, result in results:
-            epochs.append((part, result))
+        for part, item in results:
             late = time.monotonic() - begin >= REPORT_SECONDS
-            if late or (part, result.epoch) in stage_ends:
-                return {"done": (part, result.epoch) == stage_ends[-1]}
+            if isinstance(item, Batches):
+                if late:
+                    return {"done": False, "within": (part, *item)}
+                continue
+            epochs.append((part, item))
+            if late or (part, item.epoch) in stage_ends:
+                return {"done": (part, item.epoch) == stage_ends[-1]}
         return {"done": True}
     except TrainingError as error:
         return failure(str(error), diverged=True)

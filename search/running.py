@@ -19,6 +19,7 @@ class Running:
         stop: early stopping has ended it.
         losses: of its worker, since its last epoch.
         heard: its last report, as it was sent.
+        within: of its epoch in progress, if known: the part, batches done, of how many.
         hardware: model name of the GPU or CPU that trained its last epoch, if known.
     """
 
@@ -31,6 +32,7 @@ class Running:
     losses: int = 0
     hardware: str | None = None
     heard: str | None = None
+    within: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         self.results = self.results or [[] for _ in self.benchmarks]
@@ -49,6 +51,11 @@ class Running:
     def epochs(self) -> int:
         """Epochs on record, of all parts."""
         return sum(map(len, self.results))
+
+    @property
+    def progress(self) -> float:
+        """Epochs of all parts, the part of the one in progress included."""
+        return self.epochs + (self.within[1] / self.within[2] if self.within else 0.0)
 
     @property
     def length(self) -> int:

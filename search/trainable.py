@@ -1,18 +1,18 @@
 """What runs on a Ray worker without a GPU: one trial at a time, trained by the worker itself."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from ray import tune
 
-from search.parts import PartResult, interleave, parts_of, turns_of
+from search.parts import Batches, Part, PartResult, interleave, parts_of, turns_of
 from search.report import Warnings, report
 from search.worker_setup import WorkerSetup
 from trainer import precision
-from trainer.loop import train
+from trainer.loop import save_position, train_by_batches
 from trainer.provenance import device_name
 from trainer.results import EpochResult
 from trainer.slot import Slot
@@ -31,6 +31,14 @@ def like(setup: WorkerSetup, index: int, least_epochs: int = 1) -> Trial:
     benchmark = replace(benchmark, epochs=max(least_epochs, benchmark.epochs))
     uniform = (1.0,) * benchmark.num_classes
     return Trial(benchmark, uniform, 0, setup.precision, setup.compiled)
+
+
+def save_parts(parts: Sequence[Part], slots: Mapping[int, Slot]) -> None:
+    """Save where each part of a trial is that was begun, given the slot of each benchmark."""
+    for part in parts:
+        slot = slots.get(part.benchmark)
+        if slot and slot.trial == part.trial:
+            save_position(slot, part.folder)
 
 
 class TrialTrainable(tune.Trainable):
@@ -62,21 +70,23 @@ class TrialTrainable(tune.Trainable):
 
     def enter(self, config: dict[str, Any]) -> None:
         self.turns = turns_of(config)
+        self.parts: list[Part] = []
         self.results = self.begin(config)
 
     def begin(self, config: dict[str, Any]) -> Iterator[PartResult]:
-        """Yield the trial's epochs that the driver does not know yet."""
+        """Yield the trial's epochs that the driver does not know yet, and all batches."""
         self.shared.check_here()
         device = precision.select_device(self.shared.device)
         self.hardware = device_name(device)
-        parts = parts_of(config, self.shared)
+        self.parts = parts_of(config, self.shared)
 
-        def train_part(number: int) -> Iterator[EpochResult]:
-            part = parts[number]
+        def train_part(number: int) -> Iterator[EpochResult | Batches]:
+            part = self.parts[number]
             slot = self.slot(part.benchmark, device)
-            return train(part.trial, slot.task, part.folder, self.shared.save_every, slot)
+            work = train_by_batches(slot, part.trial, part.folder, self.shared.save_every)
+            return (item or Batches(slot.batch, len(slot.sequence)) for item in work)
 
-        yield from interleave(self.turns, [part.known for part in parts], train_part)
+        yield from interleave(self.turns, [part.known for part in self.parts], train_part)
 
     def slot(self, benchmark: int, device: torch.device) -> Slot:
         """Return the worker's slot for a benchmark, made when it is first needed."""
@@ -87,3 +97,11 @@ class TrialTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         return report(self.results, self.turns, self.hardware, self.warnings)
+
+    def save_now(self) -> None:
+        """Save where the trial is, between two steps.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
+        save_parts(self.parts, self.slots)

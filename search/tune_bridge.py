@@ -14,6 +14,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from search.saving import Saving
 from search.search import Search
 from spaces import canonical_weights
 from trainer.results import EpochResult
@@ -93,6 +94,7 @@ def record(search: Search, trial: Trial, result: dict[str, Any]) -> bool:
     running = search.running.get(key)
     if running is None:
         return True
+    running.within = result["within"]
     text = result["epochs"]
     if running.heard is not text:  # Tune tells the scheduler and the callback of the same result
         running.heard, running.hardware = text, result["hardware"]
@@ -111,11 +113,14 @@ def error_of(trial: Trial) -> str:
 
 
 class StudyScheduler(DriverOnly, FIFOScheduler):
-    """Starts trials in the order they come and stops one where the search says so."""
+    """Starts trials in the order they come and stops one where the search says so.
 
-    def __init__(self, search: Search) -> None:
+    Once there is a reason to stop, trials that have reported wait for their end.
+    """
+
+    def __init__(self, search: Search, stop: Callable[[], str | None]) -> None:
         super().__init__()
-        self.search = search
+        self.search, self.stop = search, stop
         self.waiting: dict[str, Trial] = {}
         """By key; some may run by now."""
 
@@ -133,15 +138,19 @@ class StudyScheduler(DriverOnly, FIFOScheduler):
         trial: Trial,
         result: dict[str, Any],
     ) -> str:
-        stop = record(self.search, trial, result)
-        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+        if record(self.search, trial, result):
+            return str(TrialScheduler.STOP)
+        return str(TrialScheduler.NOOP if self.stop() else TrialScheduler.CONTINUE)
 
 
 class StudyCallback(DriverOnly, Callback):
     """Tells the search how each trial ended, and lets a display look on."""
 
-    def __init__(self, search: Search, refresh: Callable[[], None]) -> None:
-        self.search, self.refresh = search, refresh
+    def __init__(self, search: Search, saving: Saving, refresh: Callable[[], None]) -> None:
+        self.search, self.saving, self.refresh = search, saving, refresh
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
+        self.saving.begins(trial.config["key"], trial.temporary_state.ray_actor)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self.refresh()
@@ -178,13 +187,13 @@ class StudyCallback(DriverOnly, Callback):
 
 
 class StopSwitch(DriverOnly, Stopper):
-    """Ends the whole experiment as soon as ``reason`` gives one; running trials stay resumable."""
+    """Ends the whole experiment as soon as ``is_over`` says so; running trials stay resumable."""
 
-    def __init__(self, reason: Callable[[], str | None]) -> None:
-        self.reason = reason
+    def __init__(self, is_over: Callable[[], bool]) -> None:
+        self.is_over = is_over
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        return self.reason() is not None
+        return self.is_over()

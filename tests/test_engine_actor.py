@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import torch
 from searching import without_seconds
 from training import DIGITS, FOREVER, digits_data, threads
 
-from search import engine_actor
+from search import engine_actor, report
 from search.engine_actor import EngineActor, EvictedError
 from search.origin import Origin
+from search.runfolder import RunFolder
 from search.worker_setup import WorkerSetup
+from trainer.checkpoint import checkpoint_path, saved_epochs
 from trainer.engine import Engine
 from trainer.loop import train
 from trainer.prepared import load, prepare
@@ -100,6 +103,25 @@ def test_a_trial_that_begins_again_where_it_was_goes_on(engine: EngineActor) -> 
     engine.report("trial-1")
     engine.begin(config(1, known=2))
     assert epochs_in(engine.report("trial-1")) == alone(1)[2:]
+
+
+def test_a_trial_is_saved_within_an_epoch_and_goes_on_from_there(
+    engine: EngineActor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(report, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(engine_actor, "LOOK_SECONDS", 0.01)
+    engine.setup = replace(engine.setup, save_every=EPOCHS)
+    engine.begin(config(1))
+    while not (told := engine.report("trial-1"))["within"]:
+        assert not epochs_in(told)
+    engine.save_now("trial-1")
+    engine.leave("trial-1")
+    folder = RunFolder(tmp_path / "run").checkpoint_folder("trial-1")
+    assert saved_epochs(folder) == [checkpoint_path(folder, 0)]
+    monkeypatch.undo()
+    engine.begin(config(1))
+    assert epochs_in(engine.report("trial-1")) == alone(1)[:2]
+    engine.save_now("unknown")
 
 
 def test_a_forgotten_trial_makes_room(engine: EngineActor, monkeypatch: pytest.MonkeyPatch) -> None:

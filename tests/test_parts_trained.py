@@ -190,9 +190,11 @@ def test_a_trial_goes_on_from_what_is_recorded(
     before.begin(config(1))
     with monkeypatch.context() as hasty:
         hasty.setattr("search.report.REPORT_SECONDS", 0.0)
-        told = [epochs_in(before.report()) for _ in range(recorded)]
-    assert [(part, result.epoch) for [(part, result)] in told] == ORDER[:recorded]
-    parts = [part for [(part, _)] in told]
+        told: list[tuple[int, EpochResult]] = []
+        while len(told) < recorded:  # a report of each batch and of each epoch
+            told += epochs_in(before.report())
+    assert [(part, result.epoch) for part, result in told] == ORDER[:recorded]
+    parts = [part for part, _ in told]
     after.begin(config(1, known=(parts.count(0), parts.count(1))))
     reports = to_the_end(after)
     assert len(reports) == sum(end > recorded for end in STAGE_ENDS)

@@ -11,7 +11,7 @@ import pytest
 from twin import results_of
 
 from search.origin import Origin
-from search.parts import PartResult
+from search.parts import Batches, PartResult
 from search.report import REPORT_SECONDS, Warnings
 from search.trainable import TrialTrainable
 from search.worker_setup import WorkerSetup
@@ -107,6 +107,20 @@ def test_an_epoch_longer_than_the_time_is_a_report_of_its_own(clock: list[float]
             yield result
 
     assert reports_of(worker(slow)) == [[epoch] for epoch in range(1, EPOCHS + 1)]
+
+
+def test_within_a_long_epoch_a_step_ends_after_a_batch_and_says_which(clock: list[float]) -> None:
+    def slow(config: dict[str, Any]) -> Iterator[PartResult]:
+        for _, result in plain(config):
+            for batch in range(1, 5):
+                clock[0] += 0.3 * REPORT_SECONDS
+                yield 0, Batches(batch, 4)
+            yield 0, result
+
+    trial = worker(slow)
+    reports = [trial.step() for _ in range(4)]
+    assert [epochs_in(report) for report in reports] == [[], [1], [2], [3]]
+    assert [report["within"] for report in reports] == [(0, 4, 4)] * 4
 
 
 def test_a_trial_that_is_known_in_full_ends_at_once() -> None:

@@ -14,6 +14,7 @@ from ray.tune.search import Searcher
 from twin import FACTS, attempt, fast_folder, make_run, make_settings, results_of
 
 from search.running import Running
+from search.saving import Saving
 from search.search import MAX_LOSSES_IN_A_ROW, Search
 from search.tune_bridge import StudyCallback, StudyScheduler, StudySearcher
 
@@ -31,22 +32,28 @@ def started(search: Search) -> Running:
     return trial
 
 
+def callback_of(search: Search) -> StudyCallback:
+    return StudyCallback(search, Saving(search, lambda: None), lambda: None)
+
+
 def report_of(trial: Running, epochs: range, **end: object) -> dict[str, Any]:
     """Return what a worker reports of these epochs."""
     rows = [
         (0, result.to_dict()) for result in results_of(trial.row.seed) if result.epoch in epochs
     ]
     facts = {"epochs": json.dumps(rows), "hardware": "an abacus", "warnings": [], "done": False}
-    return facts | end
+    return facts | {"within": None} | end
 
 
 def hand_over(search: Search, trial: Running, result: dict[str, Any]) -> bool:
     """Do what Tune does with a result; return whether it ends the trial."""
     tune_trial: Any = SimpleNamespace(config={"key": trial.row.key})
     if not result["done"]:
-        decision = StudyScheduler(search).on_trial_result(None, tune_trial, dict(result))
+        decision = StudyScheduler(search, lambda: None).on_trial_result(
+            None, tune_trial, dict(result)
+        )
         result["done"] = decision == TrialScheduler.STOP
-    callback = StudyCallback(search, lambda: None)
+    callback = callback_of(search)
     callback.on_trial_result(iteration=1, trials=[], trial=tune_trial, result=result)
     return bool(result["done"])
 
@@ -68,6 +75,25 @@ def test_epochs_that_are_reported_again_change_nothing(search: Search) -> None:
     hand_over(search, trial, report_of(trial, range(1, 5)))
     hand_over(search, trial, report_of(trial, range(3, 6)))
     assert recorded(search, trial) == [1, 2, 3, 4, 5]
+
+
+def test_a_report_within_an_epoch_is_shown_and_records_nothing(search: Search) -> None:
+    trial = started(search)
+    hand_over(search, trial, report_of(trial, range(1, 3), within=(0, 3, 12)))
+    assert (trial.epochs, trial.progress) == (2, 2.25)
+    assert not hand_over(search, trial, report_of(trial, range(0), within=(0, 6, 12)))
+    assert (recorded(search, trial), trial.progress) == ([1, 2], 2.5)
+    hand_over(search, trial, report_of(trial, range(3, 4)))
+    assert trial.progress == 3
+
+
+def test_a_trial_that_reports_to_a_search_that_stops_waits_for_its_end(search: Search) -> None:
+    trial = started(search)
+    tune_trial: Any = SimpleNamespace(config={"key": trial.row.key})
+    scheduler = StudyScheduler(search, lambda: "SIGINT")
+    decision = scheduler.on_trial_result(None, tune_trial, report_of(trial, range(1, 3)))
+    assert decision == TrialScheduler.NOOP
+    assert recorded(search, trial) == [1, 2]
 
 
 def test_the_last_report_ends_the_trial(search: Search) -> None:
@@ -140,7 +166,7 @@ def test_the_first_waiting_trial_is_the_next_to_run(search: Search) -> None:
 
     live = {"b": Trial.PENDING, "a": Trial.RUNNING, "c": Trial.PENDING}
     trials = [trial(key, status) for key, status in live.items()]
-    scheduler, controller = StudyScheduler(search), SimpleNamespace()
+    scheduler, controller = StudyScheduler(search, lambda: None), SimpleNamespace()
     for added in trials:
         scheduler.on_trial_add(controller, added)  # type: ignore[arg-type]
     for expected in ("b", "c", None):
@@ -156,7 +182,7 @@ def lose(search: Search, trial: Running, why: str = "") -> None:
     path.write_text(why)
     told = str(path) if why else None
     tune_trial: Any = SimpleNamespace(config={"key": trial.row.key}, error_file=told)
-    callback = StudyCallback(search, lambda: None)
+    callback = callback_of(search)
     callback.on_trial_error(iteration=1, trials=[], trial=tune_trial)
 
 

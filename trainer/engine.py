@@ -54,7 +54,7 @@ class Engine:
 
     def begin(
         self, key: Hashable, trial: Trial, folder: Path | None, save_every: int, until: int
-    ) -> None:
+    ) -> Slot:
         """Let a trial enter a free slot; it goes on from the newest checkpoint in ``folder``.
 
         Raises:
@@ -65,6 +65,7 @@ class Engine:
             raise ValueError(f"trial {key!r} is in a slot already; give each trial its own key.")
         slot = self.free.pop(0)
         self.jobs[key] = Job(slot, epochs(slot, trial, folder, save_every), until)
+        return slot
 
     def allow(self, key: Hashable, until: int) -> None:
         """Let the trial go on to the end of epoch ``until``."""
