@@ -6,11 +6,13 @@ from rich.console import Console
 
 from search.budget import FEWEST_TRIALS, MOST_RUNS, Budget
 from search.controls import sentences_on
+from search.facts import BenchmarkFacts
 from search.plan import Plan
 from search.samplers import SAMPLERS
 from search.search import Search
 from spaces import NAMED, SPACES
 from trainer.loop import SCALE_FREE_LOSS
+from trainer.metrics import metric_sentence
 
 
 def say_what(plan: Plan, search: Search, console: Console) -> None:
@@ -24,6 +26,7 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
     lines += [
         f"space {settings.space}, sampler {settings.sampler}, {stopping}; {budget.describe()}",
         phases_text(budget),
+        *(line for facts in search.facts.all_benchmarks for line in scores_text(facts)),
         *controls_text(settings.baselines, search),
         *notes(plan, search),
         f"run folder {plan.folder.path}",
@@ -43,6 +46,20 @@ def phases_text(budget: Budget) -> str:
     if budget.trials is None:
         return f"up to two thirds of the time search, the rest confirms in up to {MOST_RUNS} runs"
     return f"{budget.search_trials} trials search, up to {budget.confirm_runs} confirm the best"
+
+
+def scores_text(facts: BenchmarkFacts) -> list[str]:
+    """Return by what a benchmark's networks are scored, where that is not plain accuracy."""
+    lines = []
+    sentence = metric_sentence(facts.metric, facts.chosen_on, facts.selection_counts)
+    if sentence:
+        lines.append(f"{facts.name}: {sentence}")
+    if facts.test_held_out:
+        lines.append(
+            f"{facts.name}: epochs and weightings are chosen on the {sum(facts.half_counts[0])} "
+            f"validation images; the {sum(facts.half_counts[1])} test images are for the verdict"
+        )
+    return lines
 
 
 def controls_text(names: Sequence[str], search: Search) -> list[str]:

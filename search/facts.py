@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.ranking import NOISE_SD
+from trainer.metrics import METRICS
 from trainer.results import selection
 
 Stages = tuple[tuple[int, ...], ...]
@@ -23,6 +24,7 @@ class BenchmarkFacts:
         noise_sd: of the best score between seeds, points; None where it is not known.
         metric: a key of ``trainer.metrics.METRICS``.
         test_held_out: half A is a validation split, which chooses, and half B the test set.
+        chosen_on: "validation" or "test", as the images that choose are called.
     """
 
     name: str
@@ -32,11 +34,17 @@ class BenchmarkFacts:
     noise_sd: float | None = None
     metric: str = "accuracy"
     test_held_out: bool = False
+    chosen_on: str = "test"
 
     @property
     def selection_counts(self) -> tuple[int, ...]:
         """Images per class by which epochs and weightings are chosen, (C,)."""
         return tuple(selection(self.half_counts, self.test_held_out).tolist())
+
+    @property
+    def score_words(self) -> str:
+        """What a score is, such as "test balanced accuracy"."""
+        return f"{self.chosen_on} {METRICS[self.metric].words}"
 
     def to_dict(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -52,6 +60,7 @@ class BenchmarkFacts:
             noise_sd=data["noise_sd"],
             metric=data.get("metric", "accuracy"),
             test_held_out=data.get("test_held_out", False),
+            chosen_on=data.get("chosen_on", "test"),
         )
 
 

@@ -161,6 +161,7 @@ def benchmark_content(benchmark: Benchmark, data: ImageData) -> dict[str, Any]:
         noise_sd=benchmark.noise_sd,
         metric=benchmark.metric,
         test_held_out=benchmark.test_held_out,
+        chosen_on=benchmark.chosen_on,
     )
     return {
         "benchmark": benchmark.to_dict(),

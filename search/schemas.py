@@ -145,8 +145,9 @@ ON_BENCHMARK = an_object(
                 "noise_sd": either(above_zero()),
                 "metric": METRIC,
                 "test_held_out": {"type": "boolean"},
+                "chosen_on": {"enum": ["test", "validation"]},
             },
-            optional=("metric", "test_held_out"),  # later than the others
+            optional=("metric", "test_held_out", "chosen_on"),  # later than the others
         ),
     }
 )

@@ -41,13 +41,22 @@ def test_toml_sets_every_key(beside: Path) -> None:
     settings = (
         "epochs = 3\nbatch_size = 4\nlearning_rate = 1\nmomentum = 0.5\nweight_decay = 0\n"
         "padding = 2\nflip = false\nmean = [0, 0.5, 1]\nstd = [0.1, 0.2, 0.3]\n"
-        "noise_sd = 0.7\n"
+        'noise_sd = 0.7\nmetric = "worst_class"\n'
     )
     benchmark = read(beside, HEAD + settings + DATA + 'train = "train"\ntest = "test"\n')
     assert (benchmark.epochs, benchmark.batch_size, benchmark.learning_rate) == (3, 4, 1.0)
     assert (benchmark.momentum, benchmark.weight_decay, benchmark.padding) == (0.5, 0.0, 2)
     assert (benchmark.flip, benchmark.mean) == (False, (0.0, 0.5, 1.0))
-    assert benchmark.noise_sd == 0.7
+    assert (benchmark.noise_sd, benchmark.metric) == (0.7, "worst_class")
+
+
+def test_the_metric_is_fair_to_every_class_unless_the_file_says_otherwise(
+    beside: Path, make_folder: MakeFolder
+) -> None:
+    assert read(beside, HEAD + DATA).metric == "accuracy"
+    (beside / "images" / "test" / "class1" / "001.png").unlink()
+    assert read(beside, HEAD + DATA).metric == "balanced_accuracy"
+    assert read(beside, HEAD + 'metric = "accuracy"\n' + DATA).metric == "accuracy"
 
 
 def test_imposed_ratio_takes_the_largest_long_tail_that_fits(beside: Path) -> None:
@@ -60,7 +69,7 @@ def test_imposed_ratio_takes_the_largest_long_tail_that_fits(beside: Path) -> No
 def test_relative_root_is_looked_for_in_the_data_root_too(
     beside: Path, make_folder: MakeFolder
 ) -> None:
-    make_folder(beside / "elsewhere" / "others", (2, 2))
+    make_folder(beside / "elsewhere" / "others", (3, 2))
     benchmark = read(beside, HEAD + '[data]\nroot = "others"\n')
     assert benchmark.folder is not None
     assert benchmark.folder.root == beside / "elsewhere" / "others"
@@ -104,6 +113,7 @@ def test_moved_folder_keeps_its_fingerprint_and_an_edited_one_does_not(beside: P
         (HEAD + "data = 3\n", "data = 3 must be a table"),
         (HEAD + "epochs = 0\n" + DATA, "epochs = 0 .* must be at least 1"),
         (HEAD.replace("resnet8", "resnet9") + DATA, "did you mean 'resnet8'"),
+        (HEAD + "metric = 'balanced'\n" + DATA, "did you mean 'balanced_accuracy'.* macro_f1"),
         (HEAD.replace("mine", "../mine") + DATA, "name = '../mine'"),
         (HEAD.replace("mine", "resnet8-digitslt") + DATA, "taken by a built-in benchmark"),
         (HEAD + DATA + "test = 'train'\n", "another folder than train"),

@@ -3,10 +3,11 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark, check_weights_act, get_benchmark
 from trainer.errors import BenchmarkError
 from trainer.models import NETWORKS
 
@@ -77,6 +78,27 @@ def test_data_fingerprint_depends_on_the_data_alone() -> None:
     other_metric = dataclasses.replace(base, metric="macro_f1")
     assert other_metric.data_fingerprint() == base.data_fingerprint()
     assert other_metric.fingerprint() != base.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    (
+        ({"batch_size": 1}, "batch_size = 1: .*; raise it"),
+        ({"imbalance_ratio": 1.0}, "every class has 118 training images, .* imbalance_ratio above"),
+    ),
+)
+def test_a_benchmark_whose_class_weights_cannot_act_is_refused(
+    changes: dict[str, Any], reason: str
+) -> None:
+    benchmark = dataclasses.replace(BENCHMARKS["resnet8-digitslt"], **changes)
+    with pytest.raises(BenchmarkError, match=f"class weights cannot act .* {reason}"):
+        check_weights_act(benchmark)
+
+
+def test_class_weights_act_in_all_benchmarks_there_are() -> None:
+    for benchmark in BENCHMARKS.values():
+        check_weights_act(benchmark)
+    check_weights_act(dataclasses.replace(BENCHMARKS["resnet8-digitslt"], batch_size=2))
 
 
 @pytest.mark.parametrize(("key", "value"), (("name", "x"), ("role", "hidden"), ("noise_sd", 0.4)))

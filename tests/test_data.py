@@ -242,16 +242,16 @@ def test_folder_with_imposed_ratio_is_cut(tmp_path: Path, make_folder: MakeFolde
 
 
 def test_changed_folder_is_prepared_anew(tmp_path: Path, make_folder: MakeFolder) -> None:
-    root = make_folder(tmp_path / "images", (3, 3))
+    root = make_folder(tmp_path / "images", (5, 3))
     before = prepare(folder_benchmark(tmp_path), tmp_path)
     (root / "train" / "class0" / "000.png").unlink()
     benchmark = folder_benchmark(tmp_path)
     assert prepare(benchmark, tmp_path) != before
-    assert prepared(benchmark, tmp_path).counts.tolist() == [2, 3]
+    assert prepared(benchmark, tmp_path).counts.tolist() == [4, 3]
 
 
 def test_images_of_one_colour_are_refused(tmp_path: Path, make_folder: MakeFolder) -> None:
-    root = make_folder(tmp_path / "images", (1, 1))
+    root = make_folder(tmp_path / "images", (2, 1))
     for path in root.glob("train/*/*.png"):
         Image.new("RGB", (8, 8)).save(path)
     with pytest.raises(DataError, match="has the same value"):

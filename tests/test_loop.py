@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from training import (
+    CPU,
     DIGITS,
+    colour_task,
     digits_data,
     digits_task,
     digits_trial,
@@ -21,6 +23,7 @@ from training import (
     without_seconds,
 )
 
+from spaces import NAMED, canonical_weights
 from trainer.augment import EpochPlan, epoch_plan, normalise
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.loop import TrainingError, learning_rates, train
@@ -31,6 +34,7 @@ from trainer.results import (
     summary,
 )
 from trainer.slot import Slot
+from trainer.task import Task
 from trainer.trial import Trial
 
 
@@ -85,6 +89,25 @@ def test_counts_are_of_the_half_and_the_class() -> None:
         assert np.array_equal(predicted[half], np.bincount(classes[mask], minlength=10))
     assert correct[0].tolist() != correct[1].tolist()
     assert predicted.sum() == 600 > correct.sum()
+
+
+@pytest.mark.parametrize(("batch_size", "cancel"), ((1, True), (2, False)))
+def test_class_weights_cancel_in_batches_of_one_image(batch_size: int, cancel: bool) -> None:
+    benchmark, data = colour_task(train=12, test=10)
+    benchmark = replace(benchmark, batch_size=batch_size, epochs=2)
+    task = Task(data, benchmark.padding, CPU)
+    uneven = tuple(2.0 ** (label % 3) for label in range(10))  # powers of two divide exactly
+    trained = [
+        without_seconds(list(train(Trial(benchmark, weights, 3, "fp32"), task)))
+        for weights in ((1.0,) * 10, uneven)
+    ]
+    assert (trained[0] == trained[1]) == cancel
+
+
+def test_on_equal_class_counts_all_weightings_are_one_trial() -> None:
+    named = [name.weighting.weights([60] * 10) for name in NAMED.values()]
+    trials = {replace(digits_trial(), weights=tuple(canonical_weights(w))) for w in named}
+    assert len(named) > len(trials) == 1
 
 
 def test_training_learns(results: list[EpochResult]) -> None:

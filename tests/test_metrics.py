@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from trainer.metrics import METRICS, default_metric, score, scores
+from trainer.metrics import METRICS, default_metric, metric_sentence, score, scores
 
 
 def of_labels(name: str, true: np.ndarray, found: np.ndarray, classes: int) -> float:
@@ -79,6 +79,22 @@ def test_predicting_the_head_is_as_good_as_the_metric_says() -> None:
     assert values["balanced_accuracy"] == 50.0
     assert values["macro_f1"] == pytest.approx(100 * (120 / 124) / 2)
     assert values["worst_class"] == 0.0
+
+
+def test_what_is_said_of_a_metric_once_at_the_start() -> None:
+    assert metric_sentence("accuracy", "test", [20, 20]) is None
+    said = metric_sentence("accuracy", "test", [60, 4])
+    assert said is not None
+    assert "the classes have 4 to 60 test images each" in said
+    assert '"balanced_accuracy" counts all classes alike' in said
+    balanced = metric_sentence("balanced_accuracy", "validation", [60, 4])
+    assert balanced == (
+        "scored by validation balanced accuracy: the mean of the classes' accuracies, to which "
+        "every class adds alike; the classes have 4 to 60 validation images each"
+    )
+    worst = metric_sentence("worst_class", "test", [20, 20])
+    assert worst is not None
+    assert worst.endswith("the accuracy of the class where it is lowest")
 
 
 def test_the_default_is_fair_to_every_class() -> None:

@@ -144,7 +144,7 @@ def test_every_benchmark_gives_its_network_large_enough_images(benchmark: Benchm
 def test_too_small_images_are_refused_when_the_benchmark_is_read(
     name: str, tmp_path: Path, make_folder: Callable[..., Path]
 ) -> None:
-    make_folder(tmp_path / "images", (3, 3))
+    make_folder(tmp_path / "images", (4, 3))
     smallest = NETWORKS[name].min_resolution
     toml = 'name = "mine"\nnetwork = "{}"\nresolution = {}\n[data]\nroot = "images"\n'
     file = tmp_path / "mine.toml"

@@ -135,11 +135,11 @@ class Benchmark:
     def to_dict(self) -> dict[str, Any]:
         """Every field as JSON-able values, for the story of a result.
 
-        A folder appears without its place on this machine.
+        A folder appears without its place on this machine, and without what follows from the rest.
         """
         fields = dataclasses.asdict(self)
         if self.folder is not None:
-            del fields["folder"]["root"]
+            del fields["folder"]["root"], fields["folder"]["evaluated_counts"]
         content: dict[str, Any] = json.loads(json.dumps(fields))
         return content
 
@@ -167,14 +167,14 @@ class Benchmark:
         return _digest(content | {"format": PREPARED_FORMAT})
 
     @property
-    def selection_split(self) -> str:
-        """What the images are called that choose: "test" or "validation"."""
+    def chosen_on(self) -> str:
+        """Which images weightings and epochs are chosen on: "validation" or "test"."""
         return "validation" if self.test_held_out else "test"
 
     @property
     def score_words(self) -> str:
         """What an epoch's score is, such as "test balanced accuracy"."""
-        return f"{self.selection_split} {METRICS[self.metric].words}"
+        return f"{self.chosen_on} {METRICS[self.metric].words}"
 
     def with_epochs(self, epochs: int) -> "Benchmark":
         """A copy shortened to `epochs`, schedule included; its results say so."""

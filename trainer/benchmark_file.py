@@ -15,6 +15,7 @@ from trainer.data.image_folder import scan_folder
 from trainer.data.longtail import largest_max_count, long_tail_counts, ranked_counts
 from trainer.data.raw import FolderSpec
 from trainer.errors import BenchmarkError, DataError
+from trainer.metrics import METRICS, default_metric
 
 _TOP_KEYS: dict[str, type] = {
     "name": str,
@@ -30,6 +31,7 @@ _TOP_KEYS: dict[str, type] = {
     "mean": tuple,
     "std": tuple,
     "noise_sd": float,
+    "metric": str,
     "data": dict,
 }
 _DATA_KEYS: dict[str, type] = {"root": str, "train": str, "test": str, "imbalance_ratio": float}
@@ -72,6 +74,7 @@ def _from_toml(
         name = fields["name"]
         raise BenchmarkError(f"name = {name!r} is taken by a built-in benchmark: choose another")
     _check_network(fields["network"])
+    _check_one_of("metric", fields.get("metric", "accuracy"), METRICS)
     _check_resolution(fields["resolution"], fields["network"])
     folder = _find_folder(data, beside, data_root)
     counts, ratio = folder.train_counts, data.get("imbalance_ratio")
@@ -79,6 +82,7 @@ def _from_toml(
     if ratio is not None and max_count is not None:
         counts = tuple(ranked_counts(counts, max_count, ratio).tolist())
     defaults = {"padding": fields["resolution"] // 8, "flip": True, "mean": None, "std": None}
+    defaults["metric"] = default_metric(folder.evaluated_counts)
     return Benchmark(
         **(defaults | fields),
         dataset="folder",
@@ -125,10 +129,13 @@ def _check_network(network: str) -> None:
     # Imported here: models needs torch, which takes seconds that a list of names need not cost.
     from trainer.models import NETWORKS
 
-    if network not in NETWORKS:
+    _check_one_of("network", network, NETWORKS)
+
+
+def _check_one_of(key: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
         raise BenchmarkError(
-            f"network = {network!r}{suggestion(network, NETWORKS)} must be one of"
-            f" {', '.join(NETWORKS)}"
+            f"{key} = {value!r}{suggestion(value, known)} must be one of {', '.join(known)}"
         )
 
 

@@ -13,16 +13,41 @@ def get_benchmark(name_or_path: str, data_root: Path) -> Benchmark:
     """The benchmark of that name, or the one that a TOML file declares.
 
     `data_root` is where a relative [data] root is looked for if it is not beside the TOML file.
-    Raises BenchmarkError (unknown name, bad file) or DataError (bad folder of images).
+    Raises BenchmarkError (unknown name, bad file, class weights that cannot act) or DataError (bad
+    folder of images).
     """
     if name_or_path in BENCHMARKS:
         return BENCHMARKS[name_or_path]
     if name_or_path.endswith(".toml"):
-        return read_benchmark(Path(name_or_path), data_root, BENCHMARKS)
+        benchmark = read_benchmark(Path(name_or_path), data_root, BENCHMARKS)
+        check_weights_act(benchmark)
+        return benchmark
     raise BenchmarkError(
         f"there is no benchmark {name_or_path!r}{suggestion(name_or_path, BENCHMARKS)}: choose"
         f" {', '.join(BENCHMARKS)} or a path ending in .toml"
     )
+
+
+def check_weights_act(benchmark: Benchmark) -> None:
+    """Raise BenchmarkError where no class weights can change what is trained.
+
+    Only the ratios of the weights within a batch count, because its loss is divided by the sum of
+    its weights. They cancel in a batch of one class, so always where a batch is one image; with two
+    images or more, some batches of random order hold several classes. And weights that are a
+    function of the class counts are all the same where those are.
+    """
+    why = None
+    if benchmark.batch_size == 1:
+        why = "batch_size = 1: a batch's loss is divided by the sum of its weights; raise it"
+    elif len(set(benchmark.counts.tolist())) == 1:
+        why = (
+            f"every class has {benchmark.counts[0]} training images, which weighs all alike; give"
+            " images in unequal numbers, or an imbalance_ratio above 1 in [data]"
+        )
+    if why:
+        raise BenchmarkError(
+            f"class weights cannot act in benchmark {benchmark.name!r}, because {why}"
+        )
 
 
 def _cifar(

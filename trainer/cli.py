@@ -23,10 +23,10 @@ from trainer.checkpoint import CheckpointError
 from trainer.errors import UserError
 from trainer.files import write_atomic
 from trainer.loop import TrainingError, train
-from trainer.metrics import METRICS
+from trainer.metrics import METRICS, metric_sentence
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, provenance
-from trainer.results import EpochResult, summary
+from trainer.results import EpochResult, selection, summary
 from trainer.task import Task
 from trainer.trial import Trial
 
@@ -118,7 +118,7 @@ def story(
 def show_training(
     trial: Trial, task: Task, options: argparse.Namespace, console: Console
 ) -> list[EpochResult]:
-    results, split = [], trial.benchmark.selection_split
+    results, split = [], trial.benchmark.chosen_on
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -177,6 +177,13 @@ def run(options: argparse.Namespace) -> None:
         f"{benchmark.name}, {weighting.describe()}, seed {options.seed}, {options.precision} on "
         f"{device_name(device)}, {options.threads} threads"
     )
+    scored = metric_sentence(
+        benchmark.metric,
+        benchmark.chosen_on,
+        selection(data.half_counts, benchmark.test_held_out).tolist(),
+    )
+    if scored:
+        print(scored)
     task = Task(data, benchmark.padding, device)
     results = show_training(trial, task, options, Console())
     facts = report(results, data, benchmark)

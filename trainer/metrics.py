@@ -102,6 +102,28 @@ def scores(
     return {name: score(name, correct, predicted, counts) for name in METRICS}
 
 
+def metric_sentence(name: str, split: str, counts: Sequence[int]) -> str | None:
+    """Return what a person should know of a metric; None where there is nothing unusual.
+
+    Args:
+        name: a key of ``METRICS``.
+        split: "test" or "validation", as the evaluated images are called.
+        counts: of the evaluated images of each class, (C,).
+    """
+    unequal = len(set(counts)) > 1
+    if name == "accuracy" and not unequal:
+        return None
+    images = f"the classes have {min(counts)} to {max(counts)} {split} images each"
+    metric = METRICS[name]
+    if name == "accuracy":
+        return (
+            f"note: {images}, and accuracy hardly counts the smallest; the metric "
+            '"balanced_accuracy" counts all classes alike'
+        )
+    reason = f"; {images}" if unequal else ""
+    return f"scored by {split} {metric.words}: {metric.meaning}{reason}"
+
+
 def default_metric(counts: Sequence[int]) -> str:
     """Return the metric that is fair to every class, for evaluated images of each, (C,).
 

@@ -49,6 +49,7 @@ def scan_folder(root: Path, train: str, test: str) -> FolderSpec:
         class_names=tuple(splits[0]),
         train_counts=tuple(len(files) for files in splits[0].values()),
         state=_folder_state(root, splits),
+        evaluated_counts=tuple(len(files) for files in splits[1].values()),
     )
 
 

@@ -25,7 +25,8 @@ class FolderSpec:
 
     `state` is a hash over every image's relative name, size and modification time, so that an
     added, removed or edited image makes another benchmark. `root` itself is no part of that:
-    the same images may be moved elsewhere.
+    the same images may be moved elsewhere. `evaluated_counts` are the images of each class that
+    networks are evaluated on, of all such splits together; they follow from `state`.
     """
 
     root: Path
@@ -34,6 +35,7 @@ class FolderSpec:
     class_names: tuple[str, ...]
     train_counts: tuple[int, ...]
     state: str
+    evaluated_counts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
