@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.chaos_result import Loss, Result, judge, table
 from search.checks import check_minimum
+from trainer.arguments import Parser
 from trainer.errors import UserError
 from trainer.files import write_atomic
 from trainer.provenance import provenance
@@ -164,11 +165,9 @@ def searches(options: argparse.Namespace) -> Iterator[Result]:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="chaos.py",
         description="Search on a cluster whose workers, machines and drivers are killed.",
-        allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = made.add_argument
     add("--hosts", required=True, help="command that knows kill I, start I SHARED, ssh I COMMAND")

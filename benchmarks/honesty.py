@@ -11,7 +11,6 @@ No network is trained. Beside FILE.json comes FILE.png.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import sys
@@ -28,6 +27,7 @@ from benchmarks.honesty_views import COLUMNS, GUIDE, Table, aligned, lines, plot
 from benchmarks.honesty_ways import WAYS, Statement, statements
 from benchmarks.honesty_world import SETTINGS, Setting, World
 from search.estimate import Estimate
+from trainer.arguments import Parser
 
 EPOCHS = 200
 
@@ -97,7 +97,7 @@ def study(setting: Setting, replays: int, seed: int) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = Parser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--replays", type=int, default=2000, help="of every setting")
     parser.add_argument("--seed", type=int, default=0)
     names = [setting.name for setting in SETTINGS]

@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmarks.overhead_run import Case
 from search.checks import check_choice, check_minimum
 from search.samplers import SAMPLERS
+from trainer.arguments import Parser
 from trainer.errors import UserError
 from trainer.precision import available_cpus
 
@@ -23,12 +24,10 @@ def switch() -> argparse.ArgumentParser:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="overhead.py",
         description="Measure what Ray and Optuna cost per trial of a trainer that costs nothing.",
         parents=[switch()],
-        allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = made.add_argument
     add("--trials", default="100,1000", help="lengths of the searches, with commas between")

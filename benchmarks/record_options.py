@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.table_folder import Job
+from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, SAFE_NAME, Benchmark, get_benchmark
 from trainer.errors import UserError
 from trainer.precision import PRECISIONS, available_cpus, select_device
@@ -46,23 +47,22 @@ class Plan:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="record.py",
         description="Train a design of weightings and keep what every epoch counted.",
         epilog="record.py pack --help: one compact file of what is recorded.",
-        allow_abbrev=False,
     )
     add = made.add_argument
     add("--benchmark", required=True, help=f"{', '.join(BENCHMARKS)}, or a TOML file")
-    add("--weightings", type=int, default=200, help="the first so many of the design (200)")
-    add("--seeds", type=int, default=3, help="training seeds of each: 1 to this (3)")
+    add("--weightings", type=int, default=200, help="the first so many of the design")
+    add("--seeds", type=int, default=3, help="training seeds of each: 1 to this")
     add("--table", type=Path, required=True, help="folder of tables; each has its own in it")
     add("--data-root", type=Path, default=Path("data"), help="folder of the data sets")
     add("--shard", default="1/1", help="which part of how many to record, such as 1/4")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     add("--slots", type=int, help="trials at a time (CPU: its cores; GPU: found by a trial run)")
     add("--epochs", type=int, help="shorten the protocol; the table says so")
-    add("--precision", default="tf32", help=f"{', '.join(PRECISIONS)} (tf32)")
+    add("--precision", default="tf32", help=", ".join(PRECISIONS))
     return made
 
 
@@ -123,10 +123,9 @@ class Packing:
 
 
 def pack_parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="record.py pack",
         description="Write all recorded trials of a benchmark into one compact file.",
-        allow_abbrev=False,
     )
     made.add_argument("--table", type=Path, required=True, help="as it was given to record.py")
     made.add_argument("--benchmark", required=True, help="its name, as the folder in --table has")

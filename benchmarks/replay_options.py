@@ -11,6 +11,7 @@ from benchmarks.replay_run import Setting
 from benchmarks.synthetic import SYNTHETIC
 from search.checks import check_choice, check_minimum
 from spaces import BASELINES, SPACES
+from trainer.arguments import Parser
 from trainer.errors import UserError
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -38,11 +39,9 @@ class Plan:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="replay.py",
         description="Replay searches on a recorded table, or on made-up benchmarks.",
-        allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = made.add_argument
     add("--table", type=Path, help="a table of benchmarks/record.py: its folder, or packed")

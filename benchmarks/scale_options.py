@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks.overhead_options import add_common, check_common, numbers
 from search.checks import check_choice, check_positive
+from trainer.arguments import Parser
 from trainer.errors import UserError
 
 DEVICES = {"cuda": True, "cpu": False}
@@ -34,11 +35,9 @@ class ScaleCase:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="overhead.py --cluster",
         description="Measure how many slots the driver of a simulated cluster can serve.",
-        allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = made.add_argument
     add("--slots", default="10,100,1000", help="trials at a time, with commas between")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.arms import REFERENCE_PRECISION, Arm, grid
+from trainer.arguments import Parser
 from trainer.errors import UserError
 from trainer.precision import PRECISIONS, available_cpus, select_device
 
@@ -32,10 +33,9 @@ class Plan:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="throughput.py",
         description="Measure the seconds per trial of a plain script and of the engine.",
-        allow_abbrev=False,
     )
     add = made.add_argument
     add("--data-root", type=Path, default=Path("data"), help="folder of the data sets")

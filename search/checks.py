@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.errors import UserError
+from trainer.errors import UserError, suggestion
 
 
 def check_choice(name: str, value: str, choices: Mapping[str, Any]) -> None:
     """Raise UserError unless ``value`` is one of ``choices``."""
     if value not in choices:
-        raise UserError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
+        meant = suggestion(value, choices)
+        raise UserError(f"{name} is {value!r}{meant}; it must be one of {', '.join(choices)}.")
 
 
 def check_minimum(name: str, value: float, minimum: float) -> None:

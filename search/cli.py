@@ -1,133 +1,43 @@
-"""The command line: search, ``confirm RUN``, ``show RUN`` and ``export RUN``."""
+"""The command line: which commands there are, and what each of them does."""
 
 import argparse
 import shlex
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 
 from search.address import find_address, use_token
 from search.budget import FEWEST_RUNS, FEWEST_TRIALS, Budget
 from search.checks import check_minimum
-from search.conclusion import Conclusion
-from search.counts_file import read_counts
-from search.early_stopping import SCHEDULERS
-from search.export import Best, applied_json, apply_to_counts, export
-from search.leaderboard import show
+from search.options import (
+    DEFAULT_TRIALS,
+    PROGRAM,
+    SAVE_EVERY,
+    confirm_parser,
+    export_parser,
+    list_parser,
+    search_parser,
+    show_parser,
+)
 from search.redaction import redacted
 from search.runfolder import RunFolder
-from search.samplers import SAMPLERS, default_sampler
+from search.samplers import default_sampler
 from search.settings import Resources, Settings
-from spaces import BASELINES, NAMED, SPACES, WeightingError, renamed
+from spaces import BASELINES, SPACES, WeightingError, renamed
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
-from trainer.checkpoint import CheckpointError
-from trainer.errors import UserError
-from trainer.loop import SCALE_FREE_LOSS
-from trainer.precision import PRECISIONS, available_cpus
+from trainer.errors import CheckpointError, UserError, suggestion
+from trainer.precision import available_cpus
 
 if TYPE_CHECKING:
+    from search.export import Best
     from search.plan import Plan
 
-DEFAULT_TRIALS = 64
-DEVICES = ("auto", "cpu", "cuda")
-SAVE_EVERY = {"cpu": 5, "cuda": 20}
-"""Epochs between checkpoints: a minute or less of training in either case."""
 FAILED, BAD_INPUT = 1, 2
-
-
-def search_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run_search.py",
-        description="Search the class weighting of a long-tailed image classifier. "
-        "Other commands: confirm RUN, show RUN, export RUN (see run_search.py show --help).",
-        allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--benchmark", required=True, help=f"{', '.join(BENCHMARKS)}, or a TOML file; A,B: jointly")
-    add("--holdout", help="benchmark on which the verdict's weightings are tried at the end")
-    add("--name", help="of the run folder (default: the benchmark's name)")
-    add("--runs", type=Path, default=Path("runs"), help="folder of all runs")
-    add("--data-root", type=Path, default=Path("data"), help="folder of the data sets")
-    add("--resume", action="store_true", help="continue the run of this name")
-    budget = parser.add_argument_group("budget").add_argument
-    budget("--trials", type=int, help=f"in total, baselines included ({DEFAULT_TRIALS})")
-    budget("--hours", type=float, help="wall-clock hours of this attempt (no limit)")
-    budget("--gpu-hours", type=float, help="hours of training on GPUs, in total (no limit)")
-    budget("--no-confirm", action="store_true", help="stop after the search")
-    budget("--confirm-runs", type=int, help="at most, of the trials (a third)")
-    budget("--epochs", type=int, help="shorten the protocol; results say so (the benchmark's)")
-    what = parser.add_argument_group("what is searched").add_argument
-    what("--space", default="core", help=", ".join(SPACES))
-    controls = f"controls ({','.join(BASELINES)}), or none: {', '.join(NAMED)}"
-    what("--baselines", help=controls)
-    what("--sampler", default="auto", help=f"auto, {', '.join(SAMPLERS)}")
-    what("--early-stopping", default="auto", help=", ".join(SCHEDULERS))
-    what("--grace-epochs", type=int, help="never stop a trial before (a quarter of the epochs)")
-    what("--reduction-factor", type=int, default=2, help="a rung keeps the best 1 in so many")
-    what("--seed", type=int, default=42, help="of the search; trial seeds derive from it")
-    what("--precision", default="tf32", help=", ".join(PRECISIONS))
-    what("--compile", action="store_true", help="networks through torch.compile")
-    add_where(parser)
-    return parser
-
-
-def add_where(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where trials run."""
-    where = parser.add_argument_group("where it runs").add_argument
-    where("--device", default="auto", choices=DEVICES, help="auto: GPUs if there are any")
-    where("--slots", type=int, help="trials that share a GPU (found by a short trial run)")
-    where("--cpus-per-trial", type=int, default=1, help="or per GPU; and CPU threads")
-    where("--concurrent", type=int, help="trials at a time (as many as fit)")
-    where("--address", help="of a Ray cluster, or local (the one this machine is part of, if any)")
-    where("--save-every", type=int, help="epochs between checkpoints (5; on GPUs 20)")
-
-
-def confirm_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run_search.py confirm",
-        description="Train the best weightings of a run, and the controls, with fresh seeds. "
-        "What is not given is as it was for the search.",
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,
-    )
-    add = parser.add_argument
-    add("run", type=Path, help="run folder, such as runs/resnet8-digitslt")
-    add("--confirm-runs", type=int, help="at most (half as many as the search had trials)")
-    add("--hours", type=float, help="wall-clock hours (no limit)")
-    add("--holdout", help="benchmark on which the verdict's weightings are tried at the end")
-    add("--data-root", type=Path, help="folder of the data sets")
-    add_where(parser)
-    for action in parser._actions:
-        action.default = argparse.SUPPRESS
-    return parser
-
-
-def show_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run_search.py show", description="Print a run's leaderboard.", allow_abbrev=False
-    )
-    parser.add_argument("run", type=Path, help="run folder, such as runs/resnet8-digitslt")
-    return parser
-
-
-def export_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run_search.py export",
-        description="Write best.json and best_weighting.py of a run, "
-        "or print the found weights for other class counts.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("run", type=Path, help="run folder, such as runs/resnet8-digitslt")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--counts", type=Path, help="file of class counts: JSON, or a line 'name,count' per class"
-    )
-    what.add_argument("--output", type=Path, help="folder of the two files (the run folder)")
-    return parser
+# Imports inside functions are of modules that take seconds, which help and errors need not cost.
 
 
 def chosen_benchmarks(options: argparse.Namespace) -> list[Benchmark]:
@@ -159,6 +69,8 @@ def chosen_baselines(options: argparse.Namespace, folder: RunFolder) -> tuple[st
 def chosen_settings(
     options: argparse.Namespace, benchmarks: tuple[Benchmark, ...], baselines: tuple[str, ...]
 ) -> Settings:
+    from trainer.loop import SCALE_FREE_LOSS
+
     sampler = options.sampler
     if sampler == "auto" and options.space in SPACES:
         domains = SPACES[options.space].searched(SCALE_FREE_LOSS)
@@ -185,6 +97,8 @@ def chosen_resources(options: argparse.Namespace) -> Resources:
         UserError: a trial asks for more than there is on this machine, if it is to run here, or
             the cluster cannot be reached.
     """
+    import torch
+
     from search.cluster import gpus_for
 
     present = torch.cuda.device_count()
@@ -209,6 +123,8 @@ def search_command(arguments: list[str], console: Console) -> int:
 
 
 def confirm_command(arguments: list[str], console: Console) -> int:
+    from search.conclusion import Conclusion
+
     given = vars(confirm_parser().parse_args(arguments))
     folder = RunFolder(given.pop("run"))
     searched = recorded_arguments(folder)
@@ -263,7 +179,7 @@ def run_plan(
     """Search and confirm as the options say; ``again`` is the command that continues."""
     options.address = find_address(options.address)
     use_token(options.address)
-    from search.cluster import connected  # Ray takes seconds to import
+    from search.cluster import connected
     from search.driver import run
 
     for sentence in renamed((options.baselines or "").split(",")):
@@ -315,12 +231,19 @@ def chosen_plan(
 
 
 def show_command(arguments: list[str], console: Console) -> int:
-    show(Conclusion.of(RunFolder(show_parser().parse_args(arguments).run)), console)
+    folder = RunFolder(show_parser().parse_args(arguments).run)
+    from search.conclusion import Conclusion
+    from search.leaderboard import show
+
+    show(Conclusion.of(folder), console)
     return 0
 
 
 def export_command(arguments: list[str], console: Console) -> int:
     options = export_parser().parse_args(arguments)
+    from search.conclusion import Conclusion
+    from search.export import export
+
     conclusion = Conclusion.of(RunFolder(options.run))
     best = conclusion.best()
     if best is None:
@@ -335,8 +258,11 @@ def export_command(arguments: list[str], console: Console) -> int:
     return 0
 
 
-def print_weights(best: Best, path: Path) -> None:
+def print_weights(best: "Best", path: Path) -> None:
     """Print the best weighting on the class counts of a file, as JSON, and what is to be said."""
+    from search.counts_file import read_counts
+    from search.export import applied_json, apply_to_counts
+
     given = read_counts(path)
     applied = apply_to_counts(best, given)
     print(f"{path}: {given.describe()}", file=sys.stderr)
@@ -345,7 +271,102 @@ def print_weights(best: Best, path: Path) -> None:
     print(applied_json(applied))
 
 
-COMMANDS = {"confirm": confirm_command, "show": show_command, "export": export_command}
+def list_command(arguments: list[str], console: Console) -> int:
+    from search.listing import SECTIONS
+
+    chosen = list_parser(SECTIONS).parse_args(arguments).what
+    for name in [chosen] if chosen else SECTIONS:
+        console.print(SECTIONS[name](), soft_wrap=False)
+    return 0
+
+
+def help_command(arguments: list[str], console: Console) -> int:
+    if not arguments:
+        console.print(overview())
+    elif arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]].run(["--help"], console)
+    else:
+        raise UserError(no_command(arguments[0]))
+    return 0
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command under its name.
+
+    Attributes:
+        run: arguments, console -> exit code.
+        usage: its main arguments, as help shows them.
+        summary: what it does, in a line.
+    """
+
+    run: Callable[[list[str], Console], int]
+    usage: str
+    summary: str
+
+
+COMMANDS = {
+    "search": Command(
+        search_command, "--benchmark NAME", "search, confirm and export; the word may be left out"
+    ),
+    "confirm": Command(confirm_command, "RUN", "train a run's best weightings with fresh seeds"),
+    "show": Command(show_command, "RUN", "a run's leaderboard and verdict"),
+    "export": Command(export_command, "RUN", "the found weighting as files, or for other counts"),
+    "list": Command(list_command, "", "benchmarks, weightings, spaces, samplers"),
+    "help": Command(help_command, "[COMMAND]", "this text, or the options of a command"),
+}
+
+
+def overview() -> str:
+    """Return what there is, with two examples."""
+    calls = {f"{name} {command.usage}".rstrip(): command for name, command in COMMANDS.items()}
+    return "\n".join(
+        (
+            "Finds the class weights that train the best classifier of long-tailed images.",
+            "",
+            f"  {PROGRAM} --benchmark resnet8-digitslt40 --trials 32",
+            f"  {PROGRAM} show runs/resnet8-digitslt40",
+            "",
+            "The first searches for some minutes on two cores; the second shows its result.",
+            "",
+            "commands:",
+            *(f"  {call:<26}{command.summary}" for call, command in calls.items()),
+            "  --version",
+        )
+    )
+
+
+def version() -> str:
+    """Return the versions of this program and of what its numbers depend on."""
+    from trainer.provenance import git_revision, versions
+
+    found = [f"{name} {number}" for name, number in versions().items()]
+    revision = git_revision()
+    return ", ".join([*found, f"revision {revision}"] if revision else found)
+
+
+def no_command(name: str) -> str:
+    """Say that no command bears the name, and what was probably meant."""
+    if name in BENCHMARKS or name.endswith(".toml"):
+        return f"there is no command {name!r} (did you mean --benchmark {name}?)."
+    return f"there is no command {name!r}{suggestion(name, COMMANDS)}."
+
+
+def run_command(arguments: list[str], console: Console) -> int:
+    """Run the command that the first word names; an option begins a search."""
+    if not arguments:
+        console.print(overview())
+        return BAD_INPUT
+    first, *rest = arguments
+    if first == "--version":
+        console.print(version())
+        return 0
+    if first.startswith("-"):
+        return search_command(arguments, console)
+    if first in COMMANDS:
+        return COMMANDS[first].run(rest, console)
+    print(f"error: {no_command(first)}\n\n{overview()}", file=sys.stderr)
+    return BAD_INPUT
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -353,9 +374,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
     try:
-        if arguments and arguments[0] in COMMANDS:
-            return COMMANDS[arguments[0]](arguments[1:], console)
-        return search_command(arguments, console)
+        return run_command(arguments, console)
     except (UserError, WeightingError, CheckpointError) as error:
         print(f"error: {redacted(str(error))}", file=sys.stderr)
         return BAD_INPUT

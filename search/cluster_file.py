@@ -5,7 +5,6 @@ comes first; the others find what it lets pass: open doors, machines that are pa
 misspelled keys, and values that have not been filled in. Nothing is asked of the network.
 """
 
-import argparse
 import contextlib
 import io
 import logging
@@ -20,6 +19,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from search import cluster_file_aws
+from trainer.arguments import Parser
 from trainer.errors import UserError
 
 Config = dict[str, Any]
@@ -198,12 +198,13 @@ def read(path: Path) -> Config:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m search.cluster_file",
         description="Say what is wrong with a cluster file, before `ray up` is run with it.",
-        allow_abbrev=False,
     )
-    parser.add_argument("file", type=Path, help="cluster.yaml or cluster-onprem.yaml")
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="cluster.yaml or cluster-onprem.yaml"
+    )
     path = parser.parse_args(argv).file
     try:
         sentences = faults(read(path))

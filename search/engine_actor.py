@@ -20,9 +20,8 @@ from search.report import Warnings, report
 from search.trainable import like, load_task, save_parts
 from search.worker_setup import WorkerSetup
 from trainer import precision
-from trainer.checkpoint import CheckpointError
 from trainer.engine import Engine
-from trainer.errors import UserError
+from trainer.errors import CheckpointError, UserError
 from trainer.provenance import device_name
 from trainer.results import EpochResult
 from trainer.slot import Slot

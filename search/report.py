@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from search.parts import Batches, PartResult, Turn
-from trainer.checkpoint import CheckpointError
-from trainer.errors import UserError
+from trainer.errors import CheckpointError, UserError
 from trainer.loop import TrainingError
 from trainer.results import EpochResult
 

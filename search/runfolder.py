@@ -33,7 +33,6 @@ from search.lease import Lease, held
 from search.old_runs import KEYS_1, from_schema_1
 from search.redaction import redacted
 from search.schemas import ATTEMPT, SETTINGS_FILE, SETTINGS_FILE_1
-from trainer.checkpoint import last_saved_epoch
 from trainer.errors import UserError
 from trainer.files import append_whole, write_atomic
 from trainer.results import EpochResult
@@ -219,6 +218,8 @@ class RunFolder:
 
     def saved_epoch(self, key: str) -> int:
         """Return the epoch of the newest checkpoint of trial part ``key``, 0 without one."""
+        from trainer.checkpoint import last_saved_epoch  # torch, which takes seconds to import
+
         return last_saved_epoch(self.checkpoint_folder(key))
 
     def drop_checkpoints(self, key: str) -> None:

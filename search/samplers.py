@@ -49,6 +49,7 @@ class Sampler:
 
     Attributes:
         make: seed -> sampler.
+        summary: how it proposes, in a line.
         conditional: it models conditional parameters; otherwise every parameter is drawn for
             every trial, and the inactive ones are ignored, so that its space never changes.
         learns_from_stopped: stopping trials early does not keep results from it.
@@ -59,6 +60,7 @@ class Sampler:
     """
 
     make: Callable[[int], BaseSampler]
+    summary: str
     conditional: bool
     learns_from_stopped: bool
     fresh_seed: bool = True
@@ -66,11 +68,33 @@ class Sampler:
 
 
 SAMPLERS: dict[str, Sampler] = {
-    "tpe": Sampler(tpe, conditional=True, learns_from_stopped=True),
-    "gp": Sampler(gp, conditional=False, learns_from_stopped=False, models_noise=True),
-    "cmaes": Sampler(cmaes, conditional=False, learns_from_stopped=False),
-    "random": Sampler(random, conditional=True, learns_from_stopped=True),
-    "qmc": Sampler(qmc, conditional=False, learns_from_stopped=True, fresh_seed=False),
+    "tpe": Sampler(
+        tpe,
+        "by a tree-structured Parzen estimator: where good trials are dense and others are not",
+        conditional=True,
+        learns_from_stopped=True,
+    ),
+    "gp": Sampler(
+        gp,
+        "by a Gaussian process of the results, with their noise",
+        conditional=False,
+        learns_from_stopped=False,
+        models_noise=True,
+    ),
+    "cmaes": Sampler(
+        cmaes,
+        "by CMA-ES, an evolution strategy that adapts its covariance",
+        conditional=False,
+        learns_from_stopped=False,
+    ),
+    "random": Sampler(random, "at random", conditional=True, learns_from_stopped=True),
+    "qmc": Sampler(
+        qmc,
+        "evenly, from a low-discrepancy sequence (Sobol, scrambled)",
+        conditional=False,
+        learns_from_stopped=True,
+        fresh_seed=False,
+    ),
 }
 
 

@@ -16,6 +16,7 @@ from spaces.named import (
     present_name,
     renamed,
 )
+from spaces.parameters import PARAMETERS, Parameter, in_words, legend
 from spaces.space import SPACES, Choice, Domain, Float, ParameterValue, Space
 from spaces.weighting import (
     EMPTY_CLASS,
@@ -31,11 +32,13 @@ __all__ = [
     "FORMER_NAMES",
     "NAMED",
     "NORMALIZATIONS",
+    "PARAMETERS",
     "SPACES",
     "Choice",
     "Domain",
     "Float",
     "NamedWeighting",
+    "Parameter",
     "ParameterValue",
     "Space",
     "Weighting",
@@ -45,6 +48,8 @@ __all__ = [
     "check_weights",
     "effective_sample_fraction",
     "gradient_shares",
+    "in_words",
+    "legend",
     "present_name",
     "renamed",
     "total_variation",

@@ -26,7 +26,8 @@ from training import (
 )
 
 from trainer import checkpoint
-from trainer.checkpoint import CheckpointError, checkpoint_path, saved_epochs
+from trainer.checkpoint import checkpoint_path, saved_epochs
+from trainer.errors import CheckpointError
 from trainer.loop import save_position, train, train_by_batches
 from trainer.slot import Progress, Slot
 from trainer.task import Task

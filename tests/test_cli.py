@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from training import heeding_ctrl_c
 
-from search.cli import main, search_parser, wherever
+from search.cli import COMMANDS, main, overview, wherever
+from search.options import search_parser
+from search.samplers import SAMPLERS
+from spaces import NAMED, PARAMETERS
+from trainer.benchmarks import BENCHMARKS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DIGITS = ["--benchmark", "resnet8-digitslt"]
@@ -61,25 +65,102 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("arguments", ([], ["--bench", "x"], [*DIGITS, "--trial", "3"]))
-def test_unknown_or_missing_flags_exit_with_2(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    (
+        (["--bench", "x"], "there is no option --bench (did you mean '--benchmark'?)"),
+        (["--trials", "3"], "--benchmark is missing (resnet32-cifar10lt, "),
+        ([*DIGITS, "--trials", "three"], "--trials is 'three'; it must be a whole number"),
+        ([*DIGITS, "--device", "gpu"], "--device is 'gpu'; it must be one of auto, cpu, cuda"),
+        ([*DIGITS, "extra"], "'extra' is not expected here"),
+        (["search", "--benchmark"], "--benchmark needs a value (resnet32-cifar10lt, "),
+        (["confirm", "a", "--trials", "3"], "there is no option --trials"),
+        (["show"], "RUN is missing (run folder, such as runs/resnet8-digitslt)"),
+        (["list", "spacs"], "WHAT is 'spacs' (did you mean 'spaces'?)"),
+    ),
+)
+def test_what_argparse_refuses_is_one_sentence_too(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {sentence}")
+    assert "; see python run_search.py " in error
+    assert error.count("\n") == 1
 
 
-def test_run_search_py_starts_the_command_line() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    (
+        ([], 2, ""),
+        (["help"], 0, ""),
+        (["serach", *DIGITS], 2, "error: there is no command 'serach' (did you mean 'search'?)."),
+        (["resnet8-digitslt"], 2, "(did you mean --benchmark resnet8-digitslt?)."),
+    ),
+)
+def test_without_a_command_there_is_an_overview_with_two_examples(
+    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == code
+    captured = capsys.readouterr()
+    text = captured.err if words else captured.out
+    assert words in text
+    assert text.count("  python run_search.py ") == 2
+    assert all(f"  {name} " in text for name in COMMANDS)
+    assert max(map(len, overview().splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "help"])
+def test_help_of_a_command_is_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["help", name])
+    assert f"usage: python run_search.py {name}".removesuffix(" search") in capsys.readouterr().out
+
+
+def test_help_shows_each_default_once() -> None:
+    text = " ".join(search_parser().format_help().split())
+    assert "(default: a third of the trials)" in text
+    assert "(default: 42)" in text
+    assert "(default: None)" not in text
+    assert "(default: False)" not in text
+    assert not re.search(r"\(default: [^)]*\) \(default", text)
+
+
+def test_the_word_search_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    typo = ["--benchmark", "typo"]
+    assert [main(["search", *typo]), main(typo)] == [2, 2]
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == second
+
+
+def test_list_names_every_entry_of_the_registries_in_80_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["list"]) == 0
+    text = capsys.readouterr().out
+    for name in (*BENCHMARKS, *NAMED, *SAMPLERS, *PARAMETERS):
+        assert name in text or name in ("beta", "clip_low", "weight_range")  # in no space
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_list_loads_neither_torch_nor_ray() -> None:
     done = subprocess.run(
-        [sys.executable, REPOSITORY / "run_search.py", "--benchmark", "typo"],
+        [sys.executable, "-X", "importtime", REPOSITORY / "run_search.py", "list", "samplers"],
         capture_output=True,
         text=True,
-        check=False,
+        check=True,
     )
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: there is no benchmark 'typo'")
+    assert "cmaes" in done.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "optuna" in loaded
+    assert not loaded & {"torch", "ray"}
+
+
+def test_the_version_names_the_program_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.match(r"class-weighting-search \d+\.\d+\.\d+, torch ", capsys.readouterr().out)
 
 
 def readme() -> str:

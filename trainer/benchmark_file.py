@@ -3,10 +3,9 @@
 examples/cifar10lt-folder.toml shows every key.
 """
 
-import difflib
 import math
 import tomllib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from trainer.benchmark import Benchmark
 from trainer.data.image_folder import scan_folder
 from trainer.data.longtail import largest_max_count, long_tail_counts, ranked_counts
 from trainer.data.raw import FolderSpec
-from trainer.errors import BenchmarkError, DataError
+from trainer.errors import BenchmarkError, DataError, suggestion
 from trainer.metrics import METRICS, default_metric
 
 _TOP_KEYS: dict[str, type] = {
@@ -148,12 +147,6 @@ def _check_resolution(resolution: int, network: str) -> None:
             f"resolution = {resolution} must be at least {smallest} for network {network!r}: raise"
             " it or choose another network"
         )
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """The question whether the most similar known word is meant, "" if none is similar."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _find_folder(data: dict[str, Any], beside: Path, data_root: Path) -> FolderSpec:

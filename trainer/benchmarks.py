@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from trainer.benchmark import SAFE_NAME, Benchmark
-from trainer.benchmark_file import read_benchmark, suggestion
-from trainer.errors import BenchmarkError
+from trainer.benchmark_file import read_benchmark
+from trainer.errors import BenchmarkError, suggestion
 
 __all__ = ["BENCHMARKS", "SAFE_NAME", "Benchmark", "get_benchmark"]
 

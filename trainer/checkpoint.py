@@ -12,16 +12,13 @@ from typing import Any
 
 import torch
 
+from trainer.errors import CheckpointError
 from trainer.files import write_atomic
 
 MAGIC = "class-weighting-checkpoint-1"
 KEEP = 2
 
 log = logging.getLogger(__name__)
-
-
-class CheckpointError(Exception):
-    """A checkpoint cannot be used or written; the sentence names the file and the remedy."""
 
 
 class DamagedCheckpointError(CheckpointError):

@@ -18,9 +18,9 @@ from spaces import (
     renamed,
 )
 from trainer import precision
+from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
-from trainer.checkpoint import CheckpointError
-from trainer.errors import UserError
+from trainer.errors import CheckpointError, UserError, suggestion
 from trainer.files import write_atomic
 from trainer.loop import TrainingError, train
 from trainer.metrics import METRICS, metric_sentence
@@ -32,10 +32,9 @@ from trainer.trial import Trial
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m trainer",
         description="Train one class weighting under the fixed protocol.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--benchmark",
@@ -47,13 +46,20 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         default="uniform",
         help=f"{', '.join(NAMED)}, or a JSON file (best.json, or a point of the family)",
     )
-    parser.add_argument("--seed", type=int, default=42, help="of this training run (default 42)")
+    parser.add_argument("--seed", type=int, default=42, help="of this training run")
     parser.add_argument("--epochs", type=int, help="shorten the protocol; results say so")
-    parser.add_argument("--precision", default="tf32", choices=precision.PRECISIONS)
+    parser.add_argument(
+        "--precision",
+        default="tf32",
+        choices=precision.PRECISIONS,
+        help="number format of the computation",
+    )
     parser.add_argument("--compile", action="store_true", help="network through torch.compile")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all CPUs)")
-    parser.add_argument("--data-root", type=Path, default=Path("data"))
+    parser.add_argument(
+        "--data-root", type=Path, default=Path("data"), help="folder of the data sets"
+    )
     parser.add_argument("--checkpoints", type=Path, help="folder to save to and to resume from")
     parser.add_argument("--save-every", type=int, default=10, help="epochs between checkpoints")
     parser.add_argument("--output", type=Path, help="write every epoch and the story as JSON")
@@ -71,7 +77,8 @@ def read_weighting(name: str) -> Weighting:
     path = Path(name)
     if not path.is_file():
         raise UserError(
-            f"weighting is {name!r}; it must be a JSON file or one of {', '.join(NAMED)}."
+            f"weighting is {name!r}{suggestion(name, NAMED)}; it must be a JSON file or one of "
+            f"{', '.join(NAMED)}."
         )
     try:
         content = json.loads(path.read_text())

@@ -1,13 +1,20 @@
-"""In which number format a trial computes, on which device, with how many threads."""
+"""In which number format a trial computes, on which device, with how many threads.
+
+Functions import torch themselves: it takes seconds, which a list of names need not cost.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import os
 import re
 from collections.abc import Iterator
-
-import torch
+from typing import TYPE_CHECKING
 
 from trainer.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 PRECISIONS = {
     "tf32": "float32 storage; convolutions may use TF32 tensor cores (torch's default on CUDA)",
@@ -23,6 +30,8 @@ def select_device(name: str) -> torch.device:
     Raises:
         UserError: the name is no device, or no such CUDA device is present.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     # Not left to torch.device: it takes cpu:5, and reads cuda:99999 as cuda:-97.
@@ -51,6 +60,8 @@ def configure(precision: str, threads: int, reproducible: bool = True) -> None:
     ``reproducible`` kernels give the same bits in every run on the same GPU; without it cuDNN and
     Inductor time theirs and take the fastest, whatever else is running then.
     """
+    import torch
+
     # For all of cuDNN: where its parts differ, torch raises when it is asked for this later.
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cuda.matmul.fp32_precision = "ieee"  # torch's default, so the harness's
@@ -66,6 +77,8 @@ def configure(precision: str, threads: int, reproducible: bool = True) -> None:
 @contextlib.contextmanager
 def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
     """Run the enclosed forward pass in ``precision``."""
+    import torch
+
     # Without the cache, whose tensors would be a CUDA graph's own: no weight is used twice.
     with torch.autocast(
         device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False

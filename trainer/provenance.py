@@ -1,26 +1,29 @@
 """The story of a number: versions, hardware and source revision it was computed with."""
 
+from __future__ import annotations
+
 import importlib.metadata
 import platform
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
-PACKAGES = ("torch", "torchvision", "numpy", "ray", "optuna")
+PACKAGES = ("class-weighting-search", "torch", "torchvision", "numpy", "ray", "optuna")
 
 
 def versions() -> dict[str, str]:
     """Return the installed version of Python and of each package that numbers depend on."""
-    found = {"python": platform.python_version()}
+    found = {}
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return found | {"python": platform.python_version()}
 
 
 def processor() -> str:
@@ -35,7 +38,11 @@ def processor() -> str:
 
 def device_name(device: torch.device) -> str:
     """Return the hardware behind ``device``: the GPU's or the CPU's model name."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    if device.type != "cuda":
+        return processor()
+    import torch  # here, because --version needs the rest of this module and not torch
+
+    return torch.cuda.get_device_name(device)
 
 
 def git_revision() -> str | None:
