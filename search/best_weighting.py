@@ -114,7 +114,8 @@ def _by_label(class_counts: Any, num_classes: int) -> Any:
         shown = ", ".join(repr(label) for label, _ in pairs[:5])
         rule = "as numbers and as CLASS_NAMES they have two orders"
         if not orders:
-            rule = f"they must be the whole numbers 0 to {num_classes - 1}, or CLASS_NAMES"
+            rule = f"they must be the whole numbers 0 to {num_classes - 1}"
+            rule += ", or CLASS_NAMES" if CLASS_NAMES else ""
         raise ValueError(
             f"class_counts has the labels {shown}{', ...' if len(pairs) > 5 else ''}; {rule}; "
             "pass a list of the counts, in the order of the network's outputs."

@@ -42,7 +42,7 @@ class ClassCounts:
 
     def describe(self) -> str:
         """One line for people that says what was read."""
-        read = f"{len(self.counts)} classes of {min(self.counts)} to {max(self.counts)} images"
+        read = f"{len(self.counts)} class counts from {min(self.counts)} to {max(self.counts)}"
         return f"{read}, below the header {self.header!r}" if self.header else read
 
 

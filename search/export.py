@@ -128,7 +128,7 @@ class Best:
 
 
 def export(folder: Path, best: Best) -> ExportedPaths:
-    """Write `best.json` and `best_weighting.py` into an existing folder, each atomically.
+    """Write `best.json` and `best_weighting.py` into a folder, each atomically.
 
     Raises:
         ExportError: the story is not JSON-able, the module disagrees with the family, or the
@@ -147,6 +147,7 @@ def export(folder: Path, best: Best) -> ExportedPaths:
         verify_export(candidate, best.weighting, verification_counts(best.class_counts))
     paths = ExportedPaths(record=folder / RECORD_NAME, module=folder / MODULE_NAME)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         write_atomic(paths.module, module.encode())
         # The record comes last: while it is the old one, the export has not happened.
         write_atomic(paths.record, record.encode())
