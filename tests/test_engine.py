@@ -1,6 +1,8 @@
 """Slots: what a trial's numbers may not depend on, and how trials enter and leave."""
 
 import dataclasses
+import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 import torch
 from training import all_equal, all_numbers, digits_task, digits_trial, threads, without_seconds
 
-from trainer import execution
+from trainer import checkpoint, execution
 from trainer.engine import Engine
 from trainer.execution import WARM_UP_STEPS, Queue, Step, captured, compiled
 from trainer.loop import TrainingError, train
@@ -50,7 +52,7 @@ def run(engine: Engine) -> dict[str, list[EpochResult | Exception]]:
         turn = engine.turn()
         for key, outcome in turn.outcomes:
             outcomes.setdefault(key, []).append(outcome)
-        if turn.idle:
+        if turn.idle and all(job.epoch >= job.until for job in engine.jobs.values()):
             break
     return outcomes
 
@@ -120,6 +122,64 @@ def test_a_trial_resumes_in_another_slot_bit_for_bit(tmp_path: Path) -> None:
     full.begin("1", trial(1), tmp_path, 1, EPOCHS)
     outcomes = run(full)
     assert same(outcomes["1"], alone(1))
+
+
+class Disk:
+    """Lets checkpoints be written only when a test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked, self.free = threading.Event(), threading.Event()
+        self.save = checkpoint.save
+        monkeypatch.setattr(checkpoint, "save", self.save_when_free)
+
+    def save_when_free(self, *arguments: Any) -> None:
+        self.asked.set()
+        assert self.free.wait(60)
+        self.save(*arguments)
+
+
+def test_while_a_checkpoint_is_written_its_epoch_is_held_back_and_other_trials_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, full = Disk(monkeypatch), engine(2)
+    full.begin("1", trial(1), tmp_path, 1, EPOCHS)
+    full.begin("2", trial(2), None, 1, EPOCHS)
+    outcomes: list[tuple[str, EpochResult | Exception]] = []
+    while "2" in full.jobs or not disk.asked.is_set():
+        outcomes += full.turn().outcomes
+    assert [key for key, _ in outcomes] == ["2"] * EPOCHS
+    disk.free.set()
+    assert same(run(full)["1"], alone(1))
+
+
+def test_what_is_written_is_the_state_of_then_whoever_is_in_the_slot_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, full = Disk(monkeypatch), engine(1)
+    full.begin("1", trial(1), tmp_path, 1, EPOCHS)
+    while not disk.asked.is_set():
+        full.turn()
+    full.leave("1")
+    full.begin("2", trial(2), None, 1, EPOCHS)
+    run(full)
+    disk.free.set()
+    while not checkpoint.saved_epochs(tmp_path):
+        time.sleep(0.001)
+    full.begin("1", trial(1), tmp_path, 1, EPOCHS)
+    assert same(run(full)["1"], alone(1))
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_its_trial_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    full = engine(2)
+    full.begin("1", trial(1), tmp_path / "file" / "checkpoints", 1, EPOCHS)
+    full.begin("2", trial(2), None, 1, EPOCHS)
+    outcomes = run(full)
+    assert [str(error) for error in outcomes["1"]] == [
+        f"{tmp_path}/file/checkpoints/epoch-00001.ckpt cannot be written (Not a directory); "
+        "make room or use another folder."
+    ]
+    assert same(outcomes["2"], alone(2))
 
 
 def test_a_divergence_in_one_slot_ends_that_trial_alone() -> None:

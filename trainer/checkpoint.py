@@ -46,20 +46,30 @@ def save(folder: Path, epoch: int, state: dict[str, Any]) -> None:
     Raises:
         CheckpointError: the file cannot be written; those already there are untouched.
     """
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    payload = buffer.getvalue()
-    header = f"{MAGIC} {hashlib.sha256(payload).hexdigest()}\n".encode()
-    path = checkpoint_path(folder, epoch)
+    path, content = checkpoint_path(folder, epoch), file_content(state)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, header + payload)
+        write_atomic(path, content)
     except OSError as error:
         raise CheckpointError(
             f"{path} cannot be written ({error.strerror}); make room or use another folder."
         ) from error
     for old in saved_epochs(folder)[KEEP:]:
         old.unlink(missing_ok=True)
+
+
+def file_content(state: dict[str, Any]) -> memoryview:
+    """Return a file's bytes, made in one place: every copy of them would stop all other threads."""
+    buffer = io.BytesIO()
+    start = buffer.write(header_of(b""))
+    torch.save(state, buffer)
+    content = buffer.getbuffer()
+    content[:start] = header_of(content[start:])
+    return content
+
+
+def header_of(payload: bytes | memoryview) -> bytes:
+    return f"{MAGIC} {hashlib.sha256(payload).hexdigest()}\n".encode()
 
 
 def load(path: Path, configuration: str) -> dict[str, Any]:
@@ -70,10 +80,10 @@ def load(path: Path, configuration: str) -> dict[str, Any]:
         CheckpointError: another configuration wrote it.
     """
     try:
-        header, _, payload = path.read_bytes().partition(b"\n")
+        header, newline, payload = path.read_bytes().partition(b"\n")
     except OSError as error:
         raise DamagedCheckpointError(f"{path} cannot be read ({error.strerror}).") from error
-    if header != f"{MAGIC} {hashlib.sha256(payload).hexdigest()}".encode():
+    if header + newline != header_of(payload):
         raise DamagedCheckpointError(f"{path} is torn or corrupt; delete it to go on without it.")
     try:
         state: dict[str, Any] = torch.load(

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import wraps
@@ -23,30 +24,45 @@ log = logging.getLogger(__name__)
 
 
 class Queue:
-    """An in-order queue of a device's work, with a mark that can be waited for.
+    """An in-order queue of a device's work, with marks that can be waited for.
 
-    On a CUDA device it is a stream of its own. On the CPU work is done when the call returns.
+    On a CUDA device it is a stream of its own. On the CPU work is done when the call returns, and
+    no marks are needed.
+
+    Attributes:
+        marks: those that are not known to be reached, the oldest first.
+        answers: number of marks that were reached.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self.event = torch.cuda.Event() if self.stream else None
+        self.marks: deque[torch.cuda.Event] = deque()
+        self.answers = 0
 
     def here(self) -> AbstractContextManager[object]:
         """Return a context in which CUDA work is queued here."""
         return torch.cuda.stream(self.stream) if self.stream else contextlib.nullcontext()
 
     def mark(self) -> None:
-        if self.event:
-            self.event.record(self.stream)
+        """Leave a mark behind the work that was queued until now."""
+        if self.stream:
+            event = torch.cuda.Event()
+            event.record(self.stream)
+            self.marks.append(event)
+            self.reached()
 
     def reached(self) -> bool:
         """Return whether all work before the last mark is done, without waiting."""
-        return self.event is None or self.event.query()
+        while self.marks and self.marks[0].query():
+            self.marks.popleft()
+            self.answers += 1
+        return not self.marks
 
     def wait(self) -> None:
-        if self.event:
-            self.event.synchronize()
+        """Wait until all work before the last mark is done."""
+        if self.marks:
+            self.marks[-1].synchronize()
+            self.reached()
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:

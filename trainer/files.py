@@ -89,7 +89,7 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes | memoryview) -> None:
     """Put `data` at `path` in one step: readers see the old file or the new one, never a part.
 
     Any number of processes may write the same path; the last one wins. The folder must exist.
@@ -98,7 +98,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     patiently(lambda: _write_atomic(path, data), path)
 
 
-def _write_atomic(path: Path, data: bytes) -> None:
+def _write_atomic(path: Path, data: bytes | memoryview) -> None:
     # Not mkstemp: its files are private (mode 0600), and these are shared between users.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:

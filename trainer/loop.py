@@ -2,8 +2,10 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
@@ -16,9 +18,17 @@ from trainer.slot import Progress, Slot
 from trainer.task import Task
 from trainer.trial import Trial
 
+P = ParamSpec("P")
+R = TypeVar("R")
 SCALE_FREE_LOSS = True
 """Multiplying all class weights by a constant changes nothing: ``nn.CrossEntropyLoss(weight=w)``
 divides a batch's loss by the batch's sum of weights."""
+
+
+DISK_THREADS = ThreadPoolExecutor(thread_name_prefix="disk")
+"""Read and write checkpoints; the process ends when they are done."""
+NAP_SECONDS = 0.0005
+"""Between looks at what is waited for; an epoch takes a hundred times as long, and more."""
 
 
 class TrainingError(Exception):
@@ -75,10 +85,12 @@ def epochs(
 
     To be advanced by ``advance``.
     """
+    slot.queue.mark()
     slot.enter(trial)
-    state = checkpoint.newest(folder, slot.configuration(trial)) if folder else None
-    if state:
-        slot.restore(state)
+    if folder:
+        state = yield from elsewhere(checkpoint.newest, folder, slot.configuration(trial))
+        if state:
+            slot.restore(state)
     yield from list(slot.history)
     rates = learning_rates(trial.benchmark)
     for epoch in range(len(slot.history) + 1, trial.benchmark.epochs + 1):
@@ -88,8 +100,23 @@ def epochs(
         result = epoch_result(slot, epoch, rates[epoch - 1], seconds, best)
         slot.history.append(result)
         if folder and epoch % save_every == 0 and epoch < trial.benchmark.epochs:
-            checkpoint.save(folder, epoch, slot.state())
+            state = slot.state()
+            yield from slot.caught_up()
+            yield from elsewhere(checkpoint.save, folder, epoch, state)
         yield result
+
+
+def elsewhere(
+    work: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+) -> Generator[Progress, None, R]:
+    """Yield until another thread has done the work, which waits for a disk, and return its result.
+
+    So the slots beside this one go on. Who gives up the generator does not end the work.
+    """
+    future = DISK_THREADS.submit(work, *args, **kwargs)
+    while not future.done():
+        yield Progress.WAITING
+    return future.result()
 
 
 def save_position(slot: Slot, folder: Path) -> None:
@@ -102,10 +129,11 @@ def save_position(slot: Slot, folder: Path) -> None:
     is_saved = epoch == checkpoint.last_saved_epoch(folder) and not slot.batch
     if is_saved or epoch == slot.trial.benchmark.epochs:
         return
+    with slot.queue.here():
+        state = slot.state()
     slot.queue.mark()
     slot.queue.wait()
-    with slot.queue.here():
-        checkpoint.save(folder, epoch, slot.state())
+    checkpoint.save(folder, epoch, state)
 
 
 def advance(slot: Slot, work: Iterator[EpochResult | Progress]) -> EpochResult | Progress | None:
@@ -145,6 +173,6 @@ def train_by_batches(
         if isinstance(item, EpochResult):
             yield item
         elif item is Progress.WAITING:
-            slot.queue.wait()
+            time.sleep(NAP_SECONDS)
         else:
             yield None

@@ -32,12 +32,17 @@ class Progress(Enum):
     """What a slot that has no result yet is doing."""
 
     QUEUED = "a batch was queued"
-    WAITING = "everything is queued and the device is not done"
+    WAITING = "everything is queued, and the device or the disk is not done"
 
 
 def batch_sizes(images: int, batch: int) -> list[int]:
     """Return the sizes of an epoch's batches; the last one may be short."""
     return [min(batch, images - start) for start in range(0, images, batch)]
+
+
+def host_copy(tensor: Tensor) -> Tensor:
+    """Return a copy on the CPU; from a GPU it is queued, and its memory is pinned."""
+    return tensor.to("cpu", non_blocking=True, copy=True)
 
 
 class Slot:
@@ -162,18 +167,19 @@ class Slot:
             self.began = time.perf_counter() - within["seconds"]
 
     def state(self) -> dict[str, Any]:
-        """Return everything that a bit-exact continuation needs, on the CPU.
+        """Return everything that a bit-exact continuation needs, as copies on the CPU.
 
+        They are complete when the queue has reached its next mark, whatever is queued behind it.
         ``network`` is a complete state dict, batch-norm counters included. ``within`` is of the
         epoch in progress, if one is.
         """
-        network = {name: x.cpu() for name, x in self.network.state_dict().items()}
+        network = {name: host_copy(x) for name, x in self.network.state_dict().items()}
         epoch, batches = len(self.history), len(self.train_sizes)
         steps = torch.tensor(epoch * batches + min(self.batch, batches))
         for name, module in self.network.named_modules():
             if isinstance(module, nn.BatchNorm2d):
                 network[f"{name}.num_batches_tracked"] = steps
-        momenta = {i: {"momentum_buffer": x.cpu()} for i, x in enumerate(self.momenta())}
+        momenta = {i: {"momentum_buffer": host_copy(x)} for i, x in enumerate(self.momenta())}
         return {
             "configuration": self.configuration(self.trial),
             "epoch": epoch,
@@ -185,13 +191,14 @@ class Slot:
 
     def _within(self) -> dict[str, Any]:
         seconds = time.perf_counter() - self.began
-        return {"batch": self.batch, "totals": self.totals.cpu(), "seconds": seconds}
+        return {"batch": self.batch, "totals": host_copy(self.totals), "seconds": seconds}
 
     def epoch(self, number: int, rate: float) -> Iterator[Progress]:
         """Train and test epoch ``number`` (1-based) from ``batch`` on, yielding between batches.
 
         When it ends, ``outcome`` has the results.
         """
+        self.queue.mark()
         if not self.batch:
             self.began = time.perf_counter()
         benchmark = self.like.benchmark
@@ -210,13 +217,18 @@ class Slot:
             if self.batch == test:
                 self.rewind()
             self.steps[f"{phase} {size}"]()
+            self.queue.mark()
             self.batch += 1
             yield Progress.QUEUED
         self.read.copy_(self.totals, non_blocking=True)
+        yield from self.caught_up()
+        self.batch = 0
+
+    def caught_up(self) -> Iterator[Progress]:
+        """Yield until the device has done what was queued for it before."""
         self.queue.mark()
         while not self.queue.reached():
             yield Progress.WAITING
-        self.batch = 0
 
     def outcome(self) -> tuple[float, float, np.ndarray]:
         """Return mean training loss, mean test loss, and counts of test images.
