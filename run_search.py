@@ -7,7 +7,7 @@ import sys
 
 def leave(number: int, frame: object) -> None:
     """End at once: nothing is being computed yet, and an exception would break half an import."""
-    sys.stderr.write("interrupted\n")
+    sys.stderr.write("\rinterrupted\n" if sys.stderr.isatty() else "interrupted\n")  # over the ^C
     sys.stderr.flush()
     os._exit(130)
 

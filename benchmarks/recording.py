@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.table_folder import Job
-from search.interrupt import SIGNALS
+from search.interrupt import NAMES
 from trainer.benchmarks import Benchmark
 from trainer.calibrate import best_slots, calibrate
 from trainer.engine import Engine
@@ -109,7 +109,7 @@ class Worker:
         # Inherited from the first instruction on: Ctrl-C in a terminal goes to this process too,
         # but it is the parent's to handle. The tracker's own start would lift the block.
         resource_tracker.ensure_running()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, NAMES)
         self.process.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()

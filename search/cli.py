@@ -372,7 +372,8 @@ def run_command(arguments: list[str], console: Console) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 2 for bad input, told in one sentence."""
     arguments = sys.argv[1:] if argv is None else argv
-    console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
+    soft_wrap = not sys.stdout.isatty()  # else a terminal would break words at its edge
+    console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=soft_wrap)
     try:
         return run_command(arguments, console)
     except (UserError, WeightingError, CheckpointError) as error:

@@ -1,5 +1,7 @@
 """How a run goes from its first second to its last: prepare, search on Ray, export, say what is."""
 
+import signal
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 
@@ -9,7 +11,7 @@ from search.announcement import say_what
 from search.conclusion import Conclusion, facts_from
 from search.conclusion_view import conclusion_view
 from search.export import ExportError
-from search.interrupt import Interrupt
+from search.interrupt import EXIT_CODE, Interrupt
 from search.on_ray import SESSION_ERRORS, search_on_ray
 from search.origin import Origin
 from search.plan import (
@@ -22,13 +24,15 @@ from search.plan import (
 )
 from search.quiet import logging_to, telling
 from search.record import Record
+from search.saving import SAVE_SECONDS
 from search.search import Search
+from search.terminal import command_lines, keys_unseen
 from search.worker_setup import WorkerSetup
 from search.workers import recruit
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import provenance
 
-FINISHED, FAILED, INTERRUPTED = 0, 1, 130
+FINISHED, FAILED, INTERRUPTED = 0, 1, EXIT_CODE
 
 
 def run(plan: Plan, console: Console) -> int:
@@ -66,23 +70,58 @@ def search_and_export(
     )
     facts = facts_from(plan.folder.read_settings())
     search = Search(plan.settings, plan.budget, facts, plan.folder, record, attempt)
-    interrupt = Interrupt()
     say_what(plan, search, console)
-    if not search.finished():
+    with keys_unseen(console.file) as restore:
+        interrupt = Interrupt(partial(acknowledge, plan, console, restore))
         with interrupt.caught():
-            setup = worker_setup(plan, attempt)
             try:
-                search_on_ray(
-                    search,
-                    partial(recruit, setup, images, plan.resources),
-                    plan.resources,
-                    attempt,
-                    interrupt,
-                    console,
-                )
-            except SESSION_ERRORS as error:  # what is recorded stands
-                search.halt(f"{type(error).__name__}: {error}")
-    return conclude(plan, search, interrupt, console)
+                if not search.finished():
+                    train(plan, images, search, attempt, interrupt, console)
+                return conclude(plan, search, interrupt, console)
+            except KeyboardInterrupt:
+                return INTERRUPTED
+
+
+def acknowledge(plan: Plan, console: Console, restore: Callable[[], None], times: int) -> None:
+    """Say at once that a signal came; ``restore`` gives the terminal back after the second."""
+    if times == 1:
+        console.print(
+            "Stopping. Every running trial is saved where it is, which takes at most "
+            f"{SAVE_SECONDS:g} s; Ctrl-C again ends at once."
+        )
+    elif times == 2:
+        restore()
+        console.show_cursor()
+        console.print("Ended at once. What was saved stands; continue with")
+        print_command(plan, console)
+
+
+def print_command(plan: Plan, console: Console) -> None:
+    """Print the command that continues the run, so that it can be copied."""
+    width = console.width if console.is_terminal else len(plan.resume_command) + 4
+    lines = command_lines(plan.resume_command, width - 2).replace("\n", "\n  ")
+    console.print(f"  {lines}", soft_wrap=True)
+
+
+def train(
+    plan: Plan,
+    images: tuple[ImageData, ...],
+    search: Search,
+    attempt: int,
+    interrupt: Interrupt,
+    console: Console,
+) -> None:
+    """Run the search's trials on Ray until they have ended or something ends them."""
+    setup = worker_setup(plan, attempt)
+    recruiting = partial(recruit, setup, images, plan.resources)
+    try:
+        search_on_ray(search, recruiting, plan.resources, attempt, interrupt, console)
+    except SESSION_ERRORS as error:  # what is recorded stands
+        search.halt(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        if interrupt.signal is not None:
+            raise
+        interrupt.signal = signal.SIGTERM  # while Ray started, which had taken it
 
 
 def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
@@ -116,8 +155,10 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
     if search.finished():
         return FINISHED if exported else FAILED
     why = interrupt.reason() or search.must_stop() or "Ray ended before all trials did"
-    left = f"{len(search.running)} trials are unfinished"
-    console.print(f"Stopped: {why.rstrip('.')}. {left}; continue with\n  {plan.resume_command}")
+    running = len(search.running)
+    left = "1 trial is unfinished" if running == 1 else f"{running} trials are unfinished"
+    console.print(f"Stopped: {why.rstrip('.')}. {left}; continue with")
+    print_command(plan, console)
     if interrupt.signal is not None:
         return INTERRUPTED
     return FINISHED if search.out_of_time() else FAILED

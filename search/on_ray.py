@@ -61,6 +61,8 @@ def search_on_ray(
             if local:
                 check_offer(resources, Nodes.of_cluster())
             workers = recruit(console, interrupt)
+            if interrupt.reason():
+                return
             search.device_share = workers.held.get("gpu", 1.0)
             saving = Saving(search, stop)
             with Display(search, console, search.folder.path.name, saving.text) as display:

@@ -93,7 +93,7 @@ def test_ctrl_c_at_any_moment_keeps_what_is_done(tmp_path: Path, fault: Tell) ->
     assert done.returncode == 0, done.stderr
     check_whole(tmp_path)
     check_equal_to_plain_training(tmp_path, left)
-    fault("Ctrl-C, at any moment", line(output, "Stopped: SIGINT"), repeated(done.stdout), WHOLE)
+    fault("Ctrl-C, at any moment", line(output, "Stopped: Ctrl-C"), repeated(done.stdout), WHOLE)
 
 
 def test_a_killed_driver_and_torn_files_are_resumed(tmp_path: Path, fault: Tell) -> None:

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
@@ -41,7 +43,8 @@ def test_a_signal_is_the_searchs_own_again_once_ray_has_started(
     monkeypatch: pytest.MonkeyPatch, shut_down: list[str]
 ) -> None:
     monkeypatch.setattr(cluster.ray, "init", takes_sigterm)
-    interrupt = Interrupt()
+    told: list[int] = []
+    interrupt = Interrupt(told.append)
     with interrupt.caught(), local_ray():
         assert interrupt.reason() is None
         os.kill(os.getpid(), signal.SIGTERM)
@@ -49,6 +52,33 @@ def test_a_signal_is_the_searchs_own_again_once_ray_has_started(
         with pytest.raises(KeyboardInterrupt):  # a second one ends it at once
             os.kill(os.getpid(), signal.SIGINT)
     assert shut_down == ["shut down"]
+    assert told == [1, 2]
+
+
+BUSY = """
+import os, signal, time
+from search import interrupt
+interrupt.LEAVE_SECONDS = 0.1
+
+with interrupt.Interrupt(lambda times: print("told", times, flush=True)).caught():
+    os.kill(os.getpid(), signal.SIGINT)
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        time.sleep(30)  # in a library that does not let go
+"""
+
+
+def test_a_second_signal_ends_even_a_process_that_does_not_let_go() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BUSY],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (130, "told 1\ntold 2\n"), done.stderr
 
 
 def test_sigterm_while_ray_starts_is_as_ctrl_c(
