@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from search.checked import check, from_json
 from search.containment import check_contained
@@ -33,6 +32,7 @@ from search.lease import Lease, held
 from search.old_runs import KEYS_1, from_schema_1
 from search.redaction import redacted
 from search.schemas import ATTEMPT, SETTINGS_FILE, SETTINGS_FILE_1
+from search.scoring import Curve, Scoring
 from trainer.errors import UserError
 from trainer.files import append_whole, write_atomic
 from trainer.results import EpochResult
@@ -195,20 +195,22 @@ class RunFolder:
                 )
         return results
 
-    def read_correct(self, key: str) -> NDArray[np.int64]:
-        """Return the correct test images (epochs, 2, C) of trial part ``key``, changing nothing.
+    def read_curve(self, key: str, scoring: Scoring) -> Curve:
+        """Return the evaluated images of trial part ``key`` by epoch, changing nothing.
 
         Raises:
-            UserError: the file does not hold them.
+            UserError: the file does not hold them, or not what the benchmark's metric needs.
         """
         path = self.trials / f"{key}.jsonl"
         try:
-            correct = np.array([row["correct"] for row in read_lines(path)], dtype=np.int64)
-            if correct.ndim != 3:
-                raise ValueError(f"shape {correct.shape}")
+            rows = read_lines(path)
+            known = all(row.get("predicted") is not None for row in rows)
+            kinds = ("correct", "predicted") if known else ("correct",)
+            curve = Curve(*(np.array([r[kind] for r in rows], dtype=np.int64) for kind in kinds))
+            scoring.check(curve)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"{path} does not hold a trial's epochs; restore the file.") from error
-        return correct
+        return curve
 
     def write_error(self, key: str, text: str) -> None:
         write_atomic(self.trials / f"{key}.error.txt", text.encode())
