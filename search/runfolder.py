@@ -16,6 +16,7 @@ Layout of ``runs/NAME/``::
 """
 
 import contextlib
+import difflib
 import json
 import re
 import secrets
@@ -37,6 +38,7 @@ from trainer.errors import UserError
 from trainer.files import append_whole, write_atomic
 from trainer.results import EpochResult
 
+SETTINGS = "settings.json"
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -60,7 +62,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         check_name(path.name)
         self.path = path.absolute()
-        self.settings = self.path / "settings.json"
+        self.settings = self.path / SETTINGS
         self.attempts = self.path / "attempts.jsonl"
         self.journal = self.path / "study.journal"
         self.trials = self.path / "trials"
@@ -125,7 +127,7 @@ class RunFolder:
             UserError: there is no such run, or the file breaks a rule.
         """
         if not self.exists():
-            raise UserError(f"there is no run at {self.path}: settings.json is missing.")
+            raise UserError(f"there is no run at {self.path}{other_runs(self.path)}.")
         check_contained(self.path)
         try:
             content = from_json(self.settings.read_bytes())
@@ -282,3 +284,16 @@ def cut_torn_line(path: Path) -> None:
     if whole < len(content):
         with path.open("r+b") as file:
             file.truncate(whole)
+
+
+def other_runs(path: Path) -> str:
+    """Say which run may be meant by a path that is none: around it, in it, or in ``runs``."""
+    if (path.parent / SETTINGS).is_file():
+        return f" (did you mean {str(path.parent)!r}?)"
+    inside = sorted(found.parent.name for found in path.glob(f"*/{SETTINGS}"))
+    if inside:
+        return f", but there are some in it: {', '.join(inside)}"
+    places = (path.parent, Path("runs"))
+    known = {f.parent.name: f.parent for place in places for f in place.glob(f"*/{SETTINGS}")}
+    close = difflib.get_close_matches(path.name, known, n=1)
+    return f" (did you mean {str(known[close[0]])!r}?)" if close else ""
