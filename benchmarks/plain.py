@@ -1,16 +1,18 @@
 """What does a trial cost in the script that anyone would write with torchvision?
 
 It is the reference of ``benchmarks.throughput``: images as PIL, transforms one by one, DataLoader,
-everything else as torch has it by default, and a test after each epoch.
+everything else as torch has it by default, and a test after each epoch. The transforms do what
+torchvision's do, number for number, so that machines without it can run them.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
 from trainer.benchmarks import Benchmark
 from trainer.models import build
@@ -23,12 +25,13 @@ def picture(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0).squeeze()))
 
 
+Transform = Callable[[Image.Image], Tensor]
+
+
 class PlainImages(Dataset[tuple[Tensor, int]]):
     """Images as a torchvision data set holds them."""
 
-    def __init__(
-        self, images: np.ndarray, labels: np.ndarray, transform: transforms.Compose
-    ) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, transform: Transform) -> None:
         self.images = [picture(pixels) for pixels in images]
         self.labels = labels.tolist()
         self.transform = transform
@@ -40,17 +43,31 @@ class PlainImages(Dataset[tuple[Tensor, int]]):
         return self.transform(self.images[index]), self.labels[index]
 
 
-def train_transform(benchmark: Benchmark, data: ImageData) -> transforms.Compose:
-    steps = [transforms.RandomCrop(benchmark.resolution, padding=benchmark.padding)]
-    if benchmark.flip:
-        steps.append(transforms.RandomHorizontalFlip())
-    return transforms.Compose([*steps, *test_transform(data).transforms])
+def train_transform(benchmark: Benchmark, data: ImageData) -> Transform:
+    """Return RandomCrop with padding, RandomHorizontalFlip, ToTensor and Normalize in a row."""
+    side, padding, normalised = benchmark.resolution, benchmark.padding, test_transform(data)
+
+    def transform(image: Image.Image) -> Tensor:
+        padded = ImageOps.expand(image, padding, fill=0) if padding else image
+        top, left = (int(torch.randint(0, 2 * padding + 1, (1,))) for _ in range(2))
+        cropped = padded.crop((left, top, left + side, top + side))
+        if benchmark.flip and torch.rand(1) < 0.5:
+            cropped = cropped.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return normalised(cropped)
+
+    return transform
 
 
-def test_transform(data: ImageData) -> transforms.Compose:
-    return transforms.Compose(
-        [transforms.ToTensor(), transforms.Normalize(list(data.mean), list(data.std))]
-    )
+def test_transform(data: ImageData) -> Transform:
+    """Return ToTensor and Normalize in a row."""
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (data.mean, data.std))
+
+    def transform(image: Image.Image) -> Tensor:
+        pixels = torch.from_numpy(np.array(image)).view(image.height, image.width, -1)
+        scaled = pixels.permute(2, 0, 1).contiguous().float().div(255)
+        return scaled.sub_(mean).div_(std)
+
+    return transform
 
 
 class PlainTraining:

@@ -136,7 +136,8 @@ class Worker:
         trained, tested = self.made.epochs(epochs)
         self.wait()
         seconds = time.perf_counter() - start
-        return {"seconds": seconds, "train_images": trained, "test_images": tested} | self.memory()
+        answer = {"seconds": seconds, "train_images": trained, "test_images": tested}
+        return answer | peak_memory(self.device)
 
     def wait(self) -> None:
         if self.device.type == "cuda":
@@ -151,14 +152,15 @@ class Worker:
             numbers @ numbers
             self.wait()
 
-    def memory(self) -> dict[str, int]:
-        """Return the process's peak GPU memory in bytes: in tensors, and held from the driver."""
-        if self.device.type != "cuda":
-            return {}
-        return {
-            "peak_allocated": torch.cuda.max_memory_allocated(self.device),
-            "peak_reserved": torch.cuda.max_memory_reserved(self.device),
-        }
+
+def peak_memory(device: torch.device) -> dict[str, int]:
+    """Return the process's peak GPU memory in bytes: in tensors, and held from the driver."""
+    if device.type != "cuda":
+        return {}
+    return {
+        "peak_allocated": torch.cuda.max_memory_allocated(device),
+        "peak_reserved": torch.cuda.max_memory_reserved(device),
+    }
 
 
 class Warned(logging.Handler):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.ranking import NOISE_SD
-from search.scoring import Scoring
 from trainer.metrics import METRICS
 from trainer.results import selection
 
@@ -41,10 +40,6 @@ class BenchmarkFacts:
     def selection_counts(self) -> tuple[int, ...]:
         """Images per class by which epochs and weightings are chosen, (C,)."""
         return tuple(selection(self.half_counts, self.test_held_out).tolist())
-
-    @property
-    def scoring(self) -> Scoring:
-        return Scoring(self.metric, self.half_counts, self.test_held_out)
 
     @property
     def score_words(self) -> str:

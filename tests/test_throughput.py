@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import re
 import subprocess
 import sys
@@ -333,33 +332,6 @@ def test_bad_options_end_with_one_sentence_and_exit_code_2(
     error = capsys.readouterr().err
     assert error.startswith(f"error: {sentence}")
     assert error.count("\n") == 1
-
-
-def test_the_gpu_check_refuses_without_a_gpu(tmp_path: Path) -> None:
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU here")
-    done = gpu_check(str(tmp_path), str(tmp_path / "out"))
-    assert done.returncode == 2
-    assert done.stderr == (
-        "error: torch sees no CUDA device here; run this on a machine that has one.\n"
-    )
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_gpu_check_refuses_without_its_arguments(tmp_path: Path) -> None:
-    done = gpu_check(str(tmp_path))
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: give two arguments, DATA_ROOT and OUTPUT_FOLDER")
-
-
-def gpu_check(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", REPOSITORY / "benchmarks" / "gpu_check.sh", *arguments],
-        env=os.environ | {"PYTHON": sys.executable},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.mark.slow

@@ -1,0 +1,102 @@
+"""How accurate are known weightings at the full protocol, on real images?"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Hashable
+
+import numpy as np
+
+from benchmarks.gpu_check.context import Context
+from benchmarks.worker import NAP_SECONDS, cut
+from spaces import NAMED, canonical_weights
+from trainer.benchmarks import BENCHMARKS, Benchmark
+from trainer.engine import Engine
+from trainer.loop import TrainingError
+from trainer.prepared import ImageData, load, prepare
+from trainer.results import EpochResult
+from trainer.slot import Slot
+from trainer.task import Task
+from trainer.trial import Trial
+
+FIRST_EPOCHS, EVERY = 2, 20
+"""A row is put for the first epochs, and then for one in so many."""
+LAST_EPOCHS = 10
+TINY_BATCHES = 1
+
+
+def run(context: Context) -> None:
+    """Train all weightings with all seeds side by side, each to its end."""
+    benchmark, data, counts = real_images(context)
+    trials = trials_of(context, benchmark, counts)
+    task = Task(data, benchmark.padding, context.device)
+    like = next(iter(trials.values()))
+    engine = Engine(lambda: Slot(like, task), len(trials))
+    start = time.perf_counter()
+    for key, trial in trials.items():
+        engine.begin(key, trial, None, benchmark.epochs, benchmark.epochs)
+    history: dict[Hashable, list[EpochResult]] = {key: [] for key in trials}
+    while engine.jobs:
+        turn = engine.turn()
+        for key, outcome in turn.outcomes:
+            elapsed = time.perf_counter() - start
+            hear(context, benchmark, key, history[key], outcome, elapsed)
+        if turn.idle:
+            time.sleep(NAP_SECONDS)
+    seconds = (time.perf_counter() - start) / len(trials)
+    context.results.put(trained=len(trials), seconds_each=seconds, epochs=benchmark.epochs)
+
+
+def real_images(context: Context) -> tuple[Benchmark, ImageData, np.ndarray]:
+    """Return the benchmark, its images and its class counts, of which a rehearsal keeps all."""
+    assert context.data_root is not None
+    benchmark = BENCHMARKS[context.stage.benchmark]
+    data = load(prepare(benchmark, context.data_root), benchmark)
+    counts = data.counts
+    if context.tiny:
+        benchmark, data = cut(benchmark.with_epochs(1), data, TINY_BATCHES, seed=0)
+        benchmark = dataclasses.replace(benchmark, network=context.benchmark.network)
+    return benchmark, data, counts
+
+
+def trials_of(context: Context, benchmark: Benchmark, counts: np.ndarray) -> dict[Hashable, Trial]:
+    """Return a trial for each weighting and seed, by both."""
+    trials: dict[Hashable, Trial] = {}
+    for name in context.stage.weightings:
+        weights = canonical_weights(NAMED[name].weighting.weights(counts))
+        for seed in context.stage.seeds:
+            trial = context.trial(benchmark, seed)
+            trials[name, seed] = dataclasses.replace(trial, weights=tuple(weights.tolist()))
+    return trials
+
+
+def hear(
+    context: Context,
+    benchmark: Benchmark,
+    key: tuple[str, int],
+    history: list[EpochResult],
+    outcome: EpochResult | Exception,
+    elapsed: float,
+) -> None:
+    """Put what is worth knowing of an epoch; any error but a divergence ends the stage."""
+    named = {"weighting": key[0], "seed": key[1], "elapsed": elapsed}
+    if isinstance(outcome, TrainingError):
+        context.results.put(**named, diverged=str(outcome))
+        return
+    if isinstance(outcome, Exception):
+        raise outcome
+    history.append(outcome)
+    epoch = outcome.epoch
+    if epoch <= FIRST_EPOCHS or epoch % EVERY == 0:
+        context.results.put(**named, epoch=epoch, train_loss=outcome.train_loss, now=outcome.score)
+    if epoch == benchmark.epochs:
+        last = [result.score for result in history[-LAST_EPOCHS:]]
+        context.results.put(
+            **named,
+            benchmark=benchmark.name,
+            precision=context.stage.precision,
+            epochs=epoch,
+            best=outcome.best_score,
+            last=outcome.score,
+            last_mean=statistics.mean(last),
+        )

@@ -1,0 +1,95 @@
+"""What runs in a stage's process: one stage by its name, its figures appended to the results."""
+
+import faulthandler
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.gpu_check import (
+    accuracy,
+    checks,
+    facts,
+    kernels,
+    reference,
+    resumed_search,
+    speed,
+    suite,
+    warm,
+)
+from benchmarks.gpu_check.context import Context, LeftOutError
+from benchmarks.gpu_check.plan import STAGES
+from benchmarks.gpu_check.results import FILE, Results
+from benchmarks.worker import Warned, one_line
+from trainer.arguments import Parser
+from trainer.precision import available_cpus, configure, select_device
+from trainer.provenance import device_name, provenance
+
+KINDS: dict[str, Callable[[Context], None]] = {
+    "accuracy": accuracy.run,
+    "facts": facts.run,
+    "plain": reference.run,
+    "profile": kernels.run,
+    "search": resumed_search.run,
+    "smoke": checks.run,
+    "speed": speed.run,
+    "tests": suite.run,
+    "warm": warm.run,
+}
+LOGGERS = ("trainer", "torch._dynamo", "torch._inductor")
+
+
+def parser() -> Parser:
+    made = Parser(prog="python -m benchmarks.gpu_check.stage")
+    add = made.add_argument
+    add("stage", choices=STAGES)
+    add("--out", type=Path, required=True)
+    add("--scratch", type=Path, required=True)
+    add("--seconds", type=float, required=True)
+    add("--device", required=True)
+    add("--data-root", type=Path)
+    add("--tiny", action="store_true")
+    return made
+
+
+def main() -> int:
+    """Run the stage; return 0, or 1 if it failed."""
+    options = parser().parse_args()
+    faulthandler.enable()
+    results = Results(options.out / FILE, options.stage)
+    warned = Warned()
+    for name in LOGGERS:
+        logging.getLogger(name).addHandler(warned)
+    try:
+        stage = STAGES[options.stage]
+        if stage.kind != "plain":  # before CUDA starts, which reads some of it then
+            configure(stage.precision, 1, reproducible=stage.variant != "fast")
+        device = select_device(options.device)
+        story = {"hardware": device_name(device), "cpus": available_cpus(), **provenance()}
+        results.put(story=story, tiny=options.tiny)
+        KINDS[stage.kind](
+            Context(
+                stage=stage,
+                device=device,
+                tiny=options.tiny,
+                seconds=options.seconds,
+                data_root=options.data_root,
+                scratch=options.scratch,
+                results=results,
+            )
+        )
+    except LeftOutError as reason:
+        results.put(left_out=str(reason))
+    except Exception as error:  # told where the other figures are
+        traceback.print_exc()
+        results.put(failed=one_line(error))
+        return 1
+    finally:
+        if warned.lines:
+            results.put(warnings=sorted({line[:300] for line in warned.lines}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

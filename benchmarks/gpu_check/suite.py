@@ -1,0 +1,52 @@
+"""Do the tests pass that need a GPU? Those that compile come last, for they take long."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.gpu_check.context import Context, LeftOutError
+from benchmarks.gpu_check.results import Results
+from benchmarks.processes import REPOSITORY
+
+if TYPE_CHECKING:
+    import pytest
+
+MARK = "mark.gpu"
+COMPILED = "True"
+"""In the name of a test's case, where it says that networks are compiled."""
+
+
+class Reporter:
+    """A plugin of pytest that puts a row for each test as it ends."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+
+    def pytest_collection_modifyitems(self, items: "list[pytest.Item]") -> None:
+        items.sort(key=lambda item: COMPILED in item.name)
+
+    def pytest_runtest_logreport(self, report: "pytest.TestReport") -> None:
+        if report.when == "call" or not report.passed:
+            reason = str(report.longrepr)[-300:] if report.failed else None
+            self.results.put(
+                test=report.nodeid,
+                outcome=report.outcome,
+                seconds=round(report.duration, 2),
+                **{"reason": reason} if reason else {},
+            )
+
+
+def run(context: Context) -> None:
+    """Run the tests in their files alone, for others may need packages that are not here."""
+    try:
+        import pytest
+    except ImportError:
+        raise LeftOutError("pytest is not installed.") from None
+    files = [str(path) for path in (REPOSITORY / "tests").glob("test_*.py") if is_marked(path)]
+    options = ["-m", "gpu", "-v", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    code = pytest.main([*options, *sorted(files)], plugins=[Reporter(context.results)])
+    if code:
+        raise RuntimeError(f"pytest ended with {int(code)}.")
+
+
+def is_marked(path: Path) -> bool:
+    return MARK in path.read_text()
