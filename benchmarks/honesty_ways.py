@@ -69,9 +69,14 @@ def rerun_top(world: World) -> list[Run]:
 def confirm(world: World, setting: Setting) -> list[Run]:
     """Rank the search, and run the best with fresh seeds until it is decided."""
     controls = (0, world.baseline())
-    ranking = rank(np.arange(setting.trials), world.search)
+    ranking = rank(setting.groups, world.search, setting.prior)
     candidates = ranking.top(setting.k, without=controls)
-    plan = Confirmation(tuple(map(str, candidates)), tuple(map(str, controls)), setting.budget)
+    plan = Confirmation(
+        tuple(map(str, candidates)),
+        tuple(map(str, controls)),
+        setting.budget,
+        prior=setting.prior,
+    )
     runs: list[Run] = []
     while planned := plan.next_runs(runs, [], SLOTS):
         runs += [world.run(p.arm, p.seed) for p in planned]
@@ -98,7 +103,7 @@ def plain_means(world: World, setting: Setting, runs: list[Run]) -> Statement:
 
 def judged_by_verdict(world: World, setting: Setting, runs: list[Run]) -> Statement:
     """State what the verdict over the runs does."""
-    found = verdict(runs, "0", str(world.baseline()))
+    found = verdict(runs, "0", str(world.baseline()), prior=setting.prior)
     best = max((arm.name for arm in found.arms), key=lambda arm: float(world.truth[int(arm)]))
 
     def points(difference: Difference | None) -> Estimate | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from search.comparison import Run
-from search.ranking import FloatArray
+from search.ranking import GUESS, KNOWN_RUNS, FloatArray, NoisePrior
 
 BASELINES = 3
 SEEDS = 64
+STATED = (0.5, 1 / 1.5, 1.0, 1.5, 2.0)
+"""Noise that a benchmark states, as a multiple of the true one."""
 
 BAD_RUN, BAD_BY = 0.1, 2.5
 """One run in ten is worse by 2.5 standard deviations: skewness -1.1, excess kurtosis 1.7."""
@@ -29,6 +32,8 @@ class Setting:
         collapsed: whether one weighting in five is worse by three spreads.
         budget: runs of the confirmation.
         trials: single runs of the search, baselines included.
+        replicates: how many of them, the last, repeat the weighting of an earlier one.
+        stated: noise that the benchmark states, as a multiple of the true one; None for none.
     """
 
     name: str
@@ -40,7 +45,23 @@ class Setting:
     collapsed: bool = False
     budget: int = 48
     trials: int = 60
+    replicates: int = 0
+    stated: float | None = None
 
+    @property
+    def prior(self) -> NoisePrior:
+        """What the search is told of the noise."""
+        return GUESS if self.stated is None else NoisePrior(self.stated * self.noise_sd, KNOWN_RUNS)
+
+    @property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """The weighting of each trial of the search, (trials,)."""
+        first = self.trials - self.replicates
+        return np.concatenate([np.arange(first), BASELINES + 1 + np.arange(self.replicates)])
+
+
+DIGITS40 = Setting("32 trials, digits40", 1.8, 1.25, 1, budget=10, trials=22, replicates=1)
+"""Noise and spread of ``resnet8-digitslt40``, of which ``NOISE_SD`` is told."""
 
 SETTINGS = (
     Setting("protocol"),
@@ -59,6 +80,12 @@ SETTINGS = (
     Setting("collapsed weightings", collapsed=True),
     Setting("30 runs", budget=30),
     Setting("64 trials", k=5, budget=21, trials=43),
+    *(
+        Setting(f"64 trials, noise x {x:.2g}", k=5, budget=21, trials=43, replicates=1, stated=x)
+        for x in STATED
+    ),
+    DIGITS40,
+    *(replace(DIGITS40, name=f"32 trials, noise x {x:.2g}", stated=x) for x in STATED),
 )
 
 
@@ -85,6 +112,7 @@ class World:
         own = setting.noise_sd * np.sqrt(1 - setting.seed_share)
         seeds = shared * random.standard_normal(SEEDS)
         fresh = truth[:, None] + seeds + own * noise(setting, (setting.trials, SEEDS), random)
+        truth = truth[setting.groups]
         search = truth + shared * random.standard_normal(setting.trials)
         search += own * noise(setting, (setting.trials,), random)
         return cls(truth, search, fresh)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.mixture import Blocks, solve
-from search.ranking import GRID, NOISE_SD, FloatArray, ratio_grid
+from search.ranking import GRID, GUESS, FloatArray, NoisePrior, ratio_grid
+from search.ties import in_order
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,13 @@ class Comparison:
     Attributes:
         arms: k names.
         values: (k, J) what the runs reached by seed, percent; nan where an arm has not run.
-        mean: (k,) posterior means of the true accuracies, percent.
+        mean: (k,) posterior means of the true accuracies, percent, as if they had no bounds: these
+            name the winner, so that equal results are equal.
         draws: (D, k) joint draws from their posterior, percent.
         noise_sd: posterior mean, between runs of one arm with different seeds, points.
         seed_share: posterior mean of the part of the noise variance that arms share in a seed.
         spread_sd: posterior mean, between candidates, points.
+        places: (k,) of the arms in the order in which equal means are preferred.
     """
 
     arms: tuple[str, ...]
@@ -52,11 +55,16 @@ class Comparison:
     noise_sd: float
     seed_share: float
     spread_sd: float
+    places: tuple[int, ...]
+
+    def by_mean(self) -> list[int]:
+        """Return the indices of the arms, the highest posterior mean first."""
+        return in_order(self.mean.tolist(), lambda arm: self.places[arm])
 
     @property
     def winner(self) -> str:
         """The arm of the highest posterior mean: the choice that loses least on average."""
-        return self.arms[int(np.argmax(self.mean))]
+        return self.arms[self.by_mean()[0]]
 
     def probability_best(self) -> FloatArray:
         """Return the probability of each arm to be truly the best, (k,), summing to 1."""
@@ -76,7 +84,9 @@ def compare(
     runs: Sequence[Run],
     controls: Collection[str],
     draws: int = 10_000,
-    noise_guess: float = NOISE_SD,
+    prior: NoisePrior = GUESS,
+    order: Sequence[str] = (),
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Comparison:
     """Return the joint posterior of the true accuracies of the arms that did not diverge.
 
@@ -84,7 +94,7 @@ def compare(
     total noise variance v, seed effects have variance r v and the rest (1 - r) v; candidates are
     N(centre, l v) with an unknown centre. Controls are known weightings, not a sample of what was
     searched, and are not pulled anywhere, which favours them a little among near-equals. v has
-    the conjugate prior of `ranking.pooled_noise`; the square roots of r / (1 - r) and l are
+    the conjugate prior of `ranking.NoisePrior`; the square roots of r / (1 - r) and l are
     half-Cauchy. Given r and l all is exact (a multivariate t; Gelman et al., BDA3, section 3.2 and
     chapter 15), and r and l are summed over a grid. The rule by which arms were given their next
     seeds looks at nothing but these runs, so that it does not bias the posterior (an ignorable
@@ -94,14 +104,14 @@ def compare(
         runs: of all arms, each (arm, seed) once.
         controls: the arms that are controls.
         draws: how many to take of the posterior; the same data give the same draws.
-        noise_guess: standard deviation between seeds to start from, in the unit of the values.
+        prior: of the noise between seeds, in the unit of the values.
+        order: arms that are preferred where posterior means are equal, the first most.
+        bounds: the lowest and the highest true accuracy that there can be.
 
     Raises:
         ValueError: no arm that did not diverge, an arm and seed twice, a value not finite, a
-            negative seed, a guess not above 0.
+            negative seed.
     """
-    if not noise_guess > 0:
-        raise ValueError(f"noise_guess: got {noise_guess}; must be above 0")
     arms, table = run_table(runs)
     if not arms:
         raise ValueError(f"runs: got {len(runs)} and no arm without a diverged one; need an arm")
@@ -110,16 +120,18 @@ def compare(
     candidate = np.array([arm not in controls for arm in arms])
     seed_ratios = np.repeat(ratio_grid() ** 2, GRID)
     shares, ratios = seed_ratios / (1 + seed_ratios), np.tile(ratio_grid() ** 2, GRID)
-    mixture = solve(blocks, candidate, shares, ratios, noise_guess)
-    picks, variances, accuracies = mixture.sample(draws)
+    mixture = solve(blocks, candidate, shares, ratios, prior)
+    low, high = bounds
+    picks, variances, accuracies = mixture.sample(draws, low - offset, high - offset)
     return Comparison(
         arms=arms,
         values=table,
         mean=offset + mixture.weights @ mixture.means,
-        draws=offset + accuracies,
+        draws=np.clip(offset + accuracies, low, high),
         noise_sd=float(np.sqrt(variances).mean()),
         seed_share=float(mixture.weights @ shares),
         spread_sd=float(np.sqrt(variances * ratios[picks]).mean()),
+        places=tuple([*order, *(a for a in arms if a not in order)].index(arm) for arm in arms),
     )
 
 

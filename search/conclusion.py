@@ -21,6 +21,7 @@ from search.runfolder import RunFolder
 from search.settings import Settings
 from search.standings import Standings
 from search.stopping_report import Observed, StoppingReport, stopping_report
+from search.ties import TIE
 from spaces import NAMED, Weighting
 from trainer.errors import UserError
 
@@ -30,9 +31,16 @@ ENDS = dict(zip(ORDER, ("complete", "stopped", "unfinished", "failed"), strict=T
 
 def facts_from(content: dict[str, Any]) -> Facts:
     """Return the facts that settings.json holds."""
-    benchmarks = tuple(BenchmarkFacts.from_dict(b["facts"]) for b in content["benchmarks"])
-    holdout = content["holdout"]
-    return Facts(benchmarks, holdout and BenchmarkFacts.from_dict(holdout["facts"]))
+    entries = [*content["benchmarks"], *([content["holdout"]] if content["holdout"] else [])]
+    facts = [
+        replace(
+            BenchmarkFacts.from_dict(entry["facts"]),
+            shortened=entry["benchmark"]["shortened_from"] is not None,
+        )
+        for entry in entries
+    ]
+    searched = len(content["benchmarks"])
+    return Facts(tuple(facts[:searched]), *facts[searched:])
 
 
 @dataclass(frozen=True)
@@ -43,11 +51,13 @@ class Incumbent:
         row: its earliest full-length trial.
         known: what its runs say of it.
         gain: its posterior mean less that of uniform weights; None if those have not run.
+        alike: how many weightings there are, if all of them reached the same; else None.
     """
 
     row: Row
     known: GroupPosterior
     gain: float | None
+    alike: int | None
 
 
 def incumbent(standings: Standings) -> Incumbent | None:
@@ -57,7 +67,9 @@ def incumbent(standings: Standings) -> Incumbent | None:
         return None
     best, uniform = ranking.groups[0], standings.uniform_mean()
     gain = None if uniform is None else best.mean - uniform
-    return Incumbent(standings.first_row(best.group), best, gain)
+    means = [known.raw_mean for known in ranking.groups]
+    alike = len(means) if len(means) > 1 and max(means) - min(means) <= TIE else None
+    return Incumbent(standings.first_row(best.group), best, gain, alike)
 
 
 @dataclass(frozen=True)

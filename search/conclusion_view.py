@@ -39,6 +39,8 @@ def incumbent_text(found: Incumbent, facts: Facts) -> str:
     who = (
         f"best of the search: {found.row.label}, {what_it_is(found.row.label, found.row.weighting)}"
     )
+    if found.alike:
+        who = f"nothing was found: all {found.alike} weightings reached the same; {who}"
     runs = "its single run" if known.n == 1 else f"the mean of its {known.n} runs"
     if facts.joint:
         gain = "" if found.gain is None else f", about {found.gain:+.2f} noise SDs over uniform"

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.comparison import Comparison, Run, compare, diverged
-from search.ranking import NOISE_SD, FloatArray
+from search.estimate import Unit
+from search.ranking import GUESS, FloatArray, NoisePrior
 
 DRAWS = 2_000
 """Of the posterior for a decision; a probability near .95 is then known to half a percent."""
@@ -74,7 +75,8 @@ class Confirmation:
         budget: runs of 1 or more, diverged ones included.
         first_block: seeds that every arm gets before any choice is made, 2 or more.
         threshold: probability of being the best, in (0, 1), at which an arm has won.
-        noise_guess: standard deviation between seeds to start from, in the unit of the runs.
+        prior: of the noise between seeds, in the unit of the runs.
+        unit: of the runs' values.
     """
 
     candidates: tuple[str, ...]
@@ -82,7 +84,8 @@ class Confirmation:
     budget: int
     first_block: int = 3
     threshold: float = 0.95
-    noise_guess: float = NOISE_SD
+    prior: NoisePrior = GUESS
+    unit: Unit = Unit.PERCENT
 
     def __post_init__(self) -> None:
         if not self.candidates:
@@ -95,8 +98,6 @@ class Confirmation:
                 f"got budget={self.budget}, first_block={self.first_block}, "
                 f"threshold={self.threshold}; must be >= 1, >= 2 and between 0 and 1"
             )
-        if not self.noise_guess > 0:
-            raise ValueError(f"noise_guess: got {self.noise_guess}; must be above 0")
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -184,7 +185,8 @@ class Confirmation:
         left = self._left(runs)
         if not left or not {run.arm for run in runs}.issuperset(left):
             return None
-        return compare(runs, self.controls, DRAWS, self.noise_guess)
+        order = (*self.controls, *self.candidates)
+        return compare(runs, self.controls, DRAWS, self.prior, order, self.unit.bounds)
 
 
 def top_two_shares(probability_best: FloatArray) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,6 +23,11 @@ class Unit(StrEnum):
     NOISE_SDS = "noise SDs"
     """Mean over benchmarks of accuracy / seed-to-seed standard deviation there: only differences
     between arms mean something."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest value that there can be."""
+        return (0.0, 100.0) if self is Unit.PERCENT else (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.ranking import NOISE_SD
+from search.estimate import Unit
+from search.ranking import GUESS, GUESSED_RUNS, KNOWN_RUNS, NOISE_SD, NoisePrior
 from trainer.metrics import METRICS
 from trainer.results import selection
 
@@ -25,6 +26,7 @@ class BenchmarkFacts:
         metric: a key of ``trainer.metrics.METRICS``.
         test_held_out: half A is a validation split, which chooses, and half B the test set.
         chosen_on: "validation" or "test", as the images that choose are called.
+        shortened: the training is shorter than that of which ``noise_sd`` is known.
     """
 
     name: str
@@ -35,6 +37,14 @@ class BenchmarkFacts:
     metric: str = "accuracy"
     test_held_out: bool = False
     chosen_on: str = "test"
+    shortened: bool = False
+
+    @property
+    def noise_prior(self) -> NoisePrior:
+        """What is known beforehand of the noise of its scores."""
+        if self.noise_sd is None:
+            return GUESS
+        return NoisePrior(self.noise_sd, GUESSED_RUNS if self.shortened else KNOWN_RUNS)
 
     @property
     def selection_counts(self) -> tuple[int, ...]:
@@ -47,7 +57,7 @@ class BenchmarkFacts:
         return f"{self.chosen_on} {METRICS[self.metric].words}"
 
     def to_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "shortened"}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "BenchmarkFacts":
@@ -97,11 +107,17 @@ class Facts:
         return sum(benchmark.epochs for benchmark in self.benchmarks)
 
     @property
-    def noise_guess(self) -> float:
-        """The standard deviation to expect between the scores of two runs of one weighting."""
+    def unit(self) -> Unit:
+        """The unit of scores."""
+        return Unit.NOISE_SDS if self.joint else Unit.PERCENT
+
+    @property
+    def noise_prior(self) -> NoisePrior:
+        """What is known beforehand of the noise of scores."""
+        priors = [benchmark.noise_prior for benchmark in self.benchmarks]
         if self.joint:
-            return 1 / math.sqrt(len(self.benchmarks))
-        return self.benchmarks[0].noise_sd or NOISE_SD
+            return NoisePrior(1 / math.sqrt(len(priors)), min(prior.runs for prior in priors))
+        return priors[0]
 
     def score(self, scores: Sequence[float]) -> float:
         """Return what scores in percent, one per benchmark, are worth together."""

@@ -12,10 +12,8 @@ from optuna.trial import TrialState
 
 from search.accuracies import Accuracies, Curves, Gains, HalfSplit, accuracies, gains, half_split
 from search.comparison import Run
-from search.estimate import Unit
 from search.facts import BenchmarkFacts, Facts
 from search.phases import ConfirmationPlan, runs_of
-from search.ranking import NOISE_SD
 from search.record import CONFIRMATION, HOLDOUT, Row
 from search.runfolder import RunFolder, part_key
 from search.settings import UNIFORM
@@ -90,11 +88,12 @@ def judge(
 ) -> Judgement | None:
     """Return what the confirmation shows; None before every arm has a result."""
     runs = runs_of(rows, CONFIRMATION, plan.arms)
-    decision = plan.confirmation(facts.noise_guess).decision(runs)
+    decision = plan.confirmation(facts).decision(runs)
     if decision.leader is None or not {UNIFORM, plan.baseline} <= {run.arm for run in runs}:
         return None
-    unit = Unit.NOISE_SDS if facts.joint else Unit.PERCENT
-    said = verdict(runs, UNIFORM, plan.baseline, noise_guess=facts.noise_guess, unit=unit)
+    said = verdict(
+        runs, UNIFORM, plan.baseline, prior=facts.noise_prior, unit=facts.unit, order=plan.order
+    )
     judge_part = PartJudge(folder, plan, rows, said.winner)
     benchmarks = tuple(
         judge_part(CONFIRMATION, part, benchmark, facts.joint)
@@ -143,7 +142,7 @@ class PartJudge:
             assert row.seed_index is not None
             correct = self.folder.read_correct(part_key(row.key, part))
             found.setdefault(row.label, {})[row.seed_index] = correct
-        return {label: found[label] for label in self.plan.arms if label in found}
+        return {label: found[label] for label in self.plan.order if label in found}
 
     def verdict(
         self, done: Iterable[Row], study: str, part: int, benchmark: BenchmarkFacts
@@ -158,8 +157,15 @@ class PartJudge:
         ran = {run.arm for run in runs}
         if self.winner in out or not {self.winner, UNIFORM, self.plan.baseline} <= ran:
             return None
-        guess = benchmark.noise_sd or NOISE_SD
-        return verdict(runs, UNIFORM, self.plan.baseline, winner=self.winner, noise_guess=guess)
+        prior = benchmark.noise_prior
+        return verdict(
+            runs,
+            UNIFORM,
+            self.plan.baseline,
+            winner=self.winner,
+            prior=prior,
+            order=self.plan.order,
+        )
 
     def gains(self, curves: dict[str, Curves], benchmark: BenchmarkFacts) -> Gains | None:
         winner, uniform = curves.get(self.winner, {}), curves.get(UNIFORM, {})

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr, ndtri
 
-from search.ranking import PRIOR_RUNS, FloatArray, normalised
+from search.ranking import FloatArray, NoisePrior, normalised
+
+SMALLEST, LARGEST = 1e-300, 1 - 1e-16
+"""Probabilities of which the normal quantile is finite."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +55,55 @@ class Mixture:
     scales: FloatArray
     freedom: float
 
-    def sample(self, draws: int) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray]:
-        """Draw pairs (D,), noise variances (D,) and true accuracies (D, k); always the same."""
+    def sample(
+        self, draws: int, low: float, high: float
+    ) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray]:
+        """Draw pairs (D,), noise variances (D,) and true accuracies (D, k); always the same.
+
+        Accuracies outside of [low, high] are not possible: where some are drawn, all draws are
+        made again on condition that none is.
+        """
         random = np.random.default_rng(0)
         picks = random.choice(len(self.weights), size=draws, p=self.weights)
         variances = self.scales[picks] / random.chisquare(self.freedom, draws)
         normal = random.standard_normal((draws, self.means.shape[1]))
         deviations = np.einsum("dij,dj->di", self.roots[picks], normal)
-        return picks, variances, self.means[picks] + np.sqrt(variances)[:, None] * deviations
+        values = self.means[picks] + np.sqrt(variances)[:, None] * deviations
+        if ((values >= low) & (values <= high)).all():
+            return picks, variances, values
+        roots = self.roots[picks] * np.sqrt(variances)[:, None, None]
+        values, weights = truncated_normal(self.means[picks], roots, normal, low, high)
+        kept = random.choice(draws, size=draws, p=weights)
+        return picks[kept], variances[kept], values[kept]
+
+
+def truncated_normal(
+    means: FloatArray, roots: FloatArray, normal: FloatArray, low: float, high: float
+) -> tuple[FloatArray, FloatArray]:
+    """Draw from D normal distributions in k dimensions, truncated to [low, high]^k.
+
+    One coordinate after the other, each given those before it, with the weights of importance
+    sampling (Geweke, Hajivassiliou and Keane; Geweke 1991, "Efficient simulation from the
+    multivariate normal and Student-t distributions subject to linear constraints").
+
+    Args:
+        means: (D, k).
+        roots: (D, k, k) lower triangular S, S S' the covariance.
+        normal: (D, k) independent standard normal numbers.
+
+    Returns:
+        The draws (D, k) and their weights (D,), summing to 1.
+    """
+    within = np.zeros_like(normal)
+    log_weights = np.zeros(len(normal))
+    for i in range(normal.shape[1]):
+        given = means[:, i] + (roots[:, i, :i] * within[:, :i]).sum(axis=1)
+        below = ndtr((low - given) / roots[:, i, i])
+        share = np.maximum(ndtr((high - given) / roots[:, i, i]) - below, SMALLEST)
+        within[:, i] = ndtri(np.clip(below + ndtr(normal[:, i]) * share, SMALLEST, LARGEST))
+        log_weights += np.log(share)
+    values = means + (roots * within[:, None, :]).sum(axis=2)
+    return np.clip(values, low, high), normalised(log_weights)
 
 
 def solve(
@@ -66,7 +111,7 @@ def solve(
     candidate: npt.NDArray[np.bool_],
     shares: FloatArray,
     ratios: FloatArray,
-    noise_guess: float,
+    prior: NoisePrior,
 ) -> Mixture:
     """Solve the model at G pairs; ``candidate`` (k,) is False for controls."""
     data, right, squares, log_noise = _whitened(blocks, shares)
@@ -77,9 +122,9 @@ def solve(
     roots = np.linalg.cholesky(covariance)
     means = (covariance @ right[:, :, None])[:, :, 0]
     log_covariance = 2 * np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
-    freedom = float(PRIOR_RUNS + blocks.ran.sum() - flat)
+    freedom = float(prior.runs + blocks.ran.sum() - flat)
     residual = np.maximum(squares - (means * right).sum(axis=1), 0)
-    scales = PRIOR_RUNS * noise_guess**2 + residual
+    scales = prior.runs * prior.sd**2 + residual
     log_weights = log_covariance - log_noise - max(k - 1, 0) * np.log(ratios)
     weights = normalised(0.5 * (log_weights - freedom * np.log(scales)))
     return Mixture(weights, means, roots, scales, freedom)

@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from search.budget import SEEDS_EACH, candidates_for
 from search.comparison import Run
 from search.confirmation import Confirmation, Planned, confirmation_seed
+from search.facts import Facts
 from search.record import CONFIRMATION, HOLDOUT, FreshRun, Record, Row
 from search.settings import UNIFORM
 from search.standings import Standings
@@ -41,13 +42,23 @@ class ConfirmationPlan:
         return self.candidates | self.controls
 
     @property
+    def order(self) -> list[str]:
+        """The arms in the order in which equal ones are preferred: the controls, the simplest."""
+        parameters = {label: len(point.to_dict()) for label, point in self.candidates.items()}
+        return [*self.controls, *sorted(parameters, key=lambda label: parameters[label])]
+
+    @property
     def baseline(self) -> str:
         """The best baseline; uniform, if there is no other."""
         return list(self.controls)[-1]
 
-    def confirmation(self, noise_guess: float) -> Confirmation:
+    def confirmation(self, facts: Facts) -> Confirmation:
         return Confirmation(
-            tuple(self.candidates), tuple(self.controls), self.runs, noise_guess=noise_guess
+            tuple(self.candidates),
+            tuple(self.controls),
+            self.runs,
+            prior=facts.noise_prior,
+            unit=facts.unit,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,12 +101,10 @@ def runs_of(rows: Iterable[Row], study: str, arms: Iterable[str]) -> list[Run]:
 class LaterPhases:
     """Hands out the runs of the confirmation and of the hold-out, in this order."""
 
-    def __init__(
-        self, record: Record, seed: int, noise_guess: float, confirm_runs: int, holdout: bool
-    ) -> None:
+    def __init__(self, record: Record, seed: int, facts: Facts, confirm_runs: int) -> None:
         """``confirm_runs`` is the most there may be, 0 for none; ``seed`` is the run's."""
-        self.record, self.seed, self.noise_guess = record, seed, noise_guess
-        self.confirm_runs, self.holdout = confirm_runs, holdout
+        self.record, self.seed, self.facts = record, seed, facts
+        self.confirm_runs = confirm_runs
         stored = record.plan() if confirm_runs else None
         self.plan = ConfirmationPlan.from_dict(stored) if stored else None
 
@@ -117,14 +126,14 @@ class LaterPhases:
             return True
         if any(row.state == TrialState.RUNNING and not row.in_search for row in rows):
             return False  # what is decided without it may be undecided with it, and it may be lost
-        decided = self.plan.confirmation(self.noise_guess).is_decided(self._runs(rows))
+        decided = self.plan.confirmation(self.facts).is_decided(self._runs(rows))
         return decided and not self._holdout_left(rows)
 
     def next_run(self, rows: Sequence[Row]) -> tuple[str, FreshRun] | None:
         """Return the study and the run to begin now, None if there is none or it must wait."""
         if self.plan is None:
             return None
-        confirmation = self.plan.confirmation(self.noise_guess)
+        confirmation = self.plan.confirmation(self.facts)
         runs = self._runs(rows)
         if not confirmation.is_decided(runs):
             chosen = confirmation.next_runs(runs, self._pending(rows), 1)
@@ -149,7 +158,7 @@ class LaterPhases:
 
     def _holdout_left(self, rows: Sequence[Row]) -> list[Planned]:
         """The hold-out runs that have not begun: every arm that did not diverge, three seeds."""
-        if not self.holdout or self.plan is None:
+        if self.facts.holdout is None or self.plan is None:
             return []
         out = {run.arm for run in self._runs(rows) if run.value is None}
         begun = {

@@ -24,13 +24,40 @@ SAME_WEIGHTING = 0.01
 """Total variation under which two weightings train as replicates of each other (protocol)."""
 
 NOISE_SD = 0.7
-"""Seed-to-seed standard deviation of the best accuracy to start from, points (protocol)."""
+"""Seed-to-seed standard deviation of the best accuracy where none is known, points (protocol)."""
 
-PRIOR_RUNS = 2.0
+GUESSED_RUNS = 2.0
 """Degrees of freedom of that guess: as good as what three replicates of one weighting say."""
+
+KNOWN_RUNS = 8.0
+"""Degrees of freedom of a standard deviation that the benchmark states."""
 
 GRID = 12
 """Number of values that a ratio of standard deviations with a half-Cauchy prior may take."""
+
+
+@dataclass(frozen=True)
+class NoisePrior:
+    """What is known of the noise between runs of one weighting before they run.
+
+    A scaled inverse chi-square distribution of its variance (Gelman et al., BDA3, section 2.6).
+
+    Attributes:
+        sd: standard deviation around which it lies, in the unit of the scores, above 0.
+        runs: degrees of freedom, as many as replicates of one weighting would bring after a first
+            run.
+    """
+
+    sd: float = NOISE_SD
+    runs: float = GUESSED_RUNS
+
+    def __post_init__(self) -> None:
+        if not (self.sd > 0 and self.runs > 0):
+            raise ValueError(f"noise prior: got {self}; both numbers must be above 0")
+
+
+GUESS = NoisePrior()
+"""Where nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -137,23 +164,23 @@ class Groups:
 
 
 def pooled_noise(
-    groups: npt.ArrayLike, values: npt.ArrayLike, guess: float = NOISE_SD
+    groups: npt.ArrayLike, values: npt.ArrayLike, prior: NoisePrior
 ) -> tuple[float, int]:
     """Return the noise SD in points and the degrees of freedom that replicates gave it.
 
-    The pooled variance within groups, stabilised by a scaled inverse chi-square prior with
-    ``PRIOR_RUNS`` degrees of freedom at ``guess`` (Gelman et al., BDA3, section 2.6).
+    The mean of the variance by the prior and by the pooled variance within groups, each with the
+    weight of its degrees of freedom.
     """
     ids, numbers = _checked(groups, values)
     _, inverse, n = np.unique(ids, return_inverse=True, return_counts=True)
     means = np.bincount(inverse, numbers) / n
     squares = float(((numbers - means[inverse]) ** 2).sum())
     freedom = len(numbers) - len(n)
-    variance = (PRIOR_RUNS * guess**2 + squares) / (PRIOR_RUNS + freedom)
+    variance = (prior.runs * prior.sd**2 + squares) / (prior.runs + freedom)
     return float(np.sqrt(variance)), freedom
 
 
-def rank(groups: npt.ArrayLike, values: npt.ArrayLike, noise_guess: float = NOISE_SD) -> Ranking:
+def rank(groups: npt.ArrayLike, values: npt.ArrayLike, prior: NoisePrior = GUESS) -> Ranking:
     """Rank the weightings of a search by the posterior means of their true accuracies.
 
     The spread between weightings is integrated over its marginal likelihood with a half-Cauchy
@@ -164,15 +191,13 @@ def rank(groups: npt.ArrayLike, values: npt.ArrayLike, noise_guess: float = NOIS
     Args:
         groups: (T,) integer ids; results of one id are replicates.
         values: (T,) best test accuracies of full-length runs, percent.
-        noise_guess: noise SD to start from, points.
+        prior: of the noise.
 
     Raises:
-        ValueError: no results, unequal lengths, a value that is not finite, a guess not above 0.
+        ValueError: no results, unequal lengths, a value that is not finite.
     """
     ids, numbers = _checked(groups, values)
-    if not noise_guess > 0:
-        raise ValueError(f"noise_guess: got {noise_guess}; must be above 0")
-    noise, freedom = pooled_noise(ids, numbers, noise_guess)
+    noise, freedom = pooled_noise(ids, numbers, prior)
     names, inverse, n = np.unique(ids, return_inverse=True, return_counts=True)
     means = np.bincount(inverse, numbers) / n
     spreads = noise * ratio_grid()

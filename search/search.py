@@ -59,13 +59,7 @@ class Search:
         self.early_stopping = SCHEDULERS[settings.scheduler](
             settings.grace_epochs, settings.reduction_factor, facts.epochs
         )
-        self.later = LaterPhases(
-            record,
-            settings.seed,
-            facts.noise_guess,
-            budget.confirm_runs,
-            facts.holdout is not None,
-        )
+        self.later = LaterPhases(record, settings.seed, facts, budget.confirm_runs)
         self.started = time.monotonic()
         self.running: dict[str, Running] = {}
         self.ended: list[Row] = []

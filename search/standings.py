@@ -1,21 +1,25 @@
 """Where the weightings of a search stand, given that every result is partly luck."""
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 from optuna.trial import TrialState
 
 from search.facts import Facts
-from search.ranking import Groups, Ranking, rank
+from search.ranking import GroupPosterior, Groups, Ranking, rank
 from search.record import BASELINES, Row
 from search.settings import UNIFORM
+from search.ties import in_order
 
 
 class Standings:
     """The search's trials by distinct weighting, the best posterior mean first.
 
     A trial whose weighting is within a total variation of .01 of an earlier one is a replicate of
-    it: their results are pooled. Trials are to be added in the order in which they were asked.
+    it: their results are pooled. Of equal means, uniform weights come first, then the other
+    controls, then the weightings of the fewest parameters, then the earliest. Trials are to be
+    added in the order in which they were asked.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -58,8 +62,22 @@ class Standings:
             keys = sorted(self.results, key=_order)
             groups = [self.group[key] for key in keys]
             values = [self.results[key].value or 0.0 for key in keys]
-            self._ranking = rank(groups, values, self.facts.noise_guess)
+            ranking = rank(groups, values, self.facts.noise_prior)
+            means = [known.mean for known in ranking.groups]
+            order = in_order(means, lambda i: self._preference(ranking.groups[i].group))
+            self._ranking = replace(ranking, groups=tuple(ranking.groups[i] for i in order))
         return self._ranking
+
+    def _preference(self, group: int) -> tuple[bool, bool, int, int]:
+        first = self.first_row(group)
+        parameters = len(first.weighting.to_dict())
+        return first.label != UNIFORM, not first.is_baseline, parameters, group
+
+    def known(self) -> dict[str, GroupPosterior]:
+        """Return what is known of the weighting of every full-length trial, by key."""
+        ranking = self.ranking()
+        groups = {known.group: known for known in ranking.groups} if ranking else {}
+        return {key: groups[self.group[key]] for key in self.results}
 
     def shown_values(self) -> dict[str, float]:
         """Return the posterior mean of every full-length trial, by key.
@@ -67,9 +85,7 @@ class Standings:
         For a model of the results that takes them for true: a repeated weighting counts by all of
         its runs, and a lucky single run counts for less.
         """
-        ranking = self.ranking()
-        means = {g.group: g.mean for g in ranking.groups} if ranking else {}
-        return {key: means[self.group[key]] for key in self.results}
+        return {key: known.mean for key, known in self.known().items()}
 
     def first_row(self, group: int) -> Row:
         """Return the earliest full-length trial of a weighting, baselines before proposals."""

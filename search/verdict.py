@@ -26,7 +26,8 @@ import numpy as np
 from search import wording
 from search.comparison import Comparison, Run, compare, diverged
 from search.estimate import LEVEL, Arm, Difference, Estimate, Unit
-from search.ranking import NOISE_SD
+from search.ranking import GUESS, NoisePrior
+from search.ties import TIE
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,12 @@ class Verdict:
         """What is known of the winner."""
         return next(arm for arm in self.arms if arm.name == self.winner)
 
+    @property
+    def alike(self) -> bool:
+        """Whether all of several arms reached the same, so that there is nothing to find."""
+        means = [arm.raw_mean for arm in self.arms]
+        return len(means) > 1 and max(means) - min(means) <= TIE
+
     def sentences(self, benchmark: str | None = None) -> list[str]:
         """Say the verdict in plain English, a sentence or two per entry.
 
@@ -93,7 +100,7 @@ class Verdict:
         """
         said = self._who()
         said += [wording.difference_sentence(d, self.unit) for d in self._differences()]
-        if self.ties and not self.given:
+        if self.ties and not self.given and not self.alike:
             said.append(wording.ties_sentence(self.winner, self.ties, self.loss, self.unit))
         said += [f"{arm} is out: a run of it diverged." for arm in self.out]
         if self.unit == Unit.NOISE_SDS:
@@ -105,7 +112,9 @@ class Verdict:
     def _who(self) -> list[str]:
         """The winner, and its accuracy where that means something."""
         said = []
-        if not self.given:
+        if self.alike and not self.given:
+            said.append(wording.alike_sentence(self.best, len(self.arms), self.unit))
+        elif not self.given:
             said.append(wording.winner_sentence(self.best, len(self.arms), bool(self.ties)))
         if self.unit == Unit.PERCENT:
             said.append(wording.accuracy_sentence(self.best, self.given))
@@ -124,8 +133,9 @@ def verdict(
     uniform: str,
     baseline: str,
     winner: str | None = None,
-    noise_guess: float = NOISE_SD,
+    prior: NoisePrior = GUESS,
     unit: Unit = Unit.PERCENT,
+    order: Sequence[str] = (),
 ) -> Verdict:
     """Judge the runs of a confirmation, decided or not.
 
@@ -135,8 +145,9 @@ def verdict(
         baseline: the best of the baselines before the confirmation; may be ``uniform``.
         winner: the arm to judge, where it was chosen elsewhere, such as on several benchmarks
             together; else it is chosen here.
-        noise_guess: standard deviation between seeds to start from, in the unit.
+        prior: of the noise between seeds, in the unit.
         unit: of the runs' values.
+        order: arms that are preferred where they are equal, the first most; the controls if empty.
 
     Raises:
         ValueError: as ``comparison.compare``, a control that never ran, or a given winner that
@@ -145,7 +156,8 @@ def verdict(
     for control in (uniform, baseline):
         if not any(run.arm == control for run in runs):
             raise ValueError(f"controls: got {control!r}, of which there is no run; must have one")
-    comparison = compare(runs, {uniform, baseline}, noise_guess=noise_guess)
+    controls = tuple(dict.fromkeys((uniform, baseline)))
+    comparison = compare(runs, controls, prior=prior, order=order or controls, bounds=unit.bounds)
     if winner is not None and winner not in comparison.arms:
         raise ValueError(f"winner: got {winner!r}; must have a run, and none that diverged")
     chosen = comparison.winner if winner is None else winner
@@ -210,4 +222,4 @@ def _arms(comparison: Comparison) -> tuple[Arm, ...]:
     estimates = [Estimate.of(draws) for draws in comparison.draws.T]
     columns = (comparison.arms, seeds, raw_means, estimates, probabilities)
     arms = [Arm(*row) for row in zip(*columns, strict=True)]
-    return tuple(arms[i] for i in np.argsort(-comparison.mean, kind="stable"))
+    return tuple(arms[i] for i in comparison.by_mean())

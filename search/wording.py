@@ -64,6 +64,12 @@ def winner_sentence(winner: Arm, arms: int, tied: bool) -> str:
     return f"{winner.name} is the best of {arms} weightings with {chance}."
 
 
+def alike_sentence(winner: Arm, arms: int, unit: Unit) -> str:
+    """Say that ``arms`` weightings reached the same, so that nothing was found."""
+    reached = f", {winner.raw_mean:.2f} % on average" if unit == Unit.PERCENT else ""
+    return f"Nothing was found: all {arms} weightings reached the same{reached}."
+
+
 def probability(value: float) -> str:
     """Two digits; never 0 or 1, which no posterior draws can show."""
     return "above 0.99" if value > 0.99 else "below 0.01" if value < 0.01 else f"of {value:.2f}"

@@ -1,11 +1,13 @@
 """What the runs of a few arms with common seeds say of their true accuracies."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from search.comparison import Run, compare, run_table
 from search.mixture import Blocks, solve
-from search.ranking import NOISE_SD
+from search.ranking import GUESS, NOISE_SD, NoisePrior
 
 
 def runs_of(table: dict[str, list[float]]) -> list[Run]:
@@ -60,7 +62,7 @@ def test_unbalanced_means_are_those_of_generalised_least_squares() -> None:
     _, table = run_table(runs)
     share, ratio = 0.3, 2.0
     candidate = np.array([True, True, False])
-    found = solve(Blocks.of(table), candidate, np.array([share]), np.array([ratio]), 0.7)
+    found = solve(Blocks.of(table), candidate, np.array([share]), np.array([ratio]), GUESS)
     arm, seed = np.nonzero(np.isfinite(table))
     design = np.eye(3)[arm]
     noise = (1 - share) * np.eye(9) + share * (seed[:, None] == seed)
@@ -92,15 +94,15 @@ def test_probabilities_of_being_best_sum_to_one_and_follow_the_means() -> None:
 def test_in_another_unit_all_is_scaled_and_nothing_else_changes() -> None:
     runs = noisy({"a": 41.0, "b": 40.5, "c": 40.2, "u": 40.0}, 3, own=0.5, shared=0.3)
     scaled = [Run(run.arm, run.seed, 2 * (run.value or 0)) for run in runs]
-    one, other = compare(runs, {"u"}), compare(scaled, {"u"}, noise_guess=2 * NOISE_SD)
+    one, other = compare(runs, {"u"}), compare(scaled, {"u"}, prior=NoisePrior(2 * NOISE_SD))
     assert other.draws == pytest.approx(2 * one.draws)
     assert other.noise_sd == pytest.approx(2 * one.noise_sd)
     assert other.spread_sd == pytest.approx(2 * one.spread_sd)
 
 
-def test_the_noise_guess_counts_where_runs_are_few() -> None:
+def test_the_noise_prior_counts_where_runs_are_few() -> None:
     runs = runs_of({"a": [41.0], "u": [40.0]})
-    calm, loud = (compare(runs, {"u"}, noise_guess=guess).of("a") for guess in (0.2, 2.0))
+    calm, loud = (compare(runs, {"u"}, prior=NoisePrior(guess)).of("a") for guess in (0.2, 2.0))
     assert np.std(loud) > 5 * np.std(calm)
 
 
@@ -110,11 +112,6 @@ def test_one_candidate_and_one_control_are_estimated_by_their_means(seeds: int) 
     assert found.mean == pytest.approx([41, 40])
     assert found.winner == "a"
     assert 0.5 < found.probability_of("a") < 1
-
-
-def test_a_guess_of_no_noise_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"noise_guess: got 0\.0"):
-        compare(runs_of({"a": [1.0]}), (), noise_guess=0.0)
 
 
 def test_a_diverged_arm_takes_no_part() -> None:
@@ -134,3 +131,26 @@ def test_a_diverged_arm_takes_no_part() -> None:
 def test_bad_runs_are_refused(runs: list[Run], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         compare(runs, ())
+
+
+def test_bounds_that_no_draw_comes_near_change_nothing() -> None:
+    runs = noisy({"a": 41.0, "b": 40.0}, 4, own=0.5, shared=0.5)
+    free, bound = compare(runs, {"b"}), compare(runs, {"b"}, bounds=(0.0, 100.0))
+    assert np.array_equal(free.draws, bound.draws)
+
+
+def test_draws_are_those_of_the_posterior_on_condition_that_they_keep_the_bounds() -> None:
+    runs = noisy({"a": 99.5, "b": 99.0, "c": 99.2}, 3, own=0.7, shared=0.3)
+    bounds = (0.0, 99.6)
+    free, bound = compare(runs, {"b"}, 200_000), compare(runs, {"b"}, 40_000, bounds=bounds)
+    kept = free.draws[(free.draws <= bounds[1]).all(axis=1)]
+    assert len(kept) > 20_000
+    assert bound.draws.max() <= bounds[1]
+    assert bound.draws.mean(axis=0) == pytest.approx(kept.mean(axis=0), abs=0.02)
+    assert bound.draws.std(axis=0) == pytest.approx(kept.std(axis=0), abs=0.02)
+
+
+def test_of_equal_means_the_first_in_the_order_wins() -> None:
+    same = {"a": [99.0, 100.0], "b": [100.0, 99.0], "u": [99.5, 99.5]}
+    for order in itertools.permutations(same):
+        assert compare(runs_of(same), {"u"}, order=order).winner == order[0]

@@ -166,3 +166,13 @@ def test_reading_a_run_changes_nothing(place: Path) -> None:
     Conclusion.of(folder)
     after = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     assert after == before
+
+
+def test_where_all_trials_are_alike_uniform_is_exported_and_nothing_was_found(place: Path) -> None:
+    def perfect(row: Row, part: int) -> int:
+        return 100
+
+    for runs, words in ((RUNS, "Nothing was found: all 4 "), (None, "nothing was found: all 8 ")):
+        found = conclusion_of(place / f"run-{runs}", perfect, runs, FACTS)
+        assert found.winner == ("uniform", Weighting())
+        assert words + "weightings reached the same" in text_of(found)

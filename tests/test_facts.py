@@ -8,7 +8,7 @@ from twin import BENCHMARK, FACTS, JOINT, OTHER
 
 from search.conclusion import facts_from
 from search.facts import BenchmarkFacts, Facts
-from search.ranking import NOISE_SD
+from search.ranking import GUESS, GUESSED_RUNS, KNOWN_RUNS, NOISE_SD, NoisePrior
 
 THIRD = replace(OTHER, name="third", epochs=7, noise_sd=1.25)
 
@@ -45,10 +45,16 @@ def test_a_noise_that_is_not_known_counts_as_the_usual_one() -> None:
 
 
 def test_the_noise_to_expect_of_a_score() -> None:
-    assert FACTS.noise_guess == NOISE_SD
-    assert Facts((OTHER,)).noise_guess == OTHER.noise_sd
-    assert JOINT.noise_guess == pytest.approx(2**-0.5)
-    assert Facts((*JOINT.benchmarks, THIRD)).noise_guess == pytest.approx(3**-0.5)
+    assert FACTS.noise_prior == GUESS
+    assert Facts((OTHER,)).noise_prior == NoisePrior(2.0, KNOWN_RUNS)
+    assert JOINT.noise_prior == NoisePrior(1 / 2**0.5, KNOWN_RUNS)
+    assert Facts((*JOINT.benchmarks, THIRD)).noise_prior.sd == pytest.approx(3**-0.5)
+
+
+def test_the_noise_of_a_shortened_training_is_a_guess() -> None:
+    short = replace(OTHER, shortened=True)
+    assert Facts((short,)).noise_prior == NoisePrior(2.0, GUESSED_RUNS)
+    assert Facts((THIRD, short)).noise_prior.runs == GUESSED_RUNS
 
 
 def test_a_rung_lies_at_the_same_part_of_every_training_rounded_up() -> None:
@@ -107,8 +113,17 @@ def test_facts_go_through_json_and_back(facts: BenchmarkFacts) -> None:
 
 @pytest.mark.parametrize("holdout", (None, THIRD))
 def test_settings_hold_all_facts(holdout: BenchmarkFacts | None) -> None:
+    short = replace(JOINT.benchmarks[1], shortened=True)
+
+    def entry(facts: BenchmarkFacts) -> dict[str, object]:
+        return {
+            "facts": facts.to_dict(),
+            "benchmark": {"shortened_from": 9 if facts.shortened else None},
+        }
+
     content = {
-        "benchmarks": [{"facts": facts.to_dict()} for facts in JOINT.benchmarks],
-        "holdout": holdout and {"facts": holdout.to_dict()},
+        "benchmarks": [entry(JOINT.benchmarks[0]), entry(short)],
+        "holdout": holdout and entry(holdout),
     }
-    assert facts_from(json.loads(json.dumps(content))) == Facts(JOINT.benchmarks, holdout)
+    whole = Facts((JOINT.benchmarks[0], short), holdout)
+    assert facts_from(json.loads(json.dumps(content))) == whole

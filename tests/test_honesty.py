@@ -12,6 +12,7 @@ from benchmarks.honesty_ways import CONFIRMED, RERUN, SINGLE, Statement, confirm
 from benchmarks.honesty_world import SETTINGS, Setting, World, noise
 from search.comparison import Run
 from search.estimate import Estimate
+from search.ranking import GUESS, KNOWN_RUNS, NoisePrior
 
 SMALL = Setting("small", k=3, budget=18, trials=12)
 
@@ -103,3 +104,16 @@ def test_the_command_writes_its_results_and_a_plot(
     assert content["results"]["protocol"][CONFIRMED]["runs"]["mean"] > 60
     assert out.with_suffix(".png").stat().st_size > 1000
     assert "protocol" in capsys.readouterr().out
+
+
+def test_replicates_repeat_the_weightings_of_earlier_trials() -> None:
+    setting = dataclasses.replace(SMALL, replicates=2, noise_sd=1e-9)
+    made = world(setting)
+    assert list(setting.groups[-2:]) == [4, 5]
+    assert made.search[-2:] == pytest.approx(made.search[4:6], abs=1e-6)
+    assert len(np.unique(setting.groups)) == SMALL.trials - 2
+
+
+def test_a_stated_noise_is_a_multiple_of_the_true_one() -> None:
+    assert SMALL.prior == GUESS
+    assert dataclasses.replace(SMALL, stated=1.5).prior == NoisePrior(1.5 * 0.7, KNOWN_RUNS)

@@ -1,20 +1,22 @@
 """What single runs say: noise from replicates, and estimates pulled together."""
 
+import math
+
 import numpy as np
 import pytest
 
-from search.ranking import PRIOR_RUNS, pooled_noise, rank
+from search.ranking import GUESSED_RUNS, NoisePrior, pooled_noise, rank
 
 
 def test_the_noise_is_pooled_within_groups() -> None:
     # Squares within: 2 for (1, 3), 8 for (10, 14), 0 for the single run; freedom 1 + 1 + 0.
-    noise, freedom = pooled_noise([0, 1, 0, 1, 2], [1, 10, 3, 14, 99], guess=0.7)
+    noise, freedom = pooled_noise([0, 1, 0, 1, 2], [1, 10, 3, 14, 99], prior=NoisePrior(0.7))
     assert freedom == 2
-    assert noise**2 == pytest.approx((PRIOR_RUNS * 0.49 + 10) / (PRIOR_RUNS + 2))
+    assert noise**2 == pytest.approx((GUESSED_RUNS * 0.49 + 10) / (GUESSED_RUNS + 2))
 
 
 def test_without_replicates_the_noise_is_the_guess_and_says_so() -> None:
-    ranking = rank([0, 1, 2], [40, 41, 42], noise_guess=0.9)
+    ranking = rank([0, 1, 2], [40, 41, 42], prior=NoisePrior(0.9))
     assert ranking.noise_sd == pytest.approx(0.9)
     assert ranking.noise_freedom == 0
 
@@ -75,6 +77,14 @@ def test_bad_results_are_refused(groups: list[int], values: list[float], message
         rank(groups, values)
 
 
-def test_a_guess_of_no_noise_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"noise_guess: got 0\.0"):
-        rank([0], [1.0], noise_guess=0.0)
+@pytest.mark.parametrize("numbers", ((0.0, 2.0), (1.0, 0.0), (math.nan, 2.0)))
+def test_a_prior_of_no_noise_or_no_weight_is_refused(numbers: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="both numbers must be above 0"):
+        NoisePrior(*numbers)
+
+
+def test_one_unlucky_pair_counts_less_than_a_noise_that_is_known() -> None:
+    pair = ([0, 0], [94.83, 91.17])
+    known, guessed = (pooled_noise(*pair, NoisePrior(1.8, runs))[0] for runs in (8, 2))
+    assert guessed > 2
+    assert 1.8 < known < 2

@@ -202,3 +202,19 @@ def test_results_are_taken_up_as_they_come() -> None:
 
 def test_a_trial_that_failed_says_nothing() -> None:
     assert Standings.of(FACTS, [proposal(0, 0.3, None)]).ranking() is None
+
+
+def test_of_equal_weightings_uniform_comes_first_then_controls_then_the_simplest() -> None:
+    bent = Weighting(exponent=STEPS[2], nu=0.3)
+    rows = [
+        row(PROPOSALS, 0, bent, 100.0),
+        proposal(1, STEPS[3], 100),
+        proposal(2, STEPS[0], 100),
+        baseline(1, "mlsbench_balanced_softmax", 100),
+        baseline(0, "uniform", 100),
+    ]
+    standings = Standings.of(FACTS, rows)
+    expected = ["uniform", "mlsbench_balanced_softmax", "#1", "#2", "#0"]
+    assert labels(standings.candidates(9, ())) == expected
+    higher = Standings.of(FACTS, [*rows, proposal(3, 1.1, 100.5)])
+    assert labels(higher.candidates(9, ())) == ["#3", *expected]

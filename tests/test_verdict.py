@@ -7,6 +7,7 @@ import pytest
 
 from search.comparison import Run
 from search.estimate import Unit
+from search.ranking import NoisePrior
 from search.verdict import Verdict, verdict
 
 
@@ -203,9 +204,9 @@ def test_in_noise_sds_doubts_are_in_that_unit_too() -> None:
     assert not any("points" in s or "accuracy" in s for s in said)
 
 
-def test_the_noise_guess_widens_the_intervals_of_few_runs() -> None:
+def test_the_noise_prior_widens_the_intervals_of_few_runs() -> None:
     runs = runs_of({"a": 41.0, "uniform": 40.0}, seeds=1)
-    calm, loud = (verdict(runs, "uniform", "uniform", noise_guess=sd) for sd in (0.2, 2.0))
+    calm, loud = (verdict(runs, "uniform", "uniform", prior=NoisePrior(sd)) for sd in (0.2, 2.0))
     assert calm.to_uniform is not None
     assert loud.to_uniform is not None
     assert loud.to_uniform.points.low < calm.to_uniform.points.low - 1
@@ -228,3 +229,31 @@ def test_the_only_weighting_left_is_said_to_be_so() -> None:
     assert found.to_uniform is None
     assert found.sentences()[0] == "a is the only weighting left."
     assert "uniform is out: a run of it diverged." in found.sentences()
+
+
+PERFECT = [Run(arm, seed, 100.0) for arm in ("#7", "inverse", "uniform") for seed in range(3)]
+
+
+def test_the_intervals_of_accuracies_near_the_bounds_stay_within_them() -> None:
+    random = np.random.default_rng(3)
+    near = [
+        Run(arm, seed, min(100.0, mean + float(random.normal())))
+        for arm, mean in {"uniform": 99.0, "inverse": 99.6, "#7": 100.0, "#8": 0.3}.items()
+        for seed in range(3)
+    ]
+    for runs in (PERFECT, near):
+        for arm in verdict(runs, "uniform", "inverse").arms:
+            assert 0 <= arm.accuracy.low < arm.accuracy.mean < arm.accuracy.high <= 100
+
+
+def test_where_all_reached_the_same_uniform_wins_and_nothing_was_found() -> None:
+    found = verdict(PERFECT, "uniform", "inverse", order=("uniform", "inverse", "#7"))
+    assert [arm.name for arm in found.arms] == ["uniform", "inverse", "#7"]
+    assert found.sentences()[0] == (
+        "Nothing was found: all 3 weightings reached the same, 100.00 % on average."
+    )
+    assert "No searched weighting could be shown to be better than uniform." in found.sentences()
+    without = [run for run in PERFECT if run.arm != "uniform"]
+    assert verdict(without, "inverse", "inverse").winner == "inverse"
+    clear = verdict(runs_of(CLEAR), "uniform", "inverse").sentences()
+    assert not any("Nothing was found" in sentence for sentence in clear)
