@@ -1,7 +1,7 @@
 """What did the runs of an arm reach, beside the official number, and where does it gain?
 
 `accuracies` and `half_split` state numbers that flatter less than the best epoch on all test
-images, `gains` says in which classes a weighting gains. Accuracies are percent, differences points.
+images, `gains` says in which classes a weighting gains. Scores are percent, differences points.
 """
 
 from __future__ import annotations
@@ -12,28 +12,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
 from search.confirmation import PUBLISHED_SEEDS
 from search.estimate import LEVEL, Estimate
-from search.ranking import FloatArray
+from search.scoring import Curve, FloatArray, Scoring, half_a, half_b
+from trainer.metrics import METRICS
 from trainer.results import shot_groups
 
-Curves = Mapping[int, npt.NDArray[np.int64]]
-"""Seed index of a run -> its correct test images (epochs, 2, C), by half A and B and by class."""
+Curves = Mapping[int, Curve]
+"""Of the runs of an arm, by seed index."""
 
 
 @dataclass(frozen=True)
 class Accuracies:
-    """What the runs of one arm reached, means over the runs, percent.
+    """What the runs of one arm reached in the benchmark's metric, means over the runs, percent.
 
     Attributes:
         runs: how many.
-        best: the official number: the best epoch on the whole test set.
-        last, last_ten: of the last epoch, and of the last ten, which choose nothing.
+        best: the official number: the best epoch on the images that choose.
+        last, last_ten: there, of the last epoch, and of the last ten, which choose nothing.
         half_a: on half A at the epoch that is the best there.
         half_b: on half B at that same epoch, which half B had no part in choosing.
+        metrics: every metric at the best epoch, on the images that judge (``Scoring.judging``);
+            None where one is not known of a run.
+        classes: class accuracies there, (C,).
         seed_42: ``best`` of the run with that seed, which published rows show; None if it is not
             among the runs.
         published_mean: ``best`` over the three published seeds; None if one is missing.
@@ -45,13 +48,15 @@ class Accuracies:
     last_ten: float
     half_a: float
     half_b: float
+    metrics: dict[str, float | None]
+    classes: tuple[float, ...]
     seed_42: float | None
     published_mean: float | None
 
 
 @dataclass(frozen=True)
 class HalfSplit:
-    """The weighting and epochs chosen on half A of the test set, and what half B says of them.
+    """The weighting and epochs chosen on half A of the images, and what half B says of them.
 
     It takes away the luck of test images, in the choice of an epoch and of an arm. The luck of
     seeds it does not take away: a lucky training is lucky on both halves. `verdict` does that.
@@ -59,7 +64,7 @@ class HalfSplit:
     Attributes:
         arm: the best on half A.
         accuracies: of that arm's runs; ``half_b`` is the honest one.
-        official_arm: the best by the best epoch on the whole test set, and ``official`` its mean.
+        official_arm: the best by the official number, and ``official`` its mean.
     """
 
     arm: str
@@ -74,6 +79,8 @@ class HalfSplit:
 @dataclass(frozen=True)
 class Gains:
     """By how much a weighting's class accuracies exceed those of uniform weights, points.
+
+    They are of the images that judge (``Scoring.judging``).
 
     Attributes:
         seeds: that both ran with; differences are taken within a seed.
@@ -90,56 +97,73 @@ class Gains:
         return dataclasses.asdict(self) | {"classes": list(self.classes)}
 
 
-def accuracies(curves: Curves, half_sizes: npt.ArrayLike) -> Accuracies:
+def accuracies(curves: Curves, scoring: Scoring) -> Accuracies:
     """Return what the runs of one arm reached.
 
-    Args:
-        curves: correct test images (epochs, 2, C) of each run.
-        half_sizes: test images in halves A and B of each class, (2, C).
-
     Raises:
-        ValueError: no run, or shapes that do not fit.
+        ValueError: no run, or curves of another benchmark.
     """
-    sizes = _sizes(curves, half_sizes)
-    rows = []
-    for correct in curves.values():
-        halves = 100.0 * np.asarray(correct).sum(axis=2) / sizes.sum(axis=1)
-        whole = _whole(correct, sizes)
-        chosen = halves[int(halves[:, 0].argmax())]
-        rows.append((whole.max(), whole[-1], whole[-10:].mean(), chosen[0], chosen[1]))
+    _check(curves, scoring)
+    rows, metrics, classes = [], [], []
+    for curve in curves.values():
+        official = scoring.scores(curve, scoring.choosing)
+        a, b = scoring.scores(curve, half_a), scoring.scores(curve, half_b)
+        epoch, best_epoch = int(a.argmax()), scoring.best(curve)
+        rows.append((official.max(), official[-1], official[-10:].mean(), a[epoch], b[epoch]))
+        metrics.append(scoring.metrics(best_epoch, scoring.judging))
+        classes.append(scoring.classes(best_epoch, scoring.judging))
     best = dict(zip(curves, (float(row[0]) for row in rows), strict=True))
     published = [best[index] for index in range(len(PUBLISHED_SEEDS)) if index in best]
-    mean = float(np.mean(published)) if len(published) == len(PUBLISHED_SEEDS) else None
-    whole_mean, last, last_ten, half_a, half_b = np.mean(rows, axis=0).tolist()
-    return Accuracies(len(rows), whole_mean, last, last_ten, half_a, half_b, best.get(0), mean)
+    mean, last, last_ten, on_a, on_b = np.mean(rows, axis=0).tolist()
+    return Accuracies(
+        runs=len(rows),
+        best=mean,
+        last=last,
+        last_ten=last_ten,
+        half_a=on_a,
+        half_b=on_b,
+        metrics=mean_metrics(metrics),
+        classes=tuple(np.mean(classes, axis=0).tolist()),
+        seed_42=best.get(0),
+        published_mean=(
+            float(np.mean(published)) if len(published) == len(PUBLISHED_SEEDS) else None
+        ),
+    )
 
 
-def half_split(arms: Mapping[str, Curves], half_sizes: npt.ArrayLike) -> HalfSplit:
+def mean_metrics(runs: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """Return the mean of every metric over runs, percent; None where one is not known of a run."""
+    means: dict[str, float | None] = {}
+    for name in METRICS:
+        known = [value for run in runs if (value := run[name]) is not None]
+        means[name] = float(np.mean(known)) if len(known) == len(runs) else None
+    return means
+
+
+def half_split(arms: Mapping[str, Curves], scoring: Scoring) -> HalfSplit:
     """Choose the arm and the epoch of each of its runs on half A, and report half B.
 
     Args:
         arms: the curves of each arm's runs; ties go to the arm that is named first.
-        half_sizes: test images in halves A and B of each class, (2, C).
+        scoring: of the benchmark.
 
     Raises:
         ValueError: no arm, or as ``accuracies``.
     """
     if not arms:
         raise ValueError("arms: got none; there must be one or more")
-    found = {arm: accuracies(curves, half_sizes) for arm, curves in arms.items()}
+    found = {arm: accuracies(curves, scoring) for arm, curves in arms.items()}
     chosen = max(found, key=lambda arm: found[arm].half_a)
     official = max(found, key=lambda arm: found[arm].best)
     return HalfSplit(chosen, found[chosen], official, found[official].best)
 
 
-def gains(
-    winner: Curves, uniform: Curves, half_sizes: npt.ArrayLike, counts: Sequence[int]
-) -> Gains:
+def gains(winner: Curves, uniform: Curves, scoring: Scoring, counts: Sequence[int]) -> Gains:
     """Return where a weighting gains over uniform weights, each run at its best epoch.
 
     Args:
         winner, uniform: curves by seed; seeds that only one of them has are left out.
-        half_sizes: test images in halves A and B of each class, (2, C).
+        scoring: of the benchmark.
         counts: training images per class, (C,).
 
     Raises:
@@ -148,11 +172,13 @@ def gains(
     common = sorted(winner.keys() & uniform.keys())
     if len(common) < 2:
         raise ValueError(f"seeds: got {len(common)} common ones; must be at least 2")
-    sizes = _sizes(winner, half_sizes)
-    _sizes(uniform, half_sizes)
-    differences = np.array(
-        [_best_classes(winner[s], sizes) - _best_classes(uniform[s], sizes) for s in common]
+    _check(winner, scoring)
+    _check(uniform, scoring)
+    ours, theirs = (
+        np.array([scoring.classes(scoring.best(arm[seed]), scoring.judging) for seed in common])
+        for arm in (winner, uniform)
     )
+    differences = ours - theirs
     shots = {
         name: _t_interval(differences[:, mask].mean(axis=1))
         for name, mask in shot_groups(counts).items()
@@ -161,29 +187,11 @@ def gains(
     return Gains(len(common), tuple(differences.mean(axis=0).tolist()), shots)
 
 
-def _sizes(curves: Curves, half_sizes: npt.ArrayLike) -> FloatArray:
-    """The half sizes as float64 (2, C), checked against every curve."""
-    sizes = np.asarray(half_sizes, dtype=np.float64)
+def _check(curves: Curves, scoring: Scoring) -> None:
     if not curves:
         raise ValueError("curves: got no run; there must be one or more")
-    for correct in curves.values():
-        shape = np.shape(correct)
-        if len(shape) != 3 or shape[1:] != sizes.shape or not shape[0]:
-            raise ValueError(
-                f"curve: got shape {shape} for halves {sizes.shape}; must be (epochs, 2, C)"
-            )
-    return sizes
-
-
-def _whole(correct: npt.NDArray[np.int64], sizes: FloatArray) -> FloatArray:
-    """Accuracy on the whole test set by epoch, percent (epochs,)."""
-    return np.asarray(100.0 * np.asarray(correct).sum(axis=(1, 2)) / sizes.sum())
-
-
-def _best_classes(correct: npt.NDArray[np.int64], sizes: FloatArray) -> FloatArray:
-    """Class accuracies at the first epoch of the best whole accuracy, percent (C,)."""
-    best = int(_whole(correct, sizes).argmax())
-    return np.asarray(100.0 * np.asarray(correct)[best].sum(axis=0) / sizes.sum(axis=0))
+    for curve in curves.values():
+        scoring.check(curve)
 
 
 def _t_interval(values: FloatArray) -> Estimate:

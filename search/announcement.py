@@ -40,8 +40,8 @@ def phases_text(budget: Budget) -> str:
         return "no confirmation; confirm RUN adds it"
     if not budget.confirm_runs:
         return (
-            f"note: {budget.trials} trials are too few for a confirmation; from "
-            f"{FEWEST_TRIALS} on, a third of them confirms the best (or: confirm RUN)"
+            f"note: {budget.trials} is too few trials for a confirmation; from {FEWEST_TRIALS} on, "
+            "a third of them confirms the best (or: confirm RUN)"
         )
     if budget.trials is None:
         return f"up to two thirds of the time search, the rest confirms in up to {MOST_RUNS} runs"
@@ -84,6 +84,11 @@ def notes(plan: Plan, search: Search) -> list[str]:
             f"note: sampler {settings.sampler} learns nothing from trials that are stopped early; "
             "tpe does"
         )
+    if settings.scheduler != "none" and not search.early_stopping.rungs:
+        lines.append(
+            f"note: no trial is stopped early, because --grace-epochs is {settings.grace_epochs} "
+            f"and trials have {search.facts.epochs} epochs"
+        )
     lines += [
         f"note: {b.name} is the leaderboard's hidden setting, to be judged on once, at the end; a "
         "weighting that was searched on it is no longer judged by it"
@@ -93,11 +98,16 @@ def notes(plan: Plan, search: Search) -> list[str]:
     trials = budget.search_trials
     if trials is not None and trials <= len(search.record.controls()):
         lines.append(
-            f"note: the baselines take all {trials} trials of the search, so no weighting is "
+            f"note: the controls take every trial of the search ({trials}), so no weighting is "
             "searched; raise --trials"
         )
     if search.ended or search.running:
         lines.append(
             f"resumed: {len(search.ended)} trials ended before, {len(search.adopted)} go on"
+        )
+    if search.finished():
+        lines.append(
+            "nothing is left to do: the budget is used up or the confirmation is decided; more "
+            "--trials search on"
         )
     return lines

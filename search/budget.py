@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from search.checks import check_minimum, check_positive
+from trainer.errors import UserError
 
 CONFIRM_SHARE = 1 / 3
 """Part of the budget that is kept for the confirmation."""
@@ -54,7 +55,14 @@ class Budget:
         if self.runs is not None:
             check_minimum("--confirm-runs", self.runs, FEWEST_RUNS)
             if self.trials is not None:
-                check_minimum("--trials", self.trials, self.runs + 1)
+                self._check_trials(self.trials, self.runs)
+
+    def _check_trials(self, trials: int, runs: int) -> None:
+        if trials <= runs:
+            raise UserError(
+                f"--trials is {trials}, and --confirm-runs takes {runs} of them, which leaves none "
+                f"to the search; give at least {runs + 1} --trials."
+            )
 
     @property
     def confirm_runs(self) -> int:

@@ -3,8 +3,6 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,6 @@ from search.budget import FEWEST_RUNS, FEWEST_TRIALS, Budget
 from search.checks import check_minimum
 from search.options import (
     DEFAULT_TRIALS,
-    PROGRAM,
     SAVE_EVERY,
     confirm_parser,
     export_parser,
@@ -23,13 +20,14 @@ from search.options import (
     search_parser,
     show_parser,
 )
+from search.overview import Command, no_command, overview, version
 from search.redaction import redacted
 from search.runfolder import RunFolder
 from search.samplers import default_sampler
 from search.settings import Resources, Settings
 from spaces import BASELINES, SPACES, WeightingError, renamed
-from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
-from trainer.errors import CheckpointError, UserError, suggestion
+from trainer.benchmarks import Benchmark, get_benchmark
+from trainer.errors import CheckpointError, UserError
 from trainer.precision import available_cpus
 
 if TYPE_CHECKING:
@@ -124,6 +122,7 @@ def search_command(arguments: list[str], console: Console) -> int:
 
 def confirm_command(arguments: list[str], console: Console) -> int:
     from search.conclusion import Conclusion
+    from search.phases import nothing_to_confirm
 
     given = vars(confirm_parser().parse_args(arguments))
     folder = RunFolder(given.pop("run"))
@@ -131,7 +130,10 @@ def confirm_command(arguments: list[str], console: Console) -> int:
     options = search_parser().parse_args(searched)
     options.hours = options.address = None  # the address leads to where code is run
     vars(options).update(given, runs=folder.path.parent, name=folder.path.name, resume=True)
-    begun = sum(row.in_search for row in Conclusion.of(folder).rows)
+    conclusion = Conclusion.of(folder)
+    if nothing := nothing_to_confirm(conclusion.standings, conclusion.rows):
+        raise UserError(f"run {folder.path.name!r} has nothing to confirm: {nothing}.")
+    begun = sum(row.in_search for row in conclusion.rows)
     runs = options.confirm_runs or max(FEWEST_RUNS, begun // 2)
     budget = Budget(begun + runs, options.hours, runs=runs)
     again = ["python", "run_search.py", "confirm", *arguments]
@@ -145,7 +147,13 @@ def recorded_arguments(folder: RunFolder) -> list[str]:
         UserError: it is no run, or its first attempt is not on record.
     """
     folder.read_settings()
-    return [str(argument) for argument in folder.read_attempts()[0].get("arguments", [])]
+    arguments = folder.read_attempts()[0].get("arguments")
+    if not arguments:
+        raise UserError(
+            f"{folder.attempts} does not say with which command run {folder.path.name!r} was "
+            "begun, so it cannot be confirmed; search again under another --name."
+        )
+    return [str(argument) for argument in arguments]
 
 
 def wherever(arguments: list[str], options: argparse.Namespace) -> tuple[str, ...]:
@@ -242,6 +250,7 @@ def show_command(arguments: list[str], console: Console) -> int:
 def export_command(arguments: list[str], console: Console) -> int:
     options = export_parser().parse_args(arguments)
     from search.conclusion import Conclusion
+    from search.conclusion_view import export_note
     from search.export import export
 
     conclusion = Conclusion.of(RunFolder(options.run))
@@ -250,6 +259,8 @@ def export_command(arguments: list[str], console: Console) -> int:
         raise UserError(
             f"run {conclusion.folder.path.name!r} has no full-length trial to export yet."
         )
+    if note := export_note(conclusion):
+        print(f"note: {note}", file=sys.stderr)
     if options.counts is None:
         exported = export(options.output or conclusion.folder.path, best)
         console.print(f"{exported.record}\n{exported.module}")
@@ -282,27 +293,12 @@ def list_command(arguments: list[str], console: Console) -> int:
 
 def help_command(arguments: list[str], console: Console) -> int:
     if not arguments:
-        console.print(overview())
+        console.print(overview(COMMANDS))
     elif arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]].run(["--help"], console)
     else:
-        raise UserError(no_command(arguments[0]))
+        raise UserError(no_command(arguments[0], COMMANDS))
     return 0
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command under its name.
-
-    Attributes:
-        run: arguments, console -> exit code.
-        usage: its main arguments, as help shows them.
-        summary: what it does, in a line.
-    """
-
-    run: Callable[[list[str], Console], int]
-    usage: str
-    summary: str
 
 
 COMMANDS = {
@@ -317,45 +313,10 @@ COMMANDS = {
 }
 
 
-def overview() -> str:
-    """Return what there is, with two examples."""
-    calls = {f"{name} {command.usage}".rstrip(): command for name, command in COMMANDS.items()}
-    return "\n".join(
-        (
-            "Finds the class weights that train the best classifier of long-tailed images.",
-            "",
-            f"  {PROGRAM} --benchmark resnet8-digitslt40 --trials 32",
-            f"  {PROGRAM} show runs/resnet8-digitslt40",
-            "",
-            "The first searches for some minutes on two cores; the second shows its result.",
-            "",
-            "commands:",
-            *(f"  {call:<26}{command.summary}" for call, command in calls.items()),
-            "  --version",
-        )
-    )
-
-
-def version() -> str:
-    """Return the versions of this program and of what its numbers depend on."""
-    from trainer.provenance import git_revision, versions
-
-    found = [f"{name} {number}" for name, number in versions().items()]
-    revision = git_revision()
-    return ", ".join([*found, f"revision {revision}"] if revision else found)
-
-
-def no_command(name: str) -> str:
-    """Say that no command bears the name, and what was probably meant."""
-    if name in BENCHMARKS or name.endswith(".toml"):
-        return f"there is no command {name!r} (did you mean --benchmark {name}?)."
-    return f"there is no command {name!r}{suggestion(name, COMMANDS)}."
-
-
 def run_command(arguments: list[str], console: Console) -> int:
     """Run the command that the first word names; an option begins a search."""
     if not arguments:
-        console.print(overview())
+        console.print(overview(COMMANDS))
         return BAD_INPUT
     first, *rest = arguments
     if first == "--version":
@@ -365,7 +326,7 @@ def run_command(arguments: list[str], console: Console) -> int:
         return search_command(arguments, console)
     if first in COMMANDS:
         return COMMANDS[first].run(rest, console)
-    print(f"error: {no_command(first)}\n\n{overview()}", file=sys.stderr)
+    print(f"error: {no_command(first, COMMANDS)}\n\n{overview(COMMANDS)}", file=sys.stderr)
     return BAD_INPUT
 
 

@@ -33,6 +33,22 @@ def conclusion_view(conclusion: Conclusion) -> RenderableType:
     return Group(*stopping, Text(), *judgement_view(judgement))
 
 
+def export_note(conclusion: Conclusion) -> str | None:
+    """Return what a person must know of a weighting before using it; None if it is confirmed."""
+    judgement, run = conclusion.judgement, conclusion.folder.path
+    if judgement is None:
+        return (
+            "not confirmed: it is the best of the search by the search's own runs, which is partly "
+            f"luck; 'python run_search.py confirm {run}' trains it again with fresh seeds."
+        )
+    if not judgement.decided:
+        return (
+            f"the confirmation has not ended ({judgement.reason}); 'python run_search.py confirm "
+            f"{run}' goes on with it."
+        )
+    return None
+
+
 def incumbent_text(found: Incumbent, facts: Facts) -> str:
     """Return the best of the search, and how little that says."""
     known = found.known

@@ -7,6 +7,7 @@ from typing import Any
 
 from search.estimate import Unit
 from search.ranking import GUESS, GUESSED_RUNS, KNOWN_RUNS, NOISE_SD, NoisePrior
+from search.scoring import Scoring
 from trainer.metrics import METRICS
 from trainer.results import selection
 
@@ -50,6 +51,10 @@ class BenchmarkFacts:
     def selection_counts(self) -> tuple[int, ...]:
         """Images per class by which epochs and weightings are chosen, (C,)."""
         return tuple(selection(self.half_counts, self.test_held_out).tolist())
+
+    @property
+    def scoring(self) -> Scoring:
+        return Scoring(self.metric, self.half_counts, self.test_held_out)
 
     @property
     def score_words(self) -> str:

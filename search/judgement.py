@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from optuna.trial import TrialState
 
 from search.accuracies import Accuracies, Curves, Gains, HalfSplit, accuracies, gains, half_split
@@ -16,6 +15,7 @@ from search.facts import BenchmarkFacts, Facts
 from search.phases import ConfirmationPlan, runs_of
 from search.record import CONFIRMATION, HOLDOUT, Row
 from search.runfolder import RunFolder, part_key
+from search.scoring import Curve, Scoring
 from search.settings import UNIFORM
 from search.verdict import Verdict, verdict
 
@@ -28,8 +28,8 @@ class OnBenchmark:
     """What the arms reached on one benchmark.
 
     Attributes:
-        verdict: of the winner there; None where the run's own verdict says it, and where an arm
-            that it needs has no run or diverged.
+        verdict: of the winner there, on the test set if one is held out; None where the run's own
+            verdict says it, and where an arm that it needs has no run or diverged.
         arms: label -> what its runs reached.
         half_split: the choice of arm and epoch on half A, and what half B says of it.
         gains: of the winner over uniform; None if it is uniform, or where too few seeds are common.
@@ -96,7 +96,7 @@ def judge(
     )
     judge_part = PartJudge(folder, plan, rows, said.winner)
     benchmarks = tuple(
-        judge_part(CONFIRMATION, part, benchmark, facts.joint)
+        judge_part(CONFIRMATION, part, benchmark, facts.joint or benchmark.test_held_out)
         for part, benchmark in enumerate(facts.benchmarks)
     )
     holdout = None
@@ -118,13 +118,13 @@ class PartJudge:
         self, study: str, part: int, benchmark: BenchmarkFacts, with_verdict: bool
     ) -> OnBenchmark:
         done = self.done(study)
-        curves = self.curves(done, part)
-        sizes = benchmark.half_counts
+        scoring = benchmark.scoring
+        curves = self.curves(done, part, scoring)
         return OnBenchmark(
             name=benchmark.name,
-            verdict=self.verdict(done, study, part, benchmark) if with_verdict else None,
-            arms={label: accuracies(curves[label], sizes) for label in curves},
-            half_split=half_split(curves, sizes),
+            verdict=self.verdict(done, study, curves, benchmark) if with_verdict else None,
+            arms={label: accuracies(curves[label], scoring) for label in curves},
+            half_split=half_split(curves, scoring),
             gains=self.gains(curves, benchmark),
         )
 
@@ -136,23 +136,29 @@ class PartJudge:
             row for row in self.rows if row.study == study and row.label in left and row.summaries
         ]
 
-    def curves(self, done: Iterable[Row], part: int) -> dict[str, Curves]:
-        found: dict[str, dict[int, np.ndarray]] = {}
+    def curves(self, done: Iterable[Row], part: int, scoring: Scoring) -> dict[str, Curves]:
+        found: dict[str, dict[int, Curve]] = {}
         for row in done:
             assert row.seed_index is not None
-            correct = self.folder.read_correct(part_key(row.key, part))
-            found.setdefault(row.label, {})[row.seed_index] = correct
+            curve = self.folder.read_curve(part_key(row.key, part), scoring)
+            found.setdefault(row.label, {})[row.seed_index] = curve
         return {label: found[label] for label in self.plan.order if label in found}
 
     def verdict(
-        self, done: Iterable[Row], study: str, part: int, benchmark: BenchmarkFacts
+        self,
+        done: Iterable[Row],
+        study: str,
+        curves: Mapping[str, Curves],
+        benchmark: BenchmarkFacts,
     ) -> Verdict | None:
+        """Return the verdict on the images that judge, every run at its own best epoch."""
         runs = [run for run in runs_of(self.rows, study, self.plan.arms) if run.value is None]
-        runs += [
-            Run(row.label, row.seed_index or 0, row.summaries[part]["best_score"])
-            for row in done
-            if row.state == TrialState.COMPLETE
-        ]
+        scoring = benchmark.scoring
+        for row in done:
+            if row.state == TrialState.COMPLETE and row.seed_index is not None:
+                best = scoring.best(curves[row.label][row.seed_index])
+                value = float(scoring.scores(best, scoring.judging))
+                runs.append(Run(row.label, row.seed_index, value))
         out = {run.arm for run in runs if run.value is None}
         ran = {run.arm for run in runs}
         if self.winner in out or not {self.winner, UNIFORM, self.plan.baseline} <= ran:
@@ -172,4 +178,4 @@ class PartJudge:
         common = len(winner.keys() & uniform.keys())
         if self.winner == UNIFORM or common < FEWEST_COMMON_SEEDS:
             return None
-        return gains(winner, uniform, benchmark.half_counts, benchmark.counts)
+        return gains(winner, uniform, benchmark.scoring, benchmark.counts)

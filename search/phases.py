@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from search.budget import SEEDS_EACH, candidates_for
+from search.budget import FEWEST_RUNS, SEEDS_EACH, candidates_for
 from search.comparison import Run
 from search.confirmation import Confirmation, Planned, confirmation_seed
 from search.facts import Facts
@@ -84,6 +84,21 @@ def make_plan(standings: Standings, search_trials: int, runs: int) -> Confirmati
     best = standings.candidates(candidates_for(runs), controls.keys())
     candidates = {row.label: row.weighting for row in best}
     return ConfirmationPlan(search_trials, runs, candidates, controls) if candidates else None
+
+
+def nothing_to_confirm(standings: Standings, rows: Iterable[Row]) -> str | None:
+    """Return why ``make_plan`` finds nothing; None if it does, or if a trial may still end well."""
+    searched = [row for row in rows if row.in_search]
+    unfinished = any(row.state == TrialState.RUNNING for row in searched)
+    if unfinished or make_plan(standings, len(searched), FEWEST_RUNS):
+        return None
+    if not standings.results:
+        return "no trial of its search was trained to its full length; search on with --resume"
+    labels = dict.fromkeys(row.label for row in standings.results.values())
+    return (
+        f"its search has no full-length result but those of its controls ({', '.join(labels)}); "
+        f"search on with --resume and more than {len(searched)} --trials"
+    )
 
 
 def runs_of(rows: Iterable[Row], study: str, arms: Iterable[str]) -> list[Run]:

@@ -1,7 +1,8 @@
 """What a run is to do, and whether it can: the benchmarks, the settings, and what is on record."""
 
+import itertools
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,25 @@ def open_record(plan: Plan, content: dict[str, Any]) -> Record:
         return record
     known = folder.read_settings()
     check_same(plan, known, content)
+    record = Record.reopen(folder.journal, folder.may_write)
+    check_budget(plan, sum(row.in_search for row in record.rows()))
     if content["holdout"] and not known["holdout"]:
         folder.write_settings(known | {"holdout": content["holdout"]})
-    return Record.reopen(folder.journal, folder.may_write)
+    return record
+
+
+def check_budget(plan: Plan, begun: int) -> None:
+    """Raise UserError if a run has begun more trials of the search than the budget has for it."""
+    budget = plan.budget
+    if budget.trials is None or budget.search_trials is None or begun <= budget.search_trials:
+        return
+    larger = (replace(budget, trials=trials) for trials in itertools.count(budget.trials + 1))
+    enough = next(b.trials for b in larger if (b.search_trials or 0) >= begun)
+    raise UserError(
+        f"--trials is {budget.trials}, which leaves {budget.search_trials} to the search, but run "
+        f"{plan.folder.path.name!r} has begun {begun} there; give at least {enough} to go on, or "
+        "use show, confirm and export on what there is."
+    )
 
 
 def check_same(plan: Plan, known: dict[str, Any], content: dict[str, Any]) -> None:
@@ -121,10 +138,13 @@ def check_same(plan: Plan, known: dict[str, Any], content: dict[str, Any]) -> No
             f"run {plan.folder.path.name!r} holds out {known['holdout']['benchmark']['name']!r}; "
             "give it as --holdout again."
         )
-    differences = Settings.from_dict(known["settings"]).differences(plan.settings)
+    searched = Settings.from_dict(known["settings"])
     there, here = (what_is_searched(c["benchmarks"]) for c in (known, content))
-    if there != here:
-        differences.insert(0, f"{there} -> {here}")
+    differences = []
+    if there != here:  # in words; and by fingerprints they differ then, too
+        differences.append(f"{there} -> {here}")
+        searched = replace(searched, benchmarks=plan.settings.benchmarks)
+    differences += searched.differences(plan.settings)
     held, wanted = known["holdout"], content["holdout"]
     if held and held["benchmark"] != wanted["benchmark"]:
         differences.append(f"holdout: {what_is_searched([held])} -> {what_is_searched([wanted])}")

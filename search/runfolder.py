@@ -16,6 +16,7 @@ Layout of ``runs/NAME/``::
 """
 
 import contextlib
+import difflib
 import json
 import re
 import secrets
@@ -25,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from search.checked import check, from_json
 from search.containment import check_contained
@@ -33,10 +33,12 @@ from search.lease import Lease, held
 from search.old_runs import KEYS_1, from_schema_1
 from search.redaction import redacted
 from search.schemas import ATTEMPT, SETTINGS_FILE, SETTINGS_FILE_1
+from search.scoring import Curve, Scoring
 from trainer.errors import UserError
 from trainer.files import append_whole, write_atomic
 from trainer.results import EpochResult
 
+SETTINGS = "settings.json"
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -60,7 +62,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         check_name(path.name)
         self.path = path.absolute()
-        self.settings = self.path / "settings.json"
+        self.settings = self.path / SETTINGS
         self.attempts = self.path / "attempts.jsonl"
         self.journal = self.path / "study.journal"
         self.trials = self.path / "trials"
@@ -125,7 +127,7 @@ class RunFolder:
             UserError: there is no such run, or the file breaks a rule.
         """
         if not self.exists():
-            raise UserError(f"there is no run at {self.path}: settings.json is missing.")
+            raise UserError(f"there is no run at {self.path}{other_runs(self.path)}.")
         check_contained(self.path)
         try:
             content = from_json(self.settings.read_bytes())
@@ -195,20 +197,22 @@ class RunFolder:
                 )
         return results
 
-    def read_correct(self, key: str) -> NDArray[np.int64]:
-        """Return the correct test images (epochs, 2, C) of trial part ``key``, changing nothing.
+    def read_curve(self, key: str, scoring: Scoring) -> Curve:
+        """Return the evaluated images of trial part ``key`` by epoch, changing nothing.
 
         Raises:
-            UserError: the file does not hold them.
+            UserError: the file does not hold them, or not what the benchmark's metric needs.
         """
         path = self.trials / f"{key}.jsonl"
         try:
-            correct = np.array([row["correct"] for row in read_lines(path)], dtype=np.int64)
-            if correct.ndim != 3:
-                raise ValueError(f"shape {correct.shape}")
+            rows = read_lines(path)
+            known = all(row.get("predicted") is not None for row in rows)
+            kinds = ("correct", "predicted") if known else ("correct",)
+            curve = Curve(*(np.array([r[kind] for r in rows], dtype=np.int64) for kind in kinds))
+            scoring.check(curve)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"{path} does not hold a trial's epochs; restore the file.") from error
-        return correct
+        return curve
 
     def write_error(self, key: str, text: str) -> None:
         write_atomic(self.trials / f"{key}.error.txt", text.encode())
@@ -280,3 +284,16 @@ def cut_torn_line(path: Path) -> None:
     if whole < len(content):
         with path.open("r+b") as file:
             file.truncate(whole)
+
+
+def other_runs(path: Path) -> str:
+    """Say which run may be meant by a path that is none: around it, in it, or in ``runs``."""
+    if (path.parent / SETTINGS).is_file():
+        return f" (did you mean {str(path.parent)!r}?)"
+    inside = sorted(found.parent.name for found in path.glob(f"*/{SETTINGS}"))
+    if inside:
+        return f", but there are some in it: {', '.join(inside)}"
+    places = (path.parent, Path("runs"))
+    known = {f.parent.name: f.parent for place in places for f in place.glob(f"*/{SETTINGS}")}
+    close = difflib.get_close_matches(path.name, known, n=1)
+    return f" (did you mean {str(known[close[0]])!r}?)" if close else ""

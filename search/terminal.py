@@ -49,6 +49,8 @@ def command_lines(command: str, width: int) -> str:
 
     All but the last end with a backslash, so that they can be copied as they stand.
     """
+    if len(command) <= width:
+        return command
     lines = [""]
     for word in map(shlex.quote, shlex.split(command)):
         if lines[-1] and len(lines[-1]) + 1 + len(word) + 2 > width:

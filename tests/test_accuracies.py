@@ -3,17 +3,69 @@
 import json
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from search.accuracies import accuracies, gains, half_split
+from search.scoring import Curve, Scoring
 
-HALVES = np.array([[50, 50], [50, 50]])
+HALVES = Scoring("accuracy", ((50, 50), (50, 50)))
+UNEQUAL = ((30, 2), (30, 2))
 
 
-def curve(half_a: list[int], half_b: list[int]) -> npt.NDArray[np.int64]:
+def curve(half_a: list[int], half_b: list[int]) -> Curve:
     """Correct images (epochs, 2, 2) with all changes in class 0."""
-    return np.array([[[a, 25], [b, 25]] for a, b in zip(half_a, half_b, strict=True)])
+    return Curve(np.array([[[a, 25], [b, 25]] for a, b in zip(half_a, half_b, strict=True)]))
+
+
+def epochs_of(*epochs: list[list[int]]) -> Curve:
+    """Epochs of the correct images [half][class] of ``UNEQUAL``."""
+    correct = np.array(epochs)
+    wrong = np.array(UNEQUAL) - correct
+    return Curve(correct, correct + wrong[..., ::-1])
+
+
+IGNORING = epochs_of([[30, 0], [30, 0]])
+"""Every image is called class 0."""
+FAIR = epochs_of([[24, 2], [18, 1]])
+
+
+@pytest.mark.parametrize(
+    ("metric", "ignoring", "fair"),
+    (
+        ("accuracy", 100 * 60 / 64, 100 * 45 / 64),
+        ("balanced_accuracy", 50.0, 100 * (42 / 60 + 3 / 4) / 2),
+        ("macro_f1", 50 * 120 / 124, 50 * (84 / (60 + 43) + 6 / (4 + 21))),
+        ("worst_class", 0.0, 70.0),
+    ),
+)
+def test_arms_are_measured_by_the_metric(metric: str, ignoring: float, fair: float) -> None:
+    scoring = Scoring(metric, UNEQUAL)
+    found = [accuracies({0: arm}, scoring) for arm in (IGNORING, FAIR)]
+    assert [arm.best for arm in found] == pytest.approx([ignoring, fair])
+    assert [arm.metrics[metric] for arm in found] == [arm.best for arm in found]
+    chosen = half_split({"ignoring": {0: IGNORING}, "fair": {0: FAIR}}, scoring).arm
+    assert chosen == ("ignoring" if metric == "accuracy" else "fair")
+
+
+def test_a_test_set_that_is_held_out_says_what_validation_chose() -> None:
+    scoring = Scoring("balanced_accuracy", UNEQUAL, test_held_out=True)
+    run = epochs_of([[30, 1], [30, 2]], [[15, 2], [6, 1]], [[30, 1], [30, 2]])
+    better_there = epochs_of([[24, 2], [18, 1]])
+    found = accuracies({0: run}, scoring)
+    assert found.best == found.half_a == found.last == 75.0, "the first of equals on validation"
+    assert found.half_b == found.metrics["balanced_accuracy"] == 100.0
+    assert found.classes == (100.0, 100.0)
+    gained = gains({0: better_there, 1: better_there}, {0: run, 1: run}, scoring, [500, 50])
+    assert gained.classes == pytest.approx((60 - 100, 50 - 100))
+
+
+def test_a_metric_that_is_not_known_of_every_run_is_none() -> None:
+    runs = {0: FAIR, 1: Curve(FAIR.correct)}
+    found = accuracies(runs, Scoring("accuracy", UNEQUAL)).metrics
+    assert found["macro_f1"] is None
+    assert found["worst_class"] == 70.0
+    with pytest.raises(ValueError, match="got no predicted counts, which macro_f1 needs"):
+        accuracies(runs, Scoring("macro_f1", UNEQUAL))
 
 
 def test_the_epoch_is_chosen_on_half_a_and_reported_on_half_b() -> None:
@@ -89,12 +141,13 @@ def test_what_the_runs_reached_is_jsonable() -> None:
     arms = {"a": {s: curve([40], [5]) for s in range(2)}}
     split = half_split(arms, HALVES).to_dict()
     gained = gains(arms["a"], arms["a"], HALVES, counts=[500, 50]).to_dict()
-    assert json.loads(json.dumps([split, gained])) == [split, gained]
+    text = json.dumps([split, gained])
+    assert json.dumps(json.loads(text)) == text
 
 
 def test_curves_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"got shape \(3, 2\)"):
-        accuracies({0: np.zeros((3, 2), dtype=np.int64)}, HALVES)
+        accuracies({0: Curve(np.zeros((3, 2), dtype=np.int64))}, HALVES)
     with pytest.raises(ValueError, match="got no run"):
         accuracies({}, HALVES)
     with pytest.raises(ValueError, match="arms: got none"):

@@ -16,7 +16,8 @@ from search.budget import (
     candidates_for,
 )
 from search.checks import check_choice, check_minimum, check_positive
-from search.cli import DEFAULT_TRIALS, chosen_budget, search_parser
+from search.cli import chosen_budget
+from search.options import DEFAULT_TRIALS, search_parser
 from trainer.errors import UserError
 
 
@@ -114,7 +115,11 @@ def test_the_command_line_has_a_default_only_where_nothing_limits() -> None:
             {"runs": FEWEST_RUNS - 1},
             f"--confirm-runs is {FEWEST_RUNS - 1}; it must be at least {FEWEST_RUNS}.",
         ),
-        ({"trials": 12, "runs": 12}, "--trials is 12; it must be at least 13."),
+        (
+            {"trials": 12, "runs": 12},
+            "--trials is 12, and --confirm-runs takes 12 of them, which leaves none to the search; "
+            "give at least 13 --trials.",
+        ),
     ),
 )
 def test_a_budget_out_of_range_is_refused(fields: dict[str, float], sentence: str) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from training import heeding_ctrl_c
 
-from search.cli import COMMANDS, main, overview, wherever
+from search.cli import COMMANDS, main, wherever
 from search.options import search_parser
+from search.overview import overview
 from search.samplers import SAMPLERS
 from spaces import NAMED, PARAMETERS
 from trainer.benchmarks import BENCHMARKS
@@ -109,7 +110,7 @@ def test_without_a_command_there_is_an_overview_with_two_examples(
     assert words in text
     assert text.count("  python run_search.py ") == 2
     assert all(f"  {name} " in text for name in COMMANDS)
-    assert max(map(len, overview().splitlines())) <= 80
+    assert max(map(len, overview(COMMANDS).splitlines())) <= 80
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "help"])

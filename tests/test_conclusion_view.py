@@ -12,7 +12,7 @@ from rich.console import Console
 from twin import FACTS, JOINT, attempt, fast_folder
 
 from search.conclusion import Conclusion
-from search.conclusion_view import LONGEST_NAME
+from search.conclusion_view import LONGEST_NAME, export_note
 from search.leaderboard import show
 from search.record import Row
 
@@ -76,7 +76,9 @@ def test_a_long_name_cuts_nothing(place: Path, arm: str) -> None:
 
 
 def test_what_is_not_confirmed_says_so(place: Path) -> None:
-    text = text_of(conclusion_of(place / "run", steady, None, FACTS))
+    found = conclusion_of(place / "run", steady, None, FACTS)
+    assert str(export_note(found)).startswith("not confirmed: it is the best of the search by ")
+    text = text_of(found)
     assert "best of the search: #2, p=" in text
     assert text.rstrip().endswith("its single run 66.00), not confirmed")
     assert "Verdict" not in text
@@ -93,11 +95,13 @@ def test_an_unfinished_confirmation_says_so(place: Path) -> None:
     search = attempt(folder, PLAIN, TRIALS, confirm=True, runs=RUNS)
     while (trial := search.next_trial()) and trial.row.key != "confirmation-00005":
         train(search, trial, steady)
-    assert "Verdict so far after 5 runs with fresh seeds (undecided):" in text_of(
-        Conclusion.of(folder)
-    )
+    found = Conclusion.of(folder)
+    assert "Verdict so far after 5 runs with fresh seeds (undecided):" in text_of(found)
+    assert str(export_note(found)).startswith("the confirmation has not ended (undecided); ")
     drive(attempt(folder, PLAIN, TRIALS, confirm=True, runs=RUNS), steady)
-    assert "Verdict after " in text_of(Conclusion.of(folder))
+    found = Conclusion.of(folder)
+    assert "Verdict after " in text_of(found)
+    assert export_note(found) is None
 
 
 def test_every_benchmark_and_the_holdout_are_told_by_name(place: Path) -> None:

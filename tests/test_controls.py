@@ -12,9 +12,10 @@ from test_leaderboard import shown
 from test_plan import plan_in
 from twin import CONTROLS, FACTS, attempt, fast_folder, make_settings
 
-from search.cli import chosen_baselines, search_parser
+from search.cli import chosen_baselines
 from search.conclusion import Conclusion
 from search.controls import checked_controls, controls_for
+from search.options import search_parser
 from search.plan import check_same
 from search.settings import Settings, fingerprint_of
 from spaces import BASELINES, FORMER_NAMES, NAMED, check_weights, renamed

@@ -22,11 +22,12 @@ from twin import FACTS, Twin, attempt, fast_folder, make_run, make_settings
 
 from search.budget import SEEDS_EACH, candidates_for
 from search.confirmation import PUBLISHED_SEEDS, confirmation_seed
-from search.phases import ConfirmationPlan
-from search.record import CONFIRMATION, Row
+from search.phases import ConfirmationPlan, nothing_to_confirm
+from search.record import CONFIRMATION, Record, Row
 from search.runfolder import RunFolder
 from search.running import Running
 from search.search import MAX_FAILURES_IN_A_ROW, Search
+from search.standings import Standings
 
 TRIALS, RUNS = 21, 12
 SEARCHED = TRIALS - RUNS
@@ -219,3 +220,23 @@ def test_a_run_in_flight_may_overthrow_what_the_others_decided(folder: RunFolder
     run_while_there_is_more(search, surprising)
     assert search.finished()
     assert len(rows_of(folder, CONFIRMATION)) == RUNS + 2
+
+
+def why_nothing(folder: RunFolder) -> str | None:
+    rows = Record(folder.journal).rows()
+    return nothing_to_confirm(Standings.of(FACTS, rows), rows)
+
+
+def test_what_has_nothing_to_confirm_says_why(folder: RunFolder) -> None:
+    assert str(why_nothing(folder)).startswith("no trial of its search was trained to its full")
+    search = attempt(folder, PLAIN, 1)
+    trial = search.next_trial()
+    assert trial is not None
+    assert why_nothing(folder) is None  # it may still end well
+    train(search, trial, usual)
+    assert why_nothing(folder) == (
+        "its search has no full-length result but those of its controls (uniform); search on with "
+        "--resume and more than 1 --trials"
+    )
+    drive(attempt(folder, PLAIN, SEARCHED), usual)
+    assert why_nothing(folder) is None

@@ -1,5 +1,6 @@
 """Which runs may be continued by which command?"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from twin import make_settings
 
 from search.budget import Budget
-from search.plan import Plan, check_same
+from search.plan import Plan, check_budget, check_same
 from search.runfolder import RunFolder
 from search.settings import SCHEMA_VERSION, Resources
 from trainer.benchmarks import BENCHMARKS, Benchmark
@@ -71,3 +72,17 @@ def test_another_run_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=words):
         check_same(plan_in(tmp_path), known, wanted)
+
+
+def test_a_budget_below_what_a_run_has_begun_is_refused(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path)
+    assert plan.budget.search_trials == 22
+    check_budget(plan, 22)
+    with pytest.raises(UserError) as caught:
+        check_budget(plan, 23)
+    assert str(caught.value).startswith(
+        "--trials is 32, which leaves 22 to the search, but run 'run' has begun 23 there; give at "
+        "least 34 to go on"
+    )
+    check_budget(replace(plan, budget=Budget(34, None)), 23)
+    check_budget(replace(plan, budget=Budget(None, 1.0)), 23)

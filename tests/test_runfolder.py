@@ -11,7 +11,7 @@ import pytest
 from confirming import settings_of
 from twin import FACTS, make_settings, results_of
 
-from search.runfolder import RunFolder, append_line, cut_torn_line, read_lines
+from search.runfolder import RunFolder, append_line, cut_torn_line, other_runs, read_lines
 from trainer.errors import UserError
 
 KEY = "proposals-00000"
@@ -105,7 +105,7 @@ def test_settings_are_read_as_written(folder: RunFolder) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     (
-        (None, "there is no run at .*settings.json is missing"),
+        (None, r"there is no run at .*/run\.$"),
         (b'{"a": ', "settings.json is not JSON"),
         (b"\xff\xfe\xfd", "settings.json is not JSON"),
         (b"[1]", r"settings.json cannot be used: it is \[1\], and must be of type object"),
@@ -247,3 +247,17 @@ def test_errors_and_checkpoints_of_a_trial(folder: RunFolder) -> None:
     folder.drop_checkpoints(KEY)
     folder.drop_checkpoints(KEY)
     assert list(folder.checkpoints.iterdir()) == []
+
+
+def test_a_path_that_is_no_run_is_answered_with_the_runs_that_may_be_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("digits", "cifar"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "settings.json").touch()
+    assert other_runs(Path("runs/digit")) == " (did you mean 'runs/digits'?)"
+    assert other_runs(Path("digits")) == " (did you mean 'runs/digits'?)"
+    assert other_runs(Path("runs")) == ", but there are some in it: cifar, digits"
+    assert other_runs(Path("runs/cifar/best.json")) == " (did you mean 'runs/cifar'?)"
+    assert other_runs(Path("elsewhere")) == ""

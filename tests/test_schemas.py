@@ -24,6 +24,7 @@ from search.plan import benchmark_content
 from search.record import Record
 from search.runfolder import RunFolder
 from search.schemas import Schema
+from search.scoring import Scoring
 from search.settings import Resources, Settings
 from spaces import NAMED
 from trainer.benchmark import Benchmark
@@ -391,14 +392,21 @@ def test_a_line_that_optuna_did_not_write_is_refused(
 
 
 @pytest.mark.parametrize(
-    "line", ({}, {"correct": 1}, {"correct": [[1], [1, 2]]}, {"correct": [["x"], [1]]})
+    "line",
+    (
+        {},
+        {"correct": 1},
+        {"correct": [[1], [1, 2]]},
+        {"correct": [["x"], [1]]},
+        {"correct": [[1], [1]], "predicted": [[1, 2], [1, 2]]},
+    ),
 )
 def test_epochs_that_are_none_are_refused(tmp_path: Path, line: dict[str, object]) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.create()
     (folder.trials / "baselines-00000.jsonl").write_text(json.dumps(line) + "\n")
     with pytest.raises(UserError, match=r"00000.jsonl does not hold a trial's epochs"):
-        folder.read_correct("baselines-00000")
+        folder.read_curve("baselines-00000", Scoring("accuracy", ((1,), (1,))))
 
 
 def test_what_a_failure_says_cannot_steer_a_terminal(confirmed: Path, tmp_path: Path) -> None:
