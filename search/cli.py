@@ -26,7 +26,7 @@ from search.runfolder import RunFolder
 from search.samplers import default_sampler
 from search.settings import Resources, Settings
 from spaces import BASELINES, SPACES, WeightingError, renamed
-from trainer.benchmarks import Benchmark, get_benchmark
+from trainer.benchmarks import Benchmark, get_benchmark, separate_names, whole_path
 from trainer.errors import CheckpointError, UserError
 from trainer.precision import available_cpus
 
@@ -46,7 +46,7 @@ def chosen_benchmarks(options: argparse.Namespace) -> list[Benchmark]:
     Raises:
         UserError: one is unknown, or all of them are shorter than ``--epochs``.
     """
-    names = options.benchmark.split(",") + ([options.holdout] if options.holdout else [])
+    names = separate_names(options.benchmark) + ([options.holdout] if options.holdout else [])
     benchmarks = [get_benchmark(name, options.data_root) for name in names]
     if options.epochs is None:
         return benchmarks
@@ -158,13 +158,10 @@ def recorded_arguments(folder: RunFolder) -> list[str]:
 
 def wherever(arguments: list[str], options: argparse.Namespace) -> tuple[str, ...]:
     """Return a search's arguments with whole paths, as ``confirm`` may run in another folder."""
-    names = [
-        str(Path(name).absolute()) if name.endswith(".toml") else name
-        for name in options.benchmark.split(",")
-    ]
+    names = map(whole_path, separate_names(options.benchmark))
     places = ["--benchmark", ",".join(names), "--data-root", str(options.data_root.absolute())]
-    if options.holdout and options.holdout.endswith(".toml"):
-        places += ["--holdout", str(Path(options.holdout).absolute())]
+    if options.holdout:
+        places += ["--holdout", whole_path(options.holdout)]
     return (*arguments, *places)
 
 
@@ -205,7 +202,7 @@ def chosen_plan(
     from search.plan import Plan
 
     everything = chosen_benchmarks(options)
-    searched = len(options.benchmark.split(","))
+    searched = len(separate_names(options.benchmark))
     benchmarks = tuple(everything[:searched])
     resources = chosen_resources(options)
     if budget.gpu_hours and not resources.gpu:

@@ -46,6 +46,8 @@ def run(plan: Plan, console: Console) -> int:
     images = []
     for benchmark in plan.all_benchmarks:
         console.print(f"Preparing the images of {benchmark.name} ...")
+        for note in benchmark.notes():
+            console.print(f"  {note}")
         images.append(load(prepare(benchmark, plan.data_root), benchmark))
     contents = list(map(benchmark_content, plan.all_benchmarks, images))
     plan.folder.create()

@@ -27,8 +27,8 @@ def search_parser() -> Parser:
         f"'{PROGRAM} help' shows the other commands.",
     )
     add = parser.add_argument
-    names = ", ".join(BENCHMARKS)
-    add("--benchmark", required=True, metavar="NAME", help=f"{names}, or a TOML file; A,B: jointly")
+    names = f"{', '.join(BENCHMARKS)}, a TOML file or a folder of images; A,B: jointly"
+    add("--benchmark", required=True, metavar="NAME", help=names)
     add_holdout(parser)
     add("--name", help="of the run folder (default: the benchmark's name)")
     add("--runs", metavar="DIR", type=Path, default=Path("runs"), help="folder of all runs")

@@ -14,7 +14,7 @@ from search.runfolder import RunFolder
 from search.settings import SCHEMA_VERSION, Resources, Settings, fingerprint_of
 from trainer.benchmarks import Benchmark
 from trainer.errors import UserError
-from trainer.prepared import ImageData
+from trainer.prepared import ImageData, changed_images
 from trainer.results import half_counts
 
 
@@ -150,10 +150,26 @@ def check_same(plan: Plan, known: dict[str, Any], content: dict[str, Any]) -> No
         differences.append(f"holdout: {what_is_searched([held])} -> {what_is_searched([wanted])}")
     if differences or known["fingerprint"] != fingerprint_of(known["settings"]):
         what = "; ".join(differences) or f"the declaration of space {plan.settings.space!r}"
+        check_images(plan, known)
         raise UserError(
             f"run {plan.folder.path.name!r} was started with other settings ({what}); "
             "resume with the same, or choose another --name."
         )
+
+
+def check_images(plan: Plan, known: dict[str, Any]) -> None:
+    """Raise UserError if a benchmark's images are others than when the run was started."""
+    before = {c["benchmark"]["name"]: c for c in [*known["benchmarks"], known["holdout"]] if c}
+    for benchmark in plan.all_benchmarks:
+        if benchmark.folder is None or benchmark.name not in before:
+            continue
+        fingerprint = before[benchmark.name]["data_fingerprint"]
+        changes = changed_images(benchmark, fingerprint, plan.data_root)
+        if changes:
+            raise UserError(
+                f"run {plan.folder.path.name!r} was started with other images than there are in "
+                f"{benchmark.folder.root} now: {changes}; restore them, or choose another --name."
+            )
 
 
 def what_is_searched(contents: list[dict[str, Any]]) -> str:

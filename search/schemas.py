@@ -88,14 +88,18 @@ SETTINGS = an_object(
 )
 """``search.settings.Settings``, which knows the choices."""
 
+FILE_NAME: Schema = {"type": "string", "maxLength": 4096}
+
 FOLDER = an_object(
     {
-        "train": {"type": "string", "maxLength": 4096},
-        "test": {"type": "string", "maxLength": 4096},
+        "train": FILE_NAME,
+        "val": {"anyOf": [{"type": "null"}, number(0, 1), FILE_NAME]},
+        "test": either(FILE_NAME),
         "class_names": CLASS_NAMES,
         "train_counts": CLASS_COUNTS,
         "state": HEX16,
-    }
+    },
+    optional=("val",),
 )
 
 BENCHMARK = an_object(

@@ -1,14 +1,15 @@
 """Benchmarks read from TOML files."""
 
+import codecs
 import json
-import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from trainer.benchmarks import Benchmark, get_benchmark
-from trainer.errors import BenchmarkError, DataError
+from trainer.errors import BenchmarkError, DataError, UserError
 
 MakeFolder = Callable[..., Path]
 HEAD = 'name = "mine"\nnetwork = "resnet8"\nresolution = 8\n'
@@ -90,7 +91,10 @@ def test_moved_folder_keeps_its_fingerprint_and_an_edited_one_does_not(beside: P
     (beside / "images").rename(beside / "moved")
     moved = read(beside, HEAD + DATA.replace("images", "moved"))
     assert moved.fingerprint() == before.fingerprint()
-    os.utime(beside / "moved" / "train" / "class0" / "000.png", ns=(1, 1))
+    shutil.copy(
+        beside / "moved" / "train" / "class1" / "000.png",
+        beside / "moved" / "train" / "class0" / "000.png",
+    )
     edited = read(beside, HEAD + DATA.replace("images", "moved"))
     assert edited.data_fingerprint() != before.data_fingerprint()
     assert edited.fingerprint() != before.fingerprint()
@@ -101,7 +105,14 @@ def test_moved_folder_keeps_its_fingerprint_and_an_edited_one_does_not(beside: P
     (
         ("name = ", "is not a TOML file"),
         (HEAD, "lacks the key 'data'"),
-        (HEAD + "[data]\n", "lacks the key 'root'"),
+        (HEAD + "[data]\n", "no place of the images: give one of root, csv, parquet, npz"),
+        (HEAD + DATA + "npz = 'a.npz'\n", "has root and npz: give one of root, csv"),
+        (HEAD + DATA + "val = 1.0\n", "val = 1 must be at least 0 and below 1"),
+        (HEAD + DATA + "val = -0.1\n", "val = -0.1 must be at least 0 and below 1"),
+        (HEAD + DATA + "val = true\n", "val = True must be a share, such as 0.2, or a folder"),
+        (HEAD + DATA + "val = './test'\n", "test = 'test' must be another folder than val"),
+        (HEAD + "[data]\ncsv = 'rows.csv'\ntest = 'x'\n", "test = 'x' names a folder, but the"),
+        (HEAD + "[data]\nparquet = 'rows.csv'\n", "'rows.csv' must end in .parquet, or be"),
         (HEAD + "epoch = 3\n" + DATA, "unknown key 'epoch' .did you mean 'epochs'"),
         (HEAD + DATA + "tset = 'x'\n", "unknown key 'tset' .did you mean 'test'"),
         (HEAD + "epochs = 2.5\n" + DATA, "epochs = 2.5 must be a whole number"),
@@ -123,20 +134,71 @@ def test_moved_folder_keeps_its_fingerprint_and_an_edited_one_does_not(beside: P
     ),
 )
 def test_faulty_toml_is_refused(beside: Path, text: str, message: str) -> None:
+    (beside / "rows.csv").write_text("path,label")
     with pytest.raises(BenchmarkError, match=message) as error:
         read(beside, text)
     assert str(beside / "mine.toml") in str(error.value)
 
 
 def test_missing_toml_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BenchmarkError, match=r"none\.toml cannot be read"):
+    with pytest.raises(UserError, match=r"none\.toml cannot be read"):
         get_benchmark(str(tmp_path / "none.toml"), tmp_path)
 
 
-def test_toml_that_is_not_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(BenchmarkError, match="is not a TOML file"):
-        get_benchmark(str(tmp_path / "binary.toml"), tmp_path)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    (
+        ((HEAD + DATA).encode("utf-16"), "is stored as UTF-16: save it as UTF-8"),
+        ((HEAD + DATA).encode("utf-16-le"), "is stored as UTF-16: save it as UTF-8"),
+        ("# h\u00e4\n".encode("latin-1"), "is not text in UTF-8"),
+    ),
+)
+def test_toml_of_another_encoding_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "mine.toml").write_bytes(content)
+    with pytest.raises(UserError, match=rf"mine\.toml {message}"):
+        get_benchmark(str(tmp_path / "mine.toml"), tmp_path)
+
+
+def test_toml_that_windows_saved_is_read(beside: Path) -> None:
+    expected = read(beside, HEAD + DATA)
+    content = codecs.BOM_UTF8 + (HEAD + DATA).replace("\n", "\r\n").encode()
+    (beside / "mine.toml").write_bytes(content)
+    assert get_benchmark(str(beside / "mine.toml"), beside) == expected
+
+
+@pytest.mark.parametrize("name", ("~/images", "$IMAGES_HERE/images", "${IMAGES_HERE}/images"))
+def test_home_and_variables_in_paths_are_replaced(
+    beside: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(beside))
+    monkeypatch.setenv("IMAGES_HERE", str(beside))
+    text = HEAD + DATA.replace("images", name)
+    folder = read(beside, text).folder
+    assert folder is not None
+    assert folder.root == beside / "images"
+    (beside / "toml").mkdir()
+    (beside / "mine.toml").rename(beside / "toml" / "mine.toml")
+    assert get_benchmark(name.replace("images", "toml/mine.toml"), beside).folder == folder
+
+
+def test_share_for_validation_holds_the_test_images_out(beside: Path) -> None:
+    assert not read(beside, HEAD + DATA).test_held_out
+    assert read(beside, HEAD + DATA).chosen_on == "test"
+    benchmark = read(beside, HEAD + DATA + "val = 0.2\nimbalance_ratio = 4\n")
+    assert (benchmark.test_held_out, benchmark.chosen_on) == (True, "validation")
+    assert benchmark.metric == "balanced_accuracy"
+    assert benchmark.counts.tolist() == [7, 15, 3]
+    assert benchmark.notes()[-1] == (
+        "imbalance_ratio = 4 keeps 25 of the training images (15 to 3 a class)"
+    )
+
+
+def test_without_test_images_the_validation_images_choose_and_report(beside: Path) -> None:
+    shutil.rmtree(beside / "images" / "test")
+    benchmark = read(beside, HEAD + DATA)
+    assert (benchmark.test_held_out, benchmark.chosen_on) == (False, "validation")
+    assert benchmark.folder is not None
+    assert (benchmark.folder.val, benchmark.folder.test) == (0.2, None)
 
 
 def test_missing_folder_names_both_places(tmp_path: Path) -> None:

@@ -2,13 +2,21 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from trainer.benchmarks import BENCHMARKS, Benchmark, check_weights_act, get_benchmark
-from trainer.errors import BenchmarkError
+from trainer.benchmarks import (
+    BENCHMARKS,
+    Benchmark,
+    check_weights_act,
+    get_benchmark,
+    separate_names,
+    whole_path,
+)
+from trainer.errors import BenchmarkError, DataError
 from trainer.models import NETWORKS
 
 
@@ -130,6 +138,49 @@ def test_unknown_name_is_answered_with_a_suggestion_and_the_list() -> None:
     with pytest.raises(BenchmarkError, match="did you mean 'resnet32-cifar10lt'") as error:
         get_benchmark("resnet32-cifar10-lt", Path())
     assert all(name in str(error.value) for name in BENCHMARKS)
+
+
+def test_folder_is_a_benchmark_with_stated_defaults(
+    tmp_path: Path, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder(tmp_path / "my cats, dogs", (20, 5), size=(40, 33))
+    benchmark = get_benchmark(str(root), Path())
+    assert (benchmark.name, benchmark.network, benchmark.resolution, benchmark.batch_size) == (
+        "my-cats-dogs",
+        "resnet8",
+        32,
+        32,
+    )
+    assert benchmark.notes()[-1] == (
+        "chosen: resnet8 at 32 pixels, batches of 32 (of 25 training images, the median one's"
+        " shorter side is 33 pixels long)"
+    )
+    monkeypatch.setattr("trainer.folder_defaults.MANY_IMAGES", 25)
+    benchmark = get_benchmark(str(root), Path())
+    assert (benchmark.network, benchmark.batch_size) == ("resnet32", 128)
+
+
+def test_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    with pytest.raises(DataError, match=r"train cannot be read \(No such file"):
+        get_benchmark(str(tmp_path), Path())
+
+
+def test_commas_of_a_path_that_exists_do_not_separate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a,b", "a,b,c", "d"):
+        Path(name).mkdir()
+    assert separate_names("x,a,b,d,y") == ["x", "a,b", "d", "y"]
+    assert separate_names("a,b,c,d") == ["a,b,c", "d"]
+    assert separate_names("x,y") == ["x", "y"]
+    assert [whole_path(name) for name in ("a,b", "resnet8-digitslt", "x", "mine.toml")] == [
+        str(tmp_path / "a,b"),
+        "resnet8-digitslt",
+        "x",
+        str(tmp_path / "mine.toml"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Raw images: CIFAR and its damages, digits, and a user's folder."""
+"""Raw images: CIFAR and its damages, and digits."""
 
 import functools
 import hashlib
@@ -8,23 +8,19 @@ import tarfile
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import pytest
-from PIL import Image
 from torchvision.datasets import CIFAR100, utils
 
 from trainer.data.cifar import load_cifar100
 from trainer.data.digits import load_digits
-from trainer.data.image_folder import load_folder, scan_folder
 from trainer.data.raw import RawImages, Request
 from trainer.errors import DataError
-
-MakeFolder = Callable[..., Path]
 
 
 def no_network(*_args: object, **_kwargs: object) -> NoReturn:
@@ -182,139 +178,3 @@ def test_digits_have_a_balanced_test_set_and_share_no_image() -> None:
     assert set(np.unique(raw.train_images)) <= {round(v * 255 / 16) for v in range(17)}
     again = load_digits(Request(Path(), 8, None))
     assert np.array_equal(raw.test_images, again.test_images)
-
-
-def folder(root: Path, resolution: int = 8) -> RawImages:
-    return load_folder(Request(Path(), resolution, scan_folder(root, "train", "test")))
-
-
-def test_folder_keeps_pixels_of_the_right_size(tmp_path: Path, make_folder: MakeFolder) -> None:
-    root = make_folder(tmp_path / "images", (3, 1))
-    raw = folder(root)
-    assert raw.class_names == ("class0", "class1")
-    assert raw.train_labels.tolist() == [0, 0, 0, 1]
-    assert raw.test_labels.tolist() == [0, 0, 1, 1]
-    with Image.open(root / "train" / "class0" / "002.png") as image:
-        assert np.array_equal(raw.train_images[2], np.asarray(image))
-
-
-@pytest.mark.parametrize("size", ((8, 8), (7, 30), (31, 9), (3, 5), (1, 1)))
-def test_folder_resizes_any_size(
-    tmp_path: Path, make_folder: MakeFolder, size: tuple[int, int]
-) -> None:
-    raw = folder(make_folder(tmp_path / "images", (1, 1), size=size), resolution=6)
-    assert raw.train_images.shape == (2, 6, 6, 3)
-
-
-def test_resizing_crops_the_centre(tmp_path: Path, make_folder: MakeFolder) -> None:
-    root = make_folder(tmp_path / "images", (1, 1))
-    wide = np.zeros((8, 32, 3), dtype=np.uint8)
-    wide[:, 12:20] = 200
-    Image.fromarray(wide).save(root / "train" / "class0" / "000.png")
-    image = folder(root, resolution=8).train_images[0]
-    assert image.min() == 200
-
-
-@pytest.mark.parametrize(
-    ("suffix", "mode"),
-    (
-        *((".png", mode) for mode in ("L", "P", "RGBA", "1", "LA")),
-        *((".JPG", mode) for mode in ("L", "CMYK", "RGB")),
-        (".jpeg", "RGB"),
-        (".WebP", "RGBA"),
-    ),
-)
-def test_folder_reads_formats_and_modes(
-    tmp_path: Path, make_folder: MakeFolder, mode: str, suffix: str
-) -> None:
-    root = make_folder(tmp_path / "images", (1, 1))
-    image = Image.new("RGB", (8, 8), (255, 255, 255)).convert(mode)
-    image.save(root / "train" / "class0" / f"white{suffix}")
-    assert folder(root).train_images[1].min() >= 250
-
-
-def test_palette_with_transparency_is_read_without_a_warning(
-    tmp_path: Path, make_folder: MakeFolder
-) -> None:
-    root = make_folder(tmp_path / "images", (1, 1))
-    image = Image.new("P", (8, 8))
-    image.putpalette([255, 255, 255, 0, 0, 0])
-    image.save(root / "train" / "class0" / "white.png", transparency=b"\x80\xff")
-    assert folder(root).train_images[1].min() == 255
-
-
-def test_sixteen_bit_image_is_refused(tmp_path: Path, make_folder: MakeFolder) -> None:
-    root = make_folder(tmp_path / "images", (1, 1))
-    deep = Image.fromarray(np.full((8, 8), 40000, dtype=np.uint16))
-    deep.save(root / "train" / "class0" / "deep.png")
-    with pytest.raises(DataError, match=r"deep\.png cannot be read .*not 8 bits per channel"):
-        folder(root)
-
-
-def test_other_files_are_ignored(tmp_path: Path, make_folder: MakeFolder) -> None:
-    root = make_folder(tmp_path / "images", (2, 2))
-    for name in (".DS_Store", "._000.png", "notes.txt"):
-        (root / "train" / "class0" / name).write_text("x")
-    (root / "train" / ".cache").mkdir()
-    (root / "train" / "labels.csv").write_text("x")
-    assert scan_folder(root, "train", "test").train_counts == (2, 2)
-
-
-def damaged_png(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def no_png(path: Path) -> None:
-    path.write_text("not an image")
-
-
-@pytest.mark.parametrize("damage", (damaged_png, no_png))
-def test_unreadable_image_is_named(
-    tmp_path: Path, make_folder: MakeFolder, damage: Callable[[Path], Any]
-) -> None:
-    root = make_folder(tmp_path / "images", (2, 2), size=(40, 40))
-    damage(root / "test" / "class1" / "001.png")
-    with pytest.raises(DataError, match=r"test/class1/001\.png cannot be read as an image"):
-        folder(root)
-
-
-def test_differing_classes_are_named(tmp_path: Path, make_folder: MakeFolder) -> None:
-    root = make_folder(tmp_path / "images", (1, 1, 1))
-    (root / "test" / "class2").rename(root / "test" / "klass2")
-    message = r"only in train: \['class2'\], only in test: \['klass2'\]"
-    with pytest.raises(DataError, match=message):
-        scan_folder(root, "train", "test")
-
-
-def test_empty_class_is_named(tmp_path: Path, make_folder: MakeFolder) -> None:
-    root = make_folder(tmp_path / "images", (1, 1))
-    (root / "train" / "class1" / "000.png").unlink()
-    with pytest.raises(DataError, match="train/class1 holds no images"):
-        scan_folder(root, "train", "test")
-
-
-def test_single_class_is_refused(tmp_path: Path, make_folder: MakeFolder) -> None:
-    with pytest.raises(DataError, match="one class folder only"):
-        scan_folder(make_folder(tmp_path / "images", (1,)), "train", "test")
-
-
-def test_folder_without_classes_is_named(tmp_path: Path) -> None:
-    (tmp_path / "train").mkdir()
-    with pytest.raises(DataError, match="train holds no class folders"):
-        scan_folder(tmp_path, "train", "test")
-
-
-def test_missing_split_is_named(tmp_path: Path, make_folder: MakeFolder) -> None:
-    root = make_folder(tmp_path / "images", (1, 1))
-    with pytest.raises(DataError, match="validation cannot be read"):
-        scan_folder(root, "train", "validation")
-
-
-def test_folder_that_changed_since_it_was_listed_is_refused(
-    tmp_path: Path, make_folder: MakeFolder
-) -> None:
-    root = make_folder(tmp_path / "images", (2, 2))
-    listed = scan_folder(root, "train", "test")
-    (root / "train" / "class0" / "000.png").unlink()
-    with pytest.raises(DataError, match="changed while they were read"):
-        load_folder(Request(Path(), 8, listed))

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from trainer.data.longtail import long_tail_counts, ranked_counts
 from trainer.data.raw import FolderSpec
-from trainer.data.sources import SOURCES
+from trainer.data.sources import OWN_IMAGES, SOURCES
 from trainer.errors import BenchmarkError
 from trainer.metrics import METRICS
 
-PREPARED_FORMAT = 1  # of the file that prepared.prepare writes; a new layout gets a new number
+PREPARED_FORMAT = 1
+"""Of the file that prepared.prepare writes; a new layout gets a new number."""
+OWN_PREPARED_FORMAT = 2
+"""Of that file for a user's own images; other pixels of the same images get a new number too."""
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 ROLES = ("public", "hidden", "trial")
 
@@ -32,7 +35,7 @@ class Benchmark:
     Attributes:
         network: a key of models.NETWORKS.
         dataset: a key of data.sources.SOURCES.
-        imbalance_ratio: largest over smallest class count, imposed; None keeps a folder's images
+        imbalance_ratio: largest over smallest class count, imposed; None keeps a user's images
             as they are.
         max_count: images of the most frequent class; None exactly when imbalance_ratio is.
         train_images: N, which the prepared data must have.
@@ -41,7 +44,7 @@ class Benchmark:
         mean, std: per channel, of pixels scaled to 0..1; None measures the training images.
         epochs: length of the training and of its cosine schedule.
         subset_seed: which images are kept; it belongs to the benchmark, not to a trial.
-        folder: where the images of data set "folder" are, and None for all others.
+        folder: what was found of a user's own images; None for the other data sets.
         role: "public" or "hidden" (to be judged on once, at the end) on the
             leaderboard; "trial" for what is on none.
         shortened_from: the protocol's epochs if `epochs` are fewer, else None.
@@ -104,9 +107,9 @@ class Benchmark:
         yield "imbalance_ratio", ratio is None or 1 <= ratio < math.inf, "at least 1 and finite"
         both = (self.max_count is None) == (ratio is None)
         yield "max_count", both, "given exactly when imbalance_ratio is"
-        is_folder = self.dataset == "folder"
-        yield "folder", (self.folder is not None) == is_folder, 'given for data set "folder" only'
-        yield "imbalance_ratio", is_folder or ratio is not None, "given"
+        own = self.dataset in OWN_IMAGES
+        yield "folder", (self.folder is not None) == own, "given for a user's own images only"
+        yield "imbalance_ratio", own or ratio is not None, "given"
         yield "std", (self.mean is None) == (self.std is None), "given exactly when mean is"
         noise = self.noise_sd
         yield "noise_sd", noise is None or 0 < noise < math.inf, "above 0 and finite"
@@ -122,8 +125,8 @@ class Benchmark:
     def counts(self) -> NDArray[np.int64]:
         """Training images of each class, int64 (num_classes,), in label order.
 
-        Known before any image is read. A folder's labels follow the names, so its counts need
-        not fall from class to class.
+        Known before any image is decoded. The labels of a user's images follow the names, so
+        their counts need not fall from class to class.
         """
         if self.imbalance_ratio is None or self.max_count is None:
             assert self.folder is not None
@@ -132,14 +135,25 @@ class Benchmark:
             return long_tail_counts(self.max_count, self.imbalance_ratio, self.num_classes)
         return ranked_counts(self.folder.train_counts, self.max_count, self.imbalance_ratio)
 
+    @property
+    def chosen_on(self) -> str:
+        """Which images weightings and epochs are chosen on: "validation" or "test"."""
+        return "validation" if self.folder and self.folder.val is not None else "test"
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the images that were found; nothing on built-in ones."""
+        return self.folder.notes if self.folder else ()
+
     def to_dict(self) -> dict[str, Any]:
         """Every field as JSON-able values, for the story of a result.
 
-        A folder appears without its place on this machine, and without what follows from the rest.
+        A user's images appear without their place on this machine, and without what follows from
+        the rest.
         """
         fields = dataclasses.asdict(self)
         if self.folder is not None:
-            del fields["folder"]["root"], fields["folder"]["evaluated_counts"]
+            for key in ("root", "evaluated_counts", "notes"):
+                del fields["folder"][key]
         content: dict[str, Any] = json.loads(json.dumps(fields))
         return content
 
@@ -164,12 +178,9 @@ class Benchmark:
         """16 hex digits over what defines the prepared file, so benchmarks can share one."""
         fields = self._identity()
         content = {key: fields[key] for key in _DATA_FIELDS if key in fields}
-        return _digest(content | {"format": PREPARED_FORMAT})
-
-    @property
-    def chosen_on(self) -> str:
-        """Which images weightings and epochs are chosen on: "validation" or "test"."""
-        return "validation" if self.test_held_out else "test"
+        return _digest(
+            content | {"format": OWN_PREPARED_FORMAT if self.folder else PREPARED_FORMAT}
+        )
 
     @property
     def score_words(self) -> str:

@@ -1,16 +1,18 @@
-"""Which benchmarks are there? A row each, or a TOML file for a user's own images."""
+"""Which benchmarks are there? A row each, and for own images a TOML file or a folder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from trainer.benchmark import SAFE_NAME, Benchmark
-from trainer.benchmark_file import read_benchmark
+from trainer.benchmark_file import expanded, from_toml, read_benchmark
 from trainer.errors import BenchmarkError, suggestion
+from trainer.folder_defaults import FolderDefaults, folder_defaults
 
-__all__ = ["BENCHMARKS", "SAFE_NAME", "Benchmark", "get_benchmark"]
+__all__ = ["BENCHMARKS", "SAFE_NAME", "Benchmark", "get_benchmark", "separate_names", "whole_path"]
 
 
 def get_benchmark(name_or_path: str, data_root: Path) -> Benchmark:
-    """The benchmark of that name, or the one that a TOML file declares.
+    """The benchmark of that name, the one that a TOML file declares, or a folder's with defaults.
 
     `data_root` is where a relative [data] root is looked for if it is not beside the TOML file.
     Raises BenchmarkError (unknown name, bad file, class weights that cannot act) or DataError (bad
@@ -18,14 +20,18 @@ def get_benchmark(name_or_path: str, data_root: Path) -> Benchmark:
     """
     if name_or_path in BENCHMARKS:
         return BENCHMARKS[name_or_path]
+    path = expanded(name_or_path)
     if name_or_path.endswith(".toml"):
-        benchmark = read_benchmark(Path(name_or_path), data_root, BENCHMARKS)
-        check_weights_act(benchmark)
-        return benchmark
-    raise BenchmarkError(
-        f"there is no benchmark {name_or_path!r}{suggestion(name_or_path, BENCHMARKS)}: choose"
-        f" {', '.join(BENCHMARKS)} or a path ending in .toml"
-    )
+        benchmark = read_benchmark(path, data_root, BENCHMARKS)
+    elif path.is_dir():
+        benchmark = folder_benchmark(folder_defaults(path), path)
+    else:
+        raise BenchmarkError(
+            f"there is no benchmark {name_or_path!r}{suggestion(name_or_path, BENCHMARKS)}: choose"
+            f" {', '.join(BENCHMARKS)}, a path ending in .toml or a folder of images"
+        )
+    check_weights_act(benchmark)
+    return benchmark
 
 
 def check_weights_act(benchmark: Benchmark) -> None:
@@ -48,6 +54,32 @@ def check_weights_act(benchmark: Benchmark) -> None:
         raise BenchmarkError(
             f"class weights cannot act in benchmark {benchmark.name!r}, because {why}"
         )
+
+
+def folder_benchmark(defaults: FolderDefaults, root: Path) -> Benchmark:
+    """The benchmark of a folder of images with these defaults. Raises as `get_benchmark` does."""
+    benchmark = from_toml(defaults.content(root.absolute()), Path(), Path(), BENCHMARKS)
+    assert benchmark.folder is not None
+    notes = (*benchmark.folder.notes, defaults.note())
+    return replace(benchmark, folder=replace(benchmark.folder, notes=notes))
+
+
+def separate_names(text: str) -> list[str]:
+    """The names and paths between commas; a path that exists may have commas of its own."""
+    parts, names = text.split(","), []
+    while parts:
+        lengths = range(len(parts), 1, -1)
+        length = next((n for n in lengths if expanded(",".join(parts[:n])).exists()), 1)
+        names.append(",".join(parts[:length]))
+        parts = parts[length:]
+    return names
+
+
+def whole_path(name: str) -> str:
+    """A benchmark's name as it is, and the path of a file or folder from the file system's root."""
+    if name in BENCHMARKS or not (name.endswith(".toml") or expanded(name).is_dir()):
+        return name
+    return str(expanded(name).absolute())
 
 
 def _cifar(

@@ -39,7 +39,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--benchmark",
         required=True,
-        help=f"{', '.join(BENCHMARKS)}, or a TOML file",
+        help=f"{', '.join(BENCHMARKS)}, a TOML file, or a folder of images",
     )
     parser.add_argument(
         "--weighting",
@@ -175,6 +175,8 @@ def run(options: argparse.Namespace) -> None:
     options.threads = options.threads or precision.available_cpus()
     device = precision.select_device(options.device)
     precision.configure(options.precision, options.threads)
+    for note in benchmark.notes():
+        print(note)
     data = load(prepare(benchmark, options.data_root), benchmark)
     weights = canonical_weights(weighting.weights(data.counts))
     trial = Trial(

@@ -9,6 +9,7 @@ import io
 import json
 import zipfile
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,11 @@ class ImageData:
     Attributes:
         train_images: uint8 (N, C, H, W), unpadded, contiguous, 0..255.
         train_labels: int64 (N,).
-        test_images: uint8 (T, C, H, W).
+        test_images: uint8 (T, C, H, W), all that is evaluated, validation images included.
         test_labels: int64 (T,).
         class_names: one per label.
-        half_a: bool (T,), True for the half of the test set to choose on (longtail).
+        half_a: bool (T,), True for the half of the test set to choose on (longtail), or for the
+            validation images where the test set is held out.
         mean, std: one per channel, of pixels scaled to 0..1.
         fingerprint: the benchmark's data fingerprint.
     """
@@ -68,7 +70,7 @@ def prepare(benchmark: Benchmark, data_root: Path) -> Path:
     Raises DataError when the images are missing, damaged or cannot be written.
     """
     stem = benchmark.name if benchmark.folder else benchmark.dataset
-    path = data_root / "prepared" / f"{stem}-{benchmark.data_fingerprint()}.npz"
+    path = _path(data_root, stem, benchmark.data_fingerprint())
     if path.exists():
         return path
     request = Request(data_root, benchmark.resolution, benchmark.folder)
@@ -85,6 +87,10 @@ def prepare(benchmark: Benchmark, data_root: Path) -> Path:
     return path
 
 
+def _path(data_root: Path, stem: str, fingerprint: str) -> Path:
+    return data_root / "prepared" / f"{stem}-{fingerprint}.npz"
+
+
 def _pack(benchmark: Benchmark, raw: RawImages) -> bytes:
     """The bytes of the prepared file; equal input gives equal bytes."""
     if benchmark.imbalance_ratio is None:
@@ -95,13 +101,20 @@ def _pack(benchmark: Benchmark, raw: RawImages) -> bytes:
     mean, std = benchmark.mean, benchmark.std
     if mean is None or std is None:
         mean, std = _channel_statistics(train_images)
-    description = {
+    description: dict[str, Any] = {
         "benchmark": benchmark.name,
         "data_fingerprint": benchmark.data_fingerprint(),
         "class_names": raw.class_names,
         "mean": mean,
         "std": std,
     }
+    extra: dict[str, Any] = {}
+    if benchmark.test_held_out:
+        assert raw.half_a is not None
+        extra["half_a"] = raw.half_a
+    if raw.contents:
+        description["contents"] = {name: len(there) for name, there in raw.contents.items()}
+        extra["contents"] = np.concatenate(list(raw.contents.values()))
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -110,6 +123,7 @@ def _pack(benchmark: Benchmark, raw: RawImages) -> bytes:
         test_images=_channels_first(raw.test_images),
         test_labels=raw.test_labels,
         description=np.frombuffer(json.dumps(description).encode(), dtype=np.uint8),
+        **extra,
     )
     return buffer.getvalue()
 
@@ -155,7 +169,7 @@ def load(path: Path, benchmark: Benchmark) -> ImageData:
             f" {benchmark.name} needs ({benchmark.data_fingerprint()})",
         )
     try:
-        data = _assemble(arrays, description)
+        data = _assemble(arrays, description, benchmark.test_held_out)
     except (KeyError, TypeError) as error:
         raise _unusable(path, f"lacks a part ({error})") from error
     fault = _fault(data, benchmark)
@@ -185,14 +199,16 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise _unusable(path, f"cannot be read ({error})") from error
 
 
-def _assemble(arrays: dict[str, NDArray[Any]], description: dict[str, Any]) -> ImageData:
+def _assemble(
+    arrays: dict[str, NDArray[Any]], description: dict[str, Any], held_out: bool
+) -> ImageData:
     return ImageData(
         train_images=arrays["train_images"],
         train_labels=arrays["train_labels"],
         test_images=arrays["test_images"],
         test_labels=arrays["test_labels"],
         class_names=tuple(description["class_names"]),
-        half_a=stratified_halves(arrays["test_labels"]),
+        half_a=arrays["half_a"] if held_out else stratified_halves(arrays["test_labels"]),
         mean=tuple(description["mean"]),
         std=tuple(description["std"]),
         fingerprint=description["data_fingerprint"],
@@ -219,8 +235,45 @@ def _fault(data: ImageData, benchmark: Benchmark) -> str | None:
         return f"has {len(data.train_labels)} training images, not {benchmark.train_images}"
     if not np.array_equal(data.counts, benchmark.counts):
         return "has other class counts than its benchmark"
-    if len(np.unique(data.test_labels)) != benchmark.num_classes:
+    if (str(data.half_a.dtype), data.half_a.shape) != ("bool", data.test_labels.shape):
+        return f"has half_a of {data.half_a.dtype} and shape {data.half_a.shape}"
+    halves = (data.half_a, ~data.half_a) if benchmark.test_held_out else (slice(None),)
+    if any(len(np.unique(data.test_labels[half])) != benchmark.num_classes for half in halves):
         return "has no test image of some class"
     if {len(data.mean), len(data.std)} != {benchmark.channels}:
         return f"has mean and std of other than {benchmark.channels} channels"
     return None
+
+
+def changed_images(benchmark: Benchmark, fingerprint: str, data_root: Path) -> str | None:
+    """How the user's images differ from those of an earlier data fingerprint, as a phrase.
+
+    None if they do not, or if a prepared file of either is not there any more.
+    """
+    prints = (fingerprint, benchmark.data_fingerprint())
+    try:
+        before, after = (_contents(_path(data_root, benchmark.name, each)) for each in prints)
+    except (DataError, KeyError, TypeError, ValueError):
+        return None
+    none = np.empty(0, dtype=np.uint64)
+    pairs = {n: (before.get(n, none), after.get(n, none)) for n in sorted({*before, *after})}
+    changes = {name: (_surplus(new, old), _surplus(old, new)) for name, (old, new) in pairs.items()}
+    changes = {name: change for name, change in changes.items() if any(change)}
+    if not changes:
+        return None
+    named = [f"{name} ({new:,} new, {gone:,} gone)" for name, (new, gone) in changes.items()]
+    more = f" and {len(named) - 3:,} more" if len(named) > 3 else ""
+    return ", ".join(named[:3]) + more
+
+
+def _contents(path: Path) -> dict[str, NDArray[np.uint64]]:
+    """Split and class to the digests of the images there."""
+    arrays = _read_arrays(path)
+    counts: dict[str, int] = json.loads(arrays["description"].tobytes())["contents"]
+    pieces = np.split(arrays["contents"], np.cumsum(list(counts.values()))[:-1])
+    return dict(zip(counts, pieces, strict=True))
+
+
+def _surplus(images: NDArray[np.uint64], others: NDArray[np.uint64]) -> int:
+    """How many images, copies counted, are not among the others."""
+    return (Counter(images.tolist()) - Counter(others.tolist())).total()

@@ -1,162 +1,263 @@
-"""A user's folder of images: which files it holds, and their pixels."""
+"""A user's folder of images: which files are its images, and their pixels."""
 
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
+import string
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from trainer.data import pixels
+from trainer.data.listing import (
+    Classes,
+    Found,
+    Listing,
+    collected,
+    digest_of,
+    faulty,
+    left_out,
+    listing_of,
+    raw_images,
+    share_of,
+)
 from trainer.data.raw import FolderSpec, RawImages, Request
 from trainer.errors import DataError
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-DECODERS = 4  # threads; decoding releases the GIL, but machines are shared
-
-
-class _ImageFile(NamedTuple):
-    path: Path
-    size: int
-    modified: int  # nanoseconds
+USUAL_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+LITTER = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir"))
+"""What systems leave in folders, in lower case; names that begin with a dot are litter too."""
+SMALL_FILE = 2**20  # bytes; larger files are hashed piece by piece
 
 
-def scan_folder(root: Path, train: str, test: str) -> FolderSpec:
-    """List the images of `root` without opening them.
+@dataclass(frozen=True)
+class SplitNames:
+    """The folders of a data set's splits, relative to its root.
 
-    Classes are the sub-folders of `root/train`, sorted by name, and those of `root/test` must be
-    the same. Hidden names and files that are no images (IMAGE_SUFFIXES, in any case) are ignored.
-    Raises DataError for a missing folder, an empty class, a single one, or classes that differ.
+    Attributes:
+        val: a folder, or the share of the training images to set aside, or None.
     """
-    splits = _scan_splits(root, train, test)
-    train_names, test_names = (set(split) for split in splits)
-    if train_names != test_names:
-        raise DataError(
-            f"the classes in {root / train} and {root / test} differ (only in train:"
-            f" {sorted(train_names - test_names)}, only in test:"
-            f" {sorted(test_names - train_names)}): give every class a folder in both"
-        )
-    if len(train_names) < 2:
-        raise DataError(f"{root / train} holds one class folder only: a classifier needs two")
-    return FolderSpec(
-        root=root,
-        train=train,
-        test=test,
-        class_names=tuple(splits[0]),
-        train_counts=tuple(len(files) for files in splits[0].values()),
-        state=_folder_state(root, splits),
-        evaluated_counts=tuple(len(files) for files in splits[1].values()),
-    )
+
+    train: str
+    val: str | float | None
+    test: str | None
+
+    def folders(self) -> dict[str, str]:
+        """Split to folder, of the splits that have one."""
+        names = {"train": self.train, "val": self.val, "test": self.test}
+        return {split: name for split, name in names.items() if isinstance(name, str)}
 
 
-def _scan_splits(root: Path, train: str, test: str) -> list[dict[str, list[_ImageFile]]]:
-    """The image files of both splits, by class; classes and files sorted by name."""
-    return [_scan_split(root / train), _scan_split(root / test)]
+def split_names(
+    root: Path,
+    train: str | None = None,
+    val: str | float | None = None,
+    test: str | None = None,
+) -> SplitNames:
+    """The splits of a folder: as given, else its sub-folders of the usual names.
+
+    Without any of these, the root itself holds the class folders. Without validation and test
+    folders, a share of the training images is set aside; val = 0 has the test images choose.
+    """
+    present = {entry.name.lower(): entry.name for entry in _entries(root) if entry.is_dir()}
+    usual = {
+        split: next((present[name] for name in names if name in present), None)
+        for split, names in USUAL_NAMES.items()
+    }
+    if train is None:
+        train = usual["train"] or ("." if usual["val"] is usual["test"] is None else "train")
+    test = usual["test"] if test is None else test
+    if val is None and usual["val"]:
+        val = usual["val"]
+    elif not isinstance(val, str):
+        val = share_of(root, ("train", "test") if test else ("train",), val)
+    return SplitNames(train, val, test)
 
 
-def _scan_split(split: Path) -> dict[str, list[_ImageFile]]:
-    try:
-        names = sorted(
-            entry.name
-            for entry in os.scandir(split)
-            if entry.is_dir() and not entry.name.startswith(".")
-        )
-        classes = {name: _scan_class(split / name) for name in names}
-    except OSError as error:
-        raise DataError(
-            f"{split} cannot be read ({error.strerror}): it must be a folder that holds one folder"
-            " of images per class"
-        ) from error
+def scan_folder(root: Path, names: SplitNames) -> FolderSpec:
+    """What a benchmark keeps of the images in `root`, of which every byte is hashed.
+
+    Raises DataError for a missing folder, an empty class, a single one, classes that differ
+    between splits, links that lead nowhere and files that cannot be read.
+    """
+    splits = names.folders()
+    return list_folder(root, names).spec(root, **splits)
+
+
+def list_folder(root: Path, names: SplitNames) -> Listing[Path]:
+    """The images of a folder, by split and class (`scan_folder`)."""
+    skipped: Counter[str] = Counter()
+    paths = find_files(root, names, skipped)
+    class_names = _same_classes(root, names, paths)
+    flat = [path for classes in paths.values() for files in classes.values() for path in files]
+    digests = iter(collected(hash_file, flat, "cannot be read"))
+    splits: dict[str, Classes[Path]] = {
+        split: [[Found(next(digests), path) for path in files] for files in classes.values()]
+        for split, classes in paths.items()
+    }
+    share = names.val if isinstance(names.val, float) else None
+    notes = [left_out(skipped)] if skipped else []
+    unused = _unused(root, names)
+    if unused:
+        notes.append(f"not used: {', '.join(unused)}")
+    return listing_of(class_names, splits, share, root / names.train, tuple(notes))
+
+
+def find_files(
+    root: Path, names: SplitNames, skipped: Counter[str]
+) -> dict[str, dict[str, list[Path]]]:
+    """The image files of each split by class, classes sorted by name; opens none of them.
+
+    The suffixes of files that are no images that can be read are counted in `skipped`. Raises
+    DataError for links that lead nowhere, all of them counted.
+    """
+    dangling: list[str] = []
+    others = {(root / name).resolve() for name in names.folders().values()}
+    found = {
+        split: _find_classes(root / name, others, skipped, dangling)
+        for split, name in names.folders().items()
+    }
+    if dangling:
+        raise DataError(faulty(dangling, "cannot be read, as a link leads nowhere"))
+    return found
+
+
+def _find_classes(
+    split: Path, others: set[Path], skipped: Counter[str], dangling: list[str]
+) -> dict[str, list[Path]]:
+    classes = {}
+    for entry in _entries(split):
+        path = Path(entry.path)
+        if _is_dangling(entry):
+            dangling.append(str(path))
+        elif not entry.is_dir():
+            skipped[_kind(entry.name)] += 1
+        elif path.resolve() not in others:
+            _check_name(path)
+            classes[entry.name] = list(_find_images(path, skipped, dangling, set()))
     empty = [name for name, files in classes.items() if not files]
     if empty or not classes:
         where = split / empty[0] if empty else split
+        rest = f" ({left_out(skipped)})" if skipped else ""
         raise DataError(
-            f"{where} holds no {'images' if empty else 'class folders'}: put"
-            f" {', '.join(IMAGE_SUFFIXES)} files at {split}/<class>/"
+            f"{where} holds no {'images that can be read' if empty else 'class folders'}{rest}: put"
+            f" images, such as .png or .jpg, at {split}/<class>/"
             f"{' or remove the empty class everywhere' if empty else ''}"
         )
     return classes
 
 
-def _scan_class(folder: Path) -> list[_ImageFile]:
-    files = []
-    for entry in os.scandir(folder):
-        suffix = os.path.splitext(entry.name)[1].lower()
-        if suffix in IMAGE_SUFFIXES and not entry.name.startswith(".") and entry.is_file():
-            status = entry.stat()
-            files.append(_ImageFile(folder / entry.name, status.st_size, status.st_mtime_ns))
-    return sorted(files)
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    """What a folder holds, by name, litter left out."""
+    try:
+        with os.scandir(folder) as entries:
+            kept = [
+                entry
+                for entry in entries
+                if not entry.name.startswith(".") and entry.name.lower() not in LITTER
+            ]
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be read ({error.strerror}): it must be a folder that holds one folder"
+            " of images per class"
+        ) from error
+    return sorted(kept, key=lambda entry: entry.name)
 
 
-def _folder_state(root: Path, splits: list[dict[str, list[_ImageFile]]]) -> str:
-    digest = hashlib.sha256()
-    for split in splits:
-        for files in split.values():
-            for file in files:
-                name = os.fsencode(file.path.relative_to(root))
-                digest.update(name + f"\0{file.size}\0{file.modified}\n".encode())
-    return digest.hexdigest()[:16]
+def _is_dangling(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a link that leads nowhere, or to itself."""
+    return entry.is_symlink() and not os.path.exists(entry.path)
+
+
+def _check_name(folder: Path) -> None:
+    if not folder.name.isprintable():
+        raise DataError(
+            f"{str(folder)!r} has a name with characters that cannot be printed: rename that class"
+        )
+
+
+def _kind(name: str) -> str:
+    """A file's suffix as it may be shown."""
+    suffix = os.path.splitext(name)[1].lower()
+    usual = string.ascii_letters + string.digits + "._-"
+    if not suffix:
+        return "without a suffix"
+    return suffix if len(suffix) <= 12 and all(c in usual for c in suffix) else "other"
+
+
+def _find_images(
+    folder: Path, skipped: Counter[str], dangling: list[str], seen: set[tuple[int, int]]
+) -> Iterator[Path]:
+    """The image files in a class's folder and all folders in it, each of which is read once."""
+    status = os.stat(folder)
+    if (status.st_dev, status.st_ino) in seen:
+        return  # a link to a folder that was read already, perhaps one above
+    seen.add((status.st_dev, status.st_ino))
+    for entry in _entries(folder):
+        if _is_dangling(entry):
+            dangling.append(entry.path)
+        elif entry.is_dir():
+            yield from _find_images(Path(entry.path), skipped, dangling, seen)
+        elif entry.is_file() and os.path.splitext(entry.name)[1].lower() in pixels.suffixes():
+            yield Path(entry.path)
+        else:
+            skipped[_kind(entry.name)] += 1
+
+
+def _same_classes(
+    root: Path, names: SplitNames, paths: dict[str, dict[str, list[Path]]]
+) -> tuple[str, ...]:
+    """The class names, which must be the same in all splits."""
+    train = set(paths["train"])
+    for split, classes in paths.items():
+        if set(classes) != train:
+            folder = names.folders()[split]
+            raise DataError(
+                f"the classes in {root / names.train} and {root / folder} differ (only in"
+                f" {names.train}: {sorted(train - set(classes))}, only in {folder}:"
+                f" {sorted(set(classes) - train)}): give every class a folder in both"
+            )
+    return tuple(paths["train"])
+
+
+def _unused(root: Path, names: SplitNames) -> list[str]:
+    """The folders beside those of the splits."""
+    if names.train == ".":
+        return []
+    used = {Path(name).parts[0] for name in names.folders().values()}
+    return [f"{e.name}/" for e in _entries(root) if e.is_dir() and e.name not in used]
+
+
+def hash_file(path: Path) -> int:
+    """64 bits of a hash over a file. Raises DataError that begins with its name."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(SMALL_FILE)
+            if len(content) < SMALL_FILE:
+                return digest_of(content)
+            file.seek(0)
+            whole = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8))
+            return int.from_bytes(whole.digest(), "big")
+    except OSError as error:
+        raise DataError(f"{path} ({error.strerror})") from error
 
 
 def load_folder(request: Request) -> RawImages:
-    """The user's own images, as RGB (alpha is dropped), `resolution` pixels square.
-
-    An image of another size is resized, shorter side to `resolution` (bilinear, antialiased), and
-    cropped at the centre.
-    """
-    folder, resolution = request.folder, request.resolution
-    assert folder is not None  # Benchmark checks it
-    if scan_folder(folder.root, folder.train, folder.test).state != folder.state:
-        raise DataError(f"the images in {folder.root} changed while they were read: run again")
-    train, test = _scan_splits(folder.root, folder.train, folder.test)
-    train_images, train_labels = _decode_split(train, resolution)
-    test_images, test_labels = _decode_split(test, resolution)
-    return RawImages(train_images, train_labels, test_images, test_labels, folder.class_names)
+    """The user's own images, as RGB, `resolution` pixels square (`pixels.fit`)."""
+    spec, resolution = request.folder, request.resolution
+    assert spec is not None  # Benchmark checks it
+    listing = list_folder(spec.root, SplitNames(spec.train, spec.val, spec.test))
+    check_unchanged(listing, spec)
+    return raw_images(listing, lambda path: pixels.decode(path, resolution), resolution)
 
 
-def _decode_split(
-    classes: dict[str, list[_ImageFile]], resolution: int
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    paths = [file.path for files in classes.values() for file in files]
-    images = np.empty((len(paths), resolution, resolution, 3), dtype=np.uint8)
-    with ThreadPoolExecutor(min(DECODERS, os.cpu_count() or 1)) as pool:
-        decoded = pool.map(lambda path: _decode(path, resolution), paths)
-        for index, image in enumerate(decoded):
-            images[index] = image
-    counts = [len(files) for files in classes.values()]
-    return images, np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-
-
-def _decode(path: Path, resolution: int) -> NDArray[np.uint8]:
-    """One image as uint8 (resolution, resolution, 3)."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"its pixels are {image.mode}, not 8 bits per channel")
-            if "transparency" in image.info:
-                image.apply_transparency()  # without it, converting a palette warns
-            return np.asarray(_fit(image.convert("RGB"), resolution))
-    # Decoders meet broken files with whatever they stumble over, SyntaxError included.
-    except Exception as error:
-        raise DataError(
-            f"{path} cannot be read as an image ({error}): replace or remove it"
-        ) from error
-
-
-def _fit(image: "Image.Image", resolution: int) -> "Image.Image":
-    """Resize the shorter side to `resolution` and crop the centre."""
-    from PIL import Image
-
-    if image.size == (resolution, resolution):
-        return image
-    scale = resolution / min(image.size)
-    width, height = (max(resolution, round(side * scale)) for side in image.size)
-    left, top = (width - resolution) // 2, (height - resolution) // 2
-    resized = image.resize((width, height), Image.Resampling.BILINEAR)
-    return resized.crop((left, top, left + resolution, top + resolution))
+def check_unchanged(listing: Listing[Any], spec: FolderSpec) -> None:
+    """Raise DataError unless the images are those that the benchmark was made of."""
+    if listing.state() != spec.state:
+        raise DataError(f"the images in {spec.root} changed while they were read: run again")

@@ -1,7 +1,7 @@
 """Raw images of a data set, and what its source needs to know."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,39 +10,59 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class RawImages:
-    """A data set as its authors publish it: uint8 images (N, H, W, C) and int64 labels (N,)."""
+    """Images of a data set, uint8 (N, H, W, C), and their int64 labels (N,).
+
+    Attributes:
+        test_images, test_labels: what is evaluated: the test images, or the validation images
+            where there are no others, or first the latter and then the former.
+        half_a: bool, True for the validation images among them; None unless there are both.
+        contents: of a user's own images: class of a split, such as "train/cat", to the digests
+            of its images, uint64, sorted.
+    """
 
     train_images: NDArray[np.uint8]
     train_labels: NDArray[np.int64]
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.int64]
     class_names: tuple[str, ...]
+    half_a: NDArray[np.bool_] | None = None
+    contents: Mapping[str, NDArray[np.uint64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class FolderSpec:
-    """What was found in a folder of images `root/{train,test}/<class>/<image>`.
+    """A user's own images, as they were found: their splits, classes, counts and content.
 
-    `state` is a hash over every image's relative name, size and modification time, so that an
-    added, removed or edited image makes another benchmark. `root` itself is no part of that:
-    the same images may be moved elsewhere. `evaluated_counts` are the images of each class that
-    networks are evaluated on, of all such splits together; they follow from `state`.
+    Attributes:
+        root: the folder of images, or the table or .npz file that names or holds them. It is no
+            part of the identity: the same images may be moved elsewhere.
+        train, test: names of the splits; test is None where there are no test images.
+        val: name of the validation split, or the share of the training images of each class that
+            is set aside for it; None where the test images choose.
+        train_counts: training images of each class, without those that are set aside.
+        state: a hash over the content of every image, by split and class. File names and times
+            are no part of it.
+        evaluated_counts: images of each class in the validation and test splits together; they
+            follow from `state`.
+        notes: what a person should know of what was found; no part of the identity.
     """
 
     root: Path
     train: str
-    test: str
+    val: str | float | None
+    test: str | None
     class_names: tuple[str, ...]
     train_counts: tuple[int, ...]
     state: str
     evaluated_counts: tuple[int, ...]
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a source may need to know: where data sets are kept, and for a folder, which and how.
+    """What a source may need to know: where data sets are kept, and for own images, which and how.
 
-    Only "folder" uses `resolution` (pixels); all others come at their own.
+    Only a user's own images use `resolution` (pixels); all others come at their own.
     """
 
     data_root: Path

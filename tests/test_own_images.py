@@ -1,0 +1,252 @@
+"""Images that a table or an .npz file declares, and the prepared file of a user's own images."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from trainer.benchmarks import Benchmark, get_benchmark
+from trainer.errors import DataError, UserError
+from trainer.prepared import ImageData, changed_images, load, prepare
+
+MakeFolder = Callable[..., Path]
+
+
+def declared(folder: Path, data: str) -> Benchmark:
+    head = 'name = "mine"\nnetwork = "resnet8"\nresolution = 8\n'
+    (folder / "mine.toml").write_text(f"{head}[data]\n{data}\n")
+    return get_benchmark(str(folder / "mine.toml"), folder)
+
+
+def prepared(benchmark: Benchmark, data_root: Path) -> ImageData:
+    return load(prepare(benchmark, data_root), benchmark)
+
+
+def pixels(images: np.ndarray) -> set[bytes]:
+    return {image.tobytes() for image in images}
+
+
+@pytest.fixture
+def here(tmp_path: Path, make_folder: MakeFolder) -> Path:
+    """A folder that holds `images`, with classes of 6 and 3 images and 2 test images each."""
+    make_folder(tmp_path / "images", (6, 3))
+    return tmp_path
+
+
+def rows(here: Path, splits: bool = True) -> list[list[str]]:
+    """Path, label and split of all images; validation images are the first of each class."""
+    named = []
+    for path in sorted(here.glob("images/*/*/*.png")):
+        split = path.parts[-3]
+        split = "valid" if (split, path.name) == ("train", "000.png") else split
+        if splits or split != "test":
+            label = {"class0": "10", "class1": "9"}[path.parts[-2]]
+            named.append([str(path.relative_to(here)), label, split][: 3 if splits else 2])
+    return named
+
+
+def write_csv(here: Path, table: list[list[str]], separator: str = ",", header: str = "") -> None:
+    lines = [header or separator.join(("path", "label", "split")[: len(table[0])])]
+    lines += [separator.join(row) for row in table]
+    (here / "rows.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("separator", (",", ";", "\t"))
+def test_csv_declares_images_and_splits(here: Path, separator: str) -> None:
+    write_csv(here, rows(here), separator)
+    benchmark = declared(here, 'csv = "rows.csv"')
+    assert (benchmark.dataset, benchmark.test_held_out) == ("table", True)
+    assert benchmark.notes()[0] == (
+        "2 classes, 7 training images (5 to 2 a class), 2 validation images (1 a class), 4 test"
+        " images (2 a class)"
+    )
+    data = prepared(benchmark, here)
+    assert data.class_names == ("9", "10")  # as numbers, not as text
+    assert data.counts.tolist() == [2, 5]
+    folder = prepared(declared(here, 'root = "images"'), here)
+    assert pixels(data.test_images[~data.half_a]) == pixels(folder.test_images)
+
+
+def test_csv_without_splits_sets_a_share_aside(here: Path) -> None:
+    write_csv(here, rows(here, splits=False))
+    benchmark = declared(here, 'csv = "rows.csv"')
+    assert benchmark.folder is not None
+    assert (benchmark.folder.val, benchmark.folder.test) == (0.2, None)
+    assert prepared(benchmark, here).counts.tolist() == [2, 5]
+    larger = prepared(declared(here, 'csv = "rows.csv"\nval = 0.5'), here)
+    assert larger.counts.tolist() == [1, 3]
+
+
+def test_parquet_is_read_as_a_csv_is(here: Path) -> None:
+    table = rows(here)
+    columns = {"path": [row[0] for row in table], "label": [int(row[1]) for row in table]}
+    columns |= {"split": [row[2] for row in table], "note": [None] * len(table)}
+    parquet.write_table(pyarrow.table(columns), here / "rows.parquet")
+    write_csv(here, table)
+    benchmark = declared(here, 'parquet = "rows.parquet"')
+    assert benchmark.fingerprint() == declared(here, 'csv = "rows.csv"').fingerprint()
+    assert benchmark.notes()[0].endswith("; columns not used: note")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    (
+        ("", "has the columns none, but none that is named 'path'"),
+        ("path,class\na,b\n", "has the columns path, class, but none that is named 'label'"),
+        ("path,label\na.png\n", "row 2, lacks its label"),
+        ("path,label,split\na.png,x,trian\n", "row 2, has the split 'trian': it must be train"),
+        ("path,label,split\na.png,x,test\n", "names no training images"),
+        ('path,label\n"a.png,x\n', "is not a CSV file .*mend that line"),
+        ("path,label\na.png,x\n", r"a\.png \(No such file or directory\) cannot be read"),
+        ("path,label\nimages/train/class0/000.png,x\n", "one class only"),
+    ),
+)
+def test_faulty_csv_is_refused(here: Path, text: str, message: str) -> None:
+    (here / "rows.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        declared(here, 'csv = "rows.csv"')
+
+
+def test_file_that_is_no_parquet_is_refused(here: Path) -> None:
+    (here / "rows.parquet").write_text("path,label\n")
+    with pytest.raises(DataError, match=r"rows\.parquet cannot be read as Parquet"):
+        declared(here, 'parquet = "rows.parquet"')
+
+
+@pytest.mark.parametrize("data", ('csv = "none.csv"', 'npz = "images"', 'root = "rows.csv"'))
+def test_place_of_another_kind_is_refused(here: Path, data: str) -> None:
+    (here / "rows.csv").write_text("")
+    with pytest.raises(DataError, match=r"there is no (csv file|npz file|folder of images) '"):
+        declared(here, data)
+
+
+def arrays(shape: tuple[int, ...] = (8, 8, 3)) -> dict[str, Any]:
+    """Classes of 6 and 3 training images and 2 test images each."""
+    random = np.random.default_rng(0)
+    return {
+        "train_images": random.integers(0, 256, (9, *shape), dtype=np.uint8),
+        "train_labels": np.repeat([1, 0], [3, 6]),
+        "test_images": random.integers(0, 256, (4, *shape), dtype=np.uint8),
+        "test_labels": np.array([0, 1, 0, 1]),
+    }
+
+
+def of_arrays(here: Path, content: dict[str, Any], extra: str = "") -> Benchmark:
+    np.savez(here / "a.npz", **content)
+    return declared(here, f'npz = "a.npz"\n{extra}')
+
+
+@pytest.mark.parametrize("shape", ((8, 8, 3), (8, 8), (8, 8, 1), (8, 8, 4), (20, 10, 3)))
+def test_arrays_are_read_as_rgb(here: Path, shape: tuple[int, ...]) -> None:
+    content = arrays(shape)
+    data = prepared(of_arrays(here, content), here)
+    assert data.train_images.shape == (9, 3, 8, 8)
+    assert (data.counts.tolist(), data.class_names) == ([6, 3], ("0", "1"))
+    if shape == (8, 8, 3):
+        ones = content["train_images"][:3].transpose(0, 3, 1, 2)
+        assert pixels(data.train_images[data.train_labels == 1]) == pixels(ones)
+
+
+def test_arrays_with_validation_and_names(here: Path) -> None:
+    content = arrays() | {"class_names": np.array(["cat", "dog"]), "extra": np.zeros(2)}
+    content |= {"val_images": content["test_images"][:2] ^ 255, "val_labels": np.array([1, 0])}
+    benchmark = of_arrays(here, content)
+    assert (benchmark.dataset, benchmark.test_held_out) == ("arrays", True)
+    assert benchmark.notes()[0].endswith("; arrays not used: extra")
+    data = prepared(benchmark, here)
+    assert data.class_names == ("cat", "dog")
+    assert data.half_a.tolist() == [True] * 2 + [False] * 4
+    with pytest.raises(DataError, match=r"validation images of its own: leave val = 0\.5 out"):
+        of_arrays(here, content, "val = 0.5")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    (
+        ("train_images", None, "but no train_images"),
+        ("train_images", np.zeros((9, 8, 8)), "float64 .*: pixels must be uint8"),
+        ("test_images", np.zeros((4, 3, 8, 8), np.uint8), "1, 3 or 4 channels, the last axis"),
+        ("test_images", np.zeros((0, 8, 8), np.uint8), "there must be images of at least one"),
+        ("train_labels", None, r"train_labels must be \(9,\).* \(there are none\)"),
+        ("train_labels", np.zeros(8, int), r"train_labels must be \(9,\).* \(int64, \(8,\)\)"),
+        ("train_labels", np.zeros(9), "whole numbers or text .float64"),
+        ("train_labels", np.array(["a"] * 8 + [""]), "image 8 of train_labels lacks its label"),
+        ("test_labels", np.array([0, 0, 0, 0]), "holds no test images of class '1'"),
+        ("class_names", np.array(["a"]), "one for each of the labels 0..C-1 .it has 1"),
+        ("train_labels", np.array([{}] * 9), "no .npz file of plain arrays"),
+    ),
+)
+def test_faulty_arrays_are_refused(here: Path, key: str, value: Any, message: str) -> None:
+    content = {k: v for k, v in (arrays() | {key: value}).items() if v is not None}
+    with pytest.raises(DataError, match=message):
+        of_arrays(here, content)
+
+
+def test_file_that_is_no_npz_is_refused(here: Path) -> None:
+    (here / "a.npz").write_text("x")
+    with pytest.raises(DataError, match=r"a\.npz is no \.npz file of plain arrays"):
+        declared(here, 'npz = "a.npz"')
+
+
+@pytest.mark.parametrize("source", ("table", "arrays"))
+def test_images_that_change_while_they_are_read_are_refused(here: Path, source: str) -> None:
+    if source == "table":
+        write_csv(here, rows(here))
+        benchmark = declared(here, 'csv = "rows.csv"')
+        write_csv(here, rows(here)[1:])
+    else:
+        benchmark = of_arrays(here, arrays())
+        np.savez(here / "a.npz", **{k: v[1:] for k, v in arrays().items()})
+    with pytest.raises(DataError, match="changed while they were read"):
+        prepare(benchmark, here)
+
+
+def test_validation_images_are_half_a_of_the_prepared_file(here: Path) -> None:
+    benchmark = declared(here, 'root = "images"\nval = 0.2')
+    data = prepared(benchmark, here)
+    assert data.half_a.tolist() == [True] * 2 + [False] * 4
+    assert data.half_counts.tolist() == [[1, 1], [2, 2]]
+    whole = prepared(declared(here, 'root = "images"'), here)
+    everything = np.concatenate([data.train_images, data.test_images[data.half_a]])
+    assert pixels(everything) == pixels(whole.train_images)
+    assert pixels(data.test_images[~data.half_a]) == pixels(whole.test_images)
+
+
+@pytest.mark.parametrize(
+    ("half_a", "message"),
+    (
+        (np.ones(6, bool), "no test image of some class"),
+        (np.ones(5, bool), "half_a of bool and shape"),
+        (np.ones(6), "half_a of float64"),
+        (None, "lacks a part .'half_a'"),
+    ),
+)
+def test_altered_half_a_is_refused(here: Path, half_a: Any, message: str) -> None:
+    benchmark = declared(here, 'root = "images"\nval = 0.2')
+    path = prepare(benchmark, here)
+    with np.load(path) as archive:
+        content = dict(archive) | {"half_a": half_a}
+    np.savez(path, **{key: value for key, value in content.items() if value is not None})
+    with pytest.raises(UserError, match=message):
+        load(path, benchmark)
+
+
+def test_changes_are_counted_by_folder(here: Path) -> None:
+    before = declared(here, 'root = "images"\nval = 0.2')
+    prepare(before, here)
+    folder = here / "images" / "train" / "class0"
+    shutil.copy(folder / "000.png", folder / "copy.png")
+    (folder / "001.png").unlink()
+    (folder / "002.png").unlink()
+    shutil.copy(folder / "003.png", here / "images" / "test" / "class1" / "000.png")
+    after = declared(here, 'root = "images"\nval = 0.2')
+    prepare(after, here)
+    changes = changed_images(after, before.data_fingerprint(), here)
+    assert changes == "test/class1 (1 new, 1 gone), train/class0 (1 new, 2 gone)"
+    assert changed_images(after, after.data_fingerprint(), here) is None
+    assert changed_images(after, "0" * 16, here) is None

@@ -1,0 +1,137 @@
+"""A user's images in an .npz file: train_images, train_labels, and so for val and test."""
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.data import pixels
+from trainer.data.image_folder import check_unchanged
+from trainer.data.image_table import sorted_labels
+from trainer.data.listing import (
+    SPLITS,
+    Classes,
+    Found,
+    Listing,
+    digest_of,
+    listing_of,
+    raw_images,
+    share_of,
+)
+from trainer.data.raw import FolderSpec, RawImages, Request
+from trainer.errors import DataError
+
+Arrays = dict[str, NDArray[Any]]
+Pixels = NDArray[np.uint8]
+
+
+def scan_arrays(file: Path, val: float | None) -> FolderSpec:
+    """What a benchmark keeps of the images in an .npz file.
+
+    It holds images uint8 (N, H, W) or (N, H, W, C) with 1, 3 or 4 channels, labels (N,) of whole
+    numbers or text, and optionally class_names, by label. `val` is as in `scan_table`. Raises
+    DataError for a file that cannot be read, and for arrays of other types and shapes.
+    """
+    return list_arrays(file, val).spec(file)
+
+
+def list_arrays(file: Path, val: float | None) -> Listing[Pixels]:
+    """The images in an .npz file, by split and class (`scan_arrays`)."""
+    arrays = _read(file)
+    present = [split for split in SPLITS if f"{split}_images" in arrays]
+    share = share_of(file, present, val)
+    labels = {split: _labels(file, arrays, split) for split in present}
+    names = sorted_labels({label for of_split in labels.values() for label in of_split})
+    index = {name: i for i, name in enumerate(names)}
+    splits: dict[str, Classes[Pixels]] = {split: [[] for _ in names] for split in present}
+    for split in present:
+        for label, image in zip(labels[split], arrays[f"{split}_images"], strict=True):
+            content = np.ascontiguousarray(image)
+            found = Found(digest_of(f"{image.shape}".encode() + content.tobytes()), content)
+            splits[split][index[label]].append(found)
+    return listing_of(_class_names(file, arrays, names), splits, share, file, _unused(arrays))
+
+
+def _read(file: Path) -> Arrays:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise DataError(f"{file} cannot be read ({error.strerror}): correct its path") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{file} is no .npz file of plain arrays ({error}): write it with numpy.savez"
+        ) from error
+    if "train_images" not in arrays:
+        raise DataError(
+            f"{file} holds {', '.join(arrays) or 'nothing'}, but no train_images: it needs"
+            " train_images and train_labels, and may have val_ and test_ of both"
+        )
+    for split in SPLITS:
+        if f"{split}_images" in arrays:
+            _check(file, arrays, split)
+    return arrays
+
+
+def _check(file: Path, arrays: Arrays, split: str) -> None:
+    images, labels = arrays[f"{split}_images"], arrays.get(f"{split}_labels")
+    name = f"{split}_images of {images.dtype} and shape {images.shape} in {file}"
+    if images.dtype != np.uint8:
+        raise DataError(f"{name}: pixels must be uint8, 0..255")
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3, 4)):
+        raise DataError(
+            f"{name}: it must be (N, H, W) or (N, H, W, C) with 1, 3 or 4 channels, the last axis"
+        )
+    if not images.size:
+        raise DataError(f"{name}: there must be images of at least one pixel, or no such array")
+    if labels is None or labels.shape != images.shape[:1] or labels.dtype.kind not in "iuU":
+        found = "there are none" if labels is None else f"{labels.dtype}, {labels.shape}"
+        raise DataError(
+            f"{name}: {split}_labels must be ({len(images)},), whole numbers or text ({found})"
+        )
+
+
+def _labels(file: Path, arrays: Arrays, split: str) -> list[str]:
+    labels: list[str] = arrays[f"{split}_labels"].astype(str).tolist()
+    if "" in labels:
+        raise DataError(f"{file}: image {labels.index('')} of {split}_labels lacks its label")
+    return labels
+
+
+def _class_names(file: Path, arrays: Arrays, labels: list[str]) -> list[str]:
+    """The labels, or what class_names calls them."""
+    given = arrays.get("class_names")
+    if given is None:
+        return labels
+    if given.dtype.kind != "U" or labels != [str(i) for i in range(given.size)]:
+        raise DataError(
+            f"{file}: class_names must be text, one for each of the labels 0..C-1 (it has"
+            f" {given.size}, and the labels are {', '.join(labels[:9])})"
+        )
+    names: list[str] = given.ravel().tolist()
+    return names
+
+
+def _unused(arrays: Arrays) -> tuple[str, ...]:
+    used = {f"{split}_{part}" for split in SPLITS for part in ("images", "labels")}
+    unused = [name for name in arrays if name not in used | {"class_names"}]
+    return (f"arrays not used: {', '.join(unused)}",) if unused else ()
+
+
+def load_arrays(request: Request) -> RawImages:
+    """The images of an .npz file, as RGB, `resolution` pixels square (`pixels.fit`)."""
+    spec, resolution = request.folder, request.resolution
+    assert spec is not None  # Benchmark checks it
+    listing = list_arrays(spec.root, spec.val if isinstance(spec.val, float) else 0.0)
+    check_unchanged(listing, spec)
+    return raw_images(listing, lambda image: _decode(image, resolution), resolution)
+
+
+def _decode(image: Pixels, resolution: int) -> Pixels:
+    from PIL import Image
+
+    grey = image.ndim == 3 and image.shape[2] == 1
+    return pixels.fit(Image.fromarray(image[..., 0] if grey else image), resolution)

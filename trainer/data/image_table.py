@@ -1,0 +1,133 @@
+"""A user's images that a CSV or Parquet table of `path,label[,split]` names."""
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trainer.data import pixels
+from trainer.data.image_folder import USUAL_NAMES, check_unchanged, hash_file
+from trainer.data.listing import (
+    Classes,
+    Found,
+    Listing,
+    collected,
+    listing_of,
+    raw_images,
+    share_of,
+)
+from trainer.data.raw import FolderSpec, RawImages, Request
+from trainer.errors import DataError
+from trainer.text import read_text
+
+COLUMNS = ("path", "label", "split")
+SPLIT_OF = {name: split for split, names in USUAL_NAMES.items() for name in names}
+PARQUET = ".parquet"
+
+
+class _Row(NamedTuple):
+    path: str
+    label: str
+    split: str
+
+
+def scan_table(file: Path, val: float | None) -> FolderSpec:
+    """What a benchmark keeps of the images that a table names, of which every byte is hashed.
+
+    `val` is the share of the training images to set aside for validation, 0 for none; without it
+    a share is set aside if the table has neither validation nor test images. Raises DataError for
+    a table that cannot be read, rows that are not whole, and images that are missing.
+    """
+    return list_table(file, val).spec(file)
+
+
+def list_table(file: Path, val: float | None) -> Listing[Path]:
+    """The images that a table names, by split and class (`scan_table`)."""
+    names, rows = _read(file)
+    present = {row.split for row in rows}
+    share = share_of(file, present, val)
+    labels = {label: i for i, label in enumerate(sorted_labels({row.label for row in rows}))}
+    paths = [file.parent / os.path.expandvars(os.path.expanduser(row.path)) for row in rows]
+    digests = collected(hash_file, paths, "cannot be read")
+    splits: dict[str, Classes[Path]] = {split: [[] for _ in labels] for split in present}
+    for row, path, digest in zip(rows, paths, digests, strict=True):
+        splits[row.split][labels[row.label]].append(Found(digest, path))
+    unused = [name for name in names if name not in COLUMNS]
+    notes = (f"columns not used: {', '.join(unused)}",) if unused else ()
+    return listing_of(tuple(labels), splits, share, file, notes)
+
+
+def sorted_labels(labels: Iterable[str]) -> list[str]:
+    """Labels in the order of their numbers if all are whole numbers, else by name."""
+    try:
+        return sorted(labels, key=int)
+    except ValueError:
+        return sorted(labels)
+
+
+def _read(file: Path) -> tuple[list[str], list[_Row]]:
+    """The names of a table's columns, and its rows."""
+    names, lines = _read_parquet(file) if file.suffix == PARQUET else _read_csv(file)
+    missing = [name for name in COLUMNS[:2] if name not in names]
+    if missing:
+        raise DataError(
+            f"{file} has the columns {', '.join(names) or 'none'}, but none that is named"
+            f" {missing[0]!r}: its first line must be path,label or path,label,split"
+        )
+    rows = [_row(file, number, dict(zip(names, line, strict=False))) for number, line in lines]
+    if not any(row.split == "train" for row in rows):
+        raise DataError(f"{file} names no training images: give some rows the split train")
+    return names, rows
+
+
+def _row(file: Path, number: int, values: dict[str, str]) -> _Row:
+    path, label = values.get("path", ""), values.get("label", "")
+    split = values.get("split", "train").lower()
+    if not path or not label:
+        raise DataError(
+            f"{file}, row {number}, lacks its {'label' if path else 'path'}: fill it in"
+        )
+    if split not in SPLIT_OF:
+        raise DataError(
+            f"{file}, row {number}, has the split {split!r}: it must be train, val or test"
+        )
+    return _Row(path, label, SPLIT_OF[split])
+
+
+def _read_csv(file: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[str]]]]:
+    text = read_text(file)
+    heading = text.split("\n", 1)[0]
+    separator = max(",;\t", key=heading.count)
+    try:
+        lines = list(csv.reader(text.splitlines(), delimiter=separator, strict=True))
+    except csv.Error as error:
+        raise DataError(f"{file} is not a CSV file ({error}): mend that line") from error
+    names = [name.strip().lower() for name in lines[0]] if lines else []
+    stripped = ([value.strip() for value in line] for line in lines[1:])
+    return names, ((number, line) for number, line in enumerate(stripped, 2) if any(line))
+
+
+def _read_parquet(file: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[str]]]]:
+    try:
+        from pyarrow import ArrowException, parquet  # comes with ray[tune]
+    except ImportError as error:
+        raise DataError(f"{file} needs the package pyarrow: install it, or give a CSV") from error
+    try:
+        table = parquet.read_table(file)
+    except (OSError, ArrowException) as error:
+        raise DataError(f"{file} cannot be read as Parquet ({error}): replace it") from error
+    names = [name.strip().lower() for name in table.column_names]
+    columns: list[list[Any]] = [column.to_pylist() for column in table.columns]
+    rows = zip(*columns, strict=True)
+    lines = (["" if value is None else str(value) for value in row] for row in rows)
+    return names, enumerate(lines, 1)
+
+
+def load_table(request: Request) -> RawImages:
+    """The images that a table names, as RGB, `resolution` pixels square (`pixels.fit`)."""
+    spec, resolution = request.folder, request.resolution
+    assert spec is not None  # Benchmark checks it
+    listing = list_table(spec.root, spec.val if isinstance(spec.val, float) else 0.0)
+    check_unchanged(listing, spec)
+    return raw_images(listing, lambda path: pixels.decode(path, resolution), resolution)

@@ -1,0 +1,313 @@
+"""A user's own images as they were found, by split and class: checked, split and described."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.data import pixels
+from trainer.data.raw import FolderSpec, RawImages
+from trainer.errors import DataError
+
+SPLITS = {"train": "training", "val": "validation", "test": "test"}
+VALIDATION_SHARE = 0.2
+"""Share of the training images that is set aside where neither validation nor test images are."""
+DECODERS = 4  # threads; decoding and hashing release the GIL, but machines are shared
+NAMED = 3
+"""How many of several faulty files are named."""
+
+Place = TypeVar("Place")
+Result = TypeVar("Result")
+
+
+class Found(NamedTuple, Generic[Place]):
+    """An image: 64 bits of a hash over its content, and where it is."""
+
+    digest: int
+    place: Place
+
+
+Classes = list[list[Found[Place]]]
+"""The images of each class, in label order."""
+
+
+@dataclass(frozen=True)
+class Listing(Generic[Place]):
+    """The images that were found.
+
+    Attributes:
+        splits: "train", "val" or "test" to the images of each class, sorted by content: renaming
+            a file changes nothing.
+        share: of the training images, by which "val" was set aside; None if it was not.
+        notes: what was left out and why.
+    """
+
+    class_names: tuple[str, ...]
+    splits: dict[str, Classes[Place]]
+    share: float | None
+    notes: tuple[str, ...]
+
+    def spec(
+        self, root: Path, train: str = "train", val: str = "val", test: str = "test"
+    ) -> FolderSpec:
+        """What a benchmark keeps of it; `train`, `val` and `test` name the splits."""
+        split_val = val if "val" in self.splits else None
+        return FolderSpec(
+            root=root,
+            train=train,
+            val=split_val if self.share is None else self.share,
+            test=test if "test" in self.splits else None,
+            class_names=self.class_names,
+            train_counts=tuple(map(len, self.splits["train"])),
+            state=self.state(),
+            evaluated_counts=self.evaluated_counts(),
+            notes=(self.describe(), *self.remarks()),
+        )
+
+    def evaluated_counts(self) -> tuple[int, ...]:
+        """Images of each class that are not for training."""
+        evaluated = [classes for split, classes in self.splits.items() if split != "train"]
+        return tuple(sum(map(len, images)) for images in zip(*evaluated, strict=True))
+
+    def state(self) -> str:
+        """16 hex digits over the content of every image, by split and class."""
+        digest = hashlib.sha256()
+        for split, classes in self.splits.items():
+            for label, images in enumerate(classes):
+                digest.update(f"{split} {label} {len(images)}\n".encode())
+                digest.update(_digests(images).tobytes())
+        return digest.hexdigest()[:16]
+
+    def contents(self) -> dict[str, NDArray[np.uint64]]:
+        """Split and class, such as "train/cat", to the digests of the images there, sorted."""
+        found: dict[str, list[Found[Place]]] = {}
+        for split, classes in self.splits.items():
+            there = "train" if split == "val" and self.share is not None else split
+            for name, images in zip(self.class_names, classes, strict=True):
+                found.setdefault(f"{there}/{name}", []).extend(images)
+        return {name: np.sort(_digests(images)) for name, images in found.items()}
+
+    def describe(self) -> str:
+        """What was found, such as "2 classes, 9 training images (6 to 3 a class), ..."."""
+        parts = [f"{len(self.class_names)} classes"]
+        for split, word in SPLITS.items():
+            if split in self.splits:
+                counts = list(map(len, self.splits[split]))
+                parts.append(f"{sum(counts):,} {word} images ({spread(counts)} a class)")
+        return "; ".join((", ".join(parts), *self.notes))
+
+    def remarks(self) -> list[str]:
+        """What a person should know of the splits."""
+        lines = []
+        if self.share is not None:
+            lines.append(
+                f"validation images: {self.share:g} of the training images of each class, chosen"
+                " by a fixed hash of their content"
+            )
+        if "val" not in self.splits:
+            lines.append(
+                "no validation images: weightings and epochs are chosen on the test images, which"
+                " flatters the results there; val = 0.2 in [data] sets training images aside for it"
+            )
+        elif "test" not in self.splits:
+            lines.append("no test images: all results are of the validation images that chose")
+        return lines + self._copies()
+
+    def _copies(self) -> list[str]:
+        """Sentences about images that are there more than once."""
+        digests = {
+            split: np.concatenate([_digests(images) for images in classes])
+            for split, classes in self.splits.items()
+        }
+        train = digests.pop("train")
+        lines = []
+        twice = len(train) - len(np.unique(train))
+        if twice:
+            lines.append(f"{twice:,} of the training images are copies of, or links to, others")
+        for split, evaluated in digests.items():
+            known = int(np.isin(evaluated, train).sum())
+            if known:
+                lines.append(
+                    f"warning: {known:,} of the {SPLITS[split]} images are among the training"
+                    " images too, which makes results look better than they are"
+                )
+        return lines
+
+
+def _digests(images: Sequence[Found[Any]]) -> NDArray[np.uint64]:
+    return np.array([image.digest for image in images], dtype=np.uint64)
+
+
+def spread(counts: Sequence[int]) -> str:
+    """Counts as "100 to 6", or as one number if they are equal."""
+    high, low = max(counts), min(counts)
+    return f"{high:,}" if high == low else f"{high:,} to {low:,}"
+
+
+def left_out(suffixes: Counter[str]) -> str:
+    """Files that were not read, by their suffix, such as "left out 3 files (2 .heic, 1 .txt)"."""
+    if len(suffixes) == 1:
+        kinds = next(iter(suffixes))
+    else:
+        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(9))
+        kinds += ", ..." if len(suffixes) > 9 else ""
+    total = suffixes.total()
+    return f"left out {total:,} file{'s' if total > 1 else ''} ({kinds})"
+
+
+def share_of(where: Path, present: Collection[str], val: float | None) -> float | None:
+    """The share of the training images to set aside, None for none, where `present` splits are.
+
+    `val` is what was asked for: None for the default, 0 for none.
+    """
+    if val and "val" in present:
+        raise DataError(f"{where} has validation images of its own: leave val = {val:g} out")
+    if val is None:
+        return VALIDATION_SHARE if set(present) == {"train"} else None
+    return val or None
+
+
+def listing_of(
+    class_names: Sequence[str],
+    splits: dict[str, Classes[Place]],
+    share: float | None,
+    where: Path,
+    notes: tuple[str, ...] = (),
+) -> Listing[Place]:
+    """The images by split and class in the order of their content, `share` of them set aside.
+
+    Raises DataError for a single class, one without images in a split, or one of which no image
+    can be set aside.
+    """
+    if len(class_names) < 2:
+        raise DataError(f"{where} holds one class only: a classifier needs two")
+    ordered = {
+        split: [sorted(images, key=lambda image: image.digest) for images in splits[split]]
+        for split in SPLITS
+        if split in splits
+    }
+    for split, classes in ordered.items():
+        empty = [name for name, images in zip(class_names, classes, strict=True) if not images]
+        if empty:
+            raise DataError(
+                f"{where} holds no {SPLITS[split]} images of {_some(empty, 'class', 'classes')}:"
+                " add some, or remove the class everywhere"
+            )
+    if share is not None:
+        ordered = _set_aside(ordered, share, class_names, where)
+    if len(ordered) == 1:
+        raise DataError(
+            f"{where} holds training images only, and nothing to evaluate on: give val = 0.2 in"
+            " [data] to set some of them aside"
+        )
+    return Listing(tuple(class_names), ordered, share, notes)
+
+
+def _set_aside(
+    splits: dict[str, Classes[Place]], share: float, class_names: Sequence[str], where: Path
+) -> dict[str, Classes[Place]]:
+    """Move `share` of each class, rounded, but at least one image and not all, to "val"."""
+    single = [
+        name for name, images in zip(class_names, splits["train"], strict=True) if len(images) < 2
+    ]
+    if single:
+        raise DataError(
+            f"{where} holds a single training image of {_some(single, 'class', 'classes')}, so"
+            f" that val = {share:g} would leave none to train on: add images, or give val a folder"
+        )
+    train, val = [], []
+    for images in splits["train"]:
+        count = min(len(images) - 1, max(1, round(share * len(images))))
+        drawn = sorted(images, key=_draw)
+        val.append(sorted(drawn[:count], key=lambda image: image.digest))
+        train.append(sorted(drawn[count:], key=lambda image: image.digest))
+    rest = {split: classes for split, classes in splits.items() if split == "test"}
+    return {"train": train, "val": val, **rest}
+
+
+def _draw(image: Found[Place]) -> bytes:
+    """What orders images at random, the same each time, and whatever other images there are."""
+    return hashlib.blake2b(image.digest.to_bytes(8, "big"), key=b"validation").digest()
+
+
+def _some(names: Sequence[str], one: str, several: str) -> str:
+    named = ", ".join(map(repr, names[:NAMED]))
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return f"{one if len(names) == 1 else several} {named}{more}"
+
+
+def digest_of(content: bytes | memoryview) -> int:
+    """64 bits of a hash over an image's content."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
+
+
+def collected(
+    action: Callable[[Place], Result], places: Iterable[Place], rule: str, threads: int = DECODERS
+) -> list[Result]:
+    """`action` of each place, in threads. Raises one DataError for all that raised one.
+
+    It counts them, names the first few, and ends with `rule`, such as "cannot be read".
+    """
+
+    def attempt(place: Place) -> Result | DataError:
+        try:
+            return action(place)
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor(min(threads, os.cpu_count() or 1)) as pool:
+        outcomes = list(pool.map(attempt, places))
+    faults = [str(outcome) for outcome in outcomes if isinstance(outcome, DataError)]
+    if faults:
+        raise DataError(faulty(faults, rule))
+    return [outcome for outcome in outcomes if not isinstance(outcome, DataError)]
+
+
+def faulty(faults: Sequence[str], rule: str) -> str:
+    """A sentence about files, all counted and the first few named."""
+    if len(faults) == 1:
+        return f"{faults[0]} {rule}: replace or remove it"
+    named = ", ".join(faults[:NAMED]) + (", ..." if len(faults) > NAMED else "")
+    return f"{len(faults):,} files {rule}: {named}: replace or remove them"
+
+
+def raw_images(
+    listing: Listing[Place], decode: Callable[[Place], NDArray[np.uint8]], resolution: int
+) -> RawImages:
+    """The pixels of a listing's images, `decode` giving those of one (resolution, resolution, 3).
+
+    Raises DataError for images that cannot be decoded, all of them counted.
+    """
+    order = [
+        image.place for classes in listing.splits.values() for images in classes for image in images
+    ]
+    images = np.empty((len(order), resolution, resolution, 3), dtype=np.uint8)
+
+    def fill(item: tuple[int, Place]) -> None:
+        images[item[0]] = decode(item[1])
+
+    with pixels.quiet():
+        collected(fill, list(enumerate(order)), "cannot be read as an image")
+    names = range(len(listing.class_names))
+    labels = {
+        split: np.repeat(np.array(names, dtype=np.int64), list(map(len, classes)))
+        for split, classes in listing.splits.items()
+    }
+    train = labels.pop("train")
+    half_a = np.arange(len(order) - len(train)) < len(labels.get("val", ()))
+    return RawImages(
+        train_images=images[: len(train)],
+        train_labels=train,
+        test_images=images[len(train) :],
+        test_labels=np.concatenate(list(labels.values())),
+        class_names=listing.class_names,
+        half_a=half_a if len(labels) == 2 else None,
+        contents=listing.contents(),
+    )
