@@ -124,7 +124,7 @@ def test_moved_folder_keeps_its_fingerprint_and_an_edited_one_does_not(beside: P
         (HEAD + "data = 3\n", "data = 3 must be a table"),
         (HEAD + "epochs = 0\n" + DATA, "epochs = 0 .* must be at least 1"),
         (HEAD.replace("resnet8", "resnet9") + DATA, "did you mean 'resnet8'"),
-        (HEAD + "metric = 'balanced'\n" + DATA, "did you mean 'balanced_accuracy'.* macro_f1"),
+        (HEAD + "metric = 'balanced_acc'\n" + DATA, "did you mean 'balanced_accuracy'.* macro_f1"),
         (HEAD.replace("mine", "../mine") + DATA, "name = '../mine'"),
         (HEAD.replace("mine", "resnet8-digitslt") + DATA, "taken by a built-in benchmark"),
         (HEAD + DATA + "test = 'train'\n", "another folder than train"),
