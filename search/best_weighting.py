@@ -110,7 +110,7 @@ def _by_label(class_counts: Any, num_classes: int) -> Any:
         found = dict(zip(labels, (count for _, count in pairs), strict=True))
         if len(names) == num_classes and len(found) == len(pairs) and found.keys() <= set(names):
             orders.append([found.get(name, 0) for name in names])
-    if len({tuple(order) for order in orders}) != 1:
+    if not orders or orders[0] != orders[-1]:
         shown = ", ".join(repr(label) for label, _ in pairs[:5])
         rule = "as numbers and as CLASS_NAMES they have two orders"
         if not orders:

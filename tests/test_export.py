@@ -389,6 +389,7 @@ def test_the_most_frequent_class_has_the_smallest_weight_in_what_pandas_counts()
         (Counter({0: 5}), None, r"class_counts\[1\] is 0; .* insert 1.0 at position 1"),
         ({"a": 5}, ("b", "a"), r"class_counts\[0\] is 0"),
         ({0: 5, 1: "many"}, None, "one positive integer per class"),
+        ({0: [5, 3], 1: [3, 5]}, None, "one positive integer per class"),
         (
             dict(zip(DIGITS, range(1, 12), strict=True)),
             sorted(DIGITS),
