@@ -14,6 +14,7 @@ from rich.text import Text
 
 from search.conclusion import incumbent
 from search.conclusion_view import incumbent_text
+from search.forecast import epochs_left, said
 from search.record import Row
 from search.running import Running
 from search.search import Search
@@ -47,18 +48,16 @@ def best_text(search: Search) -> str:
 
 
 def seconds_left(search: Search, elapsed: float) -> float | None:
-    """Estimate the rest from this attempt's epochs per second and the epochs per ended trial."""
-    limit = search.seconds_left()
-    if search.budget.trials is None or not search.trained_epochs or not search.ended:
+    """Estimate the rest: by this attempt's epochs a second, at first by its batches a second."""
+    limit, epochs = search.seconds_left(), epochs_left(search)
+    if search.trained_epochs and search.ended:
+        pace = search.trained_epochs / elapsed
+    else:
+        paces = [trial.pace for trial in search.running.values() if trial.pace]
+        pace = sum(paces) * len(search.running) / max(1, len(paces))
+    if epochs is None or not pace:
         return limit
-    whole = search.facts.epochs_of_all
-    shares = [row.epochs / search.facts.epochs for row in search.ended if row.in_search]
-    usual = whole * sum(shares) / len(shares) if any(shares) else whole
-    waiting = max(0, (search.budget.search_trials or 0) - search.search_trials) * usual
-    begun = len(search.rows()) - search.search_trials
-    waiting += max(0, search.budget.confirm_runs - begun) * whole
-    flying = sum(t.length - t.epochs for t in search.running.values())
-    left: float = (waiting + flying) * elapsed / search.trained_epochs
+    left = epochs / pace
     return left if limit is None else min(left, limit)
 
 
@@ -125,31 +124,44 @@ class Display:
     def status_line(self) -> str:
         elapsed = time.monotonic() - self.started
         left = seconds_left(self.search, elapsed)
-        rest = "" if left is None else f", about {duration(left)} left"
-        flying = ", ".join(
-            f"{run_label(t.row)} {t.epochs}/{t.length}" for t in self.search.running.values()
-        )
-        return f"[{duration(elapsed)}] {counts_text(self.search)} ({flying}){rest}"
+        flying = ", ".join(map(where, self.search.running.values()))
+        return f"[{duration(elapsed)}] {counts_text(self.search)} ({flying}); {time_left(left)}"
 
     def render(self) -> RenderableType:
         search = self.search
-        table = Table(box=None, pad_edge=False, expand=True)
-        for name in ("running", "weighting", "epoch", "", "now %", "best %"):
-            table.add_column(name, justify="left", overflow="ellipsis", no_wrap=True)
-        for trial in list(search.running.values())[:MOST_ROWS]:
+        rows = min(MOST_ROWS, len(search.running))
+        while True:
+            panel = self.panel(rows)
+            over = len(self.console.render_lines(panel)) - self.console.height
+            if over < 0 or not rows:
+                return panel
+            rows -= 1
+
+    def panel(self, rows: int) -> RenderableType:
+        """Return the state with so many of the running trials."""
+        search = self.search
+        names = (("running", 1), ("epoch", 0), ("batch", 0), ("now %", 0), ("best %", 0))
+        table = Table(box=None, pad_edge=False, expand=True, padding=(0, 1, 0, 0))
+        for name, ratio in names:
+            table.add_column(name, ratio=ratio or None, overflow="fold", no_wrap=not ratio)
+        for trial in list(search.running.values())[:rows]:
             table.add_row(*running_cells(trial))
-        hidden = len(search.running) - MOST_ROWS
+        hidden = len(search.running) - rows
         more = [Text(f"... and {hidden} more", style="dim")] if hidden > 0 else []
         elapsed = time.monotonic() - self.started
         left = seconds_left(search, elapsed)
         total = search.budget.trials
         ended = f"{len(search.ended)}/{total or '?'} trials"
-        when = f"{duration(elapsed)} elapsed, {'?' if left is None else duration(left)} left"
+        when = f"{duration(elapsed)} elapsed, {time_left(left)}"
         bar = Table.grid(expand=True)  # a bar alone does not end its line
         bar.add_row(ProgressBar(total=total or 1, completed=len(search.ended) if total else 0))
         foot = Text(f"{ended}: {counts_text(search)}\n{best_text(search)}\n{when}")
         foot.append(f"\n{self.stopping() or ''}".rstrip("\n"), style="bold")
         return Panel(Group(table, *more, Text(), bar, foot), title=self.title, padding=(0, 1))
+
+
+def time_left(seconds: float | None) -> str:
+    return "the time left is not known yet" if seconds is None else f"{said(seconds)} left"
 
 
 def run_label(row: Row) -> str:
@@ -159,15 +171,24 @@ def run_label(row: Row) -> str:
 
 def running_cells(trial: Running) -> list[RenderableType]:
     last = [part[-1] for part in trial.results if part]
-    begin = "batch {1}/{2}".format(*trial.within) if trial.within else "starting"
     return [
-        run_label(trial.row),
-        Text(trial.row.weighting.describe()),
+        Text(f"{run_label(trial.row)} ({trial.row.weighting.describe()})"),
         f"{trial.epochs}/{trial.length}",
-        ProgressBar(total=trial.length, completed=trial.progress, width=16),
-        " ".join(f"{result.score:.2f}" for result in last) or begin,
-        " ".join(f"{result.best_score:.2f}" for result in last),
+        batch_text(trial) or ("" if last else "starting"),
+        "\n".join(f"{result.score:.2f}" for result in last),
+        "\n".join(f"{result.best_score:.2f}" for result in last),
     ]
+
+
+def where(trial: Running) -> str:
+    """Return on one line how far a trial is."""
+    within = f" and {batch_text(trial)} batches" if trial.within else ""
+    return f"{run_label(trial.row)} {trial.epochs}/{trial.length} epochs{within}"
+
+
+def batch_text(trial: Running) -> str:
+    """Return the batches done of the epoch in progress, where they are known."""
+    return f"{trial.within[1]}/{trial.within[2]}" if trial.within else ""
 
 
 def ended_line(row: Row) -> str:

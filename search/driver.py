@@ -11,6 +11,7 @@ from search.announcement import say_what
 from search.conclusion import Conclusion, facts_from
 from search.conclusion_view import conclusion_view
 from search.export import ExportError
+from search.forecast import forecast
 from search.interrupt import EXIT_CODE, Interrupt
 from search.on_ray import SESSION_ERRORS, search_on_ray
 from search.origin import Origin
@@ -114,6 +115,9 @@ def train(
     console: Console,
 ) -> None:
     """Run the search's trials on Ray until they have ended or something ends them."""
+    measured = forecast(plan, images, interrupt.reason)
+    if measured:
+        console.print("\n".join(measured.sentences(plan, search)))
     setup = worker_setup(plan, attempt)
     recruiting = partial(recruit, setup, images, plan.resources)
     try:

@@ -20,6 +20,8 @@ class Running:
         losses: of its worker, since its last epoch.
         heard: its last report, as it was sent.
         within: of its epoch in progress, if known: the part, batches done, of how many.
+        told: when it first and last reported in this attempt, seconds of the monotonic clock,
+            and its progress then.
         hardware: model name of the GPU or CPU that trained its last epoch, if known.
     """
 
@@ -33,6 +35,7 @@ class Running:
     hardware: str | None = None
     heard: str | None = None
     within: tuple[int, int, int] | None = None
+    told: list[tuple[float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.results = self.results or [[] for _ in self.benchmarks]
@@ -56,6 +59,18 @@ class Running:
     def progress(self) -> float:
         """Epochs of all parts, the part of the one in progress included."""
         return self.epochs + (self.within[1] / self.within[2] if self.within else 0.0)
+
+    def note_progress(self, now: float) -> None:
+        """Keep when it reported, seconds of the monotonic clock."""
+        self.told = [*self.told[:1], (now, self.progress)]
+
+    @property
+    def pace(self) -> float:
+        """Epochs a second between its first and its last report, 0 before there are two."""
+        if not self.told:
+            return 0.0
+        (begin, before), (end, now) = self.told[0], self.told[-1]
+        return max(0.0, now - before) / (end - begin) if end > begin else 0.0
 
     @property
     def length(self) -> int:

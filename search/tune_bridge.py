@@ -5,6 +5,7 @@ Tune's own state is scratch: nothing is ever restored from it.
 """
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,12 +95,13 @@ def record(search: Search, trial: Trial, result: dict[str, Any]) -> bool:
     running = search.running.get(key)
     if running is None:
         return True
-    running.within = result["within"]
     text = result["epochs"]
     if running.heard is not text:  # Tune tells the scheduler and the callback of the same result
         running.heard, running.hardware = text, result["hardware"]
         epochs = json.loads(text)
         any(search.report(key, part, EpochResult.from_dict(epoch)) for part, epoch in epochs)
+    running.within = result["within"]
+    running.note_progress(time.monotonic())
     return running.stop
 
 

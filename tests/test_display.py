@@ -80,6 +80,37 @@ def test_the_time_left_follows_the_pace_so_far(search: Search) -> None:
     assert seconds_left(search, elapsed=15.0) == pytest.approx(4 * 4 + 3)
 
 
+def test_before_a_trial_has_ended_the_time_left_follows_its_batches(tmp_path: Path) -> None:
+    settings = make_settings()
+    search = attempt(make_run(tmp_path / "run", settings), settings, trials=8)
+    first, second = search.next_trial(), search.next_trial()
+    assert first is not None
+    assert second is not None
+    assert seconds_left(search, elapsed=1.0) is None
+    for now, batch in ((10.0, 3), (20.0, 6)):
+        first.within = (0, batch, 12)
+        first.note_progress(now)
+    # .25 epochs in 10 s, twice as much on both places; 48 epochs less the half one are to come.
+    assert seconds_left(search, elapsed=20.0) == pytest.approx(47.5 * 20)
+
+
+@pytest.mark.parametrize("width", (60, 80, 200))
+def test_the_table_wraps_between_words_and_fits_the_terminal(width: int, tmp_path: Path) -> None:
+    settings = make_settings()
+    search = attempt(make_run(tmp_path / "run", settings), settings, trials=40)
+    for _ in range(16):
+        assert search.next_trial()
+    for trial in search.running.values():
+        trial.within = (0, 34, 105)
+    console = Console(file=io.StringIO(), width=width, height=24)
+    lines = shown(Display(search, console, title="my-run")).splitlines()
+    assert len(lines) < 24
+    assert {len(line) for line in lines} == {width}
+    words = {word for line in lines for word in line.split()}
+    assert {"34/105", "mlsbench_balanced_softmax", "elapsed,", "running"} <= words
+    assert not any("…" in word for word in words)
+
+
 def test_the_time_left_is_at_most_the_rest_of_the_hours(tmp_path: Path) -> None:
     settings = make_settings()
     search = attempt(make_run(tmp_path / "run", settings), settings, trials=None, hours=0.5)

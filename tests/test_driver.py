@@ -5,33 +5,17 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from twin import attempt, make_run, make_settings
+from twin import attempt, make_plan, make_run, make_settings
 
 from search.announcement import say_what
 from search.budget import Budget
-from search.plan import Plan
-from search.settings import Resources
-from trainer.benchmarks import BENCHMARKS
 
 
 def said(tmp_path: Path, benchmark: str, trials: int, sampler: str, scheduler: str) -> str:
     settings = make_settings(sampler=sampler, scheduler=scheduler)
     folder = make_run(tmp_path / "run", settings)
     search = attempt(folder, settings, trials, confirm=True)
-    plan = Plan(
-        benchmarks=(BENCHMARKS[benchmark],),
-        holdout=None,
-        data_root=tmp_path,
-        folder=folder,
-        settings=settings,
-        budget=Budget(trials, None),
-        resources=Resources(1, gpu=False, slots=None, concurrent=None, address=None),
-        device="cpu",
-        save_every=1,
-        resume=False,
-        resume_command="",
-        arguments=(),
-    )
+    plan = make_plan(folder, benchmark, Budget(trials, None), settings)
     console = Console(file=io.StringIO(), width=400)
     say_what(plan, search, console)
     assert isinstance(console.file, io.StringIO)
@@ -48,7 +32,7 @@ def test_an_ordinary_search_has_no_notes_but_says_what_is_not_searched(tmp_path:
     ("benchmark", "trials", "sampler", "scheduler", "note"),
     (
         ("vgg16bn-cifar100lt", 32, "tpe", "asha", "note: vgg16bn-cifar100lt is the leaderboard's"),
-        ("resnet8-digitslt", 16, "tpe", "asha", "note: 16 trials are too few for a confirmation"),
+        ("resnet8-digitslt", 16, "tpe", "asha", "note: 16 is too few trials for a confirmation"),
         ("resnet8-digitslt", 32, "gp", "asha", "note: sampler gp learns nothing from trials"),
     ),
 )
@@ -66,4 +50,4 @@ def test_gp_without_early_stopping_needs_no_note(tmp_path: Path) -> None:
 
 def test_baselines_that_take_all_trials_are_a_note(tmp_path: Path) -> None:
     text = said(tmp_path, "resnet8-digitslt", 4, "tpe", "asha")
-    assert "note: the baselines take all 4 trials of the search" in text
+    assert "note: the controls take every trial of the search (4)" in text

@@ -15,12 +15,14 @@ from search import runfolder
 from search.budget import Budget
 from search.facts import BenchmarkFacts, Facts, Stages
 from search.journal import RunJournal
+from search.plan import Plan
 from search.record import Record, Row
 from search.runfolder import RunFolder, part_key
 from search.running import Running
 from search.search import Search
-from search.settings import Settings
+from search.settings import Resources, Settings
 from spaces import Weighting
+from trainer.benchmarks import BENCHMARKS
 from trainer.results import EpochResult
 
 HALVES = ((13, 13, 12, 12), (12, 12, 13, 13))
@@ -78,6 +80,24 @@ def make_run(path: Path, settings: Settings) -> RunFolder:
     folder.create()
     Record.create(folder.journal, settings.baselines, settings.seed)
     return folder
+
+
+def make_plan(folder: RunFolder, benchmark: str, budget: Budget, settings: Settings) -> Plan:
+    """Return the plan of a search on one CPU of this machine."""
+    return Plan(
+        benchmarks=(BENCHMARKS[benchmark],),
+        holdout=None,
+        data_root=folder.path.parent,
+        folder=folder,
+        settings=settings,
+        budget=budget,
+        resources=Resources(1, gpu=False, slots=None, concurrent=None, address=None),
+        device="cpu",
+        save_every=1,
+        resume=False,
+        resume_command="",
+        arguments=(),
+    )
 
 
 def attempt(

@@ -1,0 +1,82 @@
+"""What is said of a search's length before it begins."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from training import DIGITS, digits_data, digits_trial
+from twin import attempt, make_plan, make_run, make_settings
+
+from search.budget import Budget
+from search.facts import BenchmarkFacts, Facts
+from search.forecast import Forecast, epoch_seconds, forecast, said
+from search.plan import Plan
+from search.runfolder import RunFolder
+from trainer.benchmarks import BENCHMARKS
+
+CIFAR = Forecast((73.0,), places=2)
+
+
+def plan_of(place: Path, benchmark: str, budget: Budget) -> Plan:
+    return make_plan(RunFolder(place / "run"), benchmark, budget, make_settings())
+
+
+def told(found: Forecast, plan: Plan) -> str:
+    """Return what is said of a new search by the plan."""
+    make_run(plan.folder.path, plan.settings)
+    [benchmark], budget = plan.benchmarks, plan.budget
+    facts = Facts((BenchmarkFacts(benchmark.name, benchmark.epochs, (9, 3), ((1, 1), (1, 1))),))
+    search = attempt(plan.folder, plan.settings, budget.trials, budget.hours, facts, confirm=True)
+    return " ".join(found.sentences(plan, search))
+
+
+def test_a_long_search_is_told_its_hours_and_what_would_be_feasible(tmp_path: Path) -> None:
+    text = told(CIFAR, plan_of(tmp_path, "resnet32-cifar100lt", Budget(64, None)))
+    assert "about 130 hours if no trial is stopped early (about 4.1 hours a trial, 2 at" in text
+    assert "--trials 27 --epochs 29 takes about 7.9 hours" in text
+    assert "--benchmark resnet8-digitslt40" in text
+    assert "a GPU" in text
+
+
+def test_a_short_search_is_told_its_minutes_alone(tmp_path: Path) -> None:
+    found = Forecast((0.2,), places=2)
+    text = told(found, plan_of(tmp_path, "resnet8-digitslt", Budget(32, None)))
+    assert text.startswith("On this machine: about 2.1 minutes if no trial is stopped early")
+    assert "sooner" not in text
+
+
+def test_hours_in_which_no_trial_ends_are_told(tmp_path: Path) -> None:
+    text = told(CIFAR, plan_of(tmp_path, "resnet32-cifar100lt", Budget(None, 1.0)))
+    assert "no trial ends within 1 hours" in text
+    assert "--trials 27 --epochs 3 takes about 49 minutes" in text
+
+
+def test_runs_on_a_hold_out_count(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "resnet8-digitslt", Budget(32, None))
+    both = replace(plan, holdout=BENCHMARKS["resnet8-digitslt40"])
+    # The best candidate and two controls, three seeds and 40 epochs each.
+    assert Forecast((0.2, 5.0), 2).holdout_seconds(both) == 3 * 3 * 40 * 5.0
+    assert Forecast((0.2,), 2).holdout_seconds(plan) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    ((8, "about 8 s"), (150, "about 2.5 minutes"), (2280, "about 38 minutes"), (7200, "about 2.0")),
+)
+def test_times_are_said_in_two_digits(seconds: float, text: str) -> None:
+    assert said(seconds).startswith(text)
+
+
+def test_an_epoch_is_measured_by_some_of_its_batches() -> None:
+    assert 0.01 < epoch_seconds(digits_trial(), digits_data()) < 60
+
+
+def test_other_machines_and_gpus_are_not_measured(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, DIGITS.name, Budget(4, None))
+    for changes in ({"gpu": True}, {"address": "head:6379"}):
+        resources = replace(plan.resources, **changes)
+        assert forecast(replace(plan, resources=resources), (), lambda: None) is None
+    assert forecast(plan, (digits_data(),), lambda: "SIGINT") is None
+    found = forecast(plan, (digits_data(),), lambda: None)
+    assert found is not None
+    assert found.places >= 1
