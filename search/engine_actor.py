@@ -25,6 +25,7 @@ from trainer.errors import CheckpointError, UserError
 from trainer.provenance import device_name
 from trainer.results import EpochResult
 from trainer.slot import Slot
+from trainer.watchdog import watch
 
 LOOK_SECONDS = 1.0
 """Between looks at how far a trial is, while its next epoch is waited for."""
@@ -239,7 +240,9 @@ class EngineActor:
         precision.configure(setup.precision, setup.threads)
         device = precision.select_device(setup.device)
         self.hardware = device_name(device)
-        return [self.make_engine(index, device) for index in range(len(setup.benchmarks))]
+        engines = [self.make_engine(index, device) for index in range(len(setup.benchmarks))]
+        watch((slot.queue for engine in engines for slot in engine.free), self.hardware)
+        return engines
 
     def make_engine(self, index: int, device: torch.device) -> Engine:
         task, trial = load_task(self.setup, index, device), like(self.setup, index)

@@ -27,8 +27,10 @@ from trainer.metrics import METRICS, metric_sentence
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, provenance
 from trainer.results import EpochResult, selection, summary
+from trainer.slot import Slot
 from trainer.task import Task
 from trainer.trial import Trial
+from trainer.watchdog import watch
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -134,7 +136,9 @@ def show_training(
     )
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("training", total=trial.benchmark.epochs)
-        for result in train(trial, task, options.checkpoints, options.save_every):
+        slot = Slot(trial, task)
+        watch([slot.queue], device_name(task.device))
+        for result in train(trial, task, options.checkpoints, options.save_every, slot):
             results.append(result)
             text = f"loss {result.train_loss:.3f}  {split} {result.score:.2f} %"
             description = f"{text}  best {result.best_score:.2f} %"
