@@ -279,6 +279,12 @@ def print_weights(best: "Best", path: Path) -> None:
     print(applied_json(applied))
 
 
+def prepare_command(arguments: list[str], console: Console) -> int:
+    from search import prepare
+
+    return prepare.prepare_command(arguments, console)
+
+
 def list_command(arguments: list[str], console: Console) -> int:
     from search.listing import SECTIONS
 
@@ -302,6 +308,7 @@ COMMANDS = {
     "search": Command(
         search_command, "--benchmark NAME", "search, confirm and export; the word may be left out"
     ),
+    "prepare": Command(prepare_command, "DIR", "what is in a folder of images, and a file for it"),
     "confirm": Command(confirm_command, "RUN", "train a run's best weightings with fresh seeds"),
     "show": Command(show_command, "RUN", "a run's leaderboard and verdict"),
     "export": Command(export_command, "RUN", "the found weighting as files, or for other counts"),

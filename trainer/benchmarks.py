@@ -24,7 +24,7 @@ def get_benchmark(name_or_path: str, data_root: Path) -> Benchmark:
     if name_or_path.endswith(".toml"):
         benchmark = read_benchmark(path, data_root, BENCHMARKS)
     elif path.is_dir():
-        benchmark = folder_benchmark(folder_defaults(path), path)
+        benchmark = folder_benchmark(folder_defaults(path, BENCHMARKS), path)
     else:
         raise BenchmarkError(
             f"there is no benchmark {name_or_path!r}{suggestion(name_or_path, BENCHMARKS)}: choose"

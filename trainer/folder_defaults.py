@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,12 @@ class FolderDefaults:
         )
 
 
-def folder_defaults(root: Path, names: SplitNames | None = None) -> FolderDefaults:
-    """The defaults for the images in `root`, whose splits are found if they are not given.
+def folder_defaults(root: Path, taken: Collection[str]) -> FolderDefaults:
+    """The defaults for the images in `root`, under none of the names that are taken.
 
     Raises DataError if the folder is no data set.
     """
-    splits = names or split_names(root)
+    splits = split_names(root)
     paths = [
         path for files in find_files(root, splits, Counter())["train"].values() for path in files
     ]
@@ -72,7 +73,7 @@ def folder_defaults(root: Path, names: SplitNames | None = None) -> FolderDefaul
     resolution = max((r for r in RESOLUTIONS if r <= side), default=RESOLUTIONS[0])
     small = len(paths) < MANY_IMAGES or resolution < 32
     return FolderDefaults(
-        name=benchmark_name(root),
+        name=benchmark_name(root, taken),
         network="resnet8" if small else "resnet32",
         resolution=resolution,
         batch_size=32 if small else 128,
@@ -82,6 +83,7 @@ def folder_defaults(root: Path, names: SplitNames | None = None) -> FolderDefaul
     )
 
 
-def benchmark_name(root: Path) -> str:
+def benchmark_name(root: Path, taken: Collection[str]) -> str:
     """A benchmark's name from a folder's: other characters become '-'."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", root.absolute().name).strip(".-") or "images"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.absolute().name).strip(".-") or "images"
+    return f"{name}-images" if name in taken else name
