@@ -169,10 +169,16 @@ def run_label(row: Row) -> str:
     return row.label if row.seed_index is None else f"{row.label} seed {row.seed_index + 1}"
 
 
+def run_text(row: Row) -> str:
+    """Return a trial's label, and its weighting unless it is named so."""
+    weighting = row.weighting.describe()
+    return run_label(row) if weighting == row.label else f"{run_label(row)} ({weighting})"
+
+
 def running_cells(trial: Running) -> list[RenderableType]:
     last = [part[-1] for part in trial.results if part]
     return [
-        Text(f"{run_label(trial.row)} ({trial.row.weighting.describe()})"),
+        Text(run_text(trial.row)),
         f"{trial.epochs}/{trial.length}",
         batch_text(trial) or ("" if last else "starting"),
         "\n".join(f"{result.score:.2f}" for result in last),

@@ -11,6 +11,7 @@ from rich.text import Text
 from search.conclusion import ENDS, ORDER, Conclusion
 from search.conclusion_view import conclusion_view, folded
 from search.controls import sentences_on
+from search.in_flight import in_flight_text
 from search.record import Row
 from spaces import NAMED
 
@@ -52,6 +53,8 @@ def show(conclusion: Conclusion, console: Console) -> None:
     for line in names_text(conclusion):
         console.print(line)
     console.print(f"Test accuracy in percent. {noise_note(conclusion)}")
+    for line in in_flight_text(conclusion):
+        console.print(line)
     console.print(conclusion_view(conclusion))
 
 

@@ -209,3 +209,24 @@ def held(folder: Path, say: Callable[[str], None]) -> Iterator[Lease]:
             lease.give_back()
     finally:
         lock.release()
+
+
+def living_holder(folder: Path) -> str | None:
+    """Return which process holds the run's lease, None if none does.
+
+    One on another machine is watched for two of its renewals.
+    """
+    lease = Lease(folder / "lease.json")
+    found = lease._read()
+    if found is None or is_gone(found):
+        return None
+    holder = f"process {found['pid']} on {found['host']}"
+    if found["machine"] == this_machine():
+        return holder
+    deadline = clock() + 2 * RENEW_SECONDS
+    while clock() < deadline:
+        now = lease._read()
+        if now != found:
+            return holder if now else None
+        time.sleep(RENEW_SECONDS / 20)
+    return None

@@ -5,6 +5,13 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+MEANINGLESS = ("ray.tune.analysis", "ray.tune.tune")
+"""Loggers that speak of files which Ray's scratch does not have, and which nobody needs."""
+
+
+def means_something(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR or not record.name.startswith(MEANINGLESS)
+
 
 @contextlib.contextmanager
 def logging_to(path: Path) -> Iterator[None]:
@@ -13,6 +20,7 @@ def logging_to(path: Path) -> Iterator[None]:
     Consoles that were given their stream before still write to it.
     """
     handler = logging.FileHandler(path)
+    handler.addFilter(means_something)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root, ray_logger, optuna_logger = (logging.getLogger(n) for n in (None, "ray", "optuna"))
     ray_handlers, optuna_handlers = ray_logger.handlers[:], optuna_logger.handlers[:]
