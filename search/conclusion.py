@@ -81,6 +81,7 @@ class Conclusion:
         attempt: the facts of the latest start.
         rows: of all trials.
         controls: names of the controls of the search, begun or not.
+        plan: of the confirmation; None before it begins.
         judgement: of the confirmation; None before every arm has a result.
     """
 
@@ -91,6 +92,7 @@ class Conclusion:
     rows: tuple[Row, ...]
     controls: tuple[str, ...]
     standings: Standings
+    plan: ConfirmationPlan | None
     judgement: Judgement | None
 
     @classmethod
@@ -114,6 +116,7 @@ class Conclusion:
             rows=tuple(rows),
             controls=tuple(record.controls()),
             standings=Standings.of(facts, rows),
+            plan=plan,
             judgement=judge(folder, facts, plan, rows) if plan else None,
         )
 

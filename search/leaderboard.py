@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from optuna.trial import TrialState
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
@@ -12,6 +11,8 @@ from search.conclusion import ENDS, ORDER, Conclusion
 from search.conclusion_view import conclusion_view, folded
 from search.controls import sentences_on
 from search.in_flight import in_flight_text
+from search.phases import plan_text
+from search.ranking import GUESSED_RUNS, GroupPosterior
 from search.record import Row
 from spaces import NAMED
 
@@ -52,9 +53,12 @@ def show(conclusion: Conclusion, console: Console) -> None:
         console.print(leaderboard(conclusion, part))
     for line in names_text(conclusion):
         console.print(line)
-    console.print(f"Test accuracy in percent. {noise_note(conclusion)}")
+    console.print(legend(conclusion))
+    console.print(noise_note(conclusion))
     for line in in_flight_text(conclusion):
         console.print(line)
+    if conclusion.plan:
+        console.print(f"Confirmation: {plan_text(conclusion.plan, conclusion.standings)}.")
     console.print(conclusion_view(conclusion))
 
 
@@ -63,21 +67,39 @@ def described(benchmark: dict[str, Any]) -> str:
 
 
 def leaderboard(conclusion: Conclusion, part: int) -> Table:
-    """Return the search's trials on one benchmark, with its published rows if they compare."""
-    numbers = [Column(n, justify="right", no_wrap=True) for n in ("best", "last 10", *SHOTS)]
-    weighting = Column("weighting", overflow="fold")
-    columns = [Column("trial", no_wrap=True), *numbers, Column("epochs"), weighting]
+    """Return the search's trials on one benchmark, with its published rows if they compare.
+
+    The best estimate comes first, as in the choice of what is confirmed.
+    """
+    joint = conclusion.facts.joint
+    names = ("gain" if joint else "estimate", "mean (n)", "last 10", *SHOTS)
+    numbers = [Column(name, justify="right", no_wrap=True) for name in names]
+    columns = [Column("trial", no_wrap=True), *numbers, Column("weighting", overflow="fold")]
     benchmark = conclusion.content["benchmarks"][part]["benchmark"]
-    title = benchmark["name"] if conclusion.facts.joint else None
+    title = benchmark["name"] if joint else None
     table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
-    rows = [row for row in conclusion.rows if row.in_search]
-    for row in sorted(rows, key=lambda r: (ORDER.index(r.state), -(r.value or 0.0))):
-        table.add_row(*cells(row, part))
+    known = conclusion.standings.known()
+    for row in rows_in_order(conclusion):
+        table.add_row(*cells(conclusion, row, part, known.get(row.key)))
     for name_there, (seed_42, mean) in published_rows(benchmark).items():
-        epochs = "200" if mean is None else f"200 (3 seeds {mean:.2f})"
+        seeds = "" if mean is None else f" (3 seeds {mean:.2f})"
         blank = ("",) * (1 + len(SHOTS))
-        table.add_row("published", f"{seed_42:.2f}", *blank, epochs, name_there, style="dim")
+        numbers_there = ("", f"{seed_42:.2f} (1)", *blank)
+        table.add_row("published", *numbers_there, f"{name_there}{seeds}", style="dim")
     return table
+
+
+def rows_in_order(conclusion: Conclusion) -> list[Row]:
+    """Return the trials of the search: those of full length by estimate, then the others."""
+    ranking = conclusion.standings.ranking()
+    places = {known.group: place for place, known in enumerate(ranking.groups if ranking else ())}
+    known = conclusion.standings.known()
+
+    def place(row: Row) -> tuple[int, int, float]:
+        here = places[known[row.key].group] if row.key in known else len(places)
+        return ORDER.index(row.state), here, -(row.value or 0.0)
+
+    return sorted((row for row in conclusion.rows if row.in_search), key=place)
 
 
 def published_rows(benchmark: dict[str, Any]) -> Published:
@@ -95,17 +117,29 @@ def names_text(conclusion: Conclusion) -> list[str]:
     return lines + sentences_on(conclusion.settings.baselines, conclusion.controls, counts)
 
 
+def legend(conclusion: Conclusion) -> str:
+    """Return what the columns of the leaderboard are."""
+    words = " / ".join(dict.fromkeys(b.score_words for b in conclusion.facts.benchmarks))
+    pulled = "pulled towards the mean of all weightings as far as luck may have made it"
+    estimate = f"estimate: the mean of a weighting's n runs, {pulled} (posterior mean)"
+    if conclusion.facts.joint:
+        estimate = f"gain: over uniform, in noise SDs averaged over the benchmarks, {pulled}"
+    return (
+        f"{estimate}; mean (n): of its n runs; last 10: of the last ten epochs; many, medium, few: "
+        f"classes by training images. All but these: {words}, percent."
+    )
+
+
 def noise_note(conclusion: Conclusion) -> str:
     """Return what a difference between two rows is worth."""
     ranking = conclusion.standings.ranking()
     if ranking is None:
         return "There is no full-length trial yet."
     unit = "noise SDs of the mean gain" if conclusion.facts.joint else "points"
-    grounds = (
-        f"measured on {ranking.noise_freedom} replicates and a guess"
-        if ranking.noise_freedom
-        else "a guess: no weighting was repeated"
-    )
+    known = conclusion.facts.noise_prior.runs > GUESSED_RUNS
+    grounds = "stated by the benchmark" if known else "a guess"
+    if ranking.noise_freedom:
+        grounds += f", and measured on {ranking.noise_freedom} replicates"
     return (
         "Single runs: two runs of one weighting differ with a standard deviation of about "
         f"{ranking.noise_sd * 2**0.5:.1f} {unit} ({grounds}), and the best of many runs is "
@@ -113,19 +147,35 @@ def noise_note(conclusion: Conclusion) -> str:
     )
 
 
-def cells(row: Row, part: int) -> list[str | Text]:
-    weighting = Text(row.weighting.describe())
-    end = "" if row.state == TrialState.COMPLETE else f" ({ENDS[row.state]})"
+def cells(
+    conclusion: Conclusion, row: Row, part: int, known: GroupPosterior | None
+) -> list[str | Text]:
+    """Return a trial's row of the leaderboard; ``known`` is what there is of its weighting."""
+    weighting = row.weighting.describe()
     if not row.summaries:
-        blank = ("",) * (2 + len(SHOTS))
-        return [folded(row.label), *blank, Text(row.reason or ENDS[row.state]), weighting]
-    facts = row.summaries[part]
-    shots = (facts["shots"].get(group) for group in SHOTS)
+        why = Text(f"{weighting}: {row.reason or ENDS[row.state]}")
+        return [folded(row.label), *("",) * (3 + len(SHOTS)), why]
+    summary = row.summaries[part]
+    shots = (summary["shots"].get(group) for group in SHOTS)
+    shown = ["" if value is None else f"{value:.0f}" for value in shots]
+    if known is None:
+        end = Text(f"{weighting} ({ENDS[row.state]} after {summary['epochs']} epochs)")
+        return [folded(row.label), "", f"{summary['best_score']:.2f}", "", *shown, end]
+    members = conclusion.standings.members[known.group]
+    mean = sum(member.summaries[part]["best_score"] for member in members) / known.n
     return [
         folded(row.label),
-        f"{facts['best_score']:.2f}",
-        "" if end else f"{facts['last_ten_score']:.2f}",
-        *("" if value is None else f"{value:.1f}" for value in shots),
-        f"{facts['epochs']}{end}",
-        weighting,
+        estimate_text(conclusion, known),
+        f"{mean:.2f} ({known.n})",
+        f"{summary['last_ten_score']:.2f}",
+        *shown,
+        Text(weighting),
     ]
+
+
+def estimate_text(conclusion: Conclusion, known: GroupPosterior) -> str:
+    """Return the posterior mean of a weighting; of a joint search, less that of uniform weights."""
+    if not conclusion.facts.joint:
+        return f"{known.mean:.2f}"
+    uniform = conclusion.standings.uniform_mean()
+    return "" if uniform is None else f"{known.mean - uniform:+.2f}"

@@ -16,7 +16,11 @@ from search.facts import Facts
 from search.record import CONFIRMATION, HOLDOUT, FreshRun, Record, Row
 from search.settings import UNIFORM
 from search.standings import Standings
+from search.wording import listed
 from spaces import NAMED, Weighting, present_name
+
+LEFT_NAMED = 3
+"""Weightings that are named of those that are not confirmed."""
 
 UNIFORM_WEIGHTING = NAMED[UNIFORM].weighting
 
@@ -73,6 +77,22 @@ class ConfirmationPlan:
             for group in ("candidates", "controls")
         )
         return cls(data["search_trials"], data["runs"], candidates, controls)
+
+
+def plan_text(plan: ConfirmationPlan, standings: Standings) -> str:
+    """Return which weightings are confirmed, why no more, and which are left out."""
+    said = (
+        f"{listed(list(plan.candidates))} and the controls {listed(list(plan.controls))} are "
+        f"trained with fresh seeds, in at most {plan.runs} runs"
+    )
+    left = [row.label for row in standings.candidates(len(standings.members), plan.arms)]
+    if not left:
+        return said
+    more = f" and {len(left) - LEFT_NAMED} more" if len(left) > LEFT_NAMED else ""
+    return (
+        f"{said}. These pay for {candidates_for(plan.runs)} besides the controls, the best by "
+        f"estimate; left out, the next best first: {', '.join(left[:LEFT_NAMED])}{more}"
+    )
 
 
 def make_plan(standings: Standings, search_trials: int, runs: int) -> ConfirmationPlan | None:

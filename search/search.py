@@ -12,14 +12,13 @@ from optuna.trial import TrialState
 from search.budget import Budget
 from search.early_stopping import SCHEDULERS
 from search.facts import Facts
-from search.phases import LaterPhases, make_plan
+from search.phases import LaterPhases, make_plan, plan_text
 from search.proposer import Proposer
 from search.record import HOLDOUT, Outcome, Record, Row
 from search.runfolder import RunFolder, part_key
 from search.running import Running
 from search.settings import Settings
 from search.standings import Standings
-from search.wording import listed
 from trainer.results import EpochResult, summary
 
 MAX_FAILURES_IN_A_ROW = 3
@@ -188,12 +187,8 @@ class Search:
         if self.later.settle(lambda: self.standings, self.search_trials):
             plan = self.later.plan
             assert plan is not None
-            self.notes.append(
-                f"The search is over after {self.search_trials} trials. "
-                f"{listed(list(plan.candidates))} and the controls "
-                f"{listed(list(plan.controls))} are trained with fresh seeds, in at most "
-                f"{plan.runs} runs"
-            )
+            chosen = plan_text(plan, self.standings)
+            self.notes.append(f"The search is over after {self.search_trials} trials. {chosen}")
 
     def rows(self) -> list[Row]:
         """Return the rows of all trials, the ended ones first."""

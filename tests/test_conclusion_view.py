@@ -3,17 +3,20 @@
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from concluded import CASES, RUNS, TRIALS, conclusion_of, text_of
 from confirming import PLAIN, drive, new_run, plan_of, steady, train, whole_run
 from rich.console import Console
-from twin import FACTS, JOINT, attempt, fast_folder
+from twin import BENCHMARK, FACTS, JOINT, attempt, fast_folder
 
 from search.conclusion import Conclusion
 from search.conclusion_view import LONGEST_NAME, export_note
-from search.leaderboard import show
+from search.facts import Facts
+from search.leaderboard import leaderboard, show
+from search.phases import plan_text
 from search.record import Row
 
 
@@ -21,6 +24,11 @@ from search.record import Row
 def place() -> Iterator[Path]:
     with fast_folder() as folder:
         yield folder
+
+
+def twice(row: Row, part: int) -> int:
+    """A weighting that two controls stand for is good; a single run of another is lucky."""
+    return 60 if row.label in ("inverse", "effective") else 61 if row.label == "#1" else 50
 
 
 def arm_lines(text: str, arm: str) -> list[str]:
@@ -124,6 +132,30 @@ def test_a_holdout_that_is_not_done_says_so(place: Path) -> None:
     assert "On held: " not in text
 
 
+def test_the_leaderboard_is_in_the_order_of_the_estimates_and_shows_both_numbers(
+    place: Path,
+) -> None:
+    """A lucky single run stands below two good ones of another weighting, as in the choice."""
+    noisy = Facts((replace(BENCHMARK, noise_sd=5.0),))
+    baselines = (*PLAIN.baselines, "effective")
+    found = Conclusion.of(whole_run(place / "run", twice, 9, None, noisy, baselines=baselines))
+    console = Console(file=io.StringIO(), width=120, highlight=False)
+    console.print(leaderboard(found, 0))
+    assert isinstance(console.file, io.StringIO)
+    row = r"^ (\S+) +([\d.]+) +([\d.]+) \((\d)\)"
+    rows = re.findall(row, console.file.getvalue(), re.MULTILINE)
+    assert [(label, mean, n) for label, _, mean, n in rows[:3]] == [
+        ("inverse", "60.00", "2"),
+        ("effective", "60.00", "2"),
+        ("#1", "61.00", "1"),
+    ]
+    estimates = [float(estimate) for _, estimate, _, _ in rows]
+    assert len(estimates) == 9
+    assert estimates == sorted(estimates, reverse=True)
+    assert found.incumbent is not None
+    assert rows[0][1] == f"{found.incumbent.known.mean:.2f}"
+
+
 def test_show_prints_the_search_and_the_verdict(place: Path) -> None:
     found = conclusion_of(place / "run", steady, RUNS, JOINT)
     console = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
@@ -132,5 +164,7 @@ def test_show_prints_the_search_and_the_verdict(place: Path) -> None:
     text = console.file.getvalue()
     assert "Verdict after " in text
     assert all(row.label in text for row in found.rows)
+    assert found.plan is not None
+    assert f"Confirmation: {plan_text(found.plan, found.standings)}." in text
     assert "small: 6 epochs" in text
     assert "other: 4 epochs" in text

@@ -90,7 +90,9 @@ def test_the_plan_has_the_best_of_the_search_and_the_best_baseline(folder: RunFo
     assert list(plan.candidates) == ["#4", "#3"]
     assert list(plan.controls) == ["uniform", "sqrt_inverse"]
     assert plan.baseline == "sqrt_inverse"
-    assert any("#4 and #3 and the controls uniform and sqrt_inverse" in n for n in search.notes)
+    (note,) = (n for n in search.notes if "#4 and #3 and the controls uniform and sqrt_in" in n)
+    assert "These pay for 2 besides the controls, the best by estimate; left out, the next" in note
+    assert note.endswith("best first: #2, #1, #0 and 2 more")
 
 
 def test_uniform_is_a_control_even_if_the_search_had_no_baselines(folder: RunFolder) -> None:
