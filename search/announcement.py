@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from search.budget import FEWEST_TRIALS, MOST_RUNS, Budget
+from search.conclusion_view import effect
 from search.controls import sentences_on
 from search.facts import BenchmarkFacts
 from search.plan import Plan
 from search.samplers import SAMPLERS
 from search.search import Search
-from spaces import NAMED, SPACES
+from spaces import NAMED, PARAMETERS, SPACES, Float
 from trainer.loop import SCALE_FREE_LOSS
 from trainer.metrics import metric_sentence
 
@@ -28,6 +29,7 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
         phases_text(budget),
         *(line for facts in search.facts.all_benchmarks for line in scores_text(facts)),
         *controls_text(settings.baselines, search),
+        symbols_text(settings.space),
         *notes(plan, search),
         f"run folder {plan.folder.path}",
     ]
@@ -66,8 +68,19 @@ def controls_text(names: Sequence[str], search: Search) -> list[str]:
     """Return what runs as a control, and what does not."""
     running = search.record.controls()
     counts = [benchmark.counts for benchmark in search.facts.benchmarks]
-    lines = [f"control {name}: {NAMED[name].definition}" for name in running]
+    lines = [
+        f"control {name}: {NAMED[name].definition}; {effect(NAMED[name].weighting, search.facts)}"
+        for name in running
+    ]
     return lines + sentences_on(names, running, counts)
+
+
+def symbols_text(space: str) -> str:
+    """Return the symbols of a space's parameters in words."""
+    domains = SPACES[space].searched(SCALE_FREE_LOSS)
+    known = (PARAMETERS[domain.name] for domain in domains if isinstance(domain, Float))
+    words = ", ".join(f"{parameter.symbol} ({parameter.word})" for parameter in known)
+    return f"searched: {words}; see python run_search.py list spaces"
 
 
 def notes(plan: Plan, search: Search) -> list[str]:

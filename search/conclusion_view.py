@@ -1,36 +1,58 @@
 """What a person reads at the end of a run, and in ``show``."""
 
+from collections.abc import Iterable
+
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from search.accuracies import Accuracies
+from search.accuracies import Accuracies, Gains
 from search.conclusion import Conclusion, Incumbent
 from search.facts import Facts
 from search.judgement import Judgement, OnBenchmark
 from search.verdict import Verdict
-from spaces import NAMED, Weighting
+from spaces import NAMED, Weighting, in_words, legend
 
 LONGEST_NAME = 16
 """Characters of a name on one line of a table, so that its numbers fit 80 columns."""
+FEWEST_SEEDS = 5
+"""In common with uniform, for a gain by class frequency to be told: four degrees of freedom."""
 
 
-def conclusion_view(conclusion: Conclusion) -> RenderableType:
-    """Return the verdict, or what there is before one, and what early stopping did."""
-    stopping = [Text(line) for line in conclusion.stopping.sentences()]
-    if conclusion.stopping.stopped:
-        stopping.append(
-            Text(
-                f"That is about {conclusion.saved_hours:.2f} of "
-                f"{conclusion.saved_hours + conclusion.device_hours:.2f} {conclusion.hours_unit}."
-            )
-        )
+def conclusion_view(conclusion: Conclusion, shown: Iterable[Weighting] = ()) -> RenderableType:
+    """Return the verdict, or what there is before one, and what early stopping did, if it did.
+
+    The symbols in it are explained, and those of the weightings that were ``shown`` above.
+    """
+    described = [weighting.describe() for weighting in (*shown, *weightings_in(conclusion))]
+    explained = [Text(str(parameter), style="dim") for parameter in legend(described)]
+    stopping = [Text(line) for line in stopping_lines(conclusion)]
     judgement = conclusion.judgement
     if judgement is None:
         found = conclusion.incumbent
-        text = incumbent_text(found, conclusion.facts) if found else "no full-length result yet"
-        return Group(*stopping, Text(text))
-    return Group(*stopping, Text(), *judgement_view(judgement))
+        if found is None:
+            return Group(Text("no full-length result yet"), *explained, *stopping)
+        words = f"{found.row.label}: {effect(found.row.weighting, conclusion.facts)}"
+        best = incumbent_text(found, conclusion.facts)
+        return Group(Text(best), Text(words), *explained, *stopping)
+    return Group(Text(), *judgement_view(judgement, conclusion.facts), *explained, *stopping)
+
+
+def weightings_in(conclusion: Conclusion) -> list[Weighting]:
+    """Return the weightings of which a conclusion shows the parameters."""
+    if conclusion.judgement:
+        return list(conclusion.judgement.plan.candidates.values())
+    found = conclusion.incumbent
+    return [found.row.weighting] if found and found.row.label not in NAMED else []
+
+
+def stopping_lines(conclusion: Conclusion) -> list[str]:
+    """Return what early stopping saved and risked; nothing where it stopped no trial."""
+    if not conclusion.stopping.stopped:
+        return []
+    saved, spent = conclusion.saved_hours, conclusion.device_hours
+    hours = f"That is about {saved:.2f} of {saved + spent:.2f} {conclusion.hours_unit}."
+    return [*conclusion.stopping.sentences(), hours]
 
 
 def export_note(conclusion: Conclusion) -> str | None:
@@ -72,20 +94,34 @@ def what_it_is(label: str, weighting: Weighting) -> str:
     return NAMED[label].definition if label in NAMED else weighting.describe()
 
 
+def effect(weighting: Weighting, facts: Facts) -> str:
+    """Say in plain words what a weighting does to the counts of each benchmark."""
+    said = {b.name: in_words(weighting, b.counts) for b in facts.benchmarks}
+    if len(set(said.values())) == 1:
+        return next(iter(said.values()))
+    return "; ".join(f"on {name}, {words}" for name, words in said.items())
+
+
 def folded(name: str) -> str:
     """Return a name as tables show it: a long one on two lines, divided at an underscore."""
     end = name.rfind("_", 0, LONGEST_NAME) + 1
     return f"{name[:end]}\n{name[end:]}" if len(name) > LONGEST_NAME and end else name
 
 
-def judgement_view(judgement: Judgement) -> list[RenderableType]:
-    verdict = judgement.verdict
-    state = "Verdict" if judgement.decided else "Verdict so far"
-    winner = what_it_is(verdict.winner, judgement.plan.arms[verdict.winner])
+def judgement_view(judgement: Judgement, facts: Facts) -> list[RenderableType]:
+    """Return what to use first, then on what grounds, and what the weightings are."""
+    verdict, decided = judgement.verdict, judgement.decided
+    use, *more = verdict.sentences()
+    state = "Verdict" if decided else "Verdict so far"
+    arms = {verdict.winner: judgement.plan.arms[verdict.winner]} | judgement.plan.candidates
     parts: list[RenderableType] = [
+        Text(use if decided else f"So far: {use}", style="bold"),
+        *(
+            Text(f"  {label}: {what_it_is(label, weighting)}; {effect(weighting, facts)}")
+            for label, weighting in arms.items()
+        ),
         Text(f"{state} after {judgement.runs} runs with fresh seeds ({judgement.reason}):"),
-        Text(f"  {verdict.winner}: {winner}", style="bold"),
-        *(Text(f"  {sentence}") for sentence in verdict.sentences()),
+        *(Text(f"  {sentence}") for sentence in more),
     ]
     for benchmark in judgement.benchmarks:
         parts += benchmark_view(benchmark, benchmark.verdict or verdict)
@@ -107,7 +143,8 @@ def benchmark_view(benchmark: OnBenchmark, verdict: Verdict) -> list[RenderableT
         f"  Configuration and epochs chosen on half A of the test set: {split.arm}, "
         f"{split.accuracies.half_b:.2f} % on half B."
     )
-    gains = [Text(gains_text(benchmark))] if benchmark.gains else []
+    found = gains_text(benchmark.gains) if benchmark.gains else None
+    gains = [Text(found)] if found else []
     return [*said, arms_table(benchmark, verdict), Text(honest), *gains]
 
 
@@ -144,12 +181,14 @@ def reached_cells(reached: Accuracies) -> list[str]:
     ]
 
 
-def gains_text(benchmark: OnBenchmark) -> str:
-    gains = benchmark.gains
-    assert gains is not None
+def gains_text(gains: Gains) -> str | None:
+    """Return the classes in which the winner differs from uniform; None where none is known to."""
+    known = {name: g for name, g in gains.shots.items() if g.low > 0 or g.high < 0}
+    if gains.seeds < FEWEST_SEEDS or not known:
+        return None
     groups = ", ".join(
         f"{name} {gain.mean:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})"
-        for name, gain in gains.shots.items()
+        for name, gain in known.items()
     )
     return (
         f"  Gain over uniform by class frequency, points over {gains.seeds} common seeds "

@@ -18,6 +18,7 @@ from search.forecast import epochs_left, said
 from search.record import Row
 from search.running import Running
 from search.search import Search
+from spaces import legend
 
 REFRESH_SECONDS = 0.25
 LINE_SECONDS = 60.0
@@ -156,12 +157,19 @@ class Display:
         bar = Table.grid(expand=True)  # a bar alone does not end its line
         bar.add_row(ProgressBar(total=total or 1, completed=len(search.ended) if total else 0))
         foot = Text(f"{ended}: {counts_text(search)}\n{best_text(search)}\n{when}")
+        foot.append(f"\n{symbols_text(search)}".rstrip("\n"), style="dim")
         foot.append(f"\n{self.stopping() or ''}".rstrip("\n"), style="bold")
         return Panel(Group(table, *more, Text(), bar, foot), title=self.title, padding=(0, 1))
 
 
 def time_left(seconds: float | None) -> str:
     return "the time left is not known yet" if seconds is None else f"{said(seconds)} left"
+
+
+def symbols_text(search: Search) -> str:
+    """Return the symbols of the running weightings in words, on one line."""
+    described = [trial.row.weighting.describe() for trial in search.running.values()]
+    return ", ".join(f"{parameter.symbol}: {parameter.word}" for parameter in legend(described))
 
 
 def run_label(row: Row) -> str:

@@ -8,7 +8,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from search.conclusion import ENDS, ORDER, Conclusion
-from search.conclusion_view import conclusion_view, folded
+from search.conclusion_view import conclusion_view, effect, folded
 from search.controls import sentences_on
 from search.in_flight import in_flight_text
 from search.phases import plan_text
@@ -59,7 +59,7 @@ def show(conclusion: Conclusion, console: Console) -> None:
         console.print(line)
     if conclusion.plan:
         console.print(f"Confirmation: {plan_text(conclusion.plan, conclusion.standings)}.")
-    console.print(conclusion_view(conclusion))
+    console.print(conclusion_view(conclusion, [row.weighting for row in conclusion.rows]))
 
 
 def described(benchmark: dict[str, Any]) -> str:
@@ -112,7 +112,11 @@ def names_text(conclusion: Conclusion) -> list[str]:
     shown = {row.label for row in conclusion.rows if row.in_search}
     for content in conclusion.content["benchmarks"]:
         shown |= published_rows(content["benchmark"]).keys()
-    lines = [f"{name}: {member.definition}" for name, member in NAMED.items() if name in shown]
+    lines = [
+        f"{name}: {member.definition}; {effect(member.weighting, conclusion.facts)}"
+        for name, member in NAMED.items()
+        if name in shown
+    ]
     counts = [benchmark.counts for benchmark in conclusion.facts.benchmarks]
     return lines + sentences_on(conclusion.settings.baselines, conclusion.controls, counts)
 

@@ -37,7 +37,9 @@ def spaces() -> RenderableType:
         for domain in space.domains:
             parameter = PARAMETERS[domain.name]
             symbol = "" if parameter.symbol == domain.name else parameter.symbol
-            found.add_row(symbol, domain.name, values(domain), parameter.meaning)
+            found.add_row(
+                symbol, domain.name, values(domain), f"{parameter.word}; {parameter.meaning}"
+            )
         parts += [Text(f"space {space.name}: {space.description}"), found]
     return Group(*parts)
 

@@ -99,7 +99,10 @@ class Verdict:
             benchmark: named at the beginning, where verdicts over several stand together.
         """
         said = self._who()
-        said += [wording.difference_sentence(d, self.unit) for d in self._differences()]
+        differences = self._differences()
+        if not self.given and self.winner != self.uniform:
+            differences = differences[1:]  # the first is in what to use
+        said += [wording.difference_sentence(d, self.unit) for d in differences]
         if self.ties and not self.given and not self.alike:
             said.append(wording.ties_sentence(self.winner, self.ties, self.loss, self.unit))
         said += [f"{arm} is out: a run of it diverged." for arm in self.out]
@@ -115,11 +118,13 @@ class Verdict:
         if self.alike and not self.given:
             said.append(wording.alike_sentence(self.best, len(self.arms), self.unit))
         elif not self.given:
-            said.append(wording.winner_sentence(self.best, len(self.arms), bool(self.ties)))
+            first = next(iter(self._differences()), None)
+            controls = (self.uniform, self.baseline)
+            said.append(wording.use_sentence(self.best, first, controls, self.unit))
+            if len(self.arms) > 1:
+                said.append(wording.winner_sentence(self.best, len(self.arms), bool(self.ties)))
         if self.unit == Unit.PERCENT:
             said.append(wording.accuracy_sentence(self.best, self.given))
-        if not self.given and self.winner in (self.uniform, self.baseline):
-            said.append(f"No searched weighting could be shown to be better than {self.winner}.")
         return said
 
     def _differences(self) -> list[Difference]:

@@ -51,11 +51,39 @@ def ties_sentence(winner: str, ties: Sequence[str], loss: float, unit: Unit) -> 
     )
 
 
+def use_sentence(
+    winner: Arm, difference: Difference | None, controls: Sequence[str], unit: Unit
+) -> str:
+    """Say which weighting to use and what it gains over a control, or that nothing was found.
+
+    Args:
+        difference: to uniform, or else to the control that is left; None without any.
+        controls: their names, uniform first.
+    """
+    if winner.name == controls[0]:
+        return f"Use {winner.name}: nothing that was found could be shown to be better."
+    gain = gain_text(difference, unit) if difference else "it is the only weighting left"
+    if winner.name in controls:
+        gain += "; nothing that was searched could be shown to be better than this control"
+    return f"Use {winner.name}: {gain}."
+
+
+def gain_text(difference: Difference, unit: Unit) -> str:
+    points, units = difference.points, "points" if unit == Unit.PERCENT else f"{unit}"
+    mean = "" if unit == Unit.PERCENT else ", mean over the benchmarks"
+    text = (
+        f"{abs(points.mean):.2f} {units} {'over' if points.mean >= 0 else 'below'} "
+        f"{difference.control} (95 % interval {points.low:+.2f} to {points.high:+.2f}{mean})"
+    )
+    if points.low > 0 or points.high < 0:
+        return text
+    chance = probability(difference.probability)
+    return f"{text}, which may be none: it is better with a probability {chance}"
+
+
 def winner_sentence(winner: Arm, arms: int, tied: bool) -> str:
     """Say which of ``arms`` weightings won, and how surely."""
     chance = f"a probability {probability(winner.probability_best)}"
-    if arms == 1:
-        return f"{winner.name} is the only weighting left."
     if tied:
         return (
             f"The data cannot tell which of {arms} weightings is the best: "
@@ -67,7 +95,9 @@ def winner_sentence(winner: Arm, arms: int, tied: bool) -> str:
 def alike_sentence(winner: Arm, arms: int, unit: Unit) -> str:
     """Say that ``arms`` weightings reached the same, so that nothing was found."""
     reached = f", {winner.raw_mean:.2f} % on average" if unit == Unit.PERCENT else ""
-    return f"Nothing was found: all {arms} weightings reached the same{reached}."
+    return (
+        f"Use {winner.name}: nothing was found, as all {arms} weightings reached the same{reached}."
+    )
 
 
 def probability(value: float) -> str:

@@ -112,7 +112,8 @@ def test_before_a_confirmation_it_names_the_best_posterior_mean(place: Path) -> 
 def test_confirmed_or_not_uniform_may_be_the_winner_and_it_is_said(place: Path) -> None:
     found = conclusion_of(place / "run", uniform_wins, RUNS, FACTS)
     assert found.winner == ("uniform", Weighting())
-    assert "No searched weighting could be shown to be better than uniform." in text_of(found)
+    nothing = "Use uniform: nothing that was found could be shown to be better."
+    assert nothing in text_of(found)
     best = found.best()
     assert best is not None
     assert set(best.weights) == {1.0}
@@ -172,7 +173,10 @@ def test_where_all_trials_are_alike_uniform_is_exported_and_nothing_was_found(pl
     def perfect(row: Row, part: int) -> int:
         return 100
 
-    for runs, words in ((RUNS, "Nothing was found: all 4 "), (None, "nothing was found: all 8 ")):
+    for runs, words in (
+        (RUNS, "nothing was found, as all 4 "),
+        (None, "nothing was found: all 8 "),
+    ):
         found = conclusion_of(place / f"run-{runs}", perfect, runs, FACTS)
         assert found.winner == ("uniform", Weighting())
         assert words + "weightings reached the same" in text_of(found)

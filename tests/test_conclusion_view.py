@@ -12,8 +12,10 @@ from confirming import PLAIN, drive, new_run, plan_of, steady, train, whole_run
 from rich.console import Console
 from twin import BENCHMARK, FACTS, JOINT, attempt, fast_folder
 
+from search.accuracies import Gains
 from search.conclusion import Conclusion
-from search.conclusion_view import LONGEST_NAME, export_note
+from search.conclusion_view import LONGEST_NAME, export_note, gains_text
+from search.estimate import Estimate
 from search.facts import Facts
 from search.leaderboard import leaderboard, show
 from search.phases import plan_text
@@ -88,14 +90,15 @@ def test_what_is_not_confirmed_says_so(place: Path) -> None:
     assert str(export_note(found)).startswith("not confirmed: it is the best of the search by ")
     text = text_of(found)
     assert "best of the search: #2, p=" in text
-    assert text.rstrip().endswith("its single run 66.00), not confirmed")
+    assert "its single run 66.00), not confirmed\n#2: the rarest class weighs " in text
+    assert "\np: steepness; " in text
     assert "Verdict" not in text
 
 
 def test_a_joint_score_is_in_noise_sds(place: Path) -> None:
     text = text_of(conclusion_of(place / "run", steady, None, JOINT))
     assert " noise SDs over uniform (posterior SD " in text
-    assert " %" not in text.splitlines()[-1]
+    assert " %" not in text
 
 
 def test_an_unfinished_confirmation_says_so(place: Path) -> None:
@@ -104,11 +107,14 @@ def test_an_unfinished_confirmation_says_so(place: Path) -> None:
     while (trial := search.next_trial()) and trial.row.key != "confirmation-00005":
         train(search, trial, steady)
     found = Conclusion.of(folder)
+    assert text_of(found).strip().startswith("So far: Use #2: ")
     assert "Verdict so far after 5 runs with fresh seeds (undecided):" in text_of(found)
     assert str(export_note(found)).startswith("the confirmation has not ended (undecided); ")
     drive(attempt(folder, PLAIN, TRIALS, confirm=True, runs=RUNS), steady)
     found = Conclusion.of(folder)
-    assert "Verdict after " in text_of(found)
+    text = text_of(found).strip()
+    assert re.match(r"Use #2: \d+\.\d\d points over uniform \(95 % interval \+", text)
+    assert "Verdict after " in text
     assert export_note(found) is None
 
 
@@ -168,3 +174,29 @@ def test_show_prints_the_search_and_the_verdict(place: Path) -> None:
     assert f"Confirmation: {plan_text(found.plan, found.standings)}." in text
     assert "small: 6 epochs" in text
     assert "other: 4 epochs" in text
+
+
+def gains(seeds: int, few: float) -> Gains:
+    shots = {"many": Estimate(1.0, -1.0, 3.0), "few": Estimate(9.0, few, 18.0 - few)}
+    return Gains(seeds, (1.0, 9.0), shots)
+
+
+def test_a_gain_by_class_frequency_is_told_only_where_it_is_known() -> None:
+    text = gains_text(gains(seeds=5, few=2.0))
+    assert text == (
+        "  Gain over uniform by class frequency, points over 5 common seeds (95 % t interval): "
+        "few +9.0 (+2.0 to +16.0); per class in best.json."
+    )
+    assert gains_text(gains(seeds=5, few=-2.0)) is None
+    assert gains_text(gains(seeds=4, few=2.0)) is None
+
+
+def test_early_stopping_is_told_after_the_verdict_and_only_where_it_stopped_a_trial(
+    place: Path,
+) -> None:
+    found = conclusion_of(place / "run", steady, RUNS, FACTS)
+    assert "arly stopping" not in text_of(found)
+    stopping = replace(found.stopping, rungs=(), stopped=2, saved_epochs=6)
+    found.__dict__["stopping"] = stopping
+    text = text_of(found)
+    assert text.index("Verdict after") < text.index("No trial was to be stopped early.")

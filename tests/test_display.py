@@ -46,6 +46,7 @@ def test_the_table_shows_running_trials_counts_and_the_best(search: Search) -> N
     assert "3/8 trials: 2 complete, 0 stopped early, 1 failed, 1 running" in text
     assert best_text(search) in text
     assert "elapsed" in text
+    assert "p: steepness, lambda: link, R: range" in text
 
 
 def test_the_table_says_how_many_running_trials_it_leaves_out(

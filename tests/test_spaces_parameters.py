@@ -25,7 +25,7 @@ def test_every_field_of_a_weighting_and_every_parameter_of_a_space_has_a_meaning
 
 def test_the_legend_explains_what_is_shown_and_nothing_else() -> None:
     shown = [Weighting(exponent=0.5, nu=0.1).describe(), Weighting().describe()]
-    assert [line.partition(":")[0] for line in legend(shown)] == ["p", "nu"]
+    assert [parameter.symbol for parameter in legend(shown)] == ["p", "nu"]
     assert legend(["uniform"]) == []
 
 
@@ -33,7 +33,7 @@ def test_the_legend_explains_what_is_shown_and_nothing_else() -> None:
 def test_every_symbol_of_a_description_is_in_the_legend(named: NamedWeighting) -> None:
     text = named.weighting.describe()
     symbols = {word.partition("=")[0] for word in text.split() if "=" in word}
-    assert {line.partition(":")[0] for line in legend([text])} == symbols
+    assert {parameter.symbol for parameter in legend([text])} == symbols
 
 
 @pytest.mark.parametrize(
