@@ -23,13 +23,15 @@ from training import (
 
 from trainer.errors import UserError
 from trainer.loop import train
+from trainer.models import BatchNorm2d
 from trainer.precision import PRECISIONS, arithmetic, configure, select_device
 
 
 @pytest.fixture(autouse=True)
-def settings_restored() -> Iterator[None]:
+def settings_restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.allow_tf32, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark
+    monkeypatch.setattr(BatchNorm2d, "native", False)
     with threads(1):
         yield
     cudnn.allow_tf32, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark = before
@@ -100,6 +102,37 @@ def test_configure_sets_the_convolutions_of_the_gpu(precision: str) -> None:
     assert torch.backends.cuda.matmul.fp32_precision == "ieee"
     assert torch.backends.cudnn.deterministic
     assert not torch.backends.cudnn.benchmark
+
+
+def test_native_batch_norm_goes_without_cudnn_and_is_the_same_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slots, asked = [], []
+    batch_norm = torch.batch_norm
+
+    def watched(*arguments: Any) -> torch.Tensor:
+        asked.append(arguments[-1])
+        return batch_norm(*arguments)
+
+    monkeypatch.setattr(torch, "batch_norm", watched)
+    for native in (False, True):
+        configure("fp32", 1, native_batch_norm=native)
+        slots.append(slot_with(digits_trial(), digits_task()))
+        train_epoch(slots[-1], 1)
+        assert set(asked) == {not native}
+        asked.clear()
+    assert all_equal(*(all_numbers(slot.network, slot.optimizer) for slot in slots))
+
+
+def test_a_checkpoint_of_a_gpu_says_which_batch_norm_it_had() -> None:
+    slot = slot_with(digits_trial(), digits_task())
+    names = set()
+    for stream in (None, object()):  # as on the CPU, and on a GPU
+        slot.queue.stream = stream  # type: ignore[assignment]
+        for native in (False, True):
+            configure("fp32", 1, native_batch_norm=native)
+            names.add(slot.configuration(slot.trial))
+    assert len(names) == 2
 
 
 @pytest.mark.parametrize("name", ("", "gpu", "CUDA", "mps", "meta", "cpu:5", "cuda:-1", "cuda:x"))

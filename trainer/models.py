@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -31,6 +32,27 @@ class Network:
     min_resolution: int
 
 
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch norm that ``trainer.precision.configure`` can make ``native`` in the whole process."""
+
+    native: ClassVar[bool] = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.native:
+            return super().forward(x)
+        return torch.batch_norm(
+            x,
+            self.weight,
+            self.bias,
+            self.running_mean,
+            self.running_var,
+            self.training,
+            self.momentum or 0.0,
+            self.eps,
+            False,  # not through cuDNN
+        )
+
+
 VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
@@ -44,9 +66,9 @@ class BasicBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.conv1 = conv3x3(inputs, outputs, stride)
-        self.bn1 = nn.BatchNorm2d(outputs)
+        self.bn1 = BatchNorm2d(outputs)
         self.conv2 = conv3x3(outputs, outputs)
-        self.bn2 = nn.BatchNorm2d(outputs)
+        self.bn2 = BatchNorm2d(outputs)
         self.stride = stride
         self.missing = outputs - inputs
 
@@ -70,7 +92,7 @@ class ResNet(nn.Module):
     def __init__(self, blocks: int, channels: int, num_classes: int) -> None:
         super().__init__()
         self.conv = conv3x3(channels, 16)
-        self.bn = nn.BatchNorm2d(16)
+        self.bn = BatchNorm2d(16)
         stages = []
         for inputs, outputs, stride in ((16, 16, 1), (16, 32, 2), (32, 64, 2)):
             stages.append(BasicBlock(inputs, outputs, stride))
@@ -93,7 +115,7 @@ class VGG16BN(nn.Module):
         layers: list[nn.Module] = []
         for stage in VGG16_STAGES:
             for width in stage:
-                layers += [conv3x3(channels, width), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+                layers += [conv3x3(channels, width), BatchNorm2d(width), nn.ReLU(inplace=True)]
                 channels = width
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)

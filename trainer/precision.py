@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from trainer.errors import UserError
+from trainer.models import BatchNorm2d
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +23,9 @@ PRECISIONS = {
     "bf16": "autocast to bfloat16; float32 weights, momentum, batch norm statistics and loss",
 }
 """On the CPU ``tf32`` and ``fp32`` are the same arithmetic."""
+NATIVE_BATCH_NORM = False
+"""The default of ``configure``, which awaits measurement: cuDNN's kernels for float32 batch norm
+may have to wait for what other slots do (``benchmarks.gpu_check``, speed-tf32-native-bn)."""
 
 
 def select_device(name: str) -> torch.device:
@@ -54,11 +58,17 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def configure(precision: str, threads: int, reproducible: bool = True) -> None:
-    """Set this process's float32 convolution mode, determinism and intra-op thread count.
+def configure(
+    precision: str,
+    threads: int,
+    reproducible: bool = True,
+    native_batch_norm: bool = NATIVE_BATCH_NORM,
+) -> None:
+    """Set this process's convolution mode, determinism, batch norm and intra-op thread count.
 
     ``reproducible`` kernels give the same bits in every run on the same GPU; without it cuDNN and
-    Inductor time theirs and take the fastest, whatever else is running then.
+    Inductor time theirs and take the fastest, whatever else is running then. ``native_batch_norm``
+    is by torch's own kernels on GPUs, else by those that torch chooses; they round differently.
     """
     import torch
 
@@ -67,6 +77,7 @@ def configure(precision: str, threads: int, reproducible: bool = True) -> None:
     torch.backends.cuda.matmul.fp32_precision = "ieee"  # torch's default, so the harness's
     torch.backends.cudnn.deterministic = reproducible
     torch.backends.cudnn.benchmark = not reproducible
+    BatchNorm2d.native = native_batch_norm
     # Read when CUDA starts: streams with workspaces of their own give repeatable sums, and with
     # fewer connections than streams some would wait for others.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

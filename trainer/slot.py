@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from trainer.augment import EpochPlan, epoch_plan
 from trainer.execution import Queue, Step, captured, compiled
-from trainer.models import build
+from trainer.models import BatchNorm2d, build
 from trainer.precision import arithmetic
 from trainer.results import EpochResult
 from trainer.task import Task
@@ -136,7 +136,9 @@ class Slot:
         return [self.optimizer.state[p]["momentum_buffer"] for p in self.network.parameters()]
 
     def configuration(self, trial: Trial) -> str:
-        return f"{trial.fingerprint()}-{self.task.fingerprint}"
+        """Return what the numbers of ``trial`` in this slot depend on, for its checkpoints."""
+        native = self.queue.stream and BatchNorm2d.native  # on the CPU the numbers are the same
+        return f"{trial.fingerprint()}-{self.task.fingerprint}" + ("-native" if native else "")
 
     def enter(self, trial: Trial) -> None:
         """Put ``trial`` at its beginning into the slot."""

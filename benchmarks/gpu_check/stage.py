@@ -64,7 +64,12 @@ def main() -> int:
     try:
         stage = STAGES[options.stage]
         if stage.kind != "plain":  # before CUDA starts, which reads some of it then
-            configure(stage.precision, 1, reproducible=stage.variant != "fast")
+            configure(
+                stage.precision,
+                threads=1,
+                reproducible=stage.variant != "fast",
+                native_batch_norm=stage.variant == "native-bn",
+            )
         device = select_device(options.device)
         story = {"hardware": device_name(device), "cpus": available_cpus(), **provenance()}
         results.put(story=story, tiny=options.tiny)
