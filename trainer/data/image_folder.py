@@ -140,7 +140,8 @@ def _find_classes(
             skipped[_kind(entry.name)] += 1
         elif path.resolve() not in others:
             _check_name(path)
-            classes[entry.name] = list(_find_images(path, skipped, dangling, set()))
+            above = {_identity(folder) for folder in path.resolve().parents}
+            classes[entry.name] = list(_find_images(path, skipped, dangling, above))
     empty = [name for name, files in classes.items() if not files]
     if empty or not classes:
         where = split / empty[0] if empty else split
@@ -194,11 +195,13 @@ def _kind(name: str) -> str:
 def _find_images(
     folder: Path, skipped: Counter[str], dangling: list[str], seen: set[tuple[int, int]]
 ) -> Iterator[Path]:
-    """The image files in a class's folder and all folders in it, each of which is read once."""
-    status = os.stat(folder)
-    if (status.st_dev, status.st_ino) in seen:
-        return  # a link to a folder that was read already, perhaps one above
-    seen.add((status.st_dev, status.st_ino))
+    """The image files in a class's folder and all folders in it, but those in `seen`.
+
+    Links may lead back to one of them, or to one above the class.
+    """
+    if _identity(folder) in seen:
+        return
+    seen.add(_identity(folder))
     for entry in _entries(folder):
         if _is_dangling(entry):
             dangling.append(entry.path)
@@ -208,6 +211,11 @@ def _find_images(
             yield Path(entry.path)
         else:
             skipped[_kind(entry.name)] += 1
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
 
 
 def _same_classes(

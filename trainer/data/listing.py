@@ -122,15 +122,22 @@ class Listing(Generic[Place]):
 
     def _copies(self) -> list[str]:
         """Sentences about images that are there more than once."""
-        digests = {
-            split: np.concatenate([_digests(images) for images in classes])
+        by_class = {
+            split: [_digests(images) for images in classes]
             for split, classes in self.splits.items()
         }
+        different = [np.unique(images) for images in by_class["train"]]
+        digests = {split: np.concatenate(classes) for split, classes in by_class.items()}
         train = digests.pop("train")
         lines = []
-        twice = len(train) - len(np.unique(train))
-        if twice:
-            lines.append(f"{twice:,} of the training images are copies of, or links to, others")
+        copies = len(train) - sum(map(len, different))
+        if copies:
+            lines.append(
+                f"{copies:,} of the training images are copies of others, or links to them"
+            )
+        in_several = sum(map(len, different)) - len(np.unique(train))
+        if in_several:
+            lines.append(f"warning: {in_several:,} training images are in another class too")
         for split, evaluated in digests.items():
             known = int(np.isin(evaluated, train).sum())
             if known:
