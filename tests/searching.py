@@ -13,16 +13,19 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 BENCHMARK = "resnet8-digitslt"
 
 
-def command(place: Path, *options: str) -> list[str]:
-    """Return the command of a search in ``place`` whose run is called ``run``.
+def arguments(place: Path, *options: str) -> list[str]:
+    """Return the arguments of a search in ``place`` whose run is called ``run``.
 
     It searches ``BENCHMARK`` unless the options say otherwise.
     """
-    program = [sys.executable, str(REPOSITORY / "run_search.py")]
-    if "--benchmark" not in options:
-        program += ["--benchmark", BENCHMARK]
+    what = [] if "--benchmark" in options else ["--benchmark", BENCHMARK]
     where = ["--data-root", str(place / "data"), "--runs", str(place / "runs"), "--name", "run"]
-    return [*program, *where, *options]
+    return [*what, *where, *options]
+
+
+def command(place: Path, *options: str) -> list[str]:
+    """Return the command of that search."""
+    return [sys.executable, str(REPOSITORY / "run_search.py"), *arguments(place, *options)]
 
 
 def search(place: Path, *options: str) -> subprocess.CompletedProcess[str]:

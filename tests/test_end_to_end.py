@@ -105,41 +105,43 @@ def test_export_applies_the_weighting_to_other_counts(
     assert sum(row["weight"] for row in applied["classes"]) == pytest.approx(3)
 
 
-def test_the_same_name_again_is_refused(place: Path) -> None:
-    done = searching.search(place, "--trials", "6", "--epochs", "4", "--grace-epochs", "1")
-    assert done.returncode == 2
-    assert "run 'run' exists; add --resume" in done.stderr
+@pytest.mark.parametrize(
+    ("options", "words"),
+    (
+        (("--epochs", "4", "--grace-epochs", "1"), "run 'run' exists; add --resume"),
+        (("--epochs", "4", "--resume", "--seed", "7"), "seed: 42 -> 7"),
+        (
+            ("--epochs", "5", "--resume"),
+            "4 of 40 epochs (shortened) -> resnet8-digitslt, 5 of 40 epochs (shortened)",
+        ),
+    ),
+)
+def test_a_run_is_neither_replaced_nor_continued_with_other_settings(
+    place: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], words: str
+) -> None:
+    assert main(searching.arguments(place, "--trials", "6", *options)) == 2
+    assert words in capsys.readouterr().err
 
 
-def test_resuming_with_other_settings_is_refused_and_names_them(place: Path) -> None:
-    done = searching.search(place, "--trials", "6", "--epochs", "4", "--resume", "--seed", "7")
-    assert done.returncode == 2
-    assert "seed: 42 -> 7" in done.stderr
-
-
-def test_resuming_with_another_length_says_which(place: Path) -> None:
-    done = searching.search(place, "--trials", "6", "--epochs", "5", "--resume")
-    assert done.returncode == 2
-    words = "4 of 40 epochs (shortened) -> resnet8-digitslt, 5 of 40 epochs (shortened)"
-    assert words in done.stderr
-
-
-def test_trials_without_settings_are_never_overwritten(place: Path, tmp_path: Path) -> None:
+def test_trials_without_settings_are_never_overwritten(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(place, tmp_path / "copy")
     copy = searching.folder(tmp_path / "copy")
     copy.settings.unlink()
     before = copy.journal.read_bytes()
-    done = searching.search(tmp_path / "copy", "--trials", "6", "--epochs", "4")
-    assert done.returncode == 2
-    assert "holds trials but no settings.json" in done.stderr
+    assert main(searching.arguments(tmp_path / "copy", "--trials", "6", "--epochs", "4")) == 2
+    assert "holds trials but no settings.json" in capsys.readouterr().err
     assert copy.journal.read_bytes() == before
 
 
-def test_resuming_a_finished_run_trains_nothing_and_says_the_result_again(place: Path) -> None:
+def test_resuming_a_finished_run_trains_nothing_and_says_the_result_again(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = searching.recorded_epochs(place)
     options = ("--trials", "6", "--epochs", "4", "--grace-epochs", "1", "--resume")
-    done = searching.search(place, *options)
-    assert done.returncode == 0
-    assert "best" in done.stdout
-    assert "Starting Ray" not in done.stdout
+    assert main(searching.arguments(place, *options)) == 0
+    output = capsys.readouterr().out
+    assert "best" in output
+    assert "Starting Ray" not in output
     assert searching.recorded_epochs(place) == before

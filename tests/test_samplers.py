@@ -20,7 +20,7 @@ from trainer.loop import SCALE_FREE_LOSS
 
 COUNTS = (500, 200, 80, 30, 10)
 FACTS = Facts((BenchmarkFacts("five", 6, COUNTS, (COUNTS, COUNTS)),))
-TRIALS = 30
+TRIALS = 20
 STATIC = [name for name, sampler in SAMPLERS.items() if not sampler.conditional]
 
 

@@ -120,10 +120,10 @@ def test_proposals_of_a_short_study_are_as_without_the_bound(
     journal: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
     found = []
-    for latest, name in ((40, "bounded"), (10**6, "unbounded")):
+    for latest, name in ((30, "bounded"), (10**6, "unbounded")):
         monkeypatch.setattr(storage, "LATEST", latest)
         proposer = make_proposer(journal.with_name(name), sampler)
-        run_trials(proposer, 30)
+        run_trials(proposer, 22)
         found.append([trial.params for trial in every(proposer.record)])
     assert found[0] == found[1]
 
@@ -132,9 +132,9 @@ def test_proposals_of_a_short_study_are_as_without_the_bound(
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_goes_on_in_a_long_study(journal: Path, sampler: str) -> None:
     proposer = make_proposer(journal, sampler)
-    run_trials(proposer, 50)
+    run_trials(proposer, 24)
     drawn = [tuple(trial.params.items()) for trial in every(proposer.record)]
-    assert len(set(drawn)) == 50
+    assert len(set(drawn)) == 24
 
 
 def test_full_length_trials_are_better_than_stopped_ones_and_those_that_came_far_than_others(
