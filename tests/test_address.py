@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from search import cluster
 from search.address import TOKEN_MODE, check_reachable, find_address, use_token
+from search.cli import main
 from search.cluster import Nodes, check_closed, gpus_for, node_types
 from trainer.errors import UserError
 
@@ -81,13 +82,12 @@ def test_other_forms_of_address_are_left_to_ray(address: str) -> None:
 
 
 def test_the_address_of_the_environment_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     address = f"127.0.0.1:{free_port()}"
     monkeypatch.setenv("RAY_ADDRESS", address)
-    done = searching.search(tmp_path, "--trials", "4", "--epochs", "1")
-    assert done.returncode == 2
-    assert f"--address is '{address}'" in done.stderr
+    assert main(searching.arguments(tmp_path, "--trials", "4", "--epochs", "1")) == 2
+    assert f"--address is '{address}'" in capsys.readouterr().err
 
 
 @pytest.mark.slow

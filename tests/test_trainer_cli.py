@@ -180,14 +180,6 @@ def test_a_mistyped_flag_or_choice_exits_with_2(
     assert error.count("\n") == 1
 
 
-def test_bad_input_leaves_no_traceback(tmp_path: Path) -> None:
-    refused = run(tmp_path, "--weighting", "invers")
-    assert refused.returncode == 2
-    assert refused.stdout == ""
-    assert refused.stderr.startswith("error: weighting is 'invers'")
-    assert len(refused.stderr.splitlines()) == 1
-
-
 def test_a_diverged_training_exits_with_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
