@@ -4,7 +4,7 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
@@ -334,19 +334,23 @@ def run_command(arguments: list[str], console: Console) -> int:
     return BAD_INPUT
 
 
+def console_on(stream: TextIO) -> Console:
+    """Return a console that breaks lines between words on a terminal, and nowhere else."""
+    return Console(file=stream, highlight=False, markup=False, soft_wrap=not stream.isatty())
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 2 for bad input, told in one sentence."""
     arguments = sys.argv[1:] if argv is None else argv
-    soft_wrap = not sys.stdout.isatty()  # else a terminal would break words at its edge
-    console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=soft_wrap)
+    console, errors = console_on(sys.stdout), console_on(sys.stderr)
     try:
         return run_command(arguments, console)
     except (UserError, WeightingError, CheckpointError) as error:
-        print(f"error: {redacted(str(error))}", file=sys.stderr)
+        errors.print(f"error: {redacted(str(error))}")
         return BAD_INPUT
     except OSError as error:  # a full disk or a lost file system, before or after the search
-        print(f"error: {redacted(f'{type(error).__name__}: {error}')}", file=sys.stderr)
+        errors.print(f"error: {redacted(f'{type(error).__name__}: {error}')}")
         return FAILED
     except KeyboardInterrupt:
-        print("interrupted at once; --resume continues from the last checkpoints", file=sys.stderr)
+        errors.print("interrupted at once; --resume continues from the last checkpoints")
         return 130

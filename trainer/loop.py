@@ -125,8 +125,8 @@ def save_position(slot: Slot, folder: Path) -> None:
     Raises:
         CheckpointError: it cannot be written.
     """
-    epoch = len(slot.history)
-    is_saved = epoch == checkpoint.last_saved_epoch(folder) and not slot.batch
+    epoch, saved = len(slot.history), checkpoint.last_saved_epoch(folder)
+    is_saved = epoch < saved or (epoch == saved and not slot.batch)  # below: not restored yet
     if is_saved or epoch == slot.trial.benchmark.epochs:
         return
     with slot.queue.here():
