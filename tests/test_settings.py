@@ -41,7 +41,11 @@ def make_resources(**changes: object) -> Resources:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     (
-        ("space", "cores", "--space is 'cores'; it must be one of core, full."),
+        (
+            "space",
+            "cores",
+            "--space is 'cores' (did you mean 'core'?); it must be one of core, full.",
+        ),
         ("sampler", "TPE", "--sampler is 'TPE'; it must be one of tpe, gp, cmaes, random, qmc."),
         ("sampler", "auto", "--sampler is 'auto'; it must be one of tpe,"),
         ("scheduler", "", "--early-stopping is ''; it must be one of asha, auto, none."),
