@@ -15,7 +15,7 @@ from typing import Any
 
 from spaces import EMPTY_CLASS, WeightingError, check_counts
 from trainer.errors import UserError
-from trainer.files import read_text
+from trainer.text import read_text
 
 _COUNT = re.compile(r"[0-9]{1,16}")
 _SEPARATOR = re.compile(r"([,;\t])[\s\"]*[0-9]+[\s\"]*$")
@@ -50,14 +50,9 @@ def read_counts(path: Path) -> ClassCounts:
     """Read the class counts of a file.
 
     Raises:
-        CountsFileError: the file is missing, empty, or one of its entries is not a count.
+        UserError: the file is missing, empty, or one of its entries is not a count.
     """
-    try:
-        text = read_text(path)
-    except OSError as error:
-        raise CountsFileError(f"{path} cannot be read: {error}.") from error
-    except UserError as error:
-        raise CountsFileError(str(error)) from error
+    text = read_text(path)
     if path.suffix == ".json" or text.lstrip()[:1] in ("[", "{"):
         return _from_json(path, text)
     return _from_lines(path, text)

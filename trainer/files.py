@@ -1,9 +1,8 @@
-"""How is a file read, and how does it appear whole, or grow by whole pieces, or not at all?
+"""How does a file appear whole, or grow by whole pieces, or not at all?
 
 Storage that is away for a while, as network file systems are, is waited for.
 """
 
-import codecs
 import errno
 import logging
 import os
@@ -12,8 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
-
-from trainer.errors import UserError
 
 PATIENCE_SECONDS = 60.0
 """How long storage that does not work is tried again."""
@@ -67,26 +64,6 @@ def patiently(action: Callable[[], T], path: Path) -> T:
             if failed:
                 log.warning("%s can be written again.", path)
             return result
-
-
-def read_text(path: Path) -> str:
-    """Return a text that a user wrote, in UTF-8, or in UTF-16 as Windows programs mark it.
-
-    The byte-order mark is left out, and lines end with a line feed.
-
-    Raises:
-        UserError: it is in another encoding, or no text.
-        OSError: it cannot be read.
-    """
-    data = path.read_bytes()
-    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    try:
-        text = data.decode("utf-16" if data.startswith(marks) else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not a text in UTF-8 ({error}); save it as UTF-8.") from error
-    if "\0" in text:
-        raise UserError(f"{path} holds zero bytes and is not a text in UTF-8; save it as UTF-8.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:

@@ -1,19 +1,27 @@
 """Text files that people wrote, with whatever program they did."""
 
+import codecs
 from pathlib import Path
 
 from trainer.errors import UserError
 
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
 
 def read_text(file: Path) -> str:
-    """The text of a file in UTF-8, with or without a byte-order mark. Raises UserError."""
+    """The text of a file in UTF-8, or in UTF-16 with a byte-order mark; lines end with a line feed.
+
+    Raises:
+        UserError: it cannot be read, or is in another encoding.
+    """
     try:
         content = file.read_bytes()
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}): correct its path") from error
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content[:4]:
-        raise UserError(f"{file} is stored as UTF-16: save it as UTF-8")
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-16" if content.startswith(_UTF_16_MARKS) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is not text in UTF-8 ({error}): save it as UTF-8") from error
+    if "\0" in text:
+        raise UserError(f"{file} is not text in UTF-8 (it holds zero bytes): save it as UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
