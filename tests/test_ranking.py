@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from search.ranking import GUESSED_RUNS, NoisePrior, pooled_noise, rank
+from search.ranking import GUESSED_RUNS, KNOWN_RUNS, NoisePrior, pooled_noise, rank
 
 
 def test_the_noise_is_pooled_within_groups() -> None:
@@ -85,6 +85,6 @@ def test_a_prior_of_no_noise_or_no_weight_is_refused(numbers: tuple[float, float
 
 def test_one_unlucky_pair_counts_less_than_a_noise_that_is_known() -> None:
     pair = ([0, 0], [94.83, 91.17])
-    known, guessed = (pooled_noise(*pair, NoisePrior(1.8, runs))[0] for runs in (8, 2))
+    known, guessed = (pooled_noise(*pair, NoisePrior(1.8, runs))[0] for runs in (KNOWN_RUNS, 2))
     assert guessed > 2
     assert 1.8 < known < 2
