@@ -16,6 +16,7 @@ from search.facts import BenchmarkFacts, Facts
 from search.judgement import Judgement, judge
 from search.phases import ConfirmationPlan
 from search.ranking import GroupPosterior
+from search.reached import Reached, of_runs, of_verdict
 from search.record import Record, Row
 from search.runfolder import RunFolder
 from search.settings import Settings
@@ -183,8 +184,11 @@ class Conclusion:
         searched = [row for row in self.rows if row.in_search]
         result = self._result()
         named = NAMED.get(result["trial"])
+        names = [benchmark.name for benchmark in self.facts.benchmarks]
         return {
             **result,
+            "metrics": {n: r.metrics for n, r in zip(names, self.reached, strict=True)},
+            "class_accuracy": {n: r.classes for n, r in zip(names, self.reached, strict=True)},
             "formula": named and named.formula,
             "source": named.source if named else "found by this search",
             "protocol": "; ".join(b["protocol"] for b in self.content["benchmarks"]),
@@ -199,12 +203,33 @@ class Conclusion:
             "resources": self.attempt.get("resources"),
         }
 
-    def _result(self) -> dict[str, Any]:
-        metric = "best top-1 test accuracy over the epochs, percent"
+    def _metric(self) -> str:
+        """What the result's value is, in words."""
+        benchmarks = self.facts.benchmarks
+        words = " and ".join(dict.fromkeys(f"best {b.score_words}" for b in benchmarks))
+        metric = f"{words} over the epochs, percent"
         if self.facts.joint:
-            metric = f"gain over uniform in the {metric}, / noise SD, mean over the benchmarks"
+            return f"gain over uniform in the {metric}, / noise SD, mean over the benchmarks"
+        if self.judgement and benchmarks[0].test_held_out:
+            return f"{benchmarks[0].judged_words} at the epoch of the {words}, percent"
+        return metric
+
+    @functools.cached_property
+    def reached(self) -> list[Reached]:
+        """What the winner reached by benchmark, in every metric; empty before there is one."""
         if self.judgement:
-            verdict = self.judgement.verdict
+            return of_verdict(self.judgement)
+        return of_runs(self._runs(), self.facts.benchmarks) if self.incumbent else []
+
+    def _runs(self) -> list[Row]:
+        """The search's own full-length runs of its best weighting."""
+        assert self.incumbent is not None
+        return self.standings.members[self.incumbent.known.group]
+
+    def _result(self) -> dict[str, Any]:
+        metric = self._metric()
+        if self.judgement:
+            verdict = self.judgement.stated
             best, value = verdict.best, verdict.best.accuracy
             if self.facts.joint:
                 value = verdict.to_uniform.points if verdict.to_uniform else Estimate(0, 0, 0)
@@ -218,7 +243,6 @@ class Conclusion:
             }
         found = self.incumbent
         assert found is not None
-        rows = self.standings.members[found.known.group]
         return {
             "metric": metric,
             "value": found.gain if self.facts.joint else found.known.mean,
@@ -226,7 +250,7 @@ class Conclusion:
             "runs": found.known.n,
             "basis": "posterior mean of the search's own runs; not confirmed with fresh seeds",
             "trial": found.row.label,
-            "single_runs": [{"seed": row.seed, "value": row.value} for row in rows],
+            "single_runs": [{"seed": row.seed, "value": row.value} for row in self._runs()],
         }
 
     def best(self) -> Best | None:

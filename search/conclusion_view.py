@@ -1,6 +1,6 @@
 """What a person reads at the end of a run, and in ``show``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
@@ -12,6 +12,7 @@ from search.facts import Facts
 from search.judgement import Judgement, OnBenchmark
 from search.verdict import Verdict
 from spaces import NAMED, Weighting, in_words, legend
+from trainer.metrics import METRICS
 
 LONGEST_NAME = 16
 """Characters of a name on one line of a table, so that its numbers fit 80 columns."""
@@ -34,7 +35,8 @@ def conclusion_view(conclusion: Conclusion, shown: Iterable[Weighting] = ()) -> 
             return Group(Text("no full-length result yet"), *explained, *stopping)
         words = f"{found.row.label}: {effect(found.row.weighting, conclusion.facts)}"
         best = incumbent_text(found, conclusion.facts)
-        return Group(Text(best), Text(words), *explained, *stopping)
+        notes = map(Text, unconfirmed_notes(conclusion))
+        return Group(Text(best), Text(words), *notes, *explained, *stopping)
     return Group(Text(), *judgement_view(judgement, conclusion.facts), *explained, *stopping)
 
 
@@ -71,6 +73,20 @@ def export_note(conclusion: Conclusion) -> str | None:
     return None
 
 
+def unconfirmed_notes(conclusion: Conclusion) -> list[str]:
+    """Return the other metrics of the best of the search, and what only a verdict will say."""
+    notes = []
+    for facts, reached in zip(conclusion.facts.benchmarks, conclusion.reached, strict=False):
+        said = other_metrics(reached.metrics, facts.metric)
+        notes.append(f"on the {facts.chosen_on} images of {facts.name}: {said}")
+    notes += [
+        f"{facts.name}: its test images are held out for the verdict (confirm RUN)"
+        for facts in conclusion.facts.benchmarks
+        if facts.test_held_out
+    ]
+    return notes
+
+
 def incumbent_text(found: Incumbent, facts: Facts) -> str:
     """Return the best of the search, and how little that says."""
     known = found.known
@@ -84,8 +100,8 @@ def incumbent_text(found: Incumbent, facts: Facts) -> str:
         gain = "" if found.gain is None else f", about {found.gain:+.2f} noise SDs over uniform"
         return f"{who}{gain} (posterior SD {known.sd:.2f}), not confirmed"
     return (
-        f"{who}, about {known.mean:.2f} % (posterior SD {known.sd:.2f}; "
-        f"{runs} {known.raw_mean:.2f}), not confirmed"
+        f"{who}, about {known.mean:.2f} % {facts.benchmarks[0].score_words} "
+        f"(posterior SD {known.sd:.2f}; {runs} {known.raw_mean:.2f}), not confirmed"
     )
 
 
@@ -112,6 +128,8 @@ def judgement_view(judgement: Judgement, facts: Facts) -> list[RenderableType]:
     """Return what to use first, then on what grounds, and what the weightings are."""
     verdict, decided = judgement.verdict, judgement.decided
     use, *more = verdict.sentences()
+    if judgement.stated is not verdict and not verdict.alike:
+        use = judgement.stated.use()
     state = "Verdict" if decided else "Verdict so far"
     arms = {verdict.winner: judgement.plan.arms[verdict.winner]} | judgement.plan.candidates
     parts: list[RenderableType] = [
@@ -138,22 +156,46 @@ def benchmark_view(benchmark: OnBenchmark, verdict: Verdict) -> list[RenderableT
     """Return the arms on one benchmark, the honest number, and where the winner gains."""
     own = benchmark.verdict
     said = [Text(f"  {line}") for line in own.sentences(benchmark.name)] if own else []
-    split = benchmark.half_split
-    honest = (
-        f"  Configuration and epochs chosen on half A of the test set: {split.arm}, "
-        f"{split.accuracies.half_b:.2f} % on half B."
-    )
+    notes = [metrics_text(benchmark, verdict.winner)]
+    if not benchmark.benchmark.test_held_out:
+        split = benchmark.half_split
+        notes.append(
+            f"  Configuration and epochs chosen on half A of the {benchmark.benchmark.chosen_on} "
+            f"images: {split.arm}, {split.accuracies.half_b:.2f} % on half B."
+        )
     found = gains_text(benchmark.gains) if benchmark.gains else None
-    gains = [Text(found)] if found else []
-    return [*said, arms_table(benchmark, verdict), Text(honest), *gains]
+    return [*said, arms_table(benchmark, verdict), *map(Text, filter(None, [*notes, found]))]
+
+
+def metrics_text(benchmark: OnBenchmark, winner: str) -> str:
+    """Return the other metrics of the winner, on the images that judge."""
+    facts, reached = benchmark.benchmark, benchmark.arms[winner]
+    return (
+        f"  {winner} on the {facts.judged_on} images, mean of {reached.runs} runs: "
+        f"{other_metrics(reached.metrics, facts.metric)}."
+    )
+
+
+def other_metrics(values: Mapping[str, float | None], metric: str) -> str:
+    """Return metrics in percent, such as "balanced accuracy 71.20 %", all but one."""
+    return ", ".join(
+        f"{METRICS[name].words} {'unknown' if value is None else f'{value:.2f} %'}"
+        for name, value in values.items()
+        if name != metric
+    )
 
 
 def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> Table:
-    """Return the arms by posterior mean; the benchmark's own number is that of seed 42."""
-    names = ("n", "mean (95 %)", "best?", "seed 42", "3 seeds", "last", "last 10", "half B")
+    """Return the arms by posterior mean; the benchmark's own number is that of seed 42.
+
+    Where a test set is held out, ``verdict`` is of that, and the last columns are of validation.
+    """
+    names = ["n", "mean (95 %)", "best?", "seed 42", "3 seeds", "last", "last 10", "half B"]
+    if benchmark.benchmark.test_held_out:
+        names[1:] = ["test (95 %)", "best?", "validation", "last", "last 10"]
     columns = [Column(name, justify="right", no_wrap=True) for name in names]
     arm_column = Column("", overflow="fold", max_width=LONGEST_NAME)
-    title = f"  {benchmark.name}, test accuracy in percent"
+    title = f"  {benchmark.name}, {benchmark.benchmark.judged_words} in percent"
     table = Table(
         arm_column,
         *columns,
@@ -169,11 +211,14 @@ def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> Table:
             continue
         true = f"{arm.accuracy.mean:.1f} ({arm.accuracy.low:.1f}-{arm.accuracy.high:.1f})"
         chance = f"{100 * arm.probability_best:.0f} %"
-        table.add_row(folded(arm.name), str(reached.runs), true, chance, *reached_cells(reached))
+        cells = reached_cells(reached, benchmark.benchmark.test_held_out)
+        table.add_row(folded(arm.name), str(reached.runs), true, chance, *cells)
     return table
 
 
-def reached_cells(reached: Accuracies) -> list[str]:
+def reached_cells(reached: Accuracies, test_held_out: bool) -> list[str]:
+    if test_held_out:
+        return [f"{value:.2f}" for value in (reached.best, reached.last, reached.last_ten)]
     official = [reached.seed_42, reached.published_mean]
     return [
         *("" if value is None else f"{value:.2f}" for value in official),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.estimate import Unit
-from search.ranking import GUESS, GUESSED_RUNS, KNOWN_RUNS, NOISE_SD, NoisePrior
+from search.noise import guessed_noise
+from search.ranking import GUESSED_RUNS, KNOWN_RUNS, NoisePrior
 from search.scoring import Scoring
 from trainer.metrics import METRICS
 from trainer.results import selection
@@ -44,7 +45,7 @@ class BenchmarkFacts:
     def noise_prior(self) -> NoisePrior:
         """What is known beforehand of the noise of its scores."""
         if self.noise_sd is None:
-            return GUESS
+            return NoisePrior(guessed_noise(self.metric, self.selection_counts))
         return NoisePrior(self.noise_sd, GUESSED_RUNS if self.shortened else KNOWN_RUNS)
 
     @property
@@ -58,8 +59,18 @@ class BenchmarkFacts:
 
     @property
     def score_words(self) -> str:
-        """What a score is, such as "test balanced accuracy"."""
+        """What a score is, such as "validation balanced accuracy"."""
         return f"{self.chosen_on} {METRICS[self.metric].words}"
+
+    @property
+    def judged_on(self) -> str:
+        """What the images are called on which a verdict is given: the test set if held out."""
+        return "test" if self.test_held_out else self.chosen_on
+
+    @property
+    def judged_words(self) -> str:
+        """What a score on those images is."""
+        return f"{self.judged_on} {METRICS[self.metric].words}"
 
     def to_dict(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "shortened"}
@@ -129,7 +140,7 @@ class Facts:
         if not self.joint:
             return scores[0]
         pairs = zip(scores, self.benchmarks, strict=True)
-        return sum(a / (b.noise_sd or NOISE_SD) for a, b in pairs) / len(self.benchmarks)
+        return sum(a / b.noise_prior.sd for a, b in pairs) / len(self.benchmarks)
 
     def stages(self, rungs: Sequence[int]) -> Stages:
         """Return what every benchmark reaches at each rung, and at the end of the trial.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.trial import TrialState
@@ -28,6 +28,7 @@ class OnBenchmark:
     """What the arms reached on one benchmark.
 
     Attributes:
+        benchmark: which one.
         verdict: of the winner there, on the test set if one is held out; None where the run's own
             verdict says it, and where an arm that it needs has no run or diverged.
         arms: label -> what its runs reached.
@@ -35,15 +36,22 @@ class OnBenchmark:
         gains: of the winner over uniform; None if it is uniform, or where too few seeds are common.
     """
 
-    name: str
+    benchmark: BenchmarkFacts
     verdict: Verdict | None
     arms: dict[str, Accuracies]
     half_split: HalfSplit
     gains: Gains | None
 
+    @property
+    def name(self) -> str:
+        return self.benchmark.name
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,
+            "metric": self.benchmark.metric,
+            "chosen_on": self.benchmark.chosen_on,
+            "test_held_out": self.benchmark.test_held_out,
             "verdict": self.verdict and self.verdict.to_dict(),
             "arms": {label: dataclasses.asdict(arm) for label, arm in self.arms.items()},
             "half_split": self.half_split.to_dict(),
@@ -71,6 +79,13 @@ class Judgement:
     benchmarks: tuple[OnBenchmark, ...]
     holdout: OnBenchmark | None
 
+    @property
+    def stated(self) -> Verdict:
+        """The verdict that states what the winner is worth: on a test set that is held out."""
+        own = self.benchmarks[0]
+        held_out = len(self.benchmarks) == 1 and own.benchmark.test_held_out
+        return own.verdict or self.verdict if held_out else self.verdict
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "plan": self.plan.to_dict(),
@@ -94,6 +109,7 @@ def judge(
     said = verdict(
         runs, UNIFORM, plan.baseline, prior=facts.noise_prior, unit=facts.unit, order=plan.order
     )
+    said = replace(said, scored=facts.benchmarks[0].score_words)
     judge_part = PartJudge(folder, plan, rows, said.winner)
     benchmarks = tuple(
         judge_part(CONFIRMATION, part, benchmark, facts.joint or benchmark.test_held_out)
@@ -121,7 +137,7 @@ class PartJudge:
         scoring = benchmark.scoring
         curves = self.curves(done, part, scoring)
         return OnBenchmark(
-            name=benchmark.name,
+            benchmark=benchmark,
             verdict=self.verdict(done, study, curves, benchmark) if with_verdict else None,
             arms={label: accuracies(curves[label], scoring) for label in curves},
             half_split=half_split(curves, scoring),
@@ -164,7 +180,7 @@ class PartJudge:
         if self.winner in out or not {self.winner, UNIFORM, self.plan.baseline} <= ran:
             return None
         prior = benchmark.noise_prior
-        return verdict(
+        said = verdict(
             runs,
             UNIFORM,
             self.plan.baseline,
@@ -172,6 +188,7 @@ class PartJudge:
             prior=prior,
             order=self.plan.order,
         )
+        return replace(said, scored=benchmark.judged_words)
 
     def gains(self, curves: dict[str, Curves], benchmark: BenchmarkFacts) -> Gains | None:
         winner, uniform = curves.get(self.winner, {}), curves.get(UNIFORM, {})

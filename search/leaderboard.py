@@ -130,7 +130,7 @@ def legend(conclusion: Conclusion) -> str:
         estimate = f"gain: over uniform, in noise SDs averaged over the benchmarks, {pulled}"
     return (
         f"{estimate}; mean (n): of its n runs; last 10: of the last ten epochs; many, medium, few: "
-        f"classes by training images. All but these: {words}, percent."
+        f"accuracy of the classes by training images. All but these: {words}, percent."
     )
 
 

@@ -238,6 +238,8 @@ SUMMARY: Schema = {
         "last_ten_score": PERCENT,
         "epochs": EPOCHS,
         "shots": an_object(dict.fromkeys(SHOTS, PERCENT), SHOTS),
+        "metrics": an_object(dict.fromkeys(METRICS, either(PERCENT))),
+        "class_accuracy": a_list(PERCENT, MOST_CLASSES),
     },
     "required": ["best_score", "last_ten_score", "epochs", "shots"],
     "additionalProperties": True,

@@ -67,11 +67,11 @@ class RungReport:
     def _correlation(self) -> str:
         over = f"over {_trials(self.passed)} of full length"
         if self.correlation is None:
-            return f"no rank correlation with the final accuracy can be given {over}"
+            return f"no rank correlation with the final score can be given {over}"
         interval = ""
         if self.interval is not None:
             interval = f" (95 % interval {self.interval[0]:.2f} to {self.interval[1]:.2f})"
-        return f"rank correlation {self.correlation:.2f}{interval} with the final accuracy {over}"
+        return f"rank correlation {self.correlation:.2f}{interval} with the final score {over}"
 
 
 @dataclass(frozen=True)

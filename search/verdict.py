@@ -47,6 +47,7 @@ class Verdict:
         noise_sd: between runs of one arm.
         seed_share: part of the noise variance that a seed brings to all arms alike.
         unit: of all these values.
+        scored: what they are, where the unit is percent, such as "test balanced accuracy".
     """
 
     winner: str
@@ -62,6 +63,7 @@ class Verdict:
     noise_sd: float
     seed_share: float
     unit: Unit
+    scored: str = "accuracy"
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values from which ``from_dict`` makes an equal verdict."""
@@ -112,19 +114,23 @@ class Verdict:
             said[0] = f"On {benchmark}: {said[0]}"
         return said
 
+    def use(self) -> str:
+        """Say which weighting to use, and what it gains."""
+        first = next(iter(self._differences()), None)
+        controls = (self.uniform, self.baseline)
+        return wording.use_sentence(self.best, first, controls, self.unit)
+
     def _who(self) -> list[str]:
         """The winner, and its accuracy where that means something."""
         said = []
         if self.alike and not self.given:
             said.append(wording.alike_sentence(self.best, len(self.arms), self.unit))
         elif not self.given:
-            first = next(iter(self._differences()), None)
-            controls = (self.uniform, self.baseline)
-            said.append(wording.use_sentence(self.best, first, controls, self.unit))
+            said.append(self.use())
             if len(self.arms) > 1:
                 said.append(wording.winner_sentence(self.best, len(self.arms), bool(self.ties)))
         if self.unit == Unit.PERCENT:
-            said.append(wording.accuracy_sentence(self.best, self.given))
+            said.append(wording.accuracy_sentence(self.best, self.given, self.scored))
         return said
 
     def _differences(self) -> list[Difference]:

@@ -12,9 +12,12 @@ NOISE_SD_MEANING = (
 )
 
 
-def accuracy_sentence(winner: Arm, given: bool) -> str:
-    """Say the accuracy of the winner, percent, by its name where it was given."""
-    subject = f"The accuracy of {winner.name}" if given else "Its accuracy"
+def accuracy_sentence(winner: Arm, given: bool, scored: str) -> str:
+    """Say what the winner scores, percent, by its name where it was given.
+
+    ``scored`` is what that is, such as "test accuracy".
+    """
+    subject = f"The {scored} of {winner.name}" if given else f"Its {scored}"
     caution = "" if given else ", not corrected for the choice,"
     plural, accuracy = "" if winner.seeds == 1 else "s", winner.accuracy
     return (

@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from confirming import HELD, Worth, steady, whole_run
+from confirming import HELD, HELD_OUT, Worth, steady, whole_run
 from rich.console import Console
 from twin import FACTS, JOINT
 
@@ -38,5 +38,7 @@ CASES: dict[str, tuple[Worth, int | None, Facts]] = {
     "uniform": (uniform_wins, RUNS, FACTS),
     "joint": (steady, RUNS, JOINT),
     "joint, searched": (steady, None, JOINT),
+    "held out": (steady, RUNS, HELD_OUT),
+    "held out, searched": (steady, None, HELD_OUT),
     "holdout": (steady, RUNS, Facts(JOINT.benchmarks, holdout=HELD)),
 }

@@ -44,7 +44,8 @@ def test_the_arms_fit_80_columns(place: Path, case: str) -> None:
     found = conclusion_of(place / "run", *CASES[case])
     text = text_of(found)
     assert "…" not in text
-    assert ("half B" in text) == (found.judgement is not None)
+    held_out = found.facts.benchmarks[0].test_held_out
+    assert ("half B" in text) == (found.judgement is not None and not held_out)
     if not found.judgement:
         return
     tables = len(found.facts.all_benchmarks)
@@ -91,14 +92,29 @@ def test_what_is_not_confirmed_says_so(place: Path) -> None:
     text = text_of(found)
     assert "best of the search: #2, p=" in text
     assert "its single run 66.00), not confirmed\n#2: the rarest class weighs " in text
+    assert "on the test images of small: balanced accuracy 66.00 %, macro F1 " in text
     assert "\np: steepness; " in text
     assert "Verdict" not in text
+
+
+def test_a_test_set_that_is_held_out_is_in_the_verdict_alone(place: Path) -> None:
+    text = text_of(conclusion_of(place / "confirmed", *CASES["held out"]))
+    assert "Its validation balanced accuracy with a fresh seed is 68." in text
+    assert "On small: The test balanced accuracy of #2 with a fresh seed is 53." in text
+    assert "small, test balanced accuracy in percent" in text
+    assert "#2 on the test images, mean of 3 runs: accuracy 54.00 %, macro F1 " in text
+    searched = conclusion_of(place / "searched", *CASES["held out, searched"])
+    text = text_of(searched)
+    assert "about 67.88 % validation balanced accuracy (" in text
+    assert "small: its test images are held out for the verdict (confirm RUN)" in text
+    metrics = searched.story()["metrics"]["small"]
+    assert metrics["balanced_accuracy"] == searched.incumbent.known.raw_mean  # type: ignore[union-attr]
 
 
 def test_a_joint_score_is_in_noise_sds(place: Path) -> None:
     text = text_of(conclusion_of(place / "run", steady, None, JOINT))
     assert " noise SDs over uniform (posterior SD " in text
-    assert " %" not in text
+    assert " %" not in text.splitlines()[0]
 
 
 def test_an_unfinished_confirmation_says_so(place: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from confirming import (
     HELD,
+    HELD_OUT,
     PLAIN,
     WITH_HOLDOUT,
     Worth,
@@ -90,6 +91,25 @@ def test_half_b_tells_what_half_a_chose(place: Path) -> None:
     assert benchmark.half_split.arm == "#2"
     assert benchmark.half_split.accuracies == benchmark.arms["#2"]
     assert benchmark.half_split.accuracies.half_b < 70
+
+
+def test_a_test_set_that_is_held_out_judges_what_validation_chose(place: Path) -> None:
+    def worse_there(row: Row, part: int) -> int:
+        return steady(row, part) - (3 if row.label == "#3" else 0)
+
+    found = judgement_of(place / "run", worse_there, HELD_OUT)
+    (benchmark,) = found.benchmarks
+    assert benchmark.verdict is found.stated
+    assert found.stated.given
+    assert (found.verdict.scored, found.stated.scored) == (
+        "validation balanced accuracy",
+        "test balanced accuracy",
+    )
+    reached = benchmark.arms[found.verdict.winner]
+    assert found.stated.best.raw_mean == pytest.approx(reached.half_b)
+    assert found.verdict.best.raw_mean == pytest.approx(reached.half_a)
+    assert reached.half_b < reached.half_a - 5
+    assert reached.metrics["balanced_accuracy"] == reached.half_b
 
 
 def test_gains_are_over_uniform_by_class(place: Path) -> None:

@@ -120,7 +120,7 @@ def test_the_hours_end_a_confirmation_which_goes_first_in_the_next_attempt(
 
 
 def test_gpu_hours_are_split_and_count_over_all_attempts(folder: RunFolder) -> None:
-    trial_hours = sum(result.seconds for result in results_worth(50, FACTS.epochs)) / 3600
+    trial_hours = sum(result.seconds for result in results_worth(50)) / 3600
     limits = {"confirm": True, "gpu_hours": 14.5 * trial_hours}
     search = attempt(folder, PLAIN, None, **limits)
     for _ in range(6):
@@ -144,7 +144,7 @@ def test_hours_of_trials_taken_over_are_those_of_their_share_of_the_device(
     search.device_share = 0.25
     trial = search.next_trial()
     assert trial is not None
-    for result in results_worth(50, FACTS.epochs)[:4]:
+    for result in results_worth(50)[:4]:
         search.report(trial.row.key, 0, result)
     again = attempt(folder, PLAIN, 9)
     again.device_share = 0.25
