@@ -12,6 +12,9 @@ from search.record import BASELINES, Row
 from search.settings import UNIFORM
 from search.ties import in_order
 
+Preference = tuple[bool, bool, int, int]
+"""Not uniform, not a control, number of parameters, group."""
+
 
 class Standings:
     """The search's trials by distinct weighting, the best posterior mean first.
@@ -31,6 +34,8 @@ class Standings:
         """The full-length trials, by key."""
         self.members: dict[int, list[Row]] = {}
         """The same by group."""
+        self.preferences: dict[int, Preference] = {}
+        """By which groups of equal means are ordered, the lowest first."""
         self._ranking: Ranking | None = None
 
     @classmethod
@@ -53,7 +58,12 @@ class Standings:
         """Take the result of a trial that was started; only a full-length one counts."""
         if row.state == TrialState.COMPLETE:
             self.results[row.key] = row
-            self.members.setdefault(self.group[row.key], []).append(row)
+            group = self.group[row.key]
+            self.members.setdefault(group, []).append(row)
+            first = self.first_row(group)
+            parameters = len(first.weighting.to_dict())
+            named = first.label != UNIFORM, not first.is_baseline
+            self.preferences[group] = (*named, parameters, group)
             self._ranking = None
 
     def ranking(self) -> Ranking | None:
@@ -64,14 +74,9 @@ class Standings:
             values = [self.results[key].value or 0.0 for key in keys]
             ranking = rank(groups, values, self.facts.noise_prior)
             means = [known.mean for known in ranking.groups]
-            order = in_order(means, lambda i: self._preference(ranking.groups[i].group))
+            order = in_order(means, lambda i: self.preferences[ranking.groups[i].group])
             self._ranking = replace(ranking, groups=tuple(ranking.groups[i] for i in order))
         return self._ranking
-
-    def _preference(self, group: int) -> tuple[bool, bool, int, int]:
-        first = self.first_row(group)
-        parameters = len(first.weighting.to_dict())
-        return first.label != UNIFORM, not first.is_baseline, parameters, group
 
     def known(self) -> dict[str, GroupPosterior]:
         """Return what is known of the weighting of every full-length trial, by key."""
