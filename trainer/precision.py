@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from trainer.errors import UserError
-from trainer.models import BatchNorm2d
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +70,8 @@ def configure(
     is by torch's own kernels on GPUs, else by those that torch chooses; they round differently.
     """
     import torch
+
+    from trainer.models import BatchNorm2d
 
     # For all of cuDNN: where its parts differ, torch raises when it is asked for this later.
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
