@@ -12,7 +12,7 @@ from search.conclusion import Conclusion, facts_from
 from search.conclusion_view import conclusion_view
 from search.export import ExportError
 from search.forecast import forecast
-from search.interrupt import EXIT_CODE, Interrupt
+from search.interrupt import EXIT_CODE, Interrupt, leave_soon
 from search.on_ray import SESSION_ERRORS, search_on_ray
 from search.origin import Origin
 from search.plan import (
@@ -82,6 +82,7 @@ def search_and_export(
                     train(plan, images, search, attempt, interrupt, console)
                 return conclude(plan, search, interrupt, console)
             except KeyboardInterrupt:
+                leave_soon()
                 return INTERRUPTED
 
 

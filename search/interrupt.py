@@ -9,9 +9,16 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
-LEAVE_SECONDS = 3.0
-"""For tidying up after a second signal; then the process ends wherever it is."""
+LEAVE_SECONDS = 1.5
+"""For tidying up after a second signal, and again for what libraries do when a program ends."""
 EXIT_CODE = 130
+
+
+def leave_soon() -> None:
+    """End the process before long, whatever it is doing then."""
+    timer = threading.Timer(LEAVE_SECONDS, os._exit, (EXIT_CODE,))
+    timer.daemon = True
+    timer.start()
 
 
 class Interrupt:

@@ -56,9 +56,12 @@ def test_a_signal_is_the_searchs_own_again_once_ray_has_started(
 
 
 BUSY = """
-import os, signal, time
+import os, signal, sys, time
 from search import interrupt
 interrupt.LEAVE_SECONDS = 0.1
+if sys.argv[1] == "end":
+    interrupt.leave_soon()
+    time.sleep(30)
 
 with interrupt.Interrupt(lambda times: print("told", times, flush=True)).caught():
     os.kill(os.getpid(), signal.SIGINT)
@@ -69,16 +72,17 @@ with interrupt.Interrupt(lambda times: print("told", times, flush=True)).caught(
 """
 
 
-def test_a_second_signal_ends_even_a_process_that_does_not_let_go() -> None:
+@pytest.mark.parametrize(("where", "told"), (("search", "told 1\ntold 2\n"), ("end", "")))
+def test_a_second_signal_ends_even_a_process_that_does_not_let_go(where: str, told: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", BUSY],
+        [sys.executable, "-c", BUSY, where],
         cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,
         timeout=20,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (130, "told 1\ntold 2\n"), done.stderr
+    assert (done.returncode, done.stdout) == (130, told), done.stderr
 
 
 def test_sigterm_while_ray_starts_is_as_ctrl_c(
