@@ -9,6 +9,7 @@ from search.samplers import SAMPLERS
 from spaces import BASELINES, SPACES
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS
+from trainer.paths import expanded
 from trainer.precision import PRECISIONS
 
 PROGRAM = "python run_search.py"
@@ -31,7 +32,7 @@ def search_parser() -> Parser:
     add("--benchmark", required=True, metavar="NAME", help=names)
     add_holdout(parser)
     add("--name", help="of the run folder (default: the benchmark's name)")
-    add("--runs", metavar="DIR", type=Path, default=Path("runs"), help="folder of all runs")
+    add("--runs", metavar="DIR", type=expanded, default=Path("runs"), help="folder of all runs")
     add_data_root(parser)
     add("--resume", action="store_true", help="continue the run of this name")
     budget = parser.add_argument_group("budget").add_argument
@@ -94,7 +95,7 @@ def add_data_root(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-root",
         metavar="DIR",
-        type=Path,
+        type=expanded,
         default=Path("data"),
         help="folder of the data sets",
     )
@@ -161,11 +162,11 @@ def export_parser() -> Parser:
     what.add_argument(
         "--counts",
         metavar="FILE",
-        type=Path,
+        type=expanded,
         help="class counts: JSON, or a line 'name,count' per class",
     )
     what.add_argument(
-        "--output", metavar="DIR", type=Path, help="for the two files (default: the run folder)"
+        "--output", metavar="DIR", type=expanded, help="for the two files (default: the run folder)"
     )
     return parser
 
@@ -183,4 +184,4 @@ def list_parser(sections: Iterable[str]) -> Parser:
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", type=Path, help=RUN)
+    parser.add_argument("run", metavar="RUN", type=expanded, help=RUN)

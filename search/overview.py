@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
@@ -54,6 +55,6 @@ def version() -> str:
 
 def no_command(name: str, commands: Mapping[str, Command]) -> str:
     """Say that no command bears the name, and what was probably meant."""
-    if name in BENCHMARKS or name.endswith(".toml"):
+    if name in BENCHMARKS or name.endswith(".toml") or Path(name).is_dir():
         return f"there is no command {name!r} (did you mean --benchmark {name}?)."
     return f"there is no command {name!r}{suggestion(name, commands)}."

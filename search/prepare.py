@@ -11,11 +11,11 @@ from rich.console import Console
 
 from search.options import PROGRAM, add_data_root
 from trainer.arguments import Parser
-from trainer.benchmark_file import expanded
 from trainer.benchmarks import BENCHMARKS, Benchmark, check_weights_act, folder_benchmark
 from trainer.errors import BenchmarkError, UserError
 from trainer.files import write_atomic
 from trainer.folder_defaults import RULE, FolderDefaults, folder_defaults
+from trainer.paths import expanded
 from trainer.prepared import prepare
 
 WIDTH = 80
@@ -32,8 +32,18 @@ def prepare_parser() -> Parser:
         description="Look at a folder of images, say what is in it, and write a benchmark's file.",
     )
     add = parser.add_argument
-    add("folder", metavar="DIR", help="of class folders, or of train/, val/ and test/ with them")
-    add("--output", metavar="FILE", help="TOML file to write (default: NAME.toml, here)")
+    add(
+        "folder",
+        metavar="DIR",
+        type=expanded,
+        help="of class folders, or of train/, val/ and test/ with them",
+    )
+    add(
+        "--output",
+        metavar="FILE",
+        type=expanded,
+        help="TOML file to write (default: NAME.toml, here)",
+    )
     add("--overwrite", action="store_true", help="replace that file if it exists")
     add_data_root(parser)
     return parser
@@ -46,9 +56,9 @@ def prepare_command(arguments: list[str], console: Console) -> int:
         UserError: the folder is no data set, an image is damaged, or the file exists.
     """
     options = prepare_parser().parse_args(arguments)
-    root = expanded(options.folder).absolute()
+    root = options.folder.absolute()
     defaults = folder_defaults(root, BENCHMARKS)
-    output = expanded(options.output or f"{defaults.name}.toml")
+    output = options.output or Path(f"{defaults.name}.toml")
     check_output(output, options.overwrite)
     benchmark = folder_benchmark(defaults, root)
     console.print("\n".join(benchmark.notes()))

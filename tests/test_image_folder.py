@@ -127,7 +127,9 @@ def test_damaged_images_are_counted_and_named(root: Path) -> None:
 
 def test_single_damaged_image_is_named(root: Path) -> None:
     (root / "test" / "class1" / "001.png").write_text("not an image")
-    with pytest.raises(DataError, match=r"test/class1/001\.png \(cannot identify.*replace or rem"):
+    with pytest.raises(
+        DataError, match=r"test/class1/001\.png \(it is in no format.*replace or rem"
+    ):
         read(root)
 
 

@@ -48,11 +48,16 @@ def test_a_folder_is_described_and_its_file_declares_the_same_benchmark(
 
 
 @pytest.mark.parametrize("val", ("valid", None))
-def test_validation_stands_in_the_file(root: Path, val: str | None) -> None:
+def test_validation_stands_in_the_file_and_home_and_variables_are_replaced(
+    root: Path, val: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HERE", "HOME"):
+        monkeypatch.setenv(name, str(root.parent))
     (root / "test").rename(root / "valid")
     if val is None:
         shutil.rmtree(root / "valid")
-    assert main(["prepare", str(root), "--output", "x.toml"]) == 0
+    assert main(["prepare", "$HERE/my pets", "--output", "x.toml", "--data-root", "~/here"]) == 0
+    assert Path("here", "prepared").is_dir()
     read = get_benchmark("x.toml", Path())
     assert read.folder is not None
     assert (read.folder.val, read.folder.test) == (val or 0.2, None)
@@ -92,7 +97,7 @@ def test_damaged_images_are_named_and_no_file_is_written(
 ) -> None:
     (root / "test" / "class1" / "000.png").write_text("x")
     assert main(["prepare", str(root)]) == 2
-    assert "000.png (cannot identify" in capsys.readouterr().err
+    assert "000.png (it is in no format" in capsys.readouterr().err
     assert not Path("my-pets.toml").exists()
 
 

@@ -20,6 +20,7 @@ from trainer.data.longtail import largest_max_count, long_tail_counts, ranked_co
 from trainer.data.raw import FolderSpec
 from trainer.errors import BenchmarkError, DataError, suggestion
 from trainer.metrics import METRICS, default_metric
+from trainer.paths import expanded
 from trainer.text import read_text
 
 _TOP_KEYS: dict[str, Any] = {
@@ -228,11 +229,6 @@ def _find(key: str, name: str, beside: Path, data_root: Path) -> Path:
             " --data-root"
         )
     return found
-
-
-def expanded(name: str) -> Path:
-    """A path with "~" and environment variables replaced."""
-    return Path(os.path.expandvars(os.path.expanduser(name)))
 
 
 def _find_folder(

@@ -24,6 +24,7 @@ from trainer.errors import CheckpointError, UserError, suggestion
 from trainer.files import write_atomic
 from trainer.loop import TrainingError, train
 from trainer.metrics import METRICS, metric_sentence
+from trainer.paths import expanded
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, provenance
 from trainer.results import EpochResult, selection, summary
@@ -60,11 +61,11 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all CPUs)")
     parser.add_argument(
-        "--data-root", type=Path, default=Path("data"), help="folder of the data sets"
+        "--data-root", type=expanded, default=Path("data"), help="folder of the data sets"
     )
-    parser.add_argument("--checkpoints", type=Path, help="folder to save to and to resume from")
+    parser.add_argument("--checkpoints", type=expanded, help="folder to save to and to resume from")
     parser.add_argument("--save-every", type=int, default=10, help="epochs between checkpoints")
-    parser.add_argument("--output", type=Path, help="write every epoch and the story as JSON")
+    parser.add_argument("--output", type=expanded, help="write every epoch and the story as JSON")
     return parser.parse_args(argv)
 
 

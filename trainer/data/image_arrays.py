@@ -16,12 +16,12 @@ from trainer.data.listing import (
     Classes,
     Found,
     Listing,
-    digest_of,
     listing_of,
     raw_images,
     share_of,
 )
 from trainer.data.raw import FolderSpec, RawImages, Request
+from trainer.data.reading import digest_of
 from trainer.errors import DataError
 
 Arrays = dict[str, NDArray[Any]]

@@ -1,12 +1,10 @@
 """A user's folder of images: which files are its images, and their pixels."""
 
-import hashlib
 import os
 import string
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +13,13 @@ from trainer.data.listing import (
     Classes,
     Found,
     Listing,
-    collected,
-    digest_of,
-    faulty,
     left_out,
     listing_of,
     raw_images,
     share_of,
 )
 from trainer.data.raw import FolderSpec, RawImages, Request
+from trainer.data.reading import collected, faulty, hash_file
 from trainer.errors import DataError
 
 USUAL_NAMES = {
@@ -33,7 +29,9 @@ USUAL_NAMES = {
 }
 LITTER = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir"))
 """What systems leave in folders, in lower case; names that begin with a dot are litter too."""
-SMALL_FILE = 2**20  # bytes; larger files are hashed piece by piece
+
+Identity = tuple[int, int]
+"""Device and inode of a folder."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +116,10 @@ def find_files(
     DataError for links that lead nowhere, all of them counted.
     """
     dangling: list[str] = []
-    others = {(root / name).resolve() for name in names.folders().values()}
+    folders = {split: root / name for split, name in names.folders().items()}
+    splits = {_identity(folder) for folder in folders.values()}
     found = {
-        split: _find_classes(root / name, others, skipped, dangling)
-        for split, name in names.folders().items()
+        split: _find_classes(folder, splits, skipped, dangling) for split, folder in folders.items()
     }
     if dangling:
         raise DataError(faulty(dangling, "cannot be read, as a link leads nowhere"))
@@ -129,19 +127,21 @@ def find_files(
 
 
 def _find_classes(
-    split: Path, others: set[Path], skipped: Counter[str], dangling: list[str]
+    split: Path, splits: set[Identity], skipped: Counter[str], dangling: list[str]
 ) -> dict[str, list[Path]]:
+    """The images of a split by class; a folder of class folders may hold other splits too."""
     classes = {}
+    above = _above(split / "class")
     for entry in _entries(split):
         path = Path(entry.path)
         if _is_dangling(entry):
             dangling.append(str(path))
         elif not entry.is_dir():
             skipped[_kind(entry.name)] += 1
-        elif path.resolve() not in others:
+        elif _identity(path) not in splits:
             _check_name(path)
-            above = {_identity(folder) for folder in path.resolve().parents}
-            classes[entry.name] = list(_find_images(path, skipped, dangling, above))
+            seen = _above(path) if entry.is_symlink() else set(above)
+            classes[entry.name] = list(_find_images(path, skipped, dangling, seen))
     empty = [name for name, files in classes.items() if not files]
     if empty or not classes:
         where = split / empty[0] if empty else split
@@ -164,11 +164,15 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
                 if not entry.name.startswith(".") and entry.name.lower() not in LITTER
             ]
     except OSError as error:
-        raise DataError(
-            f"{folder} cannot be read ({error.strerror}): it must be a folder that holds one folder"
-            " of images per class"
-        ) from error
+        raise _unreadable(folder, error) from error
     return sorted(kept, key=lambda entry: entry.name)
+
+
+def _unreadable(folder: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{folder} cannot be read ({error.strerror}): it must be a folder that holds one folder"
+        " of images per class"
+    )
 
 
 def _is_dangling(entry: "os.DirEntry[str]") -> bool:
@@ -193,7 +197,7 @@ def _kind(name: str) -> str:
 
 
 def _find_images(
-    folder: Path, skipped: Counter[str], dangling: list[str], seen: set[tuple[int, int]]
+    folder: Path, skipped: Counter[str], dangling: list[str], seen: set[Identity]
 ) -> Iterator[Path]:
     """The image files in a class's folder and all folders in it, but those in `seen`.
 
@@ -213,9 +217,17 @@ def _find_images(
             skipped[_kind(entry.name)] += 1
 
 
-def _identity(folder: Path) -> tuple[int, int]:
-    status = os.stat(folder)
+def _identity(folder: Path) -> Identity:
+    """What tells folders apart that several paths may lead to. Raises DataError."""
+    try:
+        status = os.stat(folder)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
     return status.st_dev, status.st_ino
+
+
+def _above(folder: Path) -> set[Identity]:
+    return {_identity(parent) for parent in folder.resolve().parents}
 
 
 def _same_classes(
@@ -240,20 +252,6 @@ def _unused(root: Path, names: SplitNames) -> list[str]:
         return []
     used = {Path(name).parts[0] for name in names.folders().values()}
     return [f"{e.name}/" for e in _entries(root) if e.is_dir() and e.name not in used]
-
-
-def hash_file(path: Path) -> int:
-    """64 bits of a hash over a file. Raises DataError that begins with its name."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read(SMALL_FILE)
-            if len(content) < SMALL_FILE:
-                return digest_of(content)
-            file.seek(0)
-            whole = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8))
-            return int.from_bytes(whole.digest(), "big")
-    except OSError as error:
-        raise DataError(f"{path} ({error.strerror})") from error
 
 
 def load_folder(request: Request) -> RawImages:

@@ -1,24 +1,24 @@
 """A user's images that a CSV or Parquet table of `path,label[,split]` names."""
 
 import csv
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainer.data import pixels
-from trainer.data.image_folder import USUAL_NAMES, check_unchanged, hash_file
+from trainer.data.image_folder import USUAL_NAMES, check_unchanged
 from trainer.data.listing import (
     Classes,
     Found,
     Listing,
-    collected,
     listing_of,
     raw_images,
     share_of,
 )
 from trainer.data.raw import FolderSpec, RawImages, Request
+from trainer.data.reading import collected, hash_file
 from trainer.errors import DataError
+from trainer.paths import expanded
 from trainer.text import read_text
 
 COLUMNS = ("path", "label", "split")
@@ -48,7 +48,7 @@ def list_table(file: Path, val: float | None) -> Listing[Path]:
     present = {row.split for row in rows}
     share = share_of(file, present, val)
     labels = {label: i for i, label in enumerate(sorted_labels({row.label for row in rows}))}
-    paths = [file.parent / os.path.expandvars(os.path.expanduser(row.path)) for row in rows]
+    paths = [file.parent / expanded(row.path) for row in rows]
     digests = collected(hash_file, paths, "cannot be read")
     splits: dict[str, Classes[Path]] = {split: [[] for _ in labels] for split in present}
     for row, path, digest in zip(rows, paths, digests, strict=True):

@@ -1,10 +1,8 @@
 """A user's own images as they were found, by split and class: checked, split and described."""
 
 import hashlib
-import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -14,17 +12,14 @@ from numpy.typing import NDArray
 
 from trainer.data import pixels
 from trainer.data.raw import FolderSpec, RawImages
+from trainer.data.reading import NAMED, collected
 from trainer.errors import DataError
 
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 VALIDATION_SHARE = 0.2
 """Share of the training images that is set aside where neither validation nor test images are."""
-DECODERS = 4  # threads; decoding and hashing release the GIL, but machines are shared
-NAMED = 3
-"""How many of several faulty files are named."""
 
 Place = TypeVar("Place")
-Result = TypeVar("Result")
 
 
 class Found(NamedTuple, Generic[Place]):
@@ -248,41 +243,6 @@ def _some(names: Sequence[str], one: str, several: str) -> str:
     named = ", ".join(map(repr, names[:NAMED]))
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     return f"{one if len(names) == 1 else several} {named}{more}"
-
-
-def digest_of(content: bytes | memoryview) -> int:
-    """64 bits of a hash over an image's content."""
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
-
-
-def collected(
-    action: Callable[[Place], Result], places: Iterable[Place], rule: str, threads: int = DECODERS
-) -> list[Result]:
-    """`action` of each place, in threads. Raises one DataError for all that raised one.
-
-    It counts them, names the first few, and ends with `rule`, such as "cannot be read".
-    """
-
-    def attempt(place: Place) -> Result | DataError:
-        try:
-            return action(place)
-        except DataError as error:
-            return error
-
-    with ThreadPoolExecutor(min(threads, os.cpu_count() or 1)) as pool:
-        outcomes = list(pool.map(attempt, places))
-    faults = [str(outcome) for outcome in outcomes if isinstance(outcome, DataError)]
-    if faults:
-        raise DataError(faulty(faults, rule))
-    return [outcome for outcome in outcomes if not isinstance(outcome, DataError)]
-
-
-def faulty(faults: Sequence[str], rule: str) -> str:
-    """A sentence about files, all counted and the first few named."""
-    if len(faults) == 1:
-        return f"{faults[0]} {rule}: replace or remove it"
-    named = ", ".join(faults[:NAMED]) + (", ..." if len(faults) > NAMED else "")
-    return f"{len(faults):,} files {rule}: {named}: replace or remove them"
 
 
 def raw_images(

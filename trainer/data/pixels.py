@@ -69,11 +69,13 @@ def decode(path: Path, resolution: int) -> NDArray[np.uint8]:
 
     Raises DataError, naming the file, if it is damaged, too large or of no known range.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path, formats=formats()) as image:
             return fit(image, resolution)
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} (it is in no format that can be read)") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{path} ({_too_large()})") from error
     # Decoders meet broken files with whatever they stumble over, SyntaxError included.

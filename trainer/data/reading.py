@@ -1,0 +1,68 @@
+"""Files of images, read in threads: all that are faulty stand in one sentence."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from trainer.errors import DataError
+
+THREADS = 4  # decoding and hashing release the GIL, but machines are shared
+NAMED = 3
+"""How many of several faulty files are named."""
+SMALL_FILE = 2**20  # bytes; larger files are hashed piece by piece
+
+Place = TypeVar("Place")
+Result = TypeVar("Result")
+
+
+def digest_of(content: bytes | memoryview) -> int:
+    """64 bits of a hash over an image's content."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
+
+
+def hash_file(path: Path) -> int:
+    """64 bits of a hash over a file. Raises DataError that begins with its name."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(SMALL_FILE)
+            if len(content) < SMALL_FILE:
+                return digest_of(content)
+            file.seek(0)
+            whole = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8))
+            return int.from_bytes(whole.digest(), "big")
+    except OSError as error:
+        raise DataError(f"{path} ({error.strerror})") from error
+
+
+def collected(
+    action: Callable[[Place], Result], places: Iterable[Place], rule: str
+) -> list[Result]:
+    """`action` of each place, in threads. Raises one DataError for all that raised one.
+
+    It counts them, names the first few, and ends with `rule`, such as "cannot be read".
+    """
+
+    def attempt(place: Place) -> Result | DataError:
+        try:
+            return action(place)
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        outcomes = list(pool.map(attempt, places))
+    faults = [str(outcome) for outcome in outcomes if isinstance(outcome, DataError)]
+    if faults:
+        raise DataError(faulty(faults, rule))
+    return [outcome for outcome in outcomes if not isinstance(outcome, DataError)]
+
+
+def faulty(faults: Sequence[str], rule: str) -> str:
+    """A sentence about files, all counted and the first few named."""
+    if len(faults) == 1:
+        return f"{faults[0]} {rule}: replace or remove it"
+    named = ", ".join(faults[:NAMED]) + (", ..." if len(faults) > NAMED else "")
+    return f"{len(faults):,} files {rule}: {named}: replace or remove them"
