@@ -17,6 +17,7 @@ from spaces import NAMED, PARAMETERS
 from trainer.benchmarks import BENCHMARKS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+OLD_RUN = REPOSITORY / "tests" / "old_runs" / "schema-1"
 DIGITS = ["--benchmark", "resnet8-digitslt"]
 
 
@@ -146,14 +147,21 @@ def test_list_names_every_entry_of_the_registries_in_80_columns(
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_list_loads_neither_torch_nor_ray() -> None:
+@pytest.mark.parametrize(
+    "arguments", (("list", "samplers"), ("export", str(OLD_RUN), "--counts", "counts.csv"))
+)
+def test_what_needs_neither_torch_nor_ray_loads_neither(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "counts.csv").write_text("cat,5\nowl,300\n")
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", REPOSITORY / "run_search.py", "list", "samplers"],
+        [sys.executable, "-X", "importtime", REPOSITORY / "run_search.py", *arguments],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "cmaes" in done.stdout
+    assert ("cmaes" if arguments[0] == "list" else "owl") in done.stdout
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "optuna" in loaded
     assert not loaded & {"torch", "ray"}

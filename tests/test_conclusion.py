@@ -10,6 +10,7 @@ from concluded import CASES, RUNS, TRIALS, conclusion_of, text_of, uniform_wins
 from confirming import PLAIN, WITH_HOLDOUT, new_run, plan_of, steady, whole_run
 from twin import BENCHMARK, FACTS, attempt, fast_folder
 
+from search.cli import main
 from search.conclusion import Conclusion
 from search.facts import Facts
 from search.record import Row
@@ -180,3 +181,19 @@ def test_where_all_trials_are_alike_uniform_is_exported_and_nothing_was_found(pl
         found = conclusion_of(place / f"run-{runs}", perfect, runs, FACTS)
         assert found.winner == ("uniform", Weighting())
         assert words + "weightings reached the same" in text_of(found)
+
+
+def test_weights_for_other_counts_neither_write_nor_check_an_export(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a run folder may be read only, and the command takes no seconds."""
+    found = conclusion_of(place / "run", steady, RUNS, FACTS)
+    monkeypatch.setattr("search.export.verify_export", None)
+    before = sorted(found.folder.path.rglob("*"))
+    (place / "counts.csv").write_text("class 0;900\nclass 1;12\n")
+    run = str(found.folder.path)
+    assert main(["export", run, "--counts", str(place / "counts.csv")]) == 0
+    captured = capsys.readouterr()
+    assert [row["count"] for row in json.loads(captured.out)["classes"]] == [900, 12]
+    assert "counts.csv: 2 class counts from 12 to 900\n" in captured.err
+    assert sorted(found.folder.path.rglob("*")) == before
