@@ -11,10 +11,11 @@ from search.announcement import say_what
 from search.conclusion import Conclusion, facts_from
 from search.conclusion_view import conclusion_view
 from search.export import ExportError
-from search.forecast import forecast
+from search.forecast import Forecast, forecast
 from search.interrupt import EXIT_CODE, Interrupt, leave_soon
 from search.on_ray import SESSION_ERRORS, search_on_ray
 from search.origin import Origin
+from search.places import places_of
 from search.plan import (
     Plan,
     benchmark_content,
@@ -29,7 +30,7 @@ from search.saving import SAVE_SECONDS
 from search.search import Search
 from search.terminal import command_lines, keys_unseen
 from search.worker_setup import WorkerSetup
-from search.workers import recruit
+from search.workers import Workers, recruit
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import provenance
 
@@ -120,7 +121,15 @@ def train(
     if measured:
         console.print("\n".join(measured.sentences(plan, search)))
     setup = worker_setup(plan, attempt)
-    recruiting = partial(recruit, setup, images, plan.resources)
+
+    def recruiting(console: Console, interrupt: Interrupt) -> Workers:
+        workers = recruit(setup, images, plan.resources, console, interrupt)
+        if workers.speeds:
+            places = places_of(workers.held, plan.resources, lambda sentence: None).limit()
+            found = Forecast.of_gpus(workers.speeds, workers.slots, images, places)
+            console.print("\n".join(found.sentences(plan, search)))
+        return workers
+
     try:
         search_on_ray(search, recruiting, plan.resources, attempt, interrupt, console)
     except SESSION_ERRORS as error:  # what is recorded stands

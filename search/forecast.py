@@ -1,7 +1,7 @@
-"""How long a search will take on this machine: what a few batches say before it begins."""
+"""How long a search will take: what a few batches, or a short trial on a GPU, say before it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ SMALL = "resnet8-digitslt40"
 
 @dataclass(frozen=True)
 class Forecast:
-    """How long trials take on this machine.
+    """How long trials take.
 
     Attributes:
         epoch_seconds: of an epoch of each of the plan's benchmarks, tests included.
@@ -36,6 +36,17 @@ class Forecast:
 
     epoch_seconds: tuple[float, ...]
     places: int
+
+    @classmethod
+    def of_gpus(
+        cls, speeds: Sequence[float], slots: int, images: Sequence[ImageData], places: int
+    ) -> "Forecast":
+        """Return it for GPUs, given how many images of each benchmark one trains a second.
+
+        So fast are all ``slots`` of a GPU together.
+        """
+        pairs = zip(images, speeds, strict=True)
+        return cls(tuple(slots * len(data.train_labels) / speed for data, speed in pairs), places)
 
     def trial_seconds(self, plan: Plan) -> float:
         """Return how long one trial of full length takes."""
@@ -57,14 +68,14 @@ class Forecast:
         if left is None:
             hours = plan.budget.hours
             if hours is None or hours * 3600 >= trial:
-                return [f"On this machine: {grounds}."]
-            lines = [f"On this machine: {grounds}; no trial ends within {hours:g} hours."]
+                return [f"On this hardware: {grounds}."]
+            lines = [f"On this hardware: {grounds}; no trial ends within {hours:g} hours."]
             return [*lines, self.advice(plan, hours)]
         whole = left / search.facts.epochs_of_all * trial + self.holdout_seconds(plan)
         hours = whole / self.places / 3600
         lines = [
-            f"On this machine: {said(3600 * hours)} if no trial is stopped early ({grounds}, "
-            "by a few batches just measured)."
+            f"On this hardware: {said(3600 * hours)} if no trial is stopped early ({grounds}, "
+            "just measured)."
         ]
         if hours > LONG_HOURS:
             lines.append(self.advice(plan, FEASIBLE_HOURS))
@@ -76,10 +87,10 @@ class Forecast:
         longest = max(benchmark.epochs for benchmark in plan.benchmarks)
         one = sum(self.epoch_seconds[: len(plan.benchmarks)]) * trials / self.places
         epochs = min(longest, max(1, int(3600 * hours / one)))
+        elsewhere = "" if plan.resources.gpu else "; or use a machine with a GPU"
         return (
             f"To see results sooner: --trials {trials} --epochs {epochs} takes "
-            f"{said(one * epochs)}, --benchmark {SMALL} --trials 32 a few minutes; "
-            "or use a machine with a GPU."
+            f"{said(one * epochs)}, --benchmark {SMALL} --trials 32 a few minutes{elsewhere}."
         )
 
 

@@ -40,11 +40,15 @@ class Workers:
         trainable: told by its config which trial it trains.
         held: Ray resources that it holds meanwhile.
         keep: an actor that must live as long as the search.
+        slots: trials that share a GPU; 0 on CPUs.
+        speeds: training images a second of each benchmark on one GPU, if they were measured.
     """
 
     trainable: type[tune.Trainable]
     held: dict[str, float]
     keep: Any = None
+    slots: int = 0
+    speeds: tuple[float, ...] = ()
 
 
 Recruit = Callable[[Console, Interrupt], Workers]
@@ -66,12 +70,13 @@ def recruit(
     if not resources.gpu:
         trainable = tune.with_parameters(TrialTrainable, shared=setup)
         return Workers(trainable, {"cpu": resources.cpus})
-    slots = resources.slots or measured_slots(setup, resources, console, interrupt)
+    given = resources.slots
+    slots, speeds = (given, ()) if given else measured_slots(setup, resources, console, interrupt)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     office = ray.remote(Office).options(num_cpus=0, scheduling_strategy=here).remote(setup, slots)
     trainable = tune.with_parameters(ProxyTrainable, shared=ProxySetup(office))
     held = {"cpu": share(resources.cpus, slots), "gpu": share(1, slots)}
-    return Workers(trainable, held, office)
+    return Workers(trainable, held, office, slots, speeds)
 
 
 def share(whole: int, parts: int) -> float:
@@ -81,10 +86,11 @@ def share(whole: int, parts: int) -> float:
 
 def measured_slots(
     setup: WorkerSetup, resources: Resources, console: Console, interrupt: Interrupt
-) -> int:
+) -> tuple[int, tuple[float, ...]]:
     """Try on one GPU of the cluster how many trials should share it.
 
-    Of several benchmarks, the one for which the fewest should decides.
+    Of several benchmarks, the one for which the fewest should decides. Returned with it are the
+    images that so many train a second together, of each benchmark.
     """
     console.print("Trying how many trials should share a GPU ...")
     # One call a process: its memory on the GPU is the engine's then.
@@ -97,7 +103,7 @@ def measured_slots(
     while not ray.wait([future], timeout=1)[0]:
         if interrupt.reason():
             ray.cancel(future, force=True)
-            return DEFAULT_SLOTS  # nothing will be started
+            return DEFAULT_SLOTS, ()  # nothing will be started
         places.limit()  # tells, now and then, that a GPU is waited for
     speeds: list[dict[int, float]] = ray.get(future)
     found = min(map(best_slots, speeds))
@@ -107,7 +113,7 @@ def measured_slots(
         console.print(f"{found} trials share a GPU")
     else:
         console.print(f"{found} trials share a GPU ({table(speeds[0])})")
-    return found
+    return found, tuple(of_one[found] for of_one in speeds)
 
 
 def table(speeds: dict[int, float]) -> str:

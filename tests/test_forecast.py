@@ -41,7 +41,7 @@ def test_a_long_search_is_told_its_hours_and_what_would_be_feasible(tmp_path: Pa
 def test_a_short_search_is_told_its_minutes_alone(tmp_path: Path) -> None:
     found = Forecast((0.2,), places=2)
     text = told(found, plan_of(tmp_path, "resnet8-digitslt", Budget(32, None)))
-    assert text.startswith("On this machine: about 2.1 minutes if no trial is stopped early")
+    assert text.startswith("On this hardware: about 2.1 minutes if no trial is stopped early")
     assert "sooner" not in text
 
 
@@ -49,6 +49,13 @@ def test_hours_in_which_no_trial_ends_are_told(tmp_path: Path) -> None:
     text = told(CIFAR, plan_of(tmp_path, "resnet32-cifar100lt", Budget(None, 1.0)))
     assert "no trial ends within 1 hours" in text
     assert "--trials 27 --epochs 3 takes about 49 minutes" in text
+
+
+def test_on_gpus_it_follows_from_the_images_a_second(tmp_path: Path) -> None:
+    # A GPU trains 3980 of the 398 images' a second in 8 slots: .8 s an epoch; two GPUs, 40 epochs.
+    found = Forecast.of_gpus((3980.0,), 8, (digits_data(),), places=16)
+    plan = plan_of(tmp_path, "resnet8-digitslt", Budget(32, None))
+    assert "about 64 s if no trial is stopped early (about 32 s a trial, 16" in told(found, plan)
 
 
 def test_runs_on_a_hold_out_count(tmp_path: Path) -> None:

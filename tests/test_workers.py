@@ -70,7 +70,7 @@ def found_and_told(
     monkeypatch.setattr(ray, "wait", lambda futures, timeout: (futures, []))
     monkeypatch.setattr(ray, "get", lambda future: speeds)
     console = Console(file=io.StringIO(), width=200)
-    found = measured_slots(setup(place, len(speeds)), resources(), console, Interrupt())
+    found, _ = measured_slots(setup(place, len(speeds)), resources(), console, Interrupt())
     assert isinstance(console.file, io.StringIO)
     return found, console.file.getvalue().splitlines()[1:]
 
@@ -106,7 +106,7 @@ def test_ctrl_c_ends_the_trying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     interrupt = Interrupt()
     interrupt.signal = 2
     console = Console(file=io.StringIO())
-    assert measured_slots(setup(tmp_path), resources(), console, interrupt) == 1
+    assert measured_slots(setup(tmp_path), resources(), console, interrupt) == (1, ())
     assert cancelled == ["future"]
 
 
