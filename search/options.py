@@ -78,7 +78,7 @@ def search_parser() -> Parser:
     )
     what("--seed", metavar="N", type=int, default=42, help="all seeds of trials derive from it")
     what("--precision", default="tf32", help=", ".join(PRECISIONS))
-    what("--compile", action="store_true", help="networks through torch.compile")
+    what("--compile", action="store_true", help="training and test through torch.compile")
     add_where(parser)
     return parser
 

@@ -34,7 +34,7 @@ class Settings:
         precision: a key of ``trainer.precision.PRECISIONS``.
         baselines: named weightings that run first, at full length, as controls, as far as they
             differ and can train on the counts (``search.controls``); former names are replaced.
-        compiled: networks run through ``torch.compile``, whose kernels round differently.
+        compiled: training and test run through ``torch.compile``, whose kernels round differently.
     """
 
     benchmarks: tuple[str, ...]

@@ -23,7 +23,7 @@ class WorkerSetup:
         run: the run folder; checkpoints are written below it.
         proof: a file that the driver made; a worker that does not see it has another run folder.
         origin: what the driver's numbers would depend on.
-        compiled: networks run through ``torch.compile``.
+        compiled: training and test run through ``torch.compile``.
         device: as ``trainer.precision.select_device`` takes it.
         threads: CPU threads of a trial, or of the engine that trains it.
         save_every: epochs between checkpoints.

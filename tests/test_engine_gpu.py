@@ -14,6 +14,7 @@ from training import (
     digits_task,
     digits_trial,
     threads,
+    train_epoch,
     without_seconds,
 )
 
@@ -98,6 +99,23 @@ def test_a_trial_alone_equals_the_trial_among_eight_bit_for_bit(
     for seed in (0, 7):
         single = together(engine, [trials[seed]])
         assert without_seconds(single[str(seed)]) == without_seconds(among[str(seed)])
+
+
+def test_a_state_is_of_when_it_was_asked_for_whatever_is_queued_behind_it(
+    gpu: torch.device,
+) -> None:
+    configure("tf32", 1)
+    trial = colour_trial(1)
+    slot = Slot(trial, task_on(gpu))
+    with slot.queue.here():
+        slot.enter(trial)
+        train_epoch(slot, 1)
+        expected = [x.cpu() for x in slot.network.state_dict().values()]
+        state = slot.state()
+        train_epoch(slot, 2)
+    saved = [state["network"][name] for name in slot.network.state_dict()]
+    assert all(x.is_pinned() for x in saved)
+    assert all_equal(saved, expected)
 
 
 def test_memory_does_not_grow_over_fifty_trials(gpu: torch.device) -> None:

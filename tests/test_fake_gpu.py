@@ -79,6 +79,10 @@ def test_a_step_reads_nothing_on_the_host_and_keeps_to_its_device(
         step()
     tensors = [made.totals, made.position, *made.network.parameters(), *made.momenta()]
     assert {str(x.device) for x in tensors} == {device}
+    made.trial = made.like
+    saved = made.state()
+    assert {str(x.device) for x in saved["network"].values()} == {"cpu"}
+    assert saved["optimizer"]["state"][0]["momentum_buffer"].device.type == "cpu"
 
 
 def test_a_look_at_a_value_would_be_noticed(make_slot: MakeSlot) -> None:

@@ -57,7 +57,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         choices=precision.PRECISIONS,
         help="number format of the computation",
     )
-    parser.add_argument("--compile", action="store_true", help="network through torch.compile")
+    parser.add_argument(
+        "--compile", action="store_true", help="training and test through torch.compile"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all CPUs)")
     parser.add_argument(
