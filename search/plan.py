@@ -14,6 +14,7 @@ from search.runfolder import RunFolder
 from search.settings import SCHEMA_VERSION, Resources, Settings, fingerprint_of
 from trainer.benchmarks import Benchmark
 from trainer.errors import UserError
+from trainer.metrics import METRICS
 from trainer.prepared import ImageData, changed_images
 from trainer.results import half_counts
 
@@ -146,7 +147,7 @@ def check_same(plan: Plan, known: dict[str, Any], content: dict[str, Any]) -> No
         searched = replace(searched, benchmarks=plan.settings.benchmarks)
     differences += searched.differences(plan.settings)
     held, wanted = known["holdout"], content["holdout"]
-    if held and held["benchmark"] != wanted["benchmark"]:
+    if held and with_later_fields(held["benchmark"]) != wanted["benchmark"]:
         differences.append(f"holdout: {what_is_searched([held])} -> {what_is_searched([wanted])}")
     if differences or known["fingerprint"] != fingerprint_of(known["settings"]):
         what = "; ".join(differences) or f"the declaration of space {plan.settings.space!r}"
@@ -173,7 +174,17 @@ def check_images(plan: Plan, known: dict[str, Any]) -> None:
 
 
 def what_is_searched(contents: list[dict[str, Any]]) -> str:
-    return " and ".join(f"{c['benchmark']['name']}, {c['protocol']}" for c in contents)
+    said = []
+    for content in contents:
+        benchmark = with_later_fields(content["benchmark"])
+        metric = METRICS[benchmark["metric"]].words
+        said.append(f"{benchmark['name']}, {content['protocol']}, by {metric}")
+    return " and ".join(said)
+
+
+def with_later_fields(benchmark: dict[str, Any]) -> dict[str, Any]:
+    """Return a benchmark on record with the defaults of fields that it was written without."""
+    return {"metric": "accuracy", "test_held_out": False} | benchmark
 
 
 def settings_content(plan: Plan, contents: list[dict[str, Any]]) -> dict[str, Any]:

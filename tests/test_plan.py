@@ -55,6 +55,9 @@ def test_the_same_run_goes_on_and_a_holdout_may_be_added(tmp_path: Path) -> None
     check_same(plan, content(None), content(None))
     check_same(plan, content(None), content(OTHER))
     check_same(plan, content(OTHER), content(OTHER))
+    older = content(OTHER)  # of before benchmarks had these
+    del older["holdout"]["benchmark"]["metric"], older["holdout"]["benchmark"]["test_held_out"]
+    check_same(plan, older, content(OTHER))
 
 
 @pytest.mark.parametrize(
@@ -64,6 +67,11 @@ def test_the_same_run_goes_on_and_a_holdout_may_be_added(tmp_path: Path) -> None
         (content(OTHER), content(OTHER.with_epochs(3)), "3 of 40 epochs"),
         (content(None, schema_version=1), content(None), "has schema version 1"),
         (content(None, benchmarks=[entry(OTHER)]), content(None), "resnet8-digitslt40, full"),
+        (
+            content(OTHER),
+            content(replace(OTHER, metric="macro_f1")),
+            "holdout: .* by accuracy -> .* by macro F1",
+        ),
         (content(None, fingerprint="0" * 16), content(None), "the declaration of space"),
     ),
 )
