@@ -15,6 +15,7 @@ from trainer.benchmarks import BENCHMARKS, Benchmark, check_weights_act, folder_
 from trainer.errors import BenchmarkError, UserError
 from trainer.files import write_atomic
 from trainer.folder_defaults import RULE, FolderDefaults, folder_defaults
+from trainer.metrics import METRICS
 from trainer.paths import expanded
 from trainer.prepared import prepare
 
@@ -152,7 +153,7 @@ batch_size = {benchmark.batch_size}
 # learning_rate = {benchmark.learning_rate}
 # padding = {benchmark.padding}
 # flip = true
-# metric = {quoted(benchmark.metric)}
+# metric = {quoted(benchmark.metric)}  # one of {", ".join(METRICS)}
 
 [data]
 root = {quoted(str(root))}
