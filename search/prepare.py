@@ -71,7 +71,12 @@ def prepare_command(arguments: list[str], console: Console) -> int:
     console.print("Decoding every image once ...")
     console.print(f"prepared {prepare(benchmark, options.data_root)}")
     text = toml_text(benchmark, defaults, root, output)
-    write_atomic(output, text.encode())
+    try:
+        write_atomic(output, text.encode())
+    except OSError as error:
+        raise UserError(
+            f"{output} cannot be written ({error.strerror}); give another --output."
+        ) from error
     console.print(f"wrote {output}; search with\n  {PROGRAM} --benchmark {output}")
     return 0
 

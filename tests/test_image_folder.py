@@ -228,6 +228,7 @@ def test_differing_classes_are_named(root: Path) -> None:
 
 
 def test_empty_class_is_named_with_what_was_left_out(root: Path) -> None:
+    (root / "test" / "class1" / "notes.txt").write_text("x")
     for path in (root / "train" / "class1").iterdir():
         path.rename(path.with_suffix(".heic"))
     message = r"train/class1 holds no images that can be read \(left out 3 files \(\.heic\)\)"

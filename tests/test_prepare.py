@@ -92,6 +92,17 @@ def test_bad_input_is_one_sentence(
     assert message in capsys.readouterr().err
 
 
+def test_a_file_that_cannot_be_written_is_one_sentence(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("search.prepare.write_atomic", full)
+    assert main(["prepare", str(root)]) == 2
+    assert "my-pets.toml cannot be written (No space left" in capsys.readouterr().err
+
+
 def test_damaged_images_are_named_and_no_file_is_written(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

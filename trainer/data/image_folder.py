@@ -131,21 +131,22 @@ def _find_classes(
 ) -> dict[str, list[Path]]:
     """The images of a split by class; a folder of class folders may hold other splits too."""
     classes = {}
-    above = _above(split / "class")
+    above, other = _above(split / "class"), Counter[str]()
     for entry in _entries(split):
         path = Path(entry.path)
         if _is_dangling(entry):
             dangling.append(str(path))
         elif not entry.is_dir():
-            skipped[_kind(entry.name)] += 1
+            other[_kind(entry.name)] += 1
         elif _identity(path) not in splits:
             _check_name(path)
             seen = _above(path) if entry.is_symlink() else set(above)
-            classes[entry.name] = list(_find_images(path, skipped, dangling, seen))
+            classes[entry.name] = list(_find_images(path, other, dangling, seen))
+    skipped.update(other)
     empty = [name for name, files in classes.items() if not files]
     if empty or not classes:
         where = split / empty[0] if empty else split
-        rest = f" ({left_out(skipped)})" if skipped else ""
+        rest = f" ({left_out(other)})" if other else ""
         raise DataError(
             f"{where} holds no {'images that can be read' if empty else 'class folders'}{rest}: put"
             f" images, such as .png or .jpg, at {split}/<class>/"
