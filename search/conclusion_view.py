@@ -179,7 +179,7 @@ def metrics_text(benchmark: OnBenchmark, winner: str) -> str:
 def other_metrics(values: Mapping[str, float | None], metric: str) -> str:
     """Return metrics in percent, such as "balanced accuracy 71.20 %", all but one."""
     return ", ".join(
-        f"{METRICS[name].words} {'unknown' if value is None else f'{value:.2f} %'}"
+        f"{METRICS[name].words} {'not on record' if value is None else f'{value:.2f} %'}"
         for name, value in values.items()
         if name != metric
     )

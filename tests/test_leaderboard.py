@@ -116,3 +116,7 @@ def test_a_run_of_an_earlier_version_stays_readable(tmp_path: Path) -> None:
     best = Conclusion.of(folder).best()
     assert best is not None
     assert best.result["value"] == pytest.approx(before["result"]["test_accuracy"], abs=10)
+    (metrics,) = best.result["metrics"].values()
+    assert "macro F1 not on record, worst-class accuracy" in text
+    assert metrics["macro_f1"] is None
+    assert metrics["worst_class"] < metrics["balanced_accuracy"] < 100
