@@ -30,8 +30,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.benchmarks import Benchmark
+from trainer.cpus import available_cpus
 from trainer.models import NETWORKS
-from trainer.precision import PRECISIONS, available_cpus, configure, select_device
+from trainer.precision import PRECISIONS, configure, select_device
 from trainer.slot import EVALUATION_BATCH, batch_sizes
 
 ELEMENT_BYTES = {"fp32": 4, "tf32": 4, "bf16": 2}

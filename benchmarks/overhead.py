@@ -28,9 +28,9 @@ from benchmarks.overhead_run import measure
 from benchmarks.overhead_views import draw, table
 from search.address import use_token
 from search.interrupt import Interrupt
+from trainer.cpus import available_cpus
 from trainer.errors import UserError
 from trainer.files import write_atomic
-from trainer.precision import available_cpus
 from trainer.provenance import provenance
 
 

@@ -7,8 +7,8 @@ from benchmarks.overhead_run import Case
 from search.checks import check_choice, check_minimum
 from search.samplers import SAMPLERS
 from trainer.arguments import Parser
+from trainer.cpus import available_cpus
 from trainer.errors import UserError
-from trainer.precision import available_cpus
 
 MODES = {"both": (False, True), "ray": (True,), "none": (False,)}
 """Value of --ray -> whether Ray Tune runs the trials, in each case to be measured."""

@@ -27,7 +27,7 @@ from search.settings import Resources
 from search.worker_setup import WorkerSetup
 from search.workers import Workers, share
 from spaces import canonical_weights
-from trainer.precision import available_cpus
+from trainer.cpus import available_cpus
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import torch
 from benchmarks.table_folder import Job
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, SAFE_NAME, Benchmark, get_benchmark
+from trainer.cpus import available_cpus
 from trainer.errors import UserError
-from trainer.precision import PRECISIONS, available_cpus, select_device
+from trainer.precision import PRECISIONS, select_device
 
 
 @dataclass(frozen=True)

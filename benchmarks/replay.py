@@ -36,9 +36,9 @@ from benchmarks.surrogate_check import cross_validate
 from benchmarks.synthetic import BENCHMARK, SYNTHETIC, design_shares, synthetic_replicates
 from benchmarks.table import Table
 from benchmarks.world import World
+from trainer.cpus import available_cpus
 from trainer.errors import UserError
 from trainer.files import write_atomic
-from trainer.precision import available_cpus
 from trainer.provenance import provenance
 
 

@@ -8,7 +8,7 @@ from benchmarks.comparison import Comparison, Outcome, Segment
 from benchmarks.processes import RunningArm
 from benchmarks.throughput_options import Plan
 from trainer.benchmarks import Benchmark
-from trainer.precision import available_cpus
+from trainer.cpus import available_cpus
 
 SEGMENT_SECONDS = 1.0
 """A segment is as many epochs as take about so long, and at least one."""

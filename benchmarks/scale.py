@@ -15,8 +15,8 @@ from benchmarks.scale_views import draw, table
 from benchmarks.simulated_trainable import SPEED_SPREAD
 from search.interrupt import Interrupt
 from search.report import REPORT_SECONDS
+from trainer.cpus import available_cpus
 from trainer.files import write_atomic
-from trainer.precision import available_cpus
 from trainer.provenance import provenance
 
 ASSUMPTIONS = {

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from benchmarks.arms import REFERENCE_PRECISION, Arm, grid
 from trainer.arguments import Parser
+from trainer.cpus import available_cpus
 from trainer.errors import UserError
-from trainer.precision import PRECISIONS, available_cpus, select_device
+from trainer.precision import PRECISIONS, select_device
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+from search.redaction import redacted
 from trainer.errors import UserError
 
 LOCAL = "local"
 """As ``--address``: start Ray here, whatever cluster this machine belongs to."""
+CLIENT = "ray://"
+AUTO = "auto"
+"""As ``--address``: the cluster that this machine is part of, as Ray finds it."""
+HEAD_PORT = 6379
 TOKEN_MODE = "token"
 CONNECT_SECONDS = 10
 
@@ -25,10 +30,12 @@ def find_address(given: str | None) -> str | None:
     ``ray up`` made this machine a part of.
 
     Raises:
-        UserError: this machine was made part of a cluster that does not answer.
+        UserError: the address is no cluster's, or this machine was made part of a cluster that
+            does not answer.
     """
     address = given or os.environ.get("RAY_ADDRESS")
     if address:
+        check_form("--address" if given else "RAY_ADDRESS", address)
         return None if address == LOCAL else address
     address = noted_address()
     if address and not answers(address):
@@ -37,6 +44,29 @@ def find_address(given: str | None) -> str | None:
             f"there; run 'ray stop' to forget it, or give --address {LOCAL} to start Ray here."
         )
     return address
+
+
+def check_form(name: str, address: str) -> None:
+    """Raise UserError unless an address has a form that Ray connects to."""
+    if address.startswith(("http://", "https://")):
+        raise UserError(
+            f"{name} is {redacted(address)!r}, a dashboard's address, to which jobs are submitted; "
+            f"give --address HOST:PORT of the cluster's head (its port is often {HEAD_PORT}), or "
+            f"--address {LOCAL} to start Ray here."
+        )
+    if not (address in (LOCAL, AUTO) or address.startswith(CLIENT) or host_and_port(address)):
+        raise UserError(
+            f"{name} is {redacted(address)!r}; it must be HOST:PORT of a cluster's head, such as "
+            f"127.0.0.1:{HEAD_PORT}, or {AUTO}, or {LOCAL} to start Ray here."
+        )
+
+
+def ensure_home() -> None:
+    """Let HOME be ``/`` for a user who has no home directory, as containers do; Ray needs one."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
 
 
 def noted_address() -> str | None:
@@ -52,8 +82,9 @@ def use_token(address: str | None) -> None:
     The token is where ``ray start`` looks for it. Ray would be open to whoever reaches its ports,
     which on a machine with several users the loopback address does not prevent.
     """
-    kept = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
-    known = bool(os.environ.get("RAY_AUTH_TOKEN")) or kept.is_file()
+    kept = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
+    # isfile: a home that may not be entered, as another user's, has none
+    known = bool(os.environ.get("RAY_AUTH_TOKEN")) or os.path.isfile(kept)
     if "RAY_AUTH_MODE" in os.environ or not (known or address is None):
         return
     os.environ["RAY_AUTH_MODE"] = TOKEN_MODE

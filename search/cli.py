@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
-from search.address import find_address, use_token
+from search.address import ensure_home, find_address, use_token
 from search.budget import FEWEST_RUNS, FEWEST_TRIALS, Budget
 from search.checks import check_minimum
 from search.options import (
@@ -24,11 +24,12 @@ from search.overview import Command, no_command, overview, version
 from search.redaction import redacted
 from search.runfolder import RunFolder
 from search.samplers import default_sampler
+from search.session_folder import check_parent
 from search.settings import Resources, Settings
 from spaces import BASELINES, SPACES, WeightingError, renamed
 from trainer.benchmarks import Benchmark, get_benchmark, separate_names, whole_path
+from trainer.cpus import available_cpus
 from trainer.errors import CheckpointError, UserError
-from trainer.precision import available_cpus
 
 if TYPE_CHECKING:
     from search.export import Best
@@ -183,6 +184,9 @@ def run_plan(
 ) -> int:
     """Search and confirm as the options say; ``again`` is the command that continues."""
     options.address = find_address(options.address)
+    ensure_home()
+    if options.address is None:
+        check_parent()
     use_token(options.address)
     from search.cluster import connected
     from search.driver import run

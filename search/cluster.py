@@ -15,13 +15,16 @@ from typing import Any
 
 import ray
 import yaml
+from ray.exceptions import RayError
+from ray.tune.error import TuneError
 
 from search.address import LOCAL, TOKEN_MODE, check_reachable, host_and_port
 from search.doors import check_admitted
 from search.origin import copy_sources
+from search.session_folder import logs_in, session_folder
 from search.settings import Resources
+from trainer.cpus import available_cpus
 from trainer.errors import UserError
-from trainer.precision import available_cpus
 
 NODES_SECONDS = 60.0
 """How long a cluster that does not grow by itself is given to show its first worker."""
@@ -30,16 +33,44 @@ BOOTSTRAP = Path("ray_bootstrap_config.yaml")
 """Where ``ray up`` leaves the cluster's configuration, in the home directory of its head."""
 
 
+class StartError(UserError):
+    """Ray does not start on this machine."""
+
+
 @contextlib.contextmanager
 def local_ray() -> Iterator[None]:
-    """Run Ray on this machine's CPUs."""
+    """Run Ray on this machine's CPUs; what it leaves on disk is deleted, except when it fails.
+
+    Raises:
+        UserError: Ray does not start here.
+    """
+    with session_folder(kept_after=(StartError, RayError, TuneError)) as folder:
+        try:
+            start_here(folder)
+            yield
+        finally:
+            ray.shutdown()
+
+
+def start_here(folder: Path) -> None:
+    """Start Ray with its sockets and logs in ``folder``."""
     try:
         with shipped_code() as code:
             # LOCAL: without it, Ray looks for a cluster that this machine may have.
-            begin(address=LOCAL, num_cpus=available_cpus(), include_dashboard=False, **code)
-        yield
-    finally:
-        ray.shutdown()
+            begin(
+                address=LOCAL,
+                num_cpus=available_cpus(),
+                include_dashboard=False,
+                _temp_dir=str(folder),
+                **code,
+            )
+    except Exception as error:  # Ray has no one class for it
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise StartError(
+            f"Ray does not start on this machine ({reason[:300]}); its logs are kept in "
+            f"{logs_in(folder)}; try again where the machine was overloaded, and see whether "
+            "memory, processes or open files are limited (ulimit -a)."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -186,7 +217,7 @@ def node_types(bootstrap: Path) -> tuple[tuple[NodeType, ...], int]:
     Types of which the resources are not stated, such as hosts reached by ssh, are left out; so
     is everything where there is no such file, or another cluster's.
     """
-    if not bootstrap.is_file():
+    if not os.path.isfile(bootstrap):
         return (), 0
     content = yaml.safe_load(bootstrap.read_text())
     head = content.get("head_node_type")

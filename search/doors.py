@@ -11,10 +11,10 @@ from ray._private.authentication.authentication_token_setup import ensure_token_
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RpcError
 
+from search.address import CLIENT
 from search.redaction import redacted
 from trainer.errors import UserError
 
-CLIENT = "ray://"
 REMEDY = (
     "give the cluster's token in the file ~/.ray/auth_token, or where RAY_AUTH_TOKEN_PATH says, "
     "or in RAY_AUTH_TOKEN."

@@ -133,7 +133,8 @@ def train(
     try:
         search_on_ray(search, recruiting, plan.resources, attempt, interrupt, console)
     except SESSION_ERRORS as error:  # what is recorded stands
-        search.halt(f"{type(error).__name__}: {error}")
+        notes = getattr(error, "__notes__", ())  # where Ray's logs are
+        search.halt(" ".join([f"{type(error).__name__}: {error}", *notes]))
     except KeyboardInterrupt:
         if interrupt.signal is not None:
             raise

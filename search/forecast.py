@@ -10,7 +10,7 @@ import torch
 from search.budget import CONTROLS, FEWEST_TRIALS, SEEDS_EACH, candidates_for
 from search.plan import Plan
 from search.search import Search
-from trainer.precision import available_cpus
+from trainer.cpus import available_cpus
 from trainer.prepared import ImageData
 from trainer.slot import Slot
 from trainer.task import Task

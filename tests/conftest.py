@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -71,6 +72,13 @@ def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pytest.skip(f"no real data: {source} is absent (LONGTAIL_DATA_ROOT)")
         (data_root / name).symlink_to(source)
     return data_root
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A temporary folder into whose path Ray's sockets fit."""
+    with tempfile.TemporaryDirectory(prefix="t-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from clusters import free_port, ray_head
 from optuna.trial import TrialState
 
 from search import cluster
-from search.address import TOKEN_MODE, check_reachable, find_address, use_token
+from search.address import TOKEN_MODE, check_reachable, ensure_home, find_address, use_token
 from search.cli import main
 from search.cluster import Nodes, check_closed, gpus_for, node_types
 from trainer.errors import UserError
@@ -60,6 +60,53 @@ def test_what_is_given_comes_before_the_environment(
     assert find_address(None) == "there:1"
     assert find_address("here:2") == "here:2"
     assert find_address("local") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    (
+        ("http://127.0.0.1:8265", "'http://127.0.0.1:8265', a dashboard's address, to which jobs"),
+        ("https://me:secret@host", r"'https://\*\*\*@host', a dashboard's address"),
+        ("host", "'host'; it must be HOST:PORT of a cluster's head, such as 127.0.0.1:6379, or"),
+        ("host:port", "'host:port'; it must be HOST:PORT"),
+        ("k8s://host", "'k8s://host'; it must be HOST:PORT"),
+    ),
+)
+def test_an_address_that_is_no_clusters_is_refused(
+    address: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=f"^--address is {sentence}"):
+        find_address(address)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UserError, match=f"^RAY_ADDRESS is {sentence}"):
+        find_address(None)
+
+
+def test_a_user_without_a_home_directory_has_that_of_a_container(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    ensure_home()
+    assert os.environ["HOME"] == "/somewhere"
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    ensure_home()
+    assert os.environ["HOME"] == "/"
+
+
+def test_a_home_that_may_not_be_entered_has_no_token(
+    no_token: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: object, **options: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", denied)
+        use_token("there:1")
+    assert "RAY_AUTH_MODE" not in os.environ
 
 
 def test_a_cluster_that_is_gone_is_told(part_of: Path) -> None:

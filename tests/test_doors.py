@@ -287,12 +287,6 @@ def test_with_the_token_a_search_runs_and_writes_it_nowhere(
     assert found == [str(cluster.token_file)]
 
 
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="doors-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
 @pytest.mark.slow
 @pytest.mark.long
 def test_the_token_of_a_ray_of_our_own_is_written_nowhere(
@@ -301,10 +295,14 @@ def test_the_token_of_a_ray_of_our_own_is_written_nowhere(
     token = secrets.token_hex(32)
     plain = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     own = {"HOME": str(tmp_path), "RAY_AUTH_TOKEN": token, "RAY_TMPDIR": str(short_folder)}
+    (tmp_path / "sitecustomize.py").write_text(
+        "from search import session_folder\nsession_folder.delete = lambda folder: None"
+    )
+    paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent)])}
     done = subprocess.run(
         searching.command(tmp_path, *TINY, "--address", "local"),
         cwd=tmp_path,
-        env=plain | own,
+        env=plain | own | paths,
         capture_output=True,
         text=True,
         check=False,
@@ -312,7 +310,7 @@ def test_the_token_of_a_ray_of_our_own_is_written_nowhere(
     assert done.returncode == 0, done.stderr
     assert token not in done.stdout + done.stderr
     assert holding(tmp_path, token) == []
-    assert any((short_folder / "ray").iterdir())
+    assert list(short_folder.glob("ray-*/r/session_*/logs/*.log"))
     assert holding(short_folder, token) == []
 
 

@@ -20,6 +20,7 @@ from spaces import (
 from trainer import precision
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
+from trainer.cpus import available_cpus
 from trainer.errors import CheckpointError, UserError, suggestion
 from trainer.files import write_atomic
 from trainer.loop import TrainingError, train
@@ -179,7 +180,7 @@ def run(options: argparse.Namespace) -> None:
     weighting = read_weighting(options.weighting)
     for sentence in renamed([options.weighting]):
         print(sentence)
-    options.threads = options.threads or precision.available_cpus()
+    options.threads = options.threads or available_cpus()
     device = precision.select_device(options.device)
     precision.configure(options.precision, options.threads)
     for note in benchmark.notes():

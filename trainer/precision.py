@@ -52,11 +52,6 @@ def select_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def available_cpus() -> int:
-    """Return the number of CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def configure(
     precision: str,
     threads: int,

@@ -23,7 +23,8 @@ from benchmarks.gpu_check.plan import STAGES
 from benchmarks.gpu_check.results import FILE, Results
 from benchmarks.worker import Warned, one_line
 from trainer.arguments import Parser
-from trainer.precision import available_cpus, configure, select_device
+from trainer.cpus import available_cpus
+from trainer.precision import configure, select_device
 from trainer.provenance import device_name, provenance
 
 KINDS: dict[str, Callable[[Context], None]] = {

@@ -1,0 +1,138 @@
+"""The folder of a Ray that a search starts: it fits Ray's sockets, and is deleted or named."""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.exceptions import RayError
+
+from search import cluster, session_folder
+from search.cluster import StartError, local_ray
+from search.session_folder import SOCKET_BYTES, check_parent, delete
+from trainer.errors import UserError
+
+MOST = SOCKET_BYTES - len(session_folder.LONGEST)
+
+
+@pytest.fixture
+def parent(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RAY_TMPDIR", str(short_folder))
+    return short_folder
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    """Stand in for Ray, and tell which folders it was given, in which it leaves a log."""
+    folders: list[Path] = []
+
+    def init(**options: Any) -> None:
+        folders.append(Path(options["_temp_dir"]))
+        logs = folders[-1] / "session_1" / "logs"
+        logs.mkdir(parents=True)
+        (folders[-1] / "session_latest").symlink_to(logs.parent)
+
+    monkeypatch.setattr(cluster.ray, "init", init)
+    monkeypatch.setattr(cluster.ray, "shutdown", lambda: None)
+    return folders
+
+
+def test_what_ray_leaves_is_deleted_with_the_search(parent: Path, started: list[Path]) -> None:
+    with local_ray():
+        assert (started[0] / "session_latest" / "logs").is_dir()
+        assert started[0].parent.stat().st_mode & 0o077 == 0  # Ray's own is open to everybody
+    assert list(parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", (KeyboardInterrupt(), OSError("disk full"), UserError("typo")))
+def test_it_is_deleted_too_after_what_is_no_fault_of_rays(
+    error: BaseException, parent: Path, started: list[Path]
+) -> None:
+    with pytest.raises(type(error)), local_ray():
+        raise error
+    assert list(parent.iterdir()) == []
+
+
+def test_it_is_kept_and_named_where_ray_failed(parent: Path, started: list[Path]) -> None:
+    with pytest.raises(RayError) as caught, local_ray():
+        raise RayError("lost")
+    logs = started[0] / "session_latest" / "logs"
+    assert caught.value.__notes__ == [f"Ray's logs are kept in {logs}."]
+    assert logs.is_dir()
+
+
+def test_a_ray_that_does_not_start_is_told_with_its_logs(
+    parent: Path, started: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init = cluster.ray.init
+
+    def fail(**options: Any) -> None:
+        init(**options)
+        raise RuntimeError("timed out\nduring startup")
+
+    monkeypatch.setattr(cluster.ray, "init", fail)
+    with pytest.raises(StartError) as caught:
+        local_ray().__enter__()
+    logs = started[0] / "session_latest" / "logs"
+    begin = "Ray does not start on this machine (timed out during startup); its logs are kept in "
+    assert str(caught.value).startswith(f"{begin}{logs};")
+    assert logs.is_dir()
+
+
+def test_processes_that_still_write_do_not_keep_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "ray-1"
+    folder.mkdir()
+
+    def write() -> None:
+        end = time.monotonic() + 0.2
+        while time.monotonic() < end:
+            folder.mkdir(exist_ok=True)
+            time.sleep(0.01)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(0.05)
+    delete(folder)
+    writer.join()
+    delete(folder)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ("RAY_TMPDIR", "TMPDIR"))
+def test_a_folder_too_long_for_sockets_is_refused_before_anything_begins(
+    name: str, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    long = short_folder / ("x" * (MOST - len(str(short_folder)) - 1))
+    for folder in (long, Path(f"{long}x")):
+        folder.mkdir()
+        monkeypatch.setenv(name, str(folder))
+        if folder == long:
+            assert check_parent() == long
+        else:
+            sentence = f"^{name} is '{folder}', too long for Ray's sockets in it; set RAY_TMPDIR to"
+            with pytest.raises(UserError, match=sentence):
+                check_parent()
+
+
+def test_a_folder_that_is_missing_or_cannot_be_written_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "none"))
+    with pytest.raises(UserError, match=r"RAY_TMPDIR is '.*', which is no folder that can be writ"):
+        check_parent()
+    monkeypatch.setattr(session_folder, "check_parent", lambda: tmp_path / "none")
+    with pytest.raises(UserError, match=re.escape(f"can be made in {tmp_path / 'none'} (No such")):
+        local_ray().__enter__()
+
+
+def test_other_folders_are_left_alone(parent: Path, started: list[Path]) -> None:
+    other = parent / "ray-of-somebody"
+    other.mkdir()
+    with local_ray():
+        pass
+    assert os.listdir(parent) == [other.name]
