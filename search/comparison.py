@@ -24,7 +24,7 @@ class Run:
     Attributes:
         arm: the weighting's name.
         seed: index of the training seed, from 0; an index means the same seed for all arms.
-        value: its score, such as the best test accuracy in percent; None if it diverged.
+        value: its score (``Facts.score``); None if it diverged.
     """
 
     arm: str

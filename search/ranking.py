@@ -199,7 +199,7 @@ def rank(groups: npt.ArrayLike, values: npt.ArrayLike, prior: NoisePrior = GUESS
 
     Args:
         groups: (T,) integer ids; results of one id are replicates.
-        values: (T,) best test accuracies of full-length runs, percent.
+        values: (T,) scores of full-length runs, percent.
         prior: of the noise.
 
     Raises:

@@ -46,7 +46,7 @@ class Outcome:
 
     Attributes:
         state: COMPLETE (full length), PRUNED (stopped early) or FAIL.
-        value: best test accuracy in percent at the last epoch, None for FAIL.
+        value: score (``Facts.score``) at the last epoch, None for FAIL.
         facts: JSON-able facts kept with the trial: its summaries, or the reason it failed.
     """
 
@@ -75,7 +75,7 @@ class Row:
         key: ``STUDY-NUMBER``, unique in the run and safe as a file name.
         label: what people are shown: a baseline's name, ``#NUMBER``, or the arm of a later phase.
         value: score (``Facts.score``) of a COMPLETE or PRUNED trial: on one benchmark, the best
-            test accuracy in percent.
+            percent of its metric.
         rungs: scores so far at the rungs that were reached, by epoch of the first benchmark.
         stop_epoch: where early stopping decided to end the trial, if it did.
         summaries: ``trainer.results.summary`` of each part, when the trial has ended well.
@@ -320,7 +320,7 @@ class Record:
                 self.tell(trial_key(PROPOSALS, trial.number), Outcome.failed("never started"))
 
     def report(self, key: str, epoch: int, value: float) -> None:
-        """Store a trial's best test accuracy so far at ``epoch``; repeating it changes nothing."""
+        """Store a trial's score so far at ``epoch``; repeating it changes nothing."""
         trial_id = self._trial_id(key)
         if epoch not in self.storage.get_trial(trial_id).intermediate_values:
             self.storage.set_trial_intermediate_value(trial_id, epoch, value)

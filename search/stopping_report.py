@@ -22,8 +22,8 @@ class Observed:
 
     Attributes:
         key: ``STUDY-NUMBER``.
-        rungs: best accuracy so far (percent) at the rungs that it reached, by epoch.
-        final: best accuracy of the full length, percent; None if it was stopped.
+        rungs: score so far (percent) at the rungs that it reached, by epoch.
+        final: score of the full length, percent; None if it was stopped.
         stopped: the epoch at which early stopping ended it; None if it was not.
         immune, baseline: it was not to be stopped, being one of the immune trials or a baseline.
     """
