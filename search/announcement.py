@@ -80,7 +80,7 @@ def symbols_text(space: str) -> str:
     domains = SPACES[space].searched(SCALE_FREE_LOSS)
     known = (PARAMETERS[domain.name] for domain in domains if isinstance(domain, Float))
     words = ", ".join(f"{parameter.symbol} ({parameter.word})" for parameter in known)
-    return f"searched: {words}; see python run_search.py list spaces"
+    return f"searched: {words}; 'python run_search.py list spaces' says what they do"
 
 
 def notes(plan: Plan, search: Search) -> list[str]:

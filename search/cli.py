@@ -221,7 +221,8 @@ def chosen_plan(
     device = "cuda" if resources.gpu else "cpu"
     save_every = SAVE_EVERY[device] if options.save_every is None else options.save_every
     check_minimum("--save-every", save_every, 1)
-    name = options.name or "_".join(benchmark.name for benchmark in benchmarks)
+    joined = "_".join(benchmark.name for benchmark in benchmarks)
+    name = joined if options.name is None else options.name
     folder = RunFolder.named(options.runs, name)
     return Plan(
         benchmarks=benchmarks,

@@ -16,6 +16,8 @@ from trainer.metrics import METRICS
 
 LONGEST_NAME = 16
 """Characters of a name on one line of a table, so that its numbers fit 80 columns."""
+SAVED_HOURS = 0.01
+"""By early stopping, for them to be told."""
 FEWEST_SEEDS = 5
 """In common with uniform, for a gain by class frequency to be told: four degrees of freedom."""
 
@@ -50,11 +52,11 @@ def weightings_in(conclusion: Conclusion) -> list[Weighting]:
 
 def stopping_lines(conclusion: Conclusion) -> list[str]:
     """Return what early stopping saved and risked; nothing where it stopped no trial."""
-    if not conclusion.stopping.stopped:
-        return []
+    lines = conclusion.stopping.sentences()
     saved, spent = conclusion.saved_hours, conclusion.device_hours
-    hours = f"That is about {saved:.2f} of {saved + spent:.2f} {conclusion.hours_unit}."
-    return [*conclusion.stopping.sentences(), hours]
+    if lines and saved >= SAVED_HOURS:
+        lines.append(f"That is about {saved:.2f} of {saved + spent:.2f} {conclusion.hours_unit}.")
+    return lines
 
 
 def export_note(conclusion: Conclusion) -> str | None:

@@ -58,10 +58,10 @@ class RungReport:
     stopped: int
 
     def sentence(self) -> str:
-        """Say it in English."""
+        """Say it in English, for a rung that stopped trials."""
         stops = f"It stopped {_trials(self.stopped)}"
         if not self.may_stop:
-            stops += " and, as of now, may stop none" if self.stopped else " and may not stop any"
+            stops += " and, as of now, may stop none"
         return f"Rung at epoch {self.epoch}: {self._correlation()}. {stops}."
 
     def _correlation(self) -> str:
@@ -103,17 +103,14 @@ class StoppingReport:
         return dataclasses.asdict(self)
 
     def sentences(self) -> list[str]:
-        """Say it in English, what it saved and what it risked first."""
-        if not self.rungs:
-            return ["No trial was to be stopped early."]
-        if not self.stopped and not any(rung.may_stop for rung in self.rungs):
-            none = "Early stopping ended no trial: no rung has earned the right to."
-            return [none, *(rung.sentence() for rung in self.rungs)]
+        """Say it in English, what it saved and what it risked first; [] if it stopped no trial."""
+        if not self.stopped:
+            return []
         saved = (
             f"Early stopping ended {_trials(self.stopped)} and saved {self.saved_epochs} epochs, "
             f"{100 * self.saved_share:.0f} % of what all trials would have taken at full length."
         )
-        return [saved, self._risk(), *(rung.sentence() for rung in self.rungs)]
+        return [saved, self._risk(), *(rung.sentence() for rung in self.rungs if rung.stopped)]
 
     def _risk(self) -> str:
         if self.spared_interval is None:

@@ -26,6 +26,8 @@ DIGITS = ["--benchmark", "resnet8-digitslt"]
     (
         (["--benchmark", "resnet8-digitslr"], "did you mean 'resnet8-digitslt'"),
         (["--benchmark", "missing.toml"], "missing.toml"),
+        (["--benchmark", "resnet8-digitslt,"], "there is no benchmark ''"),
+        ([*DIGITS, "--name", ""], "the run's name is ''"),
         ([*DIGITS, "--space", "cor"], "--space is 'cor'"),
         ([*DIGITS, "--sampler", "bayes"], "--sampler is 'bayes'"),
         ([*DIGITS, "--early-stopping", "pbt"], "--early-stopping is 'pbt'"),

@@ -24,7 +24,7 @@ def get_benchmark(name_or_path: str, data_root: Path) -> Benchmark:
     path = expanded(name_or_path)
     if name_or_path.endswith(".toml"):
         benchmark = read_benchmark(path, data_root, BENCHMARKS)
-    elif path.is_dir():
+    elif name_or_path and path.is_dir():  # an empty name is none, and not this folder
         benchmark = folder_benchmark(folder_defaults(path, BENCHMARKS), path)
     else:
         raise BenchmarkError(
