@@ -72,6 +72,17 @@ def test_csv_declares_images_and_splits(here: Path, separator: str) -> None:
     assert pixels(data.test_images[~data.half_a]) == pixels(folder.test_images)
 
 
+def test_quoted_values_may_hold_separators_and_line_breaks(here: Path) -> None:
+    table = rows(here, splits=False)
+    for row in table:
+        name = row[0].replace("images/", 'images/a, "b"\n\x85/')
+        row[:] = ['"' + name.replace('"', '""') + '"', row[1]]
+    write_csv(here, table)
+    (here / "images" / 'a, "b"\n\x85').mkdir()
+    (here / "images" / "train").rename(here / "images" / 'a, "b"\n\x85' / "train")
+    assert prepared(declared(here, 'csv = "rows.csv"'), here).counts.tolist() == [2, 5]
+
+
 def test_csv_without_splits_sets_a_share_aside(here: Path) -> None:
     write_csv(here, rows(here, splits=False))
     benchmark = declared(here, 'csv = "rows.csv"')

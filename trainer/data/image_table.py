@@ -1,6 +1,7 @@
 """A user's images that a CSV or Parquet table of `path,label[,split]` names."""
 
 import csv
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,7 +101,7 @@ def _read_csv(file: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[str]]
     heading = text.split("\n", 1)[0]
     separator = max(",;\t", key=heading.count)
     try:
-        lines = list(csv.reader(text.splitlines(), delimiter=separator, strict=True))
+        lines = list(csv.reader(io.StringIO(text), delimiter=separator, strict=True))
     except csv.Error as error:
         raise DataError(f"{file} is not a CSV file ({error}): mend that line") from error
     names = [name.strip().lower() for name in lines[0]] if lines else []
