@@ -10,6 +10,7 @@ from search.accuracies import Accuracies, Gains
 from search.conclusion import Conclusion, Incumbent
 from search.facts import Facts
 from search.judgement import Judgement, OnBenchmark
+from search.tables import FittingTable
 from search.verdict import Verdict
 from spaces import NAMED, Weighting, in_words, legend
 from trainer.metrics import METRICS
@@ -187,7 +188,7 @@ def other_metrics(values: Mapping[str, float | None], metric: str) -> str:
     )
 
 
-def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> Table:
+def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> FittingTable:
     """Return the arms by posterior mean; the benchmark's own number is that of seed 42.
 
     Where a test set is held out, ``verdict`` is of that, and the last columns are of validation.
@@ -195,18 +196,21 @@ def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> Table:
     names = ["n", "mean (95 %)", "best?", "seed 42", "3 seeds", "last", "last 10", "half B"]
     if benchmark.benchmark.test_held_out:
         names[1:] = ["test (95 %)", "best?", "validation", "last", "last 10"]
-    columns = [Column(name, justify="right", no_wrap=True) for name in names]
-    arm_column = Column("", overflow="fold", max_width=LONGEST_NAME)
+    columns = [Column("", overflow="fold", max_width=LONGEST_NAME)]
+    columns += [Column(name, justify="right", no_wrap=True) for name in names]
     title = f"  {benchmark.name}, {benchmark.benchmark.judged_words} in percent"
-    table = Table(
-        arm_column,
-        *columns,
-        box=None,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        title=title,
-        title_justify="left",
-    )
+
+    def empty(numbers: list[int]) -> Table:
+        return Table(
+            *(columns[number].copy() for number in numbers),
+            box=None,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+            title=title,
+            title_justify="left",
+        )
+
+    rows: list[tuple[list[str | Text], str | None]] = []
     for arm in verdict.arms:
         reached = benchmark.arms.get(arm.name)
         if reached is None:
@@ -214,8 +218,8 @@ def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> Table:
         true = f"{arm.accuracy.mean:.1f} ({arm.accuracy.low:.1f}-{arm.accuracy.high:.1f})"
         chance = f"{100 * arm.probability_best:.0f} %"
         cells = reached_cells(reached, benchmark.benchmark.test_held_out)
-        table.add_row(folded(arm.name), str(reached.runs), true, chance, *cells)
-    return table
+        rows.append(([folded(arm.name), str(reached.runs), true, chance, *cells], None))
+    return FittingTable(empty, len(columns), rows)
 
 
 def reached_cells(reached: Accuracies, test_held_out: bool) -> list[str]:

@@ -14,6 +14,7 @@ from search.in_flight import in_flight_text
 from search.phases import plan_text
 from search.ranking import GUESSED_RUNS, GroupPosterior
 from search.record import Row
+from search.tables import FittingTable
 from spaces import NAMED
 
 Published = dict[str, tuple[float, float | None]]
@@ -66,7 +67,7 @@ def described(benchmark: dict[str, Any]) -> str:
     return f"{benchmark['benchmark']['name']}: {benchmark['protocol']}"
 
 
-def leaderboard(conclusion: Conclusion, part: int) -> Table:
+def leaderboard(conclusion: Conclusion, part: int) -> FittingTable:
     """Return the search's trials on one benchmark, with its published rows if they compare.
 
     The best estimate comes first, as in the choice of what is confirmed.
@@ -77,16 +78,21 @@ def leaderboard(conclusion: Conclusion, part: int) -> Table:
     columns = [Column("trial", no_wrap=True), *numbers, Column("weighting", overflow="fold")]
     benchmark = conclusion.content["benchmarks"][part]["benchmark"]
     title = benchmark["name"] if joint else None
-    table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
+
+    def empty(numbers: list[int]) -> Table:
+        shown = (columns[number].copy() for number in numbers)
+        return Table(*shown, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
+
+    rows: list[tuple[list[str | Text], str | None]] = []
     known = conclusion.standings.known()
     for row in rows_in_order(conclusion):
-        table.add_row(*cells(conclusion, row, part, known.get(row.key)))
+        rows.append((cells(conclusion, row, part, known.get(row.key)), None))
     for name_there, (seed_42, mean) in published_rows(benchmark).items():
         seeds = "" if mean is None else f" (3 seeds {mean:.2f})"
         blank = ("",) * (1 + len(SHOTS))
         numbers_there = ("", f"{seed_42:.2f} (1)", *blank)
-        table.add_row("published", *numbers_there, f"{name_there}{seeds}", style="dim")
-    return table
+        rows.append((["published", *numbers_there, f"{name_there}{seeds}"], "dim"))
+    return FittingTable(empty, len(columns), rows)
 
 
 def rows_in_order(conclusion: Conclusion) -> list[Row]:

@@ -1,0 +1,53 @@
+"""Tables that are read whole on terminals of any width."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass(frozen=True)
+class FittingTable:
+    """A table that is split by its columns where a terminal is too narrow, rather than cut.
+
+    Attributes:
+        make: return an empty table that has the columns of these numbers.
+        columns: how many there are; the first one is in every part.
+        rows: cells of all columns, and the style of the row.
+    """
+
+    make: Callable[[list[int]], Table]
+    columns: int
+    rows: list[tuple[list[str | Text], str | None]]
+
+    def part(self, columns: list[int]) -> Table:
+        table = self.make(columns)
+        for cells, style in self.rows:
+            table.add_row(*(cells[column] for column in columns), style=style)
+        return table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        shown = [0]
+        for column in range(1, self.columns):
+            if len(shown) > 1 and least_width(self.part([*shown, column])) > options.max_width:
+                yield self.part(shown)
+                shown = [0]
+            shown.append(column)
+        yield self.part(shown)
+
+
+def least_width(table: Table) -> int:
+    """Return the width in which a table breaks no word, with a blank behind each column."""
+    width = len(table.columns) + 1 if table.box else 0  # its lines are blanks
+    for column in table.columns:
+        cells = [str(cell) for cell in (column.header, *column.cells)]
+        pieces = [
+            piece
+            for cell in cells
+            for piece in (cell.splitlines() if column.no_wrap else cell.split())
+        ]
+        width += max(map(cell_len, pieces), default=0) + 1
+    return width
