@@ -132,7 +132,7 @@ def judgement_view(judgement: Judgement, facts: Facts) -> list[RenderableType]:
     verdict, decided = judgement.verdict, judgement.decided
     use, *more = verdict.sentences()
     if judgement.stated is not verdict and not verdict.alike:
-        use = judgement.stated.use()
+        use = judgement.stated.use("on the test images")
     state = "Verdict" if decided else "Verdict so far"
     arms = {verdict.winner: judgement.plan.arms[verdict.winner]} | judgement.plan.candidates
     parts: list[RenderableType] = [

@@ -114,11 +114,11 @@ class Verdict:
             said[0] = f"On {benchmark}: {said[0]}"
         return said
 
-    def use(self) -> str:
-        """Say which weighting to use, and what it gains."""
+    def use(self, images: str = "") -> str:
+        """Say which weighting to use, and what it gains, if need be on which images."""
         first = next(iter(self._differences()), None)
         controls = (self.uniform, self.baseline)
-        return wording.use_sentence(self.best, first, controls, self.unit)
+        return wording.use_sentence(self.best, first, controls, self.unit, images)
 
     def _who(self) -> list[str]:
         """The winner, and its accuracy where that means something."""

@@ -55,28 +55,34 @@ def ties_sentence(winner: str, ties: Sequence[str], loss: float, unit: Unit) -> 
 
 
 def use_sentence(
-    winner: Arm, difference: Difference | None, controls: Sequence[str], unit: Unit
+    winner: Arm,
+    difference: Difference | None,
+    controls: Sequence[str],
+    unit: Unit,
+    images: str = "",
 ) -> str:
     """Say which weighting to use and what it gains over a control, or that nothing was found.
 
     Args:
         difference: to uniform, or else to the control that is left; None without any.
         controls: their names, uniform first.
+        images: where it gains that, if it is to be said, such as "on the test images".
     """
     if winner.name == controls[0]:
         return f"Use {winner.name}: nothing that was found could be shown to be better."
-    gain = gain_text(difference, unit) if difference else "it is the only weighting left"
+    gain = gain_text(difference, unit, images) if difference else "it is the only weighting left"
     if winner.name in controls:
         gain += "; nothing that was searched could be shown to be better than this control"
     return f"Use {winner.name}: {gain}."
 
 
-def gain_text(difference: Difference, unit: Unit) -> str:
+def gain_text(difference: Difference, unit: Unit, images: str = "") -> str:
     points, units = difference.points, "points" if unit == Unit.PERCENT else f"{unit}"
     mean = "" if unit == Unit.PERCENT else ", mean over the benchmarks"
+    where = f"{difference.control} {images}".strip()
     text = (
         f"{abs(points.mean):.2f} {units} {'over' if points.mean >= 0 else 'below'} "
-        f"{difference.control} (95 % interval {points.low:+.2f} to {points.high:+.2f}{mean})"
+        f"{where} (95 % interval {points.low:+.2f} to {points.high:+.2f}{mean})"
     )
     if points.low > 0 or points.high < 0:
         return text

@@ -99,6 +99,7 @@ def test_what_is_not_confirmed_says_so(place: Path) -> None:
 
 def test_a_test_set_that_is_held_out_is_in_the_verdict_alone(place: Path) -> None:
     text = text_of(conclusion_of(place / "confirmed", *CASES["held out"]))
+    assert "Use #2: 8.01 points over uniform on the test images (95 % interval " in text
     assert "Its validation balanced accuracy with a fresh seed is 68." in text
     assert "On small: The test balanced accuracy of #2 with a fresh seed is 53." in text
     assert "small, test balanced accuracy in percent" in text
