@@ -13,6 +13,7 @@ from search.record import Record
 from search.runfolder import RunFolder
 from search.settings import SCHEMA_VERSION, Resources, Settings, fingerprint_of
 from trainer.benchmarks import Benchmark
+from trainer.data.raw import FolderSpec
 from trainer.errors import UserError
 from trainer.metrics import METRICS
 from trainer.prepared import ImageData, changed_images
@@ -162,15 +163,23 @@ def check_images(plan: Plan, known: dict[str, Any]) -> None:
     """Raise UserError if a benchmark's images are others than when the run was started."""
     before = {c["benchmark"]["name"]: c for c in [*known["benchmarks"], known["holdout"]] if c}
     for benchmark in plan.all_benchmarks:
-        if benchmark.folder is None or benchmark.name not in before:
+        there = before.get(benchmark.name, {"benchmark": {"folder": None}})
+        if not same_splits_other_images(there["benchmark"]["folder"], benchmark.folder):
             continue
-        fingerprint = before[benchmark.name]["data_fingerprint"]
-        changes = changed_images(benchmark, fingerprint, plan.data_root)
-        if changes:
-            raise UserError(
-                f"run {plan.folder.path.name!r} was started with other images than there are in "
-                f"{benchmark.folder.root} now: {changes}; restore them, or choose another --name."
-            )
+        assert benchmark.folder is not None
+        changes = changed_images(benchmark, there["data_fingerprint"], plan.data_root)
+        raise UserError(
+            f"run {plan.folder.path.name!r} was started with other images than there are in "
+            f"{benchmark.folder.root} now: {changes or 'which ones is not on record any more'}; "
+            "restore them, or choose another --name."
+        )
+
+
+def same_splits_other_images(before: dict[str, Any] | None, now: FolderSpec | None) -> bool:
+    """Tell whether nothing but the images differs; runs of before ``val`` recorded file times."""
+    if now is None or before is None or "val" not in before:
+        return False
+    return bool(before["val"] == now.val and before["state"] != now.state)
 
 
 def what_is_searched(contents: list[dict[str, Any]]) -> str:

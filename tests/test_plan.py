@@ -1,5 +1,7 @@
 """Which runs may be continued by which command?"""
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ from search.budget import Budget
 from search.plan import Plan, check_budget, check_same
 from search.runfolder import RunFolder
 from search.settings import SCHEMA_VERSION, Resources
-from trainer.benchmarks import BENCHMARKS, Benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.errors import UserError
+from trainer.prepared import prepare
 
 DIGITS, OTHER = BENCHMARKS["resnet8-digitslt"], BENCHMARKS["resnet8-digitslt40"]
 
@@ -58,6 +61,38 @@ def test_the_same_run_goes_on_and_a_holdout_may_be_added(tmp_path: Path) -> None
     older = content(OTHER)  # of before benchmarks had these
     del older["holdout"]["benchmark"]["metric"], older["holdout"]["benchmark"]["test_held_out"]
     check_same(plan, older, content(OTHER))
+
+
+def test_a_run_whose_images_changed_says_which(
+    tmp_path: Path, make_folder: Callable[..., Path]
+) -> None:
+    root = make_folder(tmp_path / "pets", (6, 3))
+
+    def now() -> tuple[Plan, dict[str, Any]]:
+        benchmark = get_benchmark(str(root), tmp_path)
+        prepare(benchmark, tmp_path)
+        settings = make_settings(benchmarks=(benchmark.fingerprint(),))
+        made = entry(benchmark) | {"data_fingerprint": benchmark.data_fingerprint()}
+        plan = replace(plan_in(tmp_path), benchmarks=(benchmark,), settings=settings)
+        whole = {"settings": settings.to_dict(), "fingerprint": settings.fingerprint()}
+        return plan, content(None, benchmarks=[made], **whole)
+
+    plan, known = now()
+    os.utime(root / "train" / "class0" / "000.png", (1, 1))
+    (root / "train" / "class0" / "001.png").rename(root / "train" / "class0" / "x.png")
+    plan, wanted = now()
+    check_same(plan, known, wanted)
+    (root / "train" / "class0" / "x.png").unlink()
+    plan, wanted = now()
+    with pytest.raises(UserError, match=r"other images .*pets now: train/class0 .0 new, 1 gone."):
+        check_same(plan, known, wanted)
+    for path in (tmp_path / "prepared").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match=r"pets now: which ones is not on record any more"):
+        check_same(plan, known, wanted)
+    del known["benchmarks"][0]["benchmark"]["folder"]["val"]  # of a run that recorded file times
+    with pytest.raises(UserError, match="other settings"):
+        check_same(plan, known, wanted)
 
 
 @pytest.mark.parametrize(
