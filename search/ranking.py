@@ -96,7 +96,7 @@ class Ranking:
 
     Attributes:
         noise_sd: between runs of one weighting, points.
-        noise_freedom: how many degrees of freedom replicates gave ``noise_sd``; 0: it is a guess.
+        noise_freedom: degrees of freedom that replicates gave ``noise_sd``; 0: it is the prior's.
         spread_sd: between weightings, points.
     """
 
