@@ -300,7 +300,7 @@ def list_command(arguments: list[str], console: Console) -> int:
 
 
 def help_command(arguments: list[str], console: Console) -> int:
-    if not arguments:
+    if not arguments or arguments[0] in ("help", "--help", "-h"):
         console.print(overview(COMMANDS))
     elif arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]].run(["--help"], console)

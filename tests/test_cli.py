@@ -100,6 +100,7 @@ def test_what_argparse_refuses_is_one_sentence_too(
     (
         ([], 2, ""),
         (["help"], 0, ""),
+        (["help", "help"], 0, ""),
         (["serach", *DIGITS], 2, "error: there is no command 'serach' (did you mean 'search'?)."),
         (["resnet8-digitslt"], 2, "(did you mean --benchmark resnet8-digitslt?)."),
     ),
