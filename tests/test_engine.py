@@ -115,11 +115,10 @@ def test_a_trial_that_joins_late_and_one_that_leaves_early_disturb_nobody() -> N
 
 def test_a_trial_resumes_in_another_slot_bit_for_bit(tmp_path: Path) -> None:
     full = engine(2)
-    full.begin("1", trial(1), tmp_path, 1, until=2)
+    first = full.begin("1", trial(1), tmp_path, 1, until=2)
     run(full)
     full.leave("1")
-    full.begin("2", trial(2), None, 1, EPOCHS)  # takes the other slot
-    full.begin("1", trial(1), tmp_path, 1, EPOCHS)
+    assert full.begin("1", trial(1), tmp_path, 1, EPOCHS) is not first
     outcomes = run(full)
     assert same(outcomes["1"], alone(1))
 
@@ -285,17 +284,22 @@ def test_a_compiled_step_is_as_reproducible_as_was_asked(
 
 
 @pytest.mark.slow
-def test_compiled_slots_share_their_code_and_agree_with_each_other() -> None:
-    compiled = dataclasses.replace(digits_trial(1, 1), compiled=True)
+def test_compiled_slots_share_their_code_and_agree_with_each_other_and_when_resumed(
+    tmp_path: Path,
+) -> None:
+    compiled = dataclasses.replace(digits_trial(2, 1), compiled=True)
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     full = Engine(lambda: Slot(compiled, digits_task()), 2)
-    full.begin("1", compiled, None, 1, 1)
-    outcomes = run(full)
+    full.begin("1", compiled, None, 1, 2)
+    whole = [x for x in run(full)["1"] if isinstance(x, EpochResult)]
     graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     other = dataclasses.replace(compiled, seed=2)
-    full.begin("2", other, None, 1, 1)
-    full.begin("1", compiled, None, 1, 1)
-    again = run(full)
+    full.begin("2", other, None, 1, 2)
+    slot = full.begin("1", compiled, tmp_path, 1, until=1)
+    first = run(full)["1"]
+    full.leave("1")
+    assert full.begin("1", compiled, tmp_path, 1, 2) is not slot
+    assert same(first, whole[:1])
+    assert same(run(full)["1"], whole)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs
-    assert same(again["1"], [x for x in outcomes["1"] if isinstance(x, EpochResult)])
