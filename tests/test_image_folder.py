@@ -59,7 +59,10 @@ def test_files_that_are_not_read_are_counted_by_suffix(root: Path) -> None:
     for name in names:
         (root / "train" / "class0" / name).write_text("x")
     (root / "test" / "labels.csv").write_text("x")
-    expected = "left out 6 files (2 .heic, 1 without a suffix, 1 other, 1 .txt, 1 .csv)"
+    expected = (
+        "left out 6 files (2 .heic, 1 without a suffix, 1 other, 1 .txt, 1 .csv beside the class"
+        " folders)"
+    )
     assert note(root).split("; ")[1] == expected
     assert scan(root).train_counts == (6, 3)
 

@@ -137,7 +137,7 @@ def _find_classes(
         if _is_dangling(entry):
             dangling.append(str(path))
         elif not entry.is_dir():
-            other[_kind(entry.name)] += 1
+            other[f"{_kind(entry.name)} beside the class folders"] += 1
         elif _identity(path) not in splits:
             _check_name(path)
             seen = _above(path) if entry.is_symlink() else set(above)
