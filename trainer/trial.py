@@ -50,5 +50,5 @@ class Trial:
         weights = [float(w).hex() for w in self.weights]
         facts: list[Any] = [self.benchmark.fingerprint(), weights, self.seed, self.precision]
         if self.compiled:
-            facts.append("compiled")
+            facts.append("compiled batches")  # not the network alone, as it was once
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
