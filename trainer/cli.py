@@ -14,6 +14,8 @@ from spaces import (
     Weighting,
     WeightingError,
     canonical_weights,
+    in_words,
+    legend,
     present_name,
     renamed,
 )
@@ -194,6 +196,8 @@ def run(options: argparse.Namespace) -> None:
         f"{benchmark.name}, {weighting.describe()}, seed {options.seed}, {options.precision} on "
         f"{device_name(device)}, {options.threads} threads"
     )
+    symbols = (f"{known.symbol}: {known.word}" for known in legend([weighting.describe()]))
+    print("; ".join([in_words(weighting, data.counts), *symbols]))
     scored = metric_sentence(
         benchmark.metric,
         benchmark.chosen_on,
