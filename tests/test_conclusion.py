@@ -10,6 +10,7 @@ from concluded import CASES, RUNS, TRIALS, conclusion_of, text_of, uniform_wins
 from confirming import PLAIN, WITH_HOLDOUT, new_run, plan_of, steady, whole_run
 from twin import BENCHMARK, FACTS, attempt, fast_folder
 
+from search import conclusion_view
 from search.cli import main
 from search.conclusion import Conclusion
 from search.facts import Facts
@@ -150,7 +151,9 @@ def test_hours_are_summed_over_all_phases(place: Path) -> None:
     assert found.saved_hours == 0
 
 
-def test_epochs_that_early_stopping_saved_are_told_in_hours(place: Path) -> None:
+def test_epochs_that_early_stopping_saved_are_told_in_hours_if_there_are_enough(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def falling(row: Row, part: int) -> int:
         return 40 - int(row.key[-2:]) if "proposals" in row.key else steady(row, part)
 
@@ -159,6 +162,8 @@ def test_epochs_that_early_stopping_saved_are_told_in_hours(place: Path) -> None
     missing = sum(FACTS.epochs - row.epochs for row in found.rows)
     assert missing > 6
     assert found.saved_hours == pytest.approx(0.5 * missing / 3600)
+    assert "CPU worker-hours" not in text_of(found)
+    monkeypatch.setattr(conclusion_view, "SAVED_HOURS", found.saved_hours)
     assert "CPU worker-hours" in text_of(found)
 
 
