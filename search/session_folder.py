@@ -5,8 +5,10 @@ Rays keep theirs elsewhere. Free of Ray.
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -24,6 +26,10 @@ SESSION = "session_2026-01-01_00-00-00_000000_1234567"
 """A name that Ray gives, with the greatest process number of Linux."""
 LONGEST = f"/{PREFIX}12345678/{INNER}/{SESSION}/sockets/plasma_store"
 """What follows the parent folder in the path of Ray's longest socket."""
+OWNER = "owner"
+"""A file in the folder that is locked while the search lives, however it ends."""
+KEPT_SECONDS = 24 * 3600.0
+"""For so long the logs of a search that was killed, or whose Ray failed, stay."""
 DELETE_SECONDS = 3.0
 """How long Ray's last processes may go on writing after it has shut down."""
 RETRY_SECONDS = 0.1
@@ -63,9 +69,10 @@ def session_folder(kept_after: tuple[type[Exception], ...]) -> Iterator[Path]:
     """Yield the path of a folder that Ray may make, and delete it at the end.
 
     Where one of the exceptions ``kept_after`` ends the block, the folder stays, for the logs in it,
-    and the exception has a note that names it.
+    and the exception has a note that names it. What earlier searches left a day ago is deleted.
     """
     parent = check_parent()
+    delete_abandoned(parent)
     try:
         outer = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     except OSError as error:
@@ -74,20 +81,35 @@ def session_folder(kept_after: tuple[type[Exception], ...]) -> Iterator[Path]:
             "another."
         ) from error
     folder = outer / INNER
-    try:
-        yield folder
-    except kept_after as error:
-        error.add_note(f"Ray's logs are kept in {logs_in(folder)}.")
-        raise
-    except BaseException:
+    with (outer / OWNER).open("w") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        try:
+            yield folder
+        except kept_after as error:
+            error.add_note(f"Ray's logs are kept in {logs_in(folder)}.")
+            raise
+        except BaseException:
+            delete(outer)
+            raise
         delete(outer)
-        raise
-    delete(outer)
 
 
 def logs_in(folder: Path) -> Path:
     """Return where Ray writes its logs, given its folder."""
     return folder / "session_latest" / "logs"
+
+
+def delete_abandoned(parent: Path) -> None:
+    """Delete the folders of this user's searches that have ended, of those begun over a day ago."""
+    for outer in parent.glob(f"{PREFIX}*"):
+        # What is no such folder has no owner's file, and what is in use is locked.
+        with contextlib.suppress(OSError):
+            facts = outer.lstat()
+            old = time.time() - facts.st_mtime > KEPT_SECONDS
+            if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and old:
+                with (outer / OWNER).open() as owner:
+                    fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(outer, ignore_errors=True)
 
 
 def delete(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The folder of a Ray that a search starts: it fits Ray's sockets, and is deleted or named."""
 
+import fcntl
 import os
 import re
 import threading
@@ -13,7 +14,7 @@ from ray.exceptions import RayError
 
 from search import cluster, session_folder
 from search.cluster import StartError, local_ray
-from search.session_folder import SOCKET_BYTES, check_parent, delete
+from search.session_folder import OWNER, SOCKET_BYTES, check_parent, delete
 from trainer.errors import UserError
 
 MOST = SOCKET_BYTES - len(session_folder.LONGEST)
@@ -130,9 +131,30 @@ def test_a_folder_that_is_missing_or_cannot_be_written_to_is_refused(
         local_ray().__enter__()
 
 
-def test_other_folders_are_left_alone(parent: Path, started: list[Path]) -> None:
-    other = parent / "ray-of-somebody"
-    other.mkdir()
+def test_what_killed_searches_left_a_day_ago_is_deleted_and_no_other_folder(
+    parent: Path, started: list[Path]
+) -> None:
+    hours = {"ray-killed": 25, "ray-fresh": 23, "ray-running": 25, "ray-of-others": 25}
+    for name in hours:
+        (parent / name).mkdir()
+        if name != "ray-of-others":
+            (parent / name / OWNER).touch()
+    (parent / "ray-link").symlink_to(parent / "ray-of-others")
+    for name, age in hours.items():
+        os.utime(parent / name, (time.time() - age * 3600,) * 2)
+    with (parent / "ray-running" / OWNER).open() as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        with local_ray():
+            assert len(list(parent.glob(f"*/{OWNER}"))) == 3
+    left = {"ray-fresh", "ray-running", "ray-of-others", "ray-link"}
+    assert set(os.listdir(parent)) == left
+
+
+def test_a_search_that_lives_keeps_its_folder_for_days(
+    parent: Path, started: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_folder, "KEPT_SECONDS", -1.0)
     with local_ray():
-        pass
-    assert os.listdir(parent) == [other.name]
+        with local_ray():
+            assert started[0].is_dir()
+        assert len(os.listdir(parent)) == 1
