@@ -15,6 +15,7 @@ from search.forecast import Forecast, forecast
 from search.interrupt import EXIT_CODE, Interrupt, leave_soon
 from search.on_ray import SESSION_ERRORS, search_on_ray
 from search.origin import Origin
+from search.phases import nothing_to_confirm
 from search.places import places_of
 from search.plan import (
     Plan,
@@ -170,6 +171,9 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
     if exported:
         console.print(f"exported {exported.module}")
     if search.finished():
+        nothing = nothing_to_confirm(conclusion.standings, conclusion.rows)
+        if plan.budget.confirm_runs and nothing:
+            console.print(f"nothing was confirmed: {nothing}")
         return FINISHED if exported else FAILED
     why = interrupt.reason() or search.must_stop() or "Ray ended before all trials did"
     running = len(search.running)

@@ -136,7 +136,7 @@ def test_confirm_adds_runs_is_interrupted_and_goes_on(
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "")
-    assert "Stopped: SIGINT. " in output
+    assert "Stopped: Ctrl-C. " in output
     assert output.splitlines()[-1].split() == ["python", "run_search.py", *more]
     assert sum(row.state == TrialState.COMPLETE for row in confirmed(place)) < runs
     # The search's own command, with the same numbers, goes on where confirm was stopped.

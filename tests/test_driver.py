@@ -1,18 +1,24 @@
-"""What a search says of itself before it starts."""
+"""What a search says of itself before it starts, and at its end."""
 
 import io
 from pathlib import Path
 
 import pytest
+from confirming import PLAIN, drive, new_run, usual
 from rich.console import Console
-from twin import attempt, make_plan, make_run, make_settings
+from twin import FACTS, attempt, make_plan, make_run, make_settings
 
 from search.announcement import say_what
-from search.budget import Budget
+from search.budget import FEWEST_RUNS, Budget
+from search.conclusion import Conclusion
+from search.driver import conclude
+from search.interrupt import Interrupt
 
 
-def said(tmp_path: Path, benchmark: str, trials: int, sampler: str, scheduler: str) -> str:
-    settings = make_settings(sampler=sampler, scheduler=scheduler)
+def said(
+    tmp_path: Path, benchmark: str, trials: int, sampler: str, scheduler: str, **changes: object
+) -> str:
+    settings = make_settings(sampler=sampler, scheduler=scheduler, **changes)
     folder = make_run(tmp_path / "run", settings)
     search = attempt(folder, settings, trials, confirm=True)
     plan = make_plan(folder, benchmark, Budget(trials, None), settings)
@@ -26,6 +32,8 @@ def test_an_ordinary_search_has_no_notes_but_says_what_is_not_searched(tmp_path:
     text = said(tmp_path, "resnet8-digitslt", 32, "tpe", "asha")
     assert "note:" not in text
     assert "not searched: normalization" in text
+    assert "searched: p (steepness), nu (effective number), s (split), h (head); " in text
+    assert "control uniform: 1 (plain cross-entropy); all classes weigh the same" in text
 
 
 @pytest.mark.parametrize(
@@ -51,3 +59,26 @@ def test_gp_without_early_stopping_needs_no_note(tmp_path: Path) -> None:
 def test_baselines_that_take_all_trials_are_a_note(tmp_path: Path) -> None:
     text = said(tmp_path, "resnet8-digitslt", 4, "tpe", "asha")
     assert "note: the controls take every trial of the search (4)" in text
+
+
+def test_a_grace_as_long_as_a_trial_is_a_note(tmp_path: Path) -> None:
+    text = said(tmp_path, "resnet8-digitslt", 32, "tpe", "asha", grace_epochs=FACTS.epochs)
+    assert f"because --grace-epochs is {FACTS.epochs} and trials have {FACTS.epochs} epochs" in text
+
+
+def test_a_search_of_controls_alone_says_at_its_end_why_nothing_was_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Conclusion, "export", lambda _: None)
+    folder = new_run(tmp_path / "run", FACTS)
+    budget = Budget(FEWEST_RUNS + 1, None, runs=FEWEST_RUNS)
+    search = attempt(folder, PLAIN, budget.trials or 0, confirm=True, runs=FEWEST_RUNS)
+    drive(search, usual)
+    plan = make_plan(folder, "resnet8-digitslt", budget, PLAIN)
+    console = Console(file=io.StringIO(), width=400)
+    folder.begin_attempt({"resources": {}, "device": "cpu"})
+    conclude(plan, search, Interrupt(), console)
+    assert isinstance(console.file, io.StringIO)
+    assert "nothing was confirmed: its search has no full-length " in console.file.getvalue()
+    say_what(plan, search, console)
+    assert "nothing is left to do: the budget is used up" in console.file.getvalue()
