@@ -92,6 +92,7 @@ def test_ctrl_c_at_any_moment_keeps_what_is_done(tmp_path: Path, fault: Tell) ->
     done = searching.search(tmp_path, *OPTIONS, "--resume")
     assert done.returncode == 0, done.stderr
     check_whole(tmp_path)
+    assert repeated(done.stdout) == "nothing"
     check_equal_to_plain_training(tmp_path, left)
     fault("Ctrl-C, at any moment", line(output, "Stopped: Ctrl-C"), repeated(done.stdout), WHOLE)
 
