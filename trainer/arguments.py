@@ -101,9 +101,8 @@ class Parser(argparse.ArgumentParser):
 
     def _named(self, name: str) -> argparse.Action:
         """The action that argparse's messages call by this name."""
-        return next(
-            a for a in self._actions if name in ("/".join(a.option_strings), a.metavar, a.dest)
-        )
+        names = {"/".join(a.option_strings) or a.metavar or a.dest: a for a in self._actions}
+        return names[name]
 
 
 def _is_number(word: str) -> bool:
