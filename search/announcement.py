@@ -20,7 +20,9 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
     """Print what is about to be searched, and what is deliberately not."""
     settings, budget = plan.settings, plan.budget
     rungs = ", ".join(map(str, search.early_stopping.rungs))
-    stopping = f"{settings.scheduler} at epochs {rungs}" if rungs else "no early stopping"
+    stopping = (
+        f"early stopping {settings.scheduler} at epochs {rungs}" if rungs else "no early stopping"
+    )
     lines = [f"{b.name}: {b.protocol_note()}, {settings.precision}" for b in plan.benchmarks]
     if plan.holdout:
         lines.append(f"hold-out {plan.holdout.name}: {plan.holdout.protocol_note()}")

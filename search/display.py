@@ -179,8 +179,13 @@ def run_label(row: Row) -> str:
 
 def run_text(row: Row) -> str:
     """Return a trial's label, and its weighting unless it is named so."""
+    return f"{run_label(row)}{weighting_text(row)}"
+
+
+def weighting_text(row: Row) -> str:
+    """Return a trial's weighting in brackets; nothing if its label says it."""
     weighting = row.weighting.describe()
-    return run_label(row) if weighting == row.label else f"{run_label(row)} ({weighting})"
+    return "" if weighting == row.label else f" ({weighting})"
 
 
 def running_cells(trial: Running) -> list[RenderableType]:
@@ -213,4 +218,4 @@ def ended_line(row: Row) -> str:
     reached = " / ".join(f"{summary['best_score']:.2f} %" for summary in row.summaries)
     complete = row.state == TrialState.COMPLETE
     end = "complete" if complete else f"stopped after {row.epochs} epochs"
-    return f"{label}: {reached}, {end} ({row.weighting.describe()})"
+    return f"{label}: {reached}, {end}{weighting_text(row)}"
