@@ -47,7 +47,13 @@ class Search:
         words += ["--device", context.device.type]
         if context.device.type == "cuda":
             words += ["--slots", str(stage.slots[0])]
-        return popen(*words, *more)
+        return self.popen(*words, *more)
+
+    def popen(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start the program, with what Ray leaves on disk in a folder that is not kept."""
+        command = [sys.executable, "-u", "run_search.py", *words]
+        environment = child_environment() | {"RAY_TMPDIR": str(self.context.scratch)}
+        return subprocess.Popen(command, cwd=REPOSITORY, env=environment)
 
     def left(self) -> float:
         return self.end - time.monotonic()
@@ -55,11 +61,6 @@ class Search:
     def epochs(self) -> int:
         """Return the number of epochs on record."""
         return sum(path.read_bytes().count(b"\n") for path in self.folder.glob("trials/*.jsonl"))
-
-
-def popen(*words: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-u", "run_search.py", *words]
-    return subprocess.Popen(command, cwd=REPOSITORY, env=child_environment())
 
 
 def run(context: Context) -> None:
@@ -74,7 +75,7 @@ def run(context: Context) -> None:
     resumed = time.monotonic()
     code = search.start("--resume").wait()
     context.results.put(resumed_exit_code=code, seconds=time.monotonic() - resumed)
-    code = code or popen("export", str(search.folder)).wait()
+    code = code or search.popen("export", str(search.folder)).wait()
     exported = sorted(path.name for path in search.folder.glob("best*"))
     context.results.put(export_exit_code=code, exported=exported, **ended(search.folder))
     if code or len(exported) != 2:
