@@ -49,17 +49,18 @@ def best_text(search: Search) -> str:
 
 
 def seconds_left(search: Search, elapsed: float) -> float | None:
-    """Estimate the rest: by this attempt's epochs a second, at first by its batches a second."""
+    """Estimate the rest: as it was expected, then by the batches and the epochs a second."""
     limit, epochs = search.seconds_left(), epochs_left(search)
     if search.trained_epochs and search.ended:
         pace = search.trained_epochs / elapsed
     else:
         paces = [trial.pace for trial in search.running.values() if trial.pace]
         pace = sum(paces) * len(search.running) / max(1, len(paces))
-    if epochs is None or not pace:
-        return limit
-    left = epochs / pace
-    return left if limit is None else min(left, limit)
+    left = search.expected_seconds
+    if pace:
+        left = None if epochs is None else epochs / pace
+    known = [seconds for seconds in (left, limit) if seconds is not None]
+    return min(known, default=None)
 
 
 @dataclass

@@ -109,6 +109,11 @@ def print_command(plan: Plan, console: Console) -> None:
     console.print(f"  {lines}", soft_wrap=True)
 
 
+def tell_length(found: Forecast, plan: Plan, search: Search, console: Console) -> None:
+    search.expected_seconds = found.seconds(plan, search)
+    console.print("\n".join(found.sentences(plan, search)))
+
+
 def train(
     plan: Plan,
     images: tuple[ImageData, ...],
@@ -120,7 +125,7 @@ def train(
     """Run the search's trials on Ray until they have ended or something ends them."""
     measured = forecast(plan, images, interrupt.reason)
     if measured:
-        console.print("\n".join(measured.sentences(plan, search)))
+        tell_length(measured, plan, search, console)
     setup = worker_setup(plan, attempt)
 
     def recruiting(console: Console, interrupt: Interrupt) -> Workers:
@@ -128,7 +133,7 @@ def train(
         if workers.speeds:
             places = places_of(workers.held, plan.resources, lambda sentence: None).limit()
             found = Forecast.of_gpus(workers.speeds, workers.slots, images, places)
-            console.print("\n".join(found.sentences(plan, search)))
+            tell_length(found, plan, search, console)
         return workers
 
     try:

@@ -60,24 +60,30 @@ class Forecast:
         runs = SEEDS_EACH * (candidates_for(plan.budget.confirm_runs) + CONTROLS)
         return runs * plan.holdout.epochs * self.epoch_seconds[-1]
 
+    def seconds(self, plan: Plan, search: Search) -> float | None:
+        """Return how long all that is left takes, None without a limit in trials."""
+        left = epochs_left(search)
+        if left is None:
+            return None
+        trials = left / search.facts.epochs_of_all
+        return (trials * self.trial_seconds(plan) + self.holdout_seconds(plan)) / self.places
+
     def sentences(self, plan: Plan, search: Search) -> list[str]:
         """Return what a person should know before the search begins."""
         trial = self.trial_seconds(plan)
         grounds = f"{said(trial)} a trial, {self.places} at a time"
-        left = epochs_left(search)
+        left = self.seconds(plan, search)
         if left is None:
             hours = plan.budget.hours
             if hours is None or hours * 3600 >= trial:
                 return [f"On this hardware: {grounds}."]
             lines = [f"On this hardware: {grounds}; no trial ends within {hours:g} hours."]
             return [*lines, self.advice(plan, hours)]
-        whole = left / search.facts.epochs_of_all * trial + self.holdout_seconds(plan)
-        hours = whole / self.places / 3600
         lines = [
-            f"On this hardware: {said(3600 * hours)} if no trial is stopped early ({grounds}, "
+            f"On this hardware: {said(left)} if no trial is stopped early ({grounds}, "
             "just measured)."
         ]
-        if hours > LONG_HOURS:
+        if left > 3600 * LONG_HOURS:
             lines.append(self.advice(plan, FEASIBLE_HOURS))
         return lines
 

@@ -40,6 +40,7 @@ class Search:
         trained_epochs: epochs recorded in this attempt.
         repeated_epochs: recorded epochs that were to be trained again from a checkpoint.
         notes: what a person should know of, in the order it happened.
+        expected_seconds: all that was left was to take so long when it began; None if unknown.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Search:
         self.trained_epochs = 0
         self.repeated_epochs = 0
         self.notes: list[str] = []
+        self.expected_seconds: float | None = None
         self.halted: str | None = None
         self.failures_in_a_row = 0
         self.adopted: deque[Running] = deque()

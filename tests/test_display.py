@@ -88,6 +88,8 @@ def test_before_a_trial_has_ended_the_time_left_follows_its_batches(tmp_path: Pa
     assert first is not None
     assert second is not None
     assert seconds_left(search, elapsed=1.0) is None
+    search.expected_seconds = 600.0
+    assert seconds_left(search, elapsed=1.0) == 600.0
     for now, batch in ((10.0, 3), (20.0, 6)):
         first.within = (0, batch, 12)
         first.note_progress(now)
