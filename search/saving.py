@@ -56,7 +56,8 @@ class Saving:
             try:
                 ray.get(call)
             except RayError as error:
-                reason = str(getattr(error, "cause", error)).splitlines()[0]
+                cause = getattr(error, "cause", error)
+                reason = f"{type(cause).__name__}: {cause}".splitlines()[0]
                 self.search.notes.append(f"{key} is not saved where it is ({reason})")
 
     def text(self) -> str | None:

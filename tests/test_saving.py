@@ -85,7 +85,9 @@ def test_what_cannot_be_saved_is_said(search: Search) -> None:
     reasons.append("SIGINT")
     workers[0].end, workers[1].end = RayTaskError("save_now", "", OSError("disk full")), None
     assert saving.is_over()
-    assert search.notes == [f"{next(iter(search.running))} is not saved where it is (disk full)"]
+    assert search.notes == [
+        f"{next(iter(search.running))} is not saved where it is (OSError: disk full)"
+    ]
 
 
 def test_only_trials_that_run_on_a_worker_are_saved(search: Search) -> None:
