@@ -112,7 +112,7 @@ def test_export_applies_the_weighting_to_other_counts(
         (("--epochs", "4", "--resume", "--seed", "7"), "seed: 42 -> 7"),
         (
             ("--epochs", "5", "--resume"),
-            "4 of 40 epochs (shortened) -> resnet8-digitslt, 5 of 40 epochs (shortened)",
+            "4 of 40 epochs (shortened), by accuracy -> resnet8-digitslt, 5 of 40 epochs",
         ),
     ),
 )

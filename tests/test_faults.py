@@ -6,6 +6,7 @@ what an uninterrupted training gives.
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import time
@@ -74,7 +75,7 @@ def interrupted(
 def test_ctrl_c_at_any_moment_keeps_what_is_done(tmp_path: Path, fault: Tell) -> None:
     again: tuple[str, ...] = ()
     ends = []
-    for seconds, number in ((1, signal.SIGINT), (4, signal.SIGTERM), (9, signal.SIGINT)):
+    for seconds, number in ((1, signal.SIGINT), (4, signal.SIGTERM)):
         process = searching.start(tmp_path, *OPTIONS, *again)
         time.sleep(seconds)
         process.send_signal(number)
@@ -83,10 +84,13 @@ def test_ctrl_c_at_any_moment_keeps_what_is_done(tmp_path: Path, fault: Tell) ->
         assert process.returncode in (130, -number)
         ends.append(output)
         again = ("--resume",) if searching.folder(tmp_path).exists() else ()
-    process = interrupted(tmp_path, searching.recorded_epochs(tmp_path) + 8, signal.SIGINT, *again)
-    output, errors = process.communicate()
-    assert (process.returncode, errors) == (130, "")
-    assert "--resume" in output.splitlines()[-1]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        epochs = searching.recorded_epochs(tmp_path) + 8
+        process = interrupted(tmp_path, epochs, number, *again)
+        output, errors = process.communicate()
+        assert (process.returncode, errors) == (130, "")
+        assert "--resume" in output.splitlines()[-1]
+        again = ("--resume",)
     left = running(tmp_path)
     assert left, "the signal came too late to interrupt anything"
     done = searching.search(tmp_path, *OPTIONS, "--resume")
@@ -136,7 +140,7 @@ def test_a_killed_worker_costs_epochs_since_the_checkpoint_and_nothing_else(
 def test_the_same_run_started_twice_is_refused_while_it_runs(
     tmp_path: Path, stopping: list[subprocess.Popen[str]], fault: Tell
 ) -> None:
-    process = searching.start(tmp_path, *OPTIONS)
+    process = searching.start(tmp_path, *OPTIONS, "--trials", "64")
     stopping.append(process)
     searching.wait_for_epochs(tmp_path, 1, process)
     second = searching.search(tmp_path, *OPTIONS, "--resume")
@@ -216,7 +220,8 @@ def test_a_search_whose_trials_all_diverge_stops_and_says_why(
     (tmp_path / "mine.toml").write_text(DIVERGING)
     done = searching.search(tmp_path, "--benchmark", "mine.toml", "--trials", "16")
     assert done.returncode == 1, done.stderr
-    assert "3 trials failed in a row: epoch 1: the" in done.stdout
+    # Two train at a time, so that a fourth may have failed meanwhile.
+    assert re.search("[34] trials failed in a row: epoch 1: the", done.stdout)
     failed = [row for row in searching.rows(tmp_path) if row.state == TrialState.FAIL]
     assert len(failed) >= 3
     assert all(row.reason is not None and row.reason.startswith("epoch 1:") for row in failed)
@@ -302,10 +307,11 @@ def test_storage_that_is_away_for_a_while_is_waited_for(
 @pytest.mark.long
 def test_the_hours_budget_ends_the_search_and_leaves_it_resumable(tmp_path: Path) -> None:
     begin = time.monotonic()
-    done = searching.search(tmp_path, *OPTIONS, "--trials", "64", "--hours", "0.006")
+    done = searching.search(tmp_path, *OPTIONS, "--trials", "400", "--hours", "0.006")
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - begin < 100
     assert "the budget of 0.006 hours is used up" in done.stdout
-    again = searching.search(tmp_path, *OPTIONS, "--trials", "64", "--hours", "0.006", "--resume")
+    again = searching.search(tmp_path, *OPTIONS, "--trials", "400", "--hours", "0.006", "--resume")
     assert again.returncode == 0, again.stderr
-    assert f"{len(running(tmp_path))} trials are unfinished" in again.stdout
+    left = len(running(tmp_path))
+    assert f"{left} trial{' is' if left == 1 else 's are'} unfinished" in again.stdout
