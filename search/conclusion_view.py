@@ -100,7 +100,7 @@ def incumbent_text(found: Incumbent, facts: Facts) -> str:
         who = f"nothing was found: all {found.alike} weightings reached the same; {who}"
     runs = "its single run" if known.n == 1 else f"the mean of its {known.n} runs"
     if facts.joint:
-        gain = "" if found.gain is None else f", about {found.gain:+.2f} noise SDs over uniform"
+        gain = "" if found.gain is None else f", about {found.gain:+z.2f} noise SDs over uniform"
         return f"{who}{gain} (posterior SD {known.sd:.2f}), not confirmed"
     return (
         f"{who}, about {known.mean:.2f} % {facts.benchmarks[0].score_words} "
@@ -238,7 +238,7 @@ def gains_text(gains: Gains) -> str | None:
     if gains.seeds < FEWEST_SEEDS or not known:
         return None
     groups = ", ".join(
-        f"{name} {gain.mean:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})"
+        f"{name} {gain.mean:+z.1f} ({gain.low:+z.1f} to {gain.high:+z.1f})"
         for name, gain in known.items()
     )
     return (

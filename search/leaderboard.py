@@ -188,4 +188,4 @@ def estimate_text(conclusion: Conclusion, known: GroupPosterior) -> str:
     if not conclusion.facts.joint:
         return f"{known.mean:.2f}"
     uniform = conclusion.standings.uniform_mean()
-    return "" if uniform is None else f"{known.mean - uniform:+.2f}"
+    return "" if uniform is None else f"{known.mean - uniform:+z.2f}"

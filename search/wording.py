@@ -31,18 +31,18 @@ def difference_sentence(difference: Difference, unit: Unit) -> str:
     """Say by how much the winner is better or worse than a control, or that it cannot be told."""
     points, control = difference.points, difference.control
     interval = (
-        f"(95 % interval {points.low:+.2f} to {points.high:+.2f}; it is better with a probability "
-        f"{probability(difference.probability)})"
+        f"(95 % interval {points.low:+z.2f} to {points.high:+z.2f}; it is better with a "
+        f"probability {probability(difference.probability)})"
     )
     known = points.low > 0 or points.high < 0
     doubt = f"The data cannot tell whether it is better than {control}: "
     if unit == Unit.NOISE_SDS:
-        size = f"averaged over the benchmarks, is {points.mean:+.2f} {unit} {interval}."
+        size = f"averaged over the benchmarks, is {points.mean:+z.2f} {unit} {interval}."
         return f"Its gain over {control}, {size}" if known else f"{doubt}its gain, {size}"
     if known:
         better = "better" if points.mean > 0 else "worse"
         return f"It is {abs(points.mean):.2f} points {better} than {control} {interval}."
-    return f"{doubt}the difference is {points.mean:+.2f} points {interval}."
+    return f"{doubt}the difference is {points.mean:+z.2f} points {interval}."
 
 
 def ties_sentence(winner: str, ties: Sequence[str], loss: float, unit: Unit) -> str:
@@ -82,7 +82,7 @@ def gain_text(difference: Difference, unit: Unit, images: str = "") -> str:
     where = f"{difference.control} {images}".strip()
     text = (
         f"{abs(points.mean):.2f} {units} {'over' if points.mean >= 0 else 'below'} "
-        f"{where} (95 % interval {points.low:+.2f} to {points.high:+.2f}{mean})"
+        f"{where} (95 % interval {points.low:+z.2f} to {points.high:+z.2f}{mean})"
     )
     if points.low > 0 or points.high < 0:
         return text

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from search.comparison import Run
-from search.estimate import Unit
+from search.estimate import Difference, Estimate, Unit
 from search.ranking import NoisePrior
 from search.verdict import Verdict, verdict
+from search.wording import difference_sentence
 
 
 def runs_of(means: dict[str, float], seeds: int = 5, noise: float = 0.4) -> list[Run]:
@@ -264,3 +265,8 @@ def test_where_all_reached_the_same_uniform_wins_and_nothing_was_found() -> None
     assert verdict(without, "inverse", "inverse").winner == "inverse"
     clear = verdict(runs_of(CLEAR), "uniform", "inverse").sentences()
     assert not any("nothing was found" in sentence for sentence in clear)
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_minus_sign() -> None:
+    difference = Difference("uniform", Estimate(-0.001, -0.3, 0.3), 0.5)
+    assert "difference is +0.00 points" in difference_sentence(difference, Unit.PERCENT)
