@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from search.confirmation import PUBLISHED_SEEDS
 from search.estimate import LEVEL, Estimate
@@ -195,6 +195,6 @@ def _check(curves: Curves, scoring: Scoring) -> None:
 
 
 def _t_interval(values: FloatArray) -> Estimate:
-    mean, error = float(values.mean()), float(stats.sem(values))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
+    mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+    half = float(special.stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error
     return Estimate(mean, mean - half, mean + half)

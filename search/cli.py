@@ -32,7 +32,7 @@ from trainer.cpus import available_cpus
 from trainer.errors import CheckpointError, UserError
 
 if TYPE_CHECKING:
-    from search.export import Best
+    from search.conclusion import Conclusion
     from search.plan import Plan
 
 FAILED, BAD_INPUT = 1, 2
@@ -256,28 +256,28 @@ def export_command(arguments: list[str], console: Console) -> int:
     from search.export import export
 
     conclusion = Conclusion.of(RunFolder(options.run))
-    best = conclusion.best()
-    if best is None:
+    if conclusion.winner is None:
         raise UserError(
             f"run {conclusion.folder.path.name!r} has no full-length trial to export yet."
         )
     if note := export_note(conclusion):
         print(f"note: {note}", file=sys.stderr)
-    if options.counts is None:
+    if options.counts:
+        print_weights(conclusion, options.counts)
+    elif best := conclusion.best():
         exported = export(options.output or conclusion.folder.path, best)
         console.print(f"{exported.record}\n{exported.module}")
-        return 0
-    print_weights(best, options.counts)
     return 0
 
 
-def print_weights(best: "Best", path: Path) -> None:
-    """Print the best weighting on the class counts of a file, as JSON, and what is to be said."""
+def print_weights(conclusion: "Conclusion", path: Path) -> None:
+    """Print the winner on the class counts of a file, as JSON, and what is to be said."""
     from search.counts_file import read_counts
     from search.export import applied_json, apply_to_counts
 
-    given = read_counts(path)
-    applied = apply_to_counts(best, given)
+    assert conclusion.winner is not None
+    given, class_names = read_counts(path), conclusion.content["benchmarks"][0]["class_names"]
+    applied = apply_to_counts(conclusion.winner[1], class_names, given)
     print(f"{path}: {given.describe()}", file=sys.stderr)
     if applied["warning"]:
         print(f"warning: {applied['warning']}", file=sys.stderr)

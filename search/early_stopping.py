@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from search.record import PROPOSALS
 
@@ -162,6 +161,8 @@ def rank_correlation(a: npt.ArrayLike, b: npt.ArrayLike) -> float | None:
     pair = np.asarray([a, b], dtype=np.float64)
     if pair.shape[1] < 2 or (pair.min(axis=1) == pair.max(axis=1)).any():
         return None
+    from scipy import stats  # slow to import; `show` and `export` may do without
+
     return float(stats.spearmanr(*pair).statistic)
 
 

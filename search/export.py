@@ -196,28 +196,30 @@ def verify_export(
             )
 
 
-def apply_to_counts(best: Best, given: ClassCounts) -> dict[str, Any]:
-    """The best weighting on other class counts, as a JSON-able dictionary.
+def apply_to_counts(
+    weighting: Weighting, class_names: Sequence[str] | None, given: ClassCounts
+) -> dict[str, Any]:
+    """A weighting on other class counts than its benchmark's, as a JSON-able dictionary.
 
     Its `classes` have a row each, with the name or the index, the count and the weight in the
-    normalization of the weighting: in the order of the benchmark's classes if they have the same
-    names, else as given. `warning` is None, or says why training would go badly.
+    normalization of the weighting: in the order of the benchmark's `class_names` if they
+    have the same names, else as given. `warning` is None, or says why training would go badly.
 
     Raises:
         ExportError: the weighting is too steep for the counts.
     """
     names, counts = given.class_names, given.counts
-    if names and best.class_names and sorted(names) == sorted(best.class_names):
+    if names and class_names and sorted(names) == sorted(class_names):
         by_name = dict(zip(names, counts, strict=True))
-        names, counts = best.class_names, tuple(by_name[name] for name in best.class_names)
+        names, counts = tuple(class_names), tuple(by_name[name] for name in class_names)
     try:
-        weights = best.weighting.weights(counts).tolist()
+        weights = weighting.weights(counts).tolist()
     except WeightingError as error:
         raise ExportError(f"{error}.") from error
     rows = zip(names or range(len(counts)), counts, weights, strict=True)
     return {
-        "weighting": best.weighting.to_dict(),
-        "description": best.weighting.describe(),
+        "weighting": weighting.to_dict(),
+        "description": weighting.describe(),
         "weighting_key": weighting_key(weights),
         "effective_sample_fraction": effective_sample_fraction(counts, weights),
         "warning": _problem(counts, weights),

@@ -8,7 +8,6 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 
-from search.cma_state import DataCmaEsSampler
 from spaces import Choice, Domain, Float, ParameterValue, Space
 
 STARTUP_TRIALS = 10
@@ -28,6 +27,8 @@ def gp(seed: int) -> BaseSampler:
 
 
 def cmaes(seed: int) -> BaseSampler:
+    from search.cma_state import DataCmaEsSampler  # slow to import; most commands need none
+
     return DataCmaEsSampler(
         seed=seed, n_startup_trials=STARTUP_TRIALS, warn_independent_sampling=False
     )

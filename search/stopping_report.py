@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy import stats
+from scipy import special
 
 from search.early_stopping import SCHEDULERS, EarlyStopping, quantile, rank_correlation
 
@@ -208,7 +208,7 @@ def _correlation_interval(correlation: float | None, n: int) -> tuple[float, flo
     if correlation is None or n < 4 or abs(correlation) >= 1:
         return None
     error = math.sqrt((1 + correlation**2 / 2) / (n - 3))
-    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * error
+    half = float(special.ndtri((1 + LEVEL) / 2)) * error
     centre = math.atanh(correlation)
     return math.tanh(centre - half), math.tanh(centre + half)
 
@@ -216,6 +216,8 @@ def _correlation_interval(correlation: float | None, n: int) -> tuple[float, flo
 def _share_interval(count: int, of: int) -> tuple[float, float] | None:
     if not of:
         return None
+    from scipy import stats  # slow to import; `show` and `export` may do without
+
     interval = stats.binomtest(count, of).proportion_ci(LEVEL, method="exact")
     return float(interval.low), float(interval.high)
 

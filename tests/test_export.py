@@ -266,7 +266,9 @@ def test_a_folder_that_cannot_be_written_is_named_with_a_remedy(tmp_path, monkey
 
 
 def test_the_best_weighting_applies_to_other_counts():
-    applied = apply_to_counts(BEST, ClassCounts((5, 50, 500), ("a", "b", "c")))
+    applied = apply_to_counts(
+        BEST.weighting, BEST.class_names, ClassCounts((5, 50, 500), ("a", "b", "c"))
+    )
     assert [row["weight"] for row in applied["classes"]] == RICH.weights([5, 50, 500]).tolist()
     assert [row["class"] for row in applied["classes"]] == ["a", "b", "c"]
     assert applied["warning"] is None
@@ -277,10 +279,17 @@ def test_the_best_weighting_applies_to_other_counts():
 
 
 def test_counts_with_the_names_of_the_benchmark_are_put_in_its_order():
-    applied = apply_to_counts(BEST, ClassCounts(tuple(COUNTS[::-1]), tuple(NAMES[::-1])))
+    applied = apply_to_counts(
+        BEST.weighting, BEST.class_names, ClassCounts(tuple(COUNTS[::-1]), tuple(NAMES[::-1]))
+    )
     assert [row["class"] for row in applied["classes"]] == NAMES
     assert [row["count"] for row in applied["classes"]] == COUNTS
-    assert apply_to_counts(BEST, ClassCounts((7, 2), None))["classes"][1]["class"] == 1
+    assert (
+        apply_to_counts(BEST.weighting, BEST.class_names, ClassCounts((7, 2), None))["classes"][1][
+            "class"
+        ]
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -296,7 +305,12 @@ def test_counts_on_which_the_weights_would_train_poorly_are_warned_about(exponen
     assert Path(caught[0].filename) == Path(__file__)
     sentence = str(caught[0].message)
     best = Best(weighting, (10, 5), None, {}, {})
-    assert apply_to_counts(best, ClassCounts(tuple(counts), None))["warning"] == sentence
+    assert (
+        apply_to_counts(best.weighting, best.class_names, ClassCounts(tuple(counts), None))[
+            "warning"
+        ]
+        == sentence
+    )
     power = float(re.search(r"weights \*\* (\S+),", sentence)[1])
     check_weights(counts, (weights**power).double().numpy())
     with pytest.raises(WeightingError):
@@ -327,7 +341,7 @@ def test_the_module_warns_where_the_search_refuses():
 def test_counts_too_uneven_to_apply_to_are_refused():
     steep = Best(Weighting(exponent=100), (2, 1), None, {}, {})
     with pytest.raises(ExportError, match="lower the exponent"):
-        apply_to_counts(steep, ClassCounts((10**9, 1), None))
+        apply_to_counts(steep.weighting, steep.class_names, ClassCounts((10**9, 1), None))
 
 
 class Series:
