@@ -49,6 +49,12 @@ class EngineTraining:
         self.trials = {str(trial.seed): trial for trial in trials}
 
     def epochs(self, number: int) -> tuple[int, int]:
+        most = min(trial.benchmark.epochs for trial in self.trials.values())
+        done = sum(self.some_epochs(min(most, number - i)) for i in range(0, number, most))
+        return done * self.task.images, done * self.task.test_images
+
+    def some_epochs(self, number: int) -> int:
+        """Train so many epochs of every trial, no more than it has; return those of all together."""
         for key, trial in self.trials.items():
             self.go_on(key, trial, number)
         done = 0
@@ -60,7 +66,7 @@ class EngineTraining:
                 done += 1
             if turn.idle:
                 time.sleep(NAP_SECONDS)
-        return done * self.task.images, done * self.task.test_images
+        return done
 
     def go_on(self, key: str, trial: Trial, number: int) -> None:
         """Allow a trial so many more epochs, from its start again if it has not so many left."""
