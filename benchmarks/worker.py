@@ -54,7 +54,7 @@ class EngineTraining:
         return done * self.task.images, done * self.task.test_images
 
     def some_epochs(self, number: int) -> int:
-        """Train so many epochs of every trial, no more than it has; return those of all together."""
+        """Train so many epochs, at most a whole trial, of every trial; return their number."""
         for key, trial in self.trials.items():
             self.go_on(key, trial, number)
         done = 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tables import expected, files, options, table_of
-from training import threads
+from training import heeding_ctrl_c, threads
 
 from benchmarks.table import Table
 
@@ -24,13 +24,14 @@ def one_thread() -> Iterator[None]:
 
 
 def start(place: Path, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), *options(place, *more)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with heeding_ctrl_c():
+        return subprocess.Popen(
+            [sys.executable, str(SCRIPT), *options(place, *more)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
 
 def wait_for_files(place: Path, number: int, process: subprocess.Popen[str]) -> None:
