@@ -34,9 +34,9 @@ def check_whole(place: Path) -> None:
         assert len(searching.folder(place).read_epochs(row.key)) == row.epochs
 
 
-def check_equal_to_plain_training(place: Path, keys: list[str]) -> None:
+def check_equal_to_plain_training(place: Path, keys: list[str], epochs: int = EPOCHS) -> None:
     """The recorded epochs of these trials are those of training without a search."""
-    benchmark = BENCHMARKS[searching.BENCHMARK].with_epochs(EPOCHS)
+    benchmark = BENCHMARKS[searching.BENCHMARK].with_epochs(epochs)
     data = load(prepare(benchmark, place / "data"), benchmark)
     configure("tf32", threads=1)
     task = Task(data, benchmark.padding, select_device("cpu"))
