@@ -1,8 +1,9 @@
 """The exported module: class weights of one point of the family, with torch and nothing else.
 
 An export copies this file with a docstring of its own and the constants of the point that was
-found (`search.export_template`). The arithmetic repeats `spaces.weighting` in torch, because the
-copy must run where the project is not installed; every export is checked against it.
+found (`search.export_template`). The arithmetic repeats `spaces.weighting.family` in
+torch, because the copy must run where the project is not installed; every export is checked
+against it.
 """
 
 from __future__ import annotations

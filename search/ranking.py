@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from spaces.measures import gradient_shares
+from spaces.weighting.measures import gradient_shares
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -144,7 +144,7 @@ class Groups:
 
         Raises:
             ValueError: not one vector per benchmark.
-            WeightingError: as ``spaces.measures.gradient_shares``.
+            WeightingError: as ``spaces.weighting.measures.gradient_shares``.
         """
         pairs = zip(self._counts, weights, strict=True)
         shares = np.concatenate([gradient_shares(numbers, values) for numbers, values in pairs])

@@ -1,6 +1,15 @@
 """What can be searched: the family of class weightings, its known points, and parameter spaces."""
 
-from spaces.measures import (
+from spaces.domains import SPACES, Choice, Domain, Float, ParameterValue, Space
+from spaces.parameters import PARAMETERS, Parameter, in_words, legend
+from spaces.weighting.family import (
+    EMPTY_CLASS,
+    NORMALIZATIONS,
+    Weighting,
+    WeightingError,
+    check_counts,
+)
+from spaces.weighting.measures import (
     canonical_weights,
     check_weights,
     effective_sample_fraction,
@@ -8,22 +17,13 @@ from spaces.measures import (
     total_variation,
     weighting_key,
 )
-from spaces.named import (
+from spaces.weighting.named import (
     BASELINES,
     FORMER_NAMES,
     NAMED,
     NamedWeighting,
     present_name,
     renamed,
-)
-from spaces.parameters import PARAMETERS, Parameter, in_words, legend
-from spaces.space import SPACES, Choice, Domain, Float, ParameterValue, Space
-from spaces.weighting import (
-    EMPTY_CLASS,
-    NORMALIZATIONS,
-    Weighting,
-    WeightingError,
-    check_counts,
 )
 
 __all__ = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spaces.weighting import Weighting, check_counts
+from spaces.weighting.family import Weighting, check_counts
 
 
 @dataclass(frozen=True)

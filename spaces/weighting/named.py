@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from spaces.weighting import SQRT_RATIO, Weighting
+from spaces.weighting.family import SQRT_RATIO, Weighting
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from spaces.weighting import FloatArray, WeightingError, check_counts
+from spaces.weighting.family import FloatArray, WeightingError, check_counts
 
 MAX_WEIGHT_RATIO = 1e6
 MIN_EFFECTIVE_SAMPLE_FRACTION = 0.10

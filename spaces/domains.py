@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TypeAlias
 
-from spaces.weighting import NORMALIZATIONS, Weighting, WeightingError, as_number, suggest
+from spaces.weighting.family import NORMALIZATIONS, Weighting, WeightingError, as_number, suggest
 
 ParameterValue: TypeAlias = float | str
 _FIELDS = frozenset(field.name for field in fields(Weighting))
