@@ -13,7 +13,7 @@ class Arm:
     """A way to train.
 
     Attributes:
-        precision: a key of ``trainer.precision.PRECISIONS``.
+        precision: a key of ``trainer.runtime.PRECISIONS``.
         together: trials side by side: slots of one process on a GPU, processes on the CPU.
         workers: of the plain reference's data loaders; None for the engine.
         compiled: through ``torch.compile``.
@@ -71,7 +71,7 @@ class Job:
 
     Attributes:
         benchmark: a name or the path of a TOML file.
-        device: as ``trainer.precision.select_device`` takes it.
+        device: as ``trainer.runtime.select_device`` takes it.
         threads: CPU threads of the engine; the reference keeps torch's default.
         slots: trials side by side in this process.
         batches: training batches of an epoch, the data set being cut to fit; None for all.

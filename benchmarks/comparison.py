@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.arms import Arm
 from benchmarks.floors import Ceilings, Floor, Work, floor_of
-from trainer.benchmarks import Benchmark
+from trainer.benchmarks.registry import Benchmark
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from search.facts import BenchmarkFacts, Facts
 from search.parts import PartResult, interleave
 from search.trainable import TrialTrainable
 from search.worker_setup import WorkerSetup
-from trainer.benchmarks import BENCHMARKS, Benchmark
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 from trainer.provenance import processor
 from trainer.results import EpochResult
 

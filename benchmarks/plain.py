@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, Dataset
 
-from trainer.benchmarks import Benchmark
+from trainer.benchmarks.registry import Benchmark
+from trainer.execution.slot import EVALUATION_BATCH
 from trainer.models import build
 from trainer.prepared import ImageData
-from trainer.slot import EVALUATION_BATCH
 
 
 def picture(pixels: np.ndarray) -> Image.Image:

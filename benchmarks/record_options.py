@@ -9,10 +9,10 @@ import torch
 
 from benchmarks.table_folder import Job
 from trainer.arguments import Parser
-from trainer.benchmarks import BENCHMARKS, SAFE_NAME, Benchmark, get_benchmark
+from trainer.benchmarks.registry import BENCHMARKS, SAFE_NAME, Benchmark, get_benchmark
 from trainer.cpus import available_cpus
 from trainer.errors import UserError
-from trainer.precision import PRECISIONS, select_device
+from trainer.runtime import PRECISIONS, select_device
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,17 @@ import torch
 
 from benchmarks.table_folder import Job
 from search.interrupt import NAMES
-from trainer.benchmarks import Benchmark
-from trainer.calibrate import best_slots, calibrate
-from trainer.engine import Engine
+from trainer.benchmarks.registry import Benchmark
 from trainer.errors import UserError
-from trainer.loop import TrainingError, train
-from trainer.precision import configure
+from trainer.execution.calibrate import best_slots, calibrate
+from trainer.execution.engine import Engine
+from trainer.execution.loop import TrainingError, train
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.prepared import load
 from trainer.provenance import device_name
 from trainer.results import EpochResult
-from trainer.slot import Slot
-from trainer.task import Task
+from trainer.runtime import configure
 from trainer.trial import Trial
 
 THREADS = 1

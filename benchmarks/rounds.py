@@ -7,7 +7,7 @@ from benchmarks.arms import Job, jobs
 from benchmarks.comparison import Comparison, Outcome, Segment
 from benchmarks.processes import RunningArm
 from benchmarks.throughput_options import Plan
-from trainer.benchmarks import Benchmark
+from trainer.benchmarks.registry import Benchmark
 from trainer.cpus import available_cpus
 
 SEGMENT_SECONDS = 1.0

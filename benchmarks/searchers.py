@@ -20,7 +20,7 @@ from search.ranking import Groups, rank
 from search.record import PROPOSALS, trial_key
 from search.samplers import SAMPLERS, draw, make_sampler
 from spaces import Domain, Float, Space, Weighting
-from trainer.loop import SCALE_FREE_LOSS
+from trainer.execution.loop import SCALE_FREE_LOSS
 
 METRIC = "value"
 

@@ -12,7 +12,7 @@ from benchmarks.surrogate import Replicates, Surrogate
 from benchmarks.table import Table
 from search.facts import BenchmarkFacts, Facts
 from spaces import gradient_shares
-from trainer.benchmarks import BENCHMARKS, Benchmark
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 from trainer.errors import UserError
 
 

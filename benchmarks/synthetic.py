@@ -15,7 +15,7 @@ from sklearn.gaussian_process.kernels import Matern
 from benchmarks.design import first_points
 from benchmarks.surrogate import FloatArray, Replicates
 from spaces import gradient_shares
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 
 BENCHMARK = BENCHMARKS["resnet32-cifar100lt"]
 EPOCHS = 40

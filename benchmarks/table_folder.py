@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks import array_file
 from benchmarks.array_file import ArrayFileError
 from benchmarks.design import design_fingerprint
-from trainer.benchmarks import Benchmark
+from trainer.benchmarks.registry import Benchmark
 from trainer.errors import UserError
 from trainer.files import write_atomic
 from trainer.prepared import ImageData

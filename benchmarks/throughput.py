@@ -28,13 +28,13 @@ from benchmarks.processes import child_environment
 from benchmarks.rounds import compare
 from benchmarks.throughput_options import Plan, parser, plan_of
 from benchmarks.throughput_views import draw, table
-from trainer.benchmarks import Benchmark, get_benchmark
+from trainer.benchmarks.registry import Benchmark, get_benchmark
 from trainer.cpus import available_cpus
 from trainer.errors import UserError
 from trainer.files import write_atomic
-from trainer.precision import select_device
 from trainer.prepared import load, prepare
 from trainer.provenance import device_name, provenance
+from trainer.runtime import select_device
 
 METHOD = """\
 Seconds per trial are extrapolated from segments in steady state, tests after each epoch included,

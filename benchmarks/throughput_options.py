@@ -10,7 +10,7 @@ from benchmarks.arms import REFERENCE_PRECISION, Arm, grid
 from trainer.arguments import Parser
 from trainer.cpus import available_cpus
 from trainer.errors import UserError
-from trainer.precision import PRECISIONS, select_device
+from trainer.runtime import PRECISIONS, select_device
 
 
 @dataclass(frozen=True)

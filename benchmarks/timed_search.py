@@ -12,7 +12,7 @@ from search.runfolder import RunFolder
 from search.search import Search
 from search.settings import Settings
 from spaces import BASELINES
-from trainer.benchmarks import Benchmark
+from trainer.benchmarks.registry import Benchmark
 
 
 def resident_bytes() -> int:

@@ -18,13 +18,13 @@ import torch
 
 from benchmarks.arms import Job
 from benchmarks.plain import PlainTraining
-from trainer.benchmarks import Benchmark, get_benchmark
-from trainer.engine import Engine
-from trainer.precision import configure, select_device
+from trainer.benchmarks.registry import Benchmark, get_benchmark
+from trainer.execution.engine import Engine
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.prepared import ImageData, load, prepare
 from trainer.results import EpochResult
-from trainer.slot import Slot
-from trainer.task import Task
+from trainer.runtime import configure, select_device
 from trainer.trial import Trial
 
 NAP_SECONDS = 1e-4

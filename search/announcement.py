@@ -12,7 +12,7 @@ from search.plan import Plan
 from search.samplers import SAMPLERS
 from search.search import Search
 from spaces import NAMED, PARAMETERS, SPACES, Float
-from trainer.loop import SCALE_FREE_LOSS
+from trainer.execution.loop import SCALE_FREE_LOSS
 from trainer.metrics import metric_sentence
 
 

@@ -27,7 +27,7 @@ from search.samplers import default_sampler
 from search.session_folder import check_parent
 from search.settings import Resources, Settings
 from spaces import BASELINES, SPACES, WeightingError, renamed
-from trainer.benchmarks import Benchmark, get_benchmark, separate_names, whole_path
+from trainer.benchmarks.registry import Benchmark, get_benchmark, separate_names, whole_path
 from trainer.cpus import available_cpus
 from trainer.errors import CheckpointError, UserError
 
@@ -68,7 +68,7 @@ def chosen_baselines(options: argparse.Namespace, folder: RunFolder) -> tuple[st
 def chosen_settings(
     options: argparse.Namespace, benchmarks: tuple[Benchmark, ...], baselines: tuple[str, ...]
 ) -> Settings:
-    from trainer.loop import SCALE_FREE_LOSS
+    from trainer.execution.loop import SCALE_FREE_LOSS
 
     sampler = options.sampler
     if sampler == "auto" and options.space in SPACES:

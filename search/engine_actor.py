@@ -19,13 +19,13 @@ from search.parts import Batches, Part, PartResult, Turn, parts_of, turns_of
 from search.report import Warnings, report
 from search.trainable import like, load_task, save_parts
 from search.worker_setup import WorkerSetup
-from trainer import precision
-from trainer.engine import Engine
+from trainer import runtime
 from trainer.errors import CheckpointError, UserError
+from trainer.execution.engine import Engine
+from trainer.execution.slot import Slot
+from trainer.execution.watchdog import watch
 from trainer.provenance import device_name
 from trainer.results import EpochResult
-from trainer.slot import Slot
-from trainer.watchdog import watch
 
 LOOK_SECONDS = 1.0
 """Between looks at how far a trial is, while its next epoch is waited for."""
@@ -237,8 +237,8 @@ class EngineActor:
     def make_engines(self) -> list[Engine]:
         setup = self.setup
         setup.check_here()
-        precision.configure(setup.precision, setup.threads)
-        device = precision.select_device(setup.device)
+        runtime.configure(setup.precision, setup.threads)
+        device = runtime.select_device(setup.device)
         self.hardware = device_name(device)
         engines = [self.make_engine(index, device) for index in range(len(setup.benchmarks))]
         watch((slot.queue for engine in engines for slot in engine.free), self.hardware)

@@ -11,9 +11,9 @@ from search.budget import CONTROLS, FEWEST_TRIALS, SEEDS_EACH, candidates_for
 from search.plan import Plan
 from search.search import Search
 from trainer.cpus import available_cpus
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.prepared import ImageData
-from trainer.slot import Slot
-from trainer.task import Task
 from trainer.trial import Trial
 
 MEASURE_SECONDS = 1.0

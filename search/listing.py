@@ -9,7 +9,7 @@ from rich.text import Text
 
 from search.samplers import SAMPLERS
 from spaces import BASELINES, NAMED, PARAMETERS, SPACES, Domain, Float
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 
 
 def benchmarks() -> RenderableType:

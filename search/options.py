@@ -8,9 +8,9 @@ from search.early_stopping import SCHEDULERS
 from search.samplers import SAMPLERS
 from spaces import BASELINES, SPACES
 from trainer.arguments import Parser
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 from trainer.paths import expanded
-from trainer.precision import PRECISIONS
+from trainer.runtime import PRECISIONS
 
 PROGRAM = "python run_search.py"
 DEFAULT_TRIALS = 64

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from search.options import PROGRAM
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 from trainer.errors import suggestion
 from trainer.provenance import git_revision, versions
 

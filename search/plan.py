@@ -12,7 +12,7 @@ from search.facts import BenchmarkFacts
 from search.record import Record
 from search.runfolder import RunFolder
 from search.settings import SCHEMA_VERSION, Resources, Settings, fingerprint_of
-from trainer.benchmarks import Benchmark
+from trainer.benchmarks.registry import Benchmark
 from trainer.data.raw import FolderSpec
 from trainer.errors import UserError
 from trainer.metrics import METRICS

@@ -11,10 +11,10 @@ from rich.console import Console
 
 from search.options import PROGRAM, add_data_root
 from trainer.arguments import Parser
-from trainer.benchmarks import BENCHMARKS, Benchmark, check_weights_act, folder_benchmark
+from trainer.benchmarks.folder_defaults import RULE, FolderDefaults, folder_defaults
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark, check_weights_act, folder_benchmark
 from trainer.errors import BenchmarkError, UserError
 from trainer.files import write_atomic
-from trainer.folder_defaults import RULE, FolderDefaults, folder_defaults
 from trainer.metrics import METRICS
 from trainer.paths import expanded
 from trainer.prepared import prepare

@@ -6,7 +6,7 @@ from search.settings import Settings
 from search.standings import Standings
 from spaces import SPACES, WeightingError, check_weights
 from trainer.errors import UserError
-from trainer.loop import SCALE_FREE_LOSS
+from trainer.execution.loop import SCALE_FREE_LOSS
 
 MAX_REFUSALS = 1000
 

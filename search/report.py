@@ -11,7 +11,7 @@ import torch
 
 from search.parts import Batches, PartResult, Turn
 from trainer.errors import CheckpointError, UserError
-from trainer.loop import TrainingError
+from trainer.execution.loop import TrainingError
 from trainer.results import EpochResult
 
 REPORT_SECONDS = 5.0

@@ -222,7 +222,9 @@ class RunFolder:
 
     def saved_epoch(self, key: str) -> int:
         """Return the epoch of the newest checkpoint of trial part ``key``, 0 without one."""
-        from trainer.checkpoint import last_saved_epoch  # torch, which takes seconds to import
+        from trainer.execution.checkpoint import (
+            last_saved_epoch,  # torch, which takes seconds to import
+        )
 
         return last_saved_epoch(self.checkpoint_folder(key))
 

@@ -131,7 +131,7 @@ BENCHMARK = an_object(
         "test_held_out": {"type": "boolean"},
     }
 )
-"""``trainer.benchmark.Benchmark``."""
+"""``trainer.benchmarks.benchmark.Benchmark``."""
 BENCHMARK["required"] = ["name", "epochs", "shortened_from"]  # what is read of it
 
 ON_BENCHMARK = an_object(

@@ -12,7 +12,7 @@ from search.early_stopping import SCHEDULERS
 from search.samplers import SAMPLERS
 from spaces import NAMED, SPACES, present_name
 from trainer.errors import UserError
-from trainer.precision import PRECISIONS
+from trainer.runtime import PRECISIONS
 
 SCHEMA_VERSION = 2
 LARGEST_SEED = 2**63 - 1
@@ -31,7 +31,7 @@ class Settings:
         grace_epochs: epochs before which no trial is stopped early.
         reduction_factor: a rung keeps the best 1/reduction_factor of the trials.
         seed: of the search; the sampler's and every trial's seed derive from it.
-        precision: a key of ``trainer.precision.PRECISIONS``.
+        precision: a key of ``trainer.runtime.PRECISIONS``.
         baselines: named weightings that run first, at full length, as controls, as far as they
             differ and can train on the counts (``search.controls``); former names are replaced.
         compiled: training and test run through ``torch.compile``, whose kernels round differently.

@@ -11,12 +11,12 @@ from ray import tune
 from search.parts import Batches, Part, PartResult, interleave, parts_of, turns_of
 from search.report import Warnings, report
 from search.worker_setup import WorkerSetup
-from trainer import precision
-from trainer.loop import save_position, train_by_batches
+from trainer import runtime
+from trainer.execution.loop import save_position, train_by_batches
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.provenance import device_name
 from trainer.results import EpochResult
-from trainer.slot import Slot
-from trainer.task import Task
 from trainer.trial import Trial
 
 
@@ -59,7 +59,7 @@ class TrialTrainable(tune.Trainable):
         self.shared = shared
         self.hardware: str | None = None
         self.slots: dict[int, Slot] = {}
-        precision.configure(shared.precision, shared.threads)
+        runtime.configure(shared.precision, shared.threads)
         self.warnings = Warnings()
         logging.getLogger("trainer").addHandler(self.warnings)
         self.enter(config)
@@ -76,7 +76,7 @@ class TrialTrainable(tune.Trainable):
     def begin(self, config: dict[str, Any]) -> Iterator[PartResult]:
         """Yield the trial's epochs that the driver does not know yet, and all batches."""
         self.shared.check_here()
-        device = precision.select_device(self.shared.device)
+        device = runtime.select_device(self.shared.device)
         self.hardware = device_name(device)
         self.parts = parts_of(config, self.shared)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.origin import Origin
-from trainer.benchmarks import Benchmark
+from trainer.benchmarks.registry import Benchmark
 from trainer.errors import UserError
 from trainer.prepared import ImageData
 
@@ -24,7 +24,7 @@ class WorkerSetup:
         proof: a file that the driver made; a worker that does not see it has another run folder.
         origin: what the driver's numbers would depend on.
         compiled: training and test run through ``torch.compile``.
-        device: as ``trainer.precision.select_device`` takes it.
+        device: as ``trainer.runtime.select_device`` takes it.
         threads: CPU threads of a trial, or of the engine that trains it.
         save_every: epochs between checkpoints.
     """

@@ -19,10 +19,10 @@ from search.proxy import ProxySetup, ProxyTrainable
 from search.settings import Resources
 from search.trainable import TrialTrainable, like, load_task
 from search.worker_setup import WorkerSetup
-from trainer import precision
-from trainer.calibrate import best_slots, calibrate
+from trainer import runtime
+from trainer.execution.calibrate import best_slots, calibrate
+from trainer.execution.slot import Slot
 from trainer.prepared import ImageData
-from trainer.slot import Slot
 
 SHARE_STEPS = 10_000
 """Ray counts fractions of a resource in so many steps."""
@@ -123,8 +123,8 @@ def table(speeds: dict[int, float]) -> str:
 
 def speeds_on_this_gpu(setup: WorkerSetup) -> list[dict[int, float]]:
     """Return each benchmark's images per second by number of slots, on the GPU of this worker."""
-    precision.configure(setup.precision, setup.threads)
-    device = precision.select_device(setup.device)
+    runtime.configure(setup.precision, setup.threads)
+    device = runtime.select_device(setup.device)
     return [speeds_of(setup, index, device) for index in range(len(setup.benchmarks))]
 
 

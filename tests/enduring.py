@@ -6,11 +6,11 @@ import searching
 from optuna.trial import TrialState
 
 from spaces import canonical_weights
-from trainer.benchmarks import BENCHMARKS
-from trainer.loop import train
-from trainer.precision import configure, select_device
+from trainer.benchmarks.registry import BENCHMARKS
+from trainer.execution.loop import train
+from trainer.execution.task import Task
 from trainer.prepared import load, prepare
-from trainer.task import Task
+from trainer.runtime import configure, select_device
 from trainer.trial import Trial
 
 TRIALS, EPOCHS, SAVE_EVERY = 6, 12, 2

@@ -13,7 +13,7 @@ from benchmarks.surrogate import FloatArray, Replicates, Surrogate
 from benchmarks.table import Table
 from benchmarks.world import World
 from spaces import gradient_shares
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 
 COUNTS = np.array(BENCHMARKS["resnet8-digitslt"].counts)
 EPOCHS = 8

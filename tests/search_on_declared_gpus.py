@@ -16,7 +16,7 @@ from search.driver import run
 from search.plan import Plan
 from search.runfolder import RunFolder
 from search.settings import Resources
-from trainer.benchmarks import BENCHMARKS, Benchmark
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 
 NAMES = ("resnet8-digitslt", "resnet8-digitslt40")
 

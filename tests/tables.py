@@ -10,7 +10,7 @@ from benchmarks import record_run
 from benchmarks.design import Point, first_points
 from benchmarks.table_folder import Job, RecordedTrial, TableFolder, describe, identity
 from spaces import canonical_weights
-from trainer.loop import train
+from trainer.execution.loop import train
 from trainer.results import EpochResult
 from trainer.trial import Trial
 

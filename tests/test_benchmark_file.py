@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.benchmarks import Benchmark, get_benchmark
+from trainer.benchmarks.registry import Benchmark, get_benchmark
 from trainer.errors import BenchmarkError, DataError, UserError
 
 MakeFolder = Callable[..., Path]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trainer.benchmarks import (
+from trainer.benchmarks.registry import (
     BENCHMARKS,
     Benchmark,
     check_weights_act,
@@ -155,7 +155,7 @@ def test_folder_is_a_benchmark_with_stated_defaults(
         "chosen: resnet8 at 32 pixels, batches of 32 (of 25 training images, the median one's"
         " shorter side is 33 pixels long)"
     )
-    monkeypatch.setattr("trainer.folder_defaults.MANY_IMAGES", 25)
+    monkeypatch.setattr("trainer.benchmarks.folder_defaults.MANY_IMAGES", 25)
     benchmark = get_benchmark(str(root), Path())
     assert (benchmark.network, benchmark.batch_size) == ("resnet32", 128)
 

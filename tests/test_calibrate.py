@@ -6,10 +6,10 @@ import pytest
 import torch
 from training import digits_task, digits_trial, threads
 
-from trainer import calibrate
-from trainer.calibrate import best_slots, images_per_second
-from trainer.engine import Engine
-from trainer.slot import Slot
+from trainer.execution import calibrate
+from trainer.execution.calibrate import best_slots, images_per_second
+from trainer.execution.engine import Engine
+from trainer.execution.slot import Slot
 
 
 @pytest.fixture(autouse=True)

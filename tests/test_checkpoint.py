@@ -25,20 +25,20 @@ from training import (
     without_seconds,
 )
 
-from trainer import checkpoint
-from trainer.checkpoint import checkpoint_path, saved_epochs
 from trainer.errors import CheckpointError
-from trainer.loop import save_position, train, train_by_batches
-from trainer.slot import Progress, Slot
-from trainer.task import Task
+from trainer.execution import checkpoint
+from trainer.execution.checkpoint import checkpoint_path, saved_epochs
+from trainer.execution.loop import save_position, train, train_by_batches
+from trainer.execution.slot import Progress, Slot
+from trainer.execution.task import Task
 from trainer.trial import Trial
 
 KILLED_IN_EPOCH_3 = """
 import os, signal, sys
 from pathlib import Path
 from training import digits_task, digits_trial, threads
-from trainer.loop import train
-from trainer.slot import Slot
+from trainer.execution.loop import train
+from trainer.execution.slot import Slot
 
 steps_left = 2 * 13 + 6  # an epoch of 398 images has 13 steps of 32
 
@@ -50,8 +50,8 @@ class Killed(Slot):
             os.kill(os.getpid(), signal.SIGKILL)
         super().train_batch(size)
 
-import trainer.loop
-trainer.loop.Slot = Killed
+import trainer.execution.loop
+trainer.execution.loop.Slot = Killed
 with threads(1):
     for result in train(digits_trial(), digits_task(), Path(sys.argv[1]), save_every=2):
         print(result.epoch, flush=True)

@@ -14,7 +14,7 @@ from search.options import search_parser
 from search.overview import overview
 from search.samplers import SAMPLERS
 from spaces import NAMED, PARAMETERS
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OLD_RUN = REPOSITORY / "tests" / "old_runs" / "schema-1"

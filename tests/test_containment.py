@@ -18,7 +18,7 @@ from search.containment import check_contained
 from search.record import STUDIES, Record, trial_key
 from search.redaction import redacted
 from search.runfolder import RunFolder, part_key
-from trainer.benchmarks import get_benchmark
+from trainer.benchmarks.registry import get_benchmark
 from trainer.errors import BenchmarkError, UserError
 
 SECRET = "nobody else's business"

@@ -19,7 +19,7 @@ from search.options import search_parser
 from search.plan import check_same
 from search.settings import Settings, fingerprint_of
 from spaces import BASELINES, FORMER_NAMES, NAMED, check_weights, renamed
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 from trainer.cli import read_weighting
 from trainer.errors import UserError
 

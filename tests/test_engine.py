@@ -12,13 +12,13 @@ import pytest
 import torch
 from training import all_equal, all_numbers, digits_task, digits_trial, threads, without_seconds
 
-from trainer import checkpoint, execution
-from trainer.engine import Engine
-from trainer.execution import WARM_UP_STEPS, Queue, Step, captured, compiled
-from trainer.loop import TrainingError, train
+from trainer.execution import checkpoint, graphs
+from trainer.execution.engine import Engine
+from trainer.execution.graphs import WARM_UP_STEPS, Queue, Step, captured, compiled
+from trainer.execution.loop import TrainingError, train
+from trainer.execution.slot import Slot, batch_sizes
 from trainer.models import build
 from trainer.results import EpochResult
-from trainer.slot import Slot, batch_sizes
 from trainer.trial import Trial
 
 EPOCHS = 3
@@ -247,7 +247,7 @@ def test_after_a_capture_that_fails_none_is_tried_again_and_one_warning_says_so(
         tried.append(1)
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr(execution, "capturing", True)
+    monkeypatch.setattr(graphs, "capturing", True)
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 1))
     monkeypatch.setattr(torch.cuda, "CUDAGraph", refused)
     ran: list[str] = []

@@ -20,12 +20,12 @@ from search.engine_actor import EngineActor, EvictedError
 from search.origin import Origin
 from search.runfolder import RunFolder
 from search.worker_setup import WorkerSetup
-from trainer.checkpoint import checkpoint_path, saved_epochs
-from trainer.engine import Engine
-from trainer.loop import train
+from trainer.execution.checkpoint import checkpoint_path, saved_epochs
+from trainer.execution.engine import Engine
+from trainer.execution.loop import train
+from trainer.execution.task import Task
 from trainer.prepared import load, prepare
 from trainer.results import EpochResult
-from trainer.task import Task
 from trainer.trial import Trial
 
 EPOCHS = 4
@@ -194,7 +194,7 @@ from functools import partial
 from pathlib import Path
 import torch
 from test_engine_actor import config, setup
-from trainer.slot import Slot
+from trainer.execution.slot import Slot
 from search.engine_actor import EngineActor
 
 def failing(self, size):

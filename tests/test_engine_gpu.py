@@ -18,12 +18,12 @@ from training import (
     without_seconds,
 )
 
-from trainer.engine import Engine
-from trainer.loop import train
-from trainer.precision import PRECISIONS, configure
+from trainer.execution.engine import Engine
+from trainer.execution.loop import train
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.results import EpochResult
-from trainer.slot import Slot
-from trainer.task import Task
+from trainer.runtime import PRECISIONS, configure
 from trainer.trial import Trial
 
 EPOCHS = 3

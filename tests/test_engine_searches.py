@@ -21,9 +21,9 @@ from training import threads
 from search.record import Record
 from search.runfolder import RunFolder, part_key
 from spaces import canonical_weights
-from trainer.loop import train
+from trainer.execution.loop import train
+from trainer.execution.task import Task
 from trainer.prepared import load, prepare
-from trainer.task import Task
 from trainer.trial import Trial
 
 TRIALS = 8

@@ -15,13 +15,13 @@ from torchvision import transforms
 from torchvision.transforms import functional
 from training import CPU, all_equal, all_numbers, colour_images, colour_task, threads
 
-from trainer.augment import Augmenter, EpochPlan, epoch_plan, normalise
-from trainer.benchmarks import BENCHMARKS, Benchmark
-from trainer.loop import train
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.execution.augment import Augmenter, EpochPlan, epoch_plan, normalise
+from trainer.execution.loop import train
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.models import build
 from trainer.prepared import ImageData, load, prepare
-from trainer.slot import Slot
-from trainer.task import Task
 from trainer.trial import Trial
 
 MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)

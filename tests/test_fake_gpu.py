@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from training import DIGITS, digits_data, digits_trial
 
-from trainer import slot
-from trainer.execution import Queue
+from trainer.execution import slot
+from trainer.execution.graphs import Queue
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.models import NETWORKS
-from trainer.precision import PRECISIONS
-from trainer.slot import Slot
-from trainer.task import Task
+from trainer.runtime import PRECISIONS
 from trainer.trial import Trial
 
 CASES = [("cpu", precision) for precision in PRECISIONS] + [("cuda:0", "tf32")]

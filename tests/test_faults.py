@@ -28,7 +28,7 @@ from enduring import (
 from fault_table import Tell
 from optuna.trial import TrialState
 
-from trainer.checkpoint import saved_epochs
+from trainer.execution.checkpoint import saved_epochs
 
 pytestmark = pytest.mark.slow
 

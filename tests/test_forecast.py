@@ -12,7 +12,7 @@ from search.facts import BenchmarkFacts, Facts
 from search.forecast import Forecast, epoch_seconds, forecast, said
 from search.plan import Plan
 from search.runfolder import RunFolder
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 
 CIFAR = Forecast((73.0,), places=2)
 

@@ -28,7 +28,7 @@ from benchmarks.gpu_check.plan import STAGES, Stage, chosen
 from benchmarks.gpu_check.results import FILE, Reader, Results, rows_of
 from benchmarks.gpu_check.summary import summary
 from benchmarks.processes import REPOSITORY
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 
 WITHOUT = (
     *("ray", "optuna", "torchvision", "rich", "jsonschema", "filelock", "yaml", "cmaes"),

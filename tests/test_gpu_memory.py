@@ -9,7 +9,7 @@ from test_engine_actor import config, epochs_in, setup
 from training import FOREVER
 
 from search.engine_actor import EngineActor
-from trainer.slot import Slot
+from trainer.execution.slot import Slot
 
 
 def test_a_fault_of_the_gpus_memory_ends_one_trial_with_its_reason(

@@ -16,7 +16,7 @@ from search.leaderboard import PUBLISHED, show
 from search.record import Outcome, Record
 from search.runfolder import RunFolder
 from search.settings import SCHEMA_VERSION
-from trainer.benchmarks import BENCHMARKS, Benchmark
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 
 SUMMARY: dict[str, Any] = {
     "best_score": 71.5,

@@ -24,17 +24,17 @@ from training import (
 )
 
 from spaces import NAMED, canonical_weights
-from trainer.augment import EpochPlan, epoch_plan, normalise
-from trainer.benchmarks import BENCHMARKS, Benchmark
-from trainer.loop import TrainingError, learning_rates, train
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.execution.augment import EpochPlan, epoch_plan, normalise
+from trainer.execution.loop import TrainingError, learning_rates, train
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.metrics import METRICS, score
 from trainer.results import (
     EpochResult,
     shot_groups,
     summary,
 )
-from trainer.slot import Slot
-from trainer.task import Task
 from trainer.trial import Trial
 
 

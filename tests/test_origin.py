@@ -8,7 +8,7 @@ import pytest
 from search import origin
 from search.origin import Origin, copy_sources
 from search.worker_setup import WorkerSetup
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 from trainer.errors import UserError
 
 

@@ -10,7 +10,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from trainer.benchmarks import Benchmark, get_benchmark
+from trainer.benchmarks.registry import Benchmark, get_benchmark
 from trainer.errors import DataError, UserError
 from trainer.prepared import ImageData, changed_images, load, prepare
 

@@ -21,11 +21,11 @@ from search.engine_actor import EngineActor
 from search.origin import Origin
 from search.trainable import TrialTrainable
 from search.worker_setup import WorkerSetup
-from trainer.benchmarks import BENCHMARKS, Benchmark
-from trainer.loop import train
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.execution.loop import train
+from trainer.execution.task import Task
 from trainer.prepared import load, prepare
 from trainer.results import EpochResult
-from trainer.task import Task
 from trainer.trial import Trial
 
 FIRST = DIGITS.with_epochs(4)
@@ -240,7 +240,7 @@ def test_a_part_that_fails_in_the_code_is_no_divergence(
     def breaking(*_: object) -> None:
         raise ZeroDivisionError(broken)
 
-    monkeypatch.setattr("trainer.checkpoint.save", breaking)
+    monkeypatch.setattr("trainer.execution.checkpoint.save", breaking)
     made = worker(shared)
     made.begin(config(1))
     report = made.report()

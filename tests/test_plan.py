@@ -13,7 +13,7 @@ from search.budget import Budget
 from search.plan import Plan, check_budget, check_same
 from search.runfolder import RunFolder
 from search.settings import SCHEMA_VERSION, Resources
-from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark, get_benchmark
 from trainer.errors import UserError
 from trainer.prepared import prepare
 

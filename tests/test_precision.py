@@ -22,9 +22,9 @@ from training import (
 )
 
 from trainer.errors import UserError
-from trainer.loop import train
+from trainer.execution.loop import train
 from trainer.models import BatchNorm2d
-from trainer.precision import PRECISIONS, arithmetic, configure, select_device
+from trainer.runtime import PRECISIONS, arithmetic, configure, select_device
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from training import DIGITS
 from benchmarks import design
 from benchmarks.design import design_fingerprint, first_points
 from spaces import NAMED, check_weights, total_variation
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 from trainer.errors import UserError
 
 CIFAR = BENCHMARKS["resnet32-cifar100lt"]

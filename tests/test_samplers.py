@@ -16,7 +16,7 @@ from search.record import Outcome, Record
 from search.samplers import SAMPLERS, STARTUP_TRIALS, default_sampler, make_sampler
 from search.standings import Standings
 from spaces import SPACES, Choice, Float, check_weights
-from trainer.loop import SCALE_FREE_LOSS
+from trainer.execution.loop import SCALE_FREE_LOSS
 
 COUNTS = (500, 200, 80, 30, 10)
 FACTS = Facts((BenchmarkFacts("five", 6, COUNTS, (COUNTS, COUNTS)),))

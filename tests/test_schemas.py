@@ -27,8 +27,8 @@ from search.schemas import Schema
 from search.scoring import Scoring
 from search.settings import Resources, Settings
 from spaces import NAMED
-from trainer.benchmark import Benchmark
-from trainer.benchmarks import BENCHMARKS, get_benchmark
+from trainer.benchmarks.benchmark import Benchmark
+from trainer.benchmarks.registry import BENCHMARKS, get_benchmark
 from trainer.data.raw import FolderSpec
 from trainer.errors import UserError
 from trainer.prepared import load, prepare

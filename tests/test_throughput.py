@@ -22,8 +22,8 @@ from benchmarks.plain import PlainTraining
 from benchmarks.processes import REPOSITORY, ArmError, Process
 from benchmarks.throughput_views import table
 from benchmarks.worker import EngineTraining, cut
+from trainer.execution.task import Task
 from trainer.models import NETWORKS
-from trainer.task import Task
 from trainer.trial import Trial
 
 JOB = Job("resnet8-digitslt", ".", "cpu", 1, 1, 2, 3, Arm("fp32"))

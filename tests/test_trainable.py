@@ -15,9 +15,9 @@ from search.parts import Batches, PartResult
 from search.report import REPORT_SECONDS, Warnings
 from search.trainable import TrialTrainable
 from search.worker_setup import WorkerSetup
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 from trainer.errors import UserError
-from trainer.loop import TrainingError
+from trainer.execution.loop import TrainingError
 from trainer.results import EpochResult
 
 EPOCHS = 12

@@ -29,8 +29,8 @@ from search.record import PROPOSALS, Outcome, Record
 from search.samplers import SAMPLERS, STARTUP_TRIALS
 from search.standings import Standings
 from spaces import Weighting
-from trainer import checkpoint
 from trainer.errors import UserError
+from trainer.execution import checkpoint
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COUNTS = (500, 200, 80, 30, 10)

@@ -11,9 +11,10 @@ from training import CPU, FOREVER
 
 from search import engine_actor
 from search.engine_actor import EngineActor
-from trainer import cli, watchdog
-from trainer.execution import Queue
-from trainer.watchdog import LOOKS, keep_watch, watch
+from trainer import cli
+from trainer.execution import watchdog
+from trainer.execution.graphs import Queue
+from trainer.execution.watchdog import LOOKS, keep_watch, watch
 
 
 class Ended(BaseException):
@@ -59,7 +60,7 @@ def looks(queue: Queue, number: int, monkeypatch: pytest.MonkeyPatch, reach: int
     def end(code: int) -> None:
         raise Ended("ended" if code == 1 else code)
 
-    monkeypatch.setattr("trainer.watchdog.time.sleep", sleep)
+    monkeypatch.setattr("trainer.execution.watchdog.time.sleep", sleep)
     monkeypatch.setattr(os, "_exit", end)
     with pytest.raises(Ended) as stop:
         keep_watch([queue, Queue(CPU)], "NVIDIA H100")

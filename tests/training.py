@@ -15,13 +15,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trainer import loop
-from trainer.benchmarks import BENCHMARKS, Benchmark
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 from trainer.data.longtail import stratified_halves
+from trainer.execution import loop
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.prepared import ImageData, load, prepare
 from trainer.results import EpochResult
-from trainer.slot import Slot
-from trainer.task import Task
 from trainer.trial import Trial
 
 DIGITS = BENCHMARKS["resnet8-digitslt"]

@@ -22,7 +22,7 @@ from search.running import Running
 from search.search import Search
 from search.settings import Resources, Settings
 from spaces import Weighting
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 from trainer.results import EpochResult
 
 HALVES = ((13, 13, 12, 12), (12, 12, 13, 13))

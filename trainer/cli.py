@@ -19,22 +19,22 @@ from spaces import (
     present_name,
     renamed,
 )
-from trainer import precision
+from trainer import runtime
 from trainer.arguments import Parser
-from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark, get_benchmark
 from trainer.cpus import available_cpus
 from trainer.errors import CheckpointError, UserError, suggestion
+from trainer.execution.loop import TrainingError, train
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
+from trainer.execution.watchdog import watch
 from trainer.files import write_atomic
-from trainer.loop import TrainingError, train
 from trainer.metrics import METRICS, metric_sentence
 from trainer.paths import expanded
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, provenance
 from trainer.results import EpochResult, selection, summary
-from trainer.slot import Slot
-from trainer.task import Task
 from trainer.trial import Trial
-from trainer.watchdog import watch
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -57,7 +57,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--precision",
         default="tf32",
-        choices=precision.PRECISIONS,
+        choices=runtime.PRECISIONS,
         help="number format of the computation",
     )
     parser.add_argument(
@@ -183,8 +183,8 @@ def run(options: argparse.Namespace) -> None:
     for sentence in renamed([options.weighting]):
         print(sentence)
     options.threads = options.threads or available_cpus()
-    device = precision.select_device(options.device)
-    precision.configure(options.precision, options.threads)
+    device = runtime.select_device(options.device)
+    runtime.configure(options.precision, options.threads)
     for note in benchmark.notes():
         print(note)
     data = load(prepare(benchmark, options.data_root), benchmark)

@@ -33,7 +33,7 @@ class Network:
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch norm that ``trainer.precision.configure`` can make ``native`` in the whole process."""
+    """Batch norm that ``trainer.runtime.configure`` can make ``native`` in the whole process."""
 
     native: ClassVar[bool] = False
 

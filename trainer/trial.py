@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.benchmarks import Benchmark
-from trainer.precision import PRECISIONS
+from trainer.benchmarks.registry import Benchmark
+from trainer.runtime import PRECISIONS
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from benchmarks.gpu_check.results import FILE, rows_of
 from benchmarks.gpu_check.summary import summary
 from trainer.arguments import Parser
 from trainer.errors import UserError
-from trainer.precision import select_device
+from trainer.runtime import select_device
 
 STRETCH = 6.0
 """How much more time a stage has in a rehearsal on a CPU."""

@@ -10,13 +10,13 @@ import numpy as np
 from benchmarks.gpu_check.context import Context
 from benchmarks.worker import NAP_SECONDS, cut
 from spaces import NAMED, canonical_weights
-from trainer.benchmarks import BENCHMARKS, Benchmark
-from trainer.engine import Engine
-from trainer.loop import TrainingError
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.execution.engine import Engine
+from trainer.execution.loop import TrainingError
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.prepared import ImageData, load, prepare
 from trainer.results import EpochResult
-from trainer.slot import Slot
-from trainer.task import Task
 from trainer.trial import Trial
 
 FIRST_EPOCHS, EVERY = 2, 20

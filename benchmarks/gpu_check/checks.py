@@ -16,14 +16,14 @@ from torch import Tensor
 
 from benchmarks.gpu_check.context import Context
 from benchmarks.worker import one_line
-from trainer.benchmarks import Benchmark
-from trainer.engine import Engine
-from trainer.loop import train
-from trainer.precision import PRECISIONS, configure
+from trainer.benchmarks.registry import Benchmark
+from trainer.execution.engine import Engine
+from trainer.execution.loop import train
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.prepared import ImageData
 from trainer.results import EpochResult
-from trainer.slot import Slot
-from trainer.task import Task
+from trainer.runtime import PRECISIONS, configure
 from trainer.trial import Trial
 
 IMAGES, TEST_IMAGES = 4 * 128 + 95, 1000

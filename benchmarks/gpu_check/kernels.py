@@ -5,8 +5,8 @@ from collections.abc import Callable
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.gpu_check.context import Context
-from trainer.slot import Slot
-from trainer.task import Task
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 
 IMAGES, TEST_IMAGES = 1119, 1000
 """Enough for every size of a batch."""

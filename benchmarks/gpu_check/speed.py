@@ -14,9 +14,9 @@ from benchmarks.comparison import Segment
 from benchmarks.gpu_check.context import Context
 from benchmarks.gpu_check.variants import VARIANTS
 from benchmarks.worker import EngineTraining, peak_memory
-from trainer.benchmarks import Benchmark
-from trainer.slot import Slot
-from trainer.task import Task
+from trainer.benchmarks.registry import Benchmark
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.trial import Trial
 
 SEGMENTS = 3

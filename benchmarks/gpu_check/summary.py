@@ -12,7 +12,7 @@ from benchmarks.floors import Ceilings, floor_of, work_of_trial
 from benchmarks.gpu_check.made_up import TEST_IMAGES
 from benchmarks.gpu_check.results import Row, label_of, told
 from benchmarks.throughput_views import ratio, short
-from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.registry import BENCHMARKS
 
 HEADER = (
     "| s per trial (min-max) | n | training images/s | times the plain script | share of the floor "

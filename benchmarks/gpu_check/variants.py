@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from trainer.task import Task
+from trainer.execution.task import Task
 
 
 def channels_first() -> None:

@@ -3,8 +3,8 @@
 import time
 
 from benchmarks.gpu_check.context import Context
-from trainer.slot import Slot
-from trainer.task import Task
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 
 
 def run(context: Context) -> None:

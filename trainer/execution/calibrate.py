@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import torch
 
-from trainer.engine import Engine
-from trainer.slot import Slot
+from trainer.execution.engine import Engine
+from trainer.execution.slot import Slot
 
 GAIN = 1.05
 """Twice as many trials must train at least so many times as many images per second."""

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from trainer.benchmark import Benchmark
+from trainer.benchmarks.benchmark import Benchmark
 from trainer.data.image_arrays import scan_arrays
 from trainer.data.image_folder import scan_folder, split_names
 from trainer.data.image_table import PARQUET, scan_table

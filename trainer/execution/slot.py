@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainer.augment import EpochPlan, epoch_plan
-from trainer.execution import Queue, Step, captured, compiled
+from trainer.execution.augment import EpochPlan, epoch_plan
+from trainer.execution.graphs import Queue, Step, captured, compiled
+from trainer.execution.task import Task
 from trainer.models import BatchNorm2d, build
-from trainer.precision import arithmetic
 from trainer.results import EpochResult
-from trainer.task import Task
+from trainer.runtime import arithmetic
 from trainer.trial import Trial
 
 EVALUATION_BATCH = 500

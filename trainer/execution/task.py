@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.augment import Augmenter, EpochPlan, normalise
+from trainer.execution.augment import Augmenter, EpochPlan, normalise
 from trainer.prepared import ImageData
 
 

@@ -68,7 +68,7 @@ class Queue:
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Return the function through ``torch.compile``, one shape at a time.
 
-    Where ``trainer.precision.configure`` asked for reproducible numbers, Inductor chooses its
+    Where ``trainer.runtime.configure`` asked for reproducible numbers, Inductor chooses its
     kernels without timing them.
 
     Raises, when it is called:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from trainer.execution import Queue
+from trainer.execution.graphs import Queue
 
 SILENT_SECONDS = 120.0
 """The longest step takes a second or so, even where many trials share a GPU."""

@@ -10,12 +10,12 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from trainer import checkpoint
-from trainer.benchmarks import Benchmark
+from trainer.benchmarks.registry import Benchmark
+from trainer.execution import checkpoint
+from trainer.execution.slot import Progress, Slot
+from trainer.execution.task import Task
 from trainer.metrics import score
 from trainer.results import EpochResult, half_counts, selection
-from trainer.slot import Progress, Slot
-from trainer.task import Task
 from trainer.trial import Trial
 
 P = ParamSpec("P")

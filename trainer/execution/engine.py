@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.loop import advance, epochs
+from trainer.execution.loop import advance, epochs
+from trainer.execution.slot import Progress, Slot
 from trainer.results import EpochResult
-from trainer.slot import Progress, Slot
 from trainer.trial import Trial
 
 

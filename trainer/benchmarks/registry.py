@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from trainer.benchmark import SAFE_NAME, Benchmark
-from trainer.benchmark_file import from_toml, read_benchmark
+from trainer.benchmarks.benchmark import SAFE_NAME, Benchmark
+from trainer.benchmarks.folder_defaults import FolderDefaults, folder_defaults
+from trainer.benchmarks.toml_file import from_toml, read_benchmark
 from trainer.errors import BenchmarkError, suggestion
-from trainer.folder_defaults import FolderDefaults, folder_defaults
 from trainer.paths import expanded
 
 __all__ = ["BENCHMARKS", "SAFE_NAME", "Benchmark", "get_benchmark", "separate_names", "whole_path"]
