@@ -15,6 +15,6 @@ def leave(number: int, frame: object) -> None:
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)  # until the search takes them over
-    from search.cli import main
+    from search.cli.commands import main
 
     sys.exit(main())

@@ -24,7 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.chaos_result import Loss, Result, judge, table
-from search.checks import check_minimum
+from search.config.checks import check_minimum
 from trainer.arguments import Parser
 from trainer.errors import UserError
 from trainer.files import write_atomic

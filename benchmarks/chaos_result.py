@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from optuna.trial import TrialState
 
-from search.record import Record, Row
-from search.runfolder import RunFolder
+from search.store.record import Record, Row
+from search.store.run_folder import RunFolder
 
 REPEATED = re.compile(r"(\d+) epochs were trained again")
 LOST = re.compile(r"(?:lost its worker|was unfinished) after epoch")

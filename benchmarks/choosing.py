@@ -10,9 +10,9 @@ import numpy as np
 
 from benchmarks.simulation import Ended, History
 from benchmarks.world import Candidate, World
-from search.comparison import Run, compare
-from search.confirmation import DRAWS, Confirmation
-from search.ranking import Groups, Ranking, rank
+from search.stats.best_arm import DRAWS, Confirmation
+from search.stats.comparison import Run, compare
+from search.stats.ranking import Groups, Ranking, rank
 
 POINTS = 16
 """Of the curve of regret over the epochs spent."""

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from search.facts import BenchmarkFacts, Facts
-from search.parts import PartResult, interleave
-from search.trainable import TrialTrainable
-from search.worker_setup import WorkerSetup
+from search.config.objective import BenchmarkFacts, Facts
+from search.workers.schedule import PartResult, interleave
+from search.workers.setup import WorkerSetup
+from search.workers.trainable import TrialTrainable
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 from trainer.provenance import processor
 from trainer.results import EpochResult

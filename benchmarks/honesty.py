@@ -26,7 +26,7 @@ from scipy import stats
 from benchmarks.honesty_views import COLUMNS, GUIDE, Table, aligned, lines, plot
 from benchmarks.honesty_ways import WAYS, Statement, statements
 from benchmarks.honesty_world import SETTINGS, Setting, World
-from search.estimate import Estimate
+from search.stats.estimate import Estimate
 from trainer.arguments import Parser
 
 EPOCHS = 200

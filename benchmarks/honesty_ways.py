@@ -8,11 +8,11 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.honesty_world import Setting, World
-from search.comparison import Run, run_table
-from search.confirmation import Confirmation
-from search.estimate import Difference, Estimate
-from search.ranking import rank
-from search.verdict import verdict
+from search.stats.best_arm import Confirmation
+from search.stats.comparison import Run, run_table
+from search.stats.estimate import Difference, Estimate
+from search.stats.ranking import rank
+from search.stats.verdict import verdict
 
 SINGLE, RERUN = "best single run", "top 8, 3 seeds"
 PLAIN, CONFIRMED = "its plain means", "confirmation"

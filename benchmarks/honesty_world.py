@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from search.comparison import Run
-from search.ranking import GUESS, KNOWN_RUNS, FloatArray, NoisePrior
+from search.stats.comparison import Run
+from search.stats.ranking import GUESS, KNOWN_RUNS, FloatArray, NoisePrior
 
 BASELINES = 3
 SEEDS = 64

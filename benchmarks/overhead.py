@@ -26,8 +26,8 @@ from benchmarks.measurement import summarize
 from benchmarks.overhead_options import cases, parser, switch
 from benchmarks.overhead_run import measure
 from benchmarks.overhead_views import draw, table
-from search.address import use_token
-from search.interrupt import Interrupt
+from search.cluster.address import use_token
+from search.session.interrupt import Interrupt
 from trainer.cpus import available_cpus
 from trainer.errors import UserError
 from trainer.files import write_atomic

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from benchmarks.overhead_run import Case
-from search.checks import check_choice, check_minimum
-from search.samplers import SAMPLERS
+from search.config.checks import check_choice, check_minimum
+from search.samplers.registry import SAMPLERS
 from trainer.arguments import Parser
 from trainer.cpus import available_cpus
 from trainer.errors import UserError

@@ -17,15 +17,15 @@ from benchmarks import costless
 from benchmarks.costless import BENCHMARK, CostlessTrainable, facts_of, results_of
 from benchmarks.measurement import Measurement
 from benchmarks.timed_search import TimedSearch, settings_of
-from search.interrupt import Interrupt
-from search.on_ray import search_on_ray
-from search.origin import Origin
-from search.quiet import logging_to
-from search.running import Running
-from search.search import Search
-from search.settings import Resources
-from search.worker_setup import WorkerSetup
-from search.workers import Workers, share
+from search.config.settings import Resources
+from search.session.interrupt import Interrupt
+from search.session.logs import logging_to
+from search.session.running import Running
+from search.session.search import Search
+from search.tune.experiment import search_on_ray
+from search.tune.recruit import Workers, share
+from search.workers.code_version import Origin
+from search.workers.setup import WorkerSetup
 from spaces import canonical_weights
 from trainer.cpus import available_cpus
 

@@ -29,7 +29,7 @@ from benchmarks.table_folder import (
     identity,
     unwritable,
 )
-from search.interrupt import Interrupt
+from search.session.interrupt import Interrupt
 from spaces import canonical_weights
 from trainer.errors import UserError
 from trainer.files import write_atomic

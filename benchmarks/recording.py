@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.table_folder import Job
-from search.interrupt import NAMES
+from search.session.interrupt import NAMES
 from trainer.benchmarks.registry import Benchmark
 from trainer.errors import UserError
 from trainer.execution.calibrate import best_slots, calibrate

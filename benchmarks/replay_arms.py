@@ -6,8 +6,8 @@ import fnmatch
 from dataclasses import dataclass
 from fractions import Fraction
 
-from search.early_stopping import SCHEDULERS
-from search.samplers import SAMPLERS
+from search.samplers.registry import SAMPLERS
+from search.stopping.rules import SCHEDULERS
 from trainer.errors import UserError
 
 RAY = "ray"

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.replay_arms import Arm, chosen
 from benchmarks.replay_run import Setting
 from benchmarks.synthetic import SYNTHETIC
-from search.checks import check_choice, check_minimum
+from search.config.checks import check_choice, check_minimum
 from spaces import BASELINES, SPACES
 from trainer.arguments import Parser
 from trainer.errors import UserError

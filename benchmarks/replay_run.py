@@ -20,7 +20,7 @@ from benchmarks.replay_arms import RAY, SINGLE, Arm, Method
 from benchmarks.searchers import Pooled, RayTuneSearcher, Searcher, StudySearcher
 from benchmarks.simulation import History, Simulation
 from benchmarks.world import World
-from search.early_stopping import SCHEDULERS
+from search.stopping.rules import SCHEDULERS
 
 A_HAIR = 1e-9
 

@@ -13,8 +13,8 @@ from benchmarks.ray_costs import MEASURED
 from benchmarks.scale_options import cases, parser
 from benchmarks.scale_views import draw, table
 from benchmarks.simulated_trainable import SPEED_SPREAD
-from search.interrupt import Interrupt
-from search.report import REPORT_SECONDS
+from search.session.interrupt import Interrupt
+from search.workers.reports import REPORT_SECONDS
 from trainer.cpus import available_cpus
 from trainer.files import write_atomic
 from trainer.provenance import provenance

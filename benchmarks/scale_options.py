@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.overhead_options import add_common, check_common, numbers
-from search.checks import check_choice, check_positive
+from search.config.checks import check_choice, check_positive
 from trainer.arguments import Parser
 from trainer.errors import UserError
 

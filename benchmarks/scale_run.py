@@ -17,11 +17,11 @@ from benchmarks.simulated_curves import made_up, recorded
 from benchmarks.simulated_ray import SimulatedRay
 from benchmarks.simulated_trainable import SimulatedTrainable, Training
 from benchmarks.timed_search import TimedSearch, settings_of
-from search.interrupt import Interrupt
-from search.on_ray import search_on_ray
-from search.quiet import logging_to
-from search.settings import Resources
-from search.workers import Workers
+from search.config.settings import Resources
+from search.session.interrupt import Interrupt
+from search.session.logs import logging_to
+from search.tune.experiment import search_on_ray
+from search.tune.recruit import Workers
 
 SNAPSHOTS = 100
 RESOURCES = Resources(cpus=1, gpu=False, slots=None, concurrent=None, address="simulated")

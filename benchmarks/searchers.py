@@ -15,10 +15,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from search.early_stopping import EarlyStopping
-from search.ranking import Groups, rank
-from search.record import PROPOSALS, trial_key
-from search.samplers import SAMPLERS, draw, make_sampler
+from search.samplers.registry import SAMPLERS, draw, make_sampler
+from search.stats.ranking import Groups, rank
+from search.stopping.rules import EarlyStopping
+from search.store.record import PROPOSALS, trial_key
 from spaces import Domain, Float, Space, Weighting
 from trainer.execution.loop import SCALE_FREE_LOSS
 

@@ -10,7 +10,7 @@ from benchmarks.costless import BENCHMARK, facts_of, final_accuracy
 from benchmarks.simulated_trainable import Curve, FloatArray
 from benchmarks.surrogate import Replicates, Surrogate
 from benchmarks.table import Table
-from search.facts import BenchmarkFacts, Facts
+from search.config.objective import BenchmarkFacts, Facts
 from spaces import gradient_shares
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 from trainer.errors import UserError

@@ -23,9 +23,9 @@ from ray.air.execution.resources.request import AcquiredResources
 from ray.train._internal import storage
 from ray.tune.execution import tune_controller
 
-import search.display
-import search.places
-import search.report
+import search.report.live_display
+import search.tune.capacity
+import search.workers.reports
 from benchmarks.driver_clock import DriverClock
 from benchmarks.driver_log import DriverLog
 from benchmarks.ray_costs import RayCosts
@@ -125,9 +125,9 @@ class SimulatedRay:
             patch.multiple(ray, **answers),
             patch.object(tune_controller, manager, lambda: Slots(self.slots)),
             patch.object(storage, "_get_ray_train_session_dir", lambda: str(scratch)),
-            patch.object(search.report, "time", self.training.moment),
-            patch.object(search.display, "time", Monotonic(self.clock)),
-            patch.object(search.places, "time", Monotonic(self.clock)),
+            patch.object(search.workers.reports, "time", self.training.moment),
+            patch.object(search.report.live_display, "time", Monotonic(self.clock)),
+            patch.object(search.tune.capacity, "time", Monotonic(self.clock)),
             patch.dict(os.environ, {"RAY_CHDIR_TO_TRIAL_DIR": "0"}),
         ):
             yield

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from search.parts import PartResult
-from search.report import Warnings
-from search.trainable import TrialTrainable
-from search.worker_setup import WorkerSetup
+from search.workers.reports import Warnings
+from search.workers.schedule import PartResult
+from search.workers.setup import WorkerSetup
+from search.workers.trainable import TrialTrainable
 from trainer.results import EpochResult
 
 FloatArray = npt.NDArray[np.float64]

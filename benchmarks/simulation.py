@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.searchers import Searcher
 from benchmarks.surrogate import FloatArray
 from benchmarks.world import Candidate, World
-from search.record import BASELINES, trial_key
+from search.store.record import BASELINES, trial_key
 from spaces import WeightingError
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.surrogate import Replicates, Surrogate
-from search.early_stopping import rank_correlation
+from search.stopping.rules import rank_correlation
 
 FOLDS = 10
 Z = 1.96

@@ -5,12 +5,12 @@ import time
 from pathlib import Path
 from typing import Self
 
-from search.budget import Budget
-from search.facts import Facts
-from search.record import Record
-from search.runfolder import RunFolder
-from search.search import Search
-from search.settings import Settings
+from search.config.budget import Budget
+from search.config.objective import Facts
+from search.config.settings import Settings
+from search.session.search import Search
+from search.store.record import Record
+from search.store.run_folder import RunFolder
 from spaces import BASELINES
 from trainer.benchmarks.registry import Benchmark
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from benchmarks.design import candidates
 from benchmarks.surrogate import LEAST_NOISE, FloatArray, Surrogate
-from search.controls import controls_for
+from search.config.controls import controls_for
 from spaces import (
     BASELINES,
     NAMED,

@@ -7,17 +7,16 @@ from functools import partial
 
 from rich.console import Console
 
-from search.announcement import say_what
-from search.conclusion import Conclusion, facts_from
-from search.conclusion_view import conclusion_view
-from search.export import ExportError
-from search.forecast import Forecast, forecast
-from search.interrupt import EXIT_CODE, Interrupt, leave_soon
-from search.on_ray import SESSION_ERRORS, search_on_ray
-from search.origin import Origin
-from search.phases import nothing_to_confirm
-from search.places import places_of
-from search.plan import (
+from search.export.export import ExportError
+from search.report.announcement import say_what
+from search.report.terminal import command_lines, keys_unseen
+from search.report.verdict_view import conclusion_view
+from search.results.conclusion import Conclusion, facts_from
+from search.session.forecast import Forecast, forecast
+from search.session.interrupt import EXIT_CODE, Interrupt, leave_soon
+from search.session.logs import logging_to, telling
+from search.session.phases import nothing_to_confirm
+from search.session.plan import (
     Plan,
     benchmark_content,
     check_benchmarks,
@@ -25,13 +24,14 @@ from search.plan import (
     open_record,
     settings_content,
 )
-from search.quiet import logging_to, telling
-from search.record import Record
-from search.saving import SAVE_SECONDS
-from search.search import Search
-from search.terminal import command_lines, keys_unseen
-from search.worker_setup import WorkerSetup
-from search.workers import Workers, recruit
+from search.session.search import Search
+from search.store.record import Record
+from search.tune.capacity import places_of
+from search.tune.experiment import SESSION_ERRORS, search_on_ray
+from search.tune.recruit import Workers, recruit
+from search.tune.saving import SAVE_SECONDS
+from search.workers.code_version import Origin
+from search.workers.setup import WorkerSetup
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import provenance
 

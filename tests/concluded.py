@@ -7,10 +7,10 @@ from confirming import HELD, HELD_OUT, Worth, steady, whole_run
 from rich.console import Console
 from twin import FACTS, JOINT
 
-from search.conclusion import Conclusion
-from search.conclusion_view import conclusion_view
-from search.facts import Facts
-from search.record import Row
+from search.config.objective import Facts
+from search.report.verdict_view import conclusion_view
+from search.results.conclusion import Conclusion
+from search.store.record import Row
 
 TRIALS, RUNS = 20, 12
 

@@ -8,14 +8,14 @@ import numpy as np
 from optuna.trial import TrialState
 from twin import BENCHMARK, HALVES, Twin, attempt, make_run, make_settings, order, results_of
 
-from search.facts import BenchmarkFacts, Facts
-from search.phases import ConfirmationPlan
-from search.record import HOLDOUT, Record, Row
-from search.runfolder import RunFolder, part_key
-from search.running import Running
-from search.scoring import Curve
-from search.search import Search
-from search.settings import SCHEMA_VERSION, Settings
+from search.config.objective import BenchmarkFacts, Facts
+from search.config.settings import SCHEMA_VERSION, Settings
+from search.session.phases import ConfirmationPlan
+from search.session.running import Running
+from search.session.search import Search
+from search.stats.scoring import Curve
+from search.store.record import HOLDOUT, Record, Row
+from search.store.run_folder import RunFolder, part_key
 from trainer.results import EpochResult
 
 HELD = BenchmarkFacts("held", 2, (50, 20, 10, 5), HALVES)

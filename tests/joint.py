@@ -4,8 +4,8 @@ from confirming import check_all_ended
 from optuna.trial import TrialState
 from twin import JOINT, Twin, attempt, make_settings, results_of
 
-from search.record import Row
-from search.runfolder import RunFolder, part_key
+from search.store.record import Row
+from search.store.run_folder import RunFolder, part_key
 
 SETTINGS = make_settings(benchmarks=("0123456789abcdef", "fedcba9876543210"))
 LENGTHS = tuple(benchmark.epochs for benchmark in JOINT.benchmarks)

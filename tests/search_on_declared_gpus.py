@@ -10,12 +10,12 @@ from pathlib import Path
 from rich.console import Console
 from twin import make_settings
 
-from search.budget import Budget
-from search.cluster import connected
+from search.cluster.connection import connected
+from search.config.budget import Budget
+from search.config.settings import Resources
 from search.driver import run
-from search.plan import Plan
-from search.runfolder import RunFolder
-from search.settings import Resources
+from search.session.plan import Plan
+from search.store.run_folder import RunFolder
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 
 NAMES = ("resnet8-digitslt", "resnet8-digitslt40")

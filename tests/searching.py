@@ -5,8 +5,8 @@ import sys
 import time
 from pathlib import Path
 
-from search.record import Record, Row
-from search.runfolder import RunFolder
+from search.store.record import Record, Row
+from search.store.run_folder import RunFolder
 from trainer.results import EpochResult
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from search.accuracies import accuracies, gains, half_split
-from search.scoring import Curve, Scoring
+from search.stats.accuracies import accuracies, gains, half_split
+from search.stats.scoring import Curve, Scoring
 
 HALVES = Scoring("accuracy", ((50, 50), (50, 50)))
 UNEQUAL = ((30, 2), (30, 2))

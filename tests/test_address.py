@@ -12,10 +12,10 @@ import searching
 from clusters import free_port, ray_head
 from optuna.trial import TrialState
 
-from search import cluster
-from search.address import TOKEN_MODE, check_reachable, ensure_home, find_address, use_token
-from search.cli import main
-from search.cluster import Nodes, check_closed, gpus_for, node_types
+from search.cli.commands import main
+from search.cluster import connection
+from search.cluster.address import TOKEN_MODE, check_reachable, ensure_home, find_address, use_token
+from search.cluster.connection import Nodes, check_closed, gpus_for, node_types
 from trainer.errors import UserError
 
 
@@ -201,9 +201,9 @@ def test_where_ray_is_started_here_the_gpus_here_decide(
 
 
 def test_on_a_cluster_its_gpus_decide_not_those_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "finds_gpus", lambda: True)
+    monkeypatch.setattr(connection, "finds_gpus", lambda: True)
     assert gpus_for("auto", "there:1", 0)
-    monkeypatch.setattr(cluster, "finds_gpus", lambda: False)
+    monkeypatch.setattr(connection, "finds_gpus", lambda: False)
     assert not gpus_for("auto", "there:1", 1)
     assert gpus_for("cuda", "there:1", 0)
 

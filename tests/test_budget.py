@@ -4,7 +4,9 @@ import math
 
 import pytest
 
-from search.budget import (
+from search.cli.commands import chosen_budget
+from search.cli.options import DEFAULT_TRIALS, search_parser
+from search.config.budget import (
     CONFIRM_SHARE,
     CONTROLS,
     FEWEST_RUNS,
@@ -15,9 +17,7 @@ from search.budget import (
     Budget,
     candidates_for,
 )
-from search.checks import check_choice, check_minimum, check_positive
-from search.cli import chosen_budget
-from search.options import DEFAULT_TRIALS, search_parser
+from search.config.checks import check_choice, check_minimum, check_positive
 from trainer.errors import UserError
 
 

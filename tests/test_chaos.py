@@ -10,7 +10,7 @@ from twin import Twin, attempt, make_run, make_settings
 from benchmarks import chaos
 from benchmarks.chaos import Hosts, Run, losses_of
 from benchmarks.chaos_result import Loss, Result, judge, table
-from search.record import Outcome, Record
+from search.store.record import Outcome, Record
 
 SETTINGS = make_settings()
 OUTPUT = (

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from training import heeding_ctrl_c
 
-from search.cli import COMMANDS, main, wherever
-from search.options import search_parser
-from search.overview import overview
-from search.samplers import SAMPLERS
+from search.cli.commands import COMMANDS, main, wherever
+from search.cli.options import search_parser
+from search.cli.overview import overview
+from search.samplers.registry import SAMPLERS
 from spaces import NAMED, PARAMETERS
 from trainer.benchmarks.registry import BENCHMARKS
 

@@ -38,7 +38,7 @@ def drained(cluster: Machines, address: str) -> str:
     with metadata_service() as (base, metadata):
         metadata.content["local-ipv4"] = address
         metadata.content["spot/instance-action"] = notice(f"{end:%Y-%m-%dT%H:%M:%SZ}")
-        watcher = [sys.executable, "-m", "search.preemption", "--head", cluster.address]
+        watcher = [sys.executable, "-m", "search.cluster.preemption", "--head", cluster.address]
         done = subprocess.run(
             [*watcher, "--metadata", base],
             cwd=searching.REPOSITORY,

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from search.cluster_file import faults, main
+from search.cluster.config_check import faults, main
 from trainer.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,10 +85,15 @@ BOTH = (
     ("RAY_AUTH_MODE=token", "RAY_AUTH_MODE=disabled", "^head_.* RAY_AUTH_MODE disabled", None),
     ("export RAY_AUTH_MODE=token", "export", "^worker_start.* RAY_AUTH_MODE nowhere", None),
     ("RAY_JOB_STOP_WAIT_TIME_S=60", "", "kills a search three seconds after", None),
-    ("search.start_hook.without_client_server", "other.hook", "RAY_START_HOOK other.hook", None),
+    (
+        "search.cluster.start_hook.without_client_server",
+        "other.hook",
+        "RAY_START_HOOK other.hook",
+        None,
+    ),
     ("~/.ray/auth_token: ~/.ray/auth_token", "~/a: b", "does not bring ~/.ray/auth_token", None),
     ("chmod 600 ~/.ray/auth_token", "true", "readable to others", None),
-    ("python -m search.pinned", "true", "do not check the versions", None),
+    ("python -m search.cluster.environment_check", "true", "do not check the versions", None),
     ("--num-gpus=0 -", "# no GPU\n        -", "comment within the command", None),
     ("ray start --head", "ray strat --head", "head_start_ray_commands has no ray start", None),
 )
@@ -128,7 +133,7 @@ ON_AWS = (
     ("KeyName: class-weighting", "", "head has no KeyName"),
     ("IamInstanceProfile: {Name: class-weighting-head}", "", "head has no IamInstanceProfile"),
     ("{Name: class-weighting-worker}", "{Name: class-weighting-head}", "has the head's"),
-    ("search.preemption", "search.other", "says -m search.other"),
+    ("search.cluster.preemption", "search.other", "says -m search.other"),
     ("            ImageId", "            Imageid", r'Unknown parameter in input: "Imageid"'),
     ("HttpEndpoint:", "HttpEndpont:", "Unknown parameter in MetadataOptions"),
     ("VolumeSize: 150", "VolumeSize: big", "Ebs.VolumeSize, value: big"),

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from search.comparison import Run, compare, run_table
-from search.mixture import Blocks, solve
-from search.ranking import GUESS, NOISE_SD, NoisePrior
+from search.stats.comparison import Run, compare, run_table
+from search.stats.posterior import Blocks, solve
+from search.stats.ranking import GUESS, NOISE_SD, NoisePrior
 
 
 def runs_of(table: dict[str, list[float]]) -> list[Run]:

@@ -10,11 +10,11 @@ from concluded import CASES, RUNS, TRIALS, conclusion_of, text_of, uniform_wins
 from confirming import PLAIN, WITH_HOLDOUT, new_run, plan_of, steady, whole_run
 from twin import BENCHMARK, FACTS, attempt, fast_folder
 
-from search import conclusion_view
-from search.cli import main
-from search.conclusion import Conclusion
-from search.facts import Facts
-from search.record import Row
+from search.cli.commands import main
+from search.config.objective import Facts
+from search.report import verdict_view
+from search.results.conclusion import Conclusion
+from search.store.record import Row
 from spaces import NAMED, Weighting
 
 NOISY = Facts((replace(BENCHMARK, noise_sd=5.0),))
@@ -52,7 +52,7 @@ def place() -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     """tests/test_export.py checks modules in a fresh interpreter, which takes seconds."""
-    monkeypatch.setattr("search.export.verify_export", lambda *_: None)
+    monkeypatch.setattr("search.export.export.verify_export", lambda *_: None)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -163,7 +163,7 @@ def test_epochs_that_early_stopping_saved_are_told_in_hours_if_there_are_enough(
     assert missing > 6
     assert found.saved_hours == pytest.approx(0.5 * missing / 3600)
     assert "CPU worker-hours" not in text_of(found)
-    monkeypatch.setattr(conclusion_view, "SAVED_HOURS", found.saved_hours)
+    monkeypatch.setattr(verdict_view, "SAVED_HOURS", found.saved_hours)
     assert "CPU worker-hours" in text_of(found)
 
 
@@ -193,7 +193,7 @@ def test_weights_for_other_counts_neither_write_nor_check_an_export(
 ) -> None:
     """So a run folder may be read only, and the command takes no seconds."""
     found = conclusion_of(place / "run", steady, RUNS, FACTS)
-    monkeypatch.setattr("search.export.verify_export", None)
+    monkeypatch.setattr("search.export.export.verify_export", None)
     before = sorted(found.folder.path.rglob("*"))
     (place / "counts.csv").write_text("class 0;900\nclass 1;12\n")
     run = str(found.folder.path)

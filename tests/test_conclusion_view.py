@@ -12,14 +12,14 @@ from confirming import PLAIN, drive, new_run, plan_of, steady, train, whole_run
 from rich.console import Console
 from twin import BENCHMARK, FACTS, JOINT, attempt, fast_folder
 
-from search.accuracies import Gains
-from search.conclusion import Conclusion
-from search.conclusion_view import LONGEST_NAME, export_note, gains_text
-from search.estimate import Estimate
-from search.facts import Facts
-from search.leaderboard import leaderboard, show
-from search.phases import plan_text
-from search.record import Row
+from search.config.objective import Facts
+from search.report.leaderboard import leaderboard, show
+from search.report.verdict_view import LONGEST_NAME, export_note, gains_text
+from search.results.conclusion import Conclusion
+from search.session.phases import plan_text
+from search.stats.accuracies import Gains
+from search.stats.estimate import Estimate
+from search.store.record import Row
 
 
 @pytest.fixture

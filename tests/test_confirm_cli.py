@@ -14,10 +14,10 @@ import searching
 from confirming import complete, of_study, plan_of, seeds_by_arm
 from optuna.trial import TrialState
 
-from search.budget import SEEDS_EACH, candidates_for
-from search.cli import main
-from search.confirmation import confirmation_seed
-from search.record import CONFIRMATION, HOLDOUT, Row
+from search.cli.commands import main
+from search.config.budget import SEEDS_EACH, candidates_for
+from search.stats.best_arm import confirmation_seed
+from search.store.record import CONFIRMATION, HOLDOUT, Row
 from spaces import Weighting
 
 pytestmark = pytest.mark.slow

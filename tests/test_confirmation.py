@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.comparison import Run
-from search.confirmation import Confirmation, Planned, confirmation_seed, top_two_shares
-from search.estimate import Unit
-from search.ranking import NOISE_SD, NoisePrior
+from search.stats.best_arm import Confirmation, Planned, confirmation_seed, top_two_shares
+from search.stats.comparison import Run
+from search.stats.estimate import Unit
+from search.stats.ranking import NOISE_SD, NoisePrior
 
 CANDIDATES = ("a", "b", "c", "d")
 CONTROLS = ("uniform", "inverse")
@@ -198,7 +198,7 @@ def test_the_published_seeds_come_first() -> None:
 
 
 def test_confirmation_seeds_are_fresh() -> None:
-    from search.record import BASELINES, PROPOSALS, trial_seed
+    from search.store.record import BASELINES, PROPOSALS, trial_seed
 
     fresh = {confirmation_seed(42, index) for index in range(50)}
     used = {trial_seed(42, study, n) for study in (BASELINES, PROPOSALS) for n in range(50)}

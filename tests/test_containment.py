@@ -12,12 +12,12 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from twin import FACTS
 
-import search.containment
-from search.cli import main
-from search.containment import check_contained
-from search.record import STUDIES, Record, trial_key
-from search.redaction import redacted
-from search.runfolder import RunFolder, part_key
+import search.store.containment
+from search.cli.commands import main
+from search.store.containment import check_contained
+from search.store.record import STUDIES, Record, trial_key
+from search.store.redaction import redacted
+from search.store.run_folder import RunFolder, part_key
 from trainer.benchmarks.registry import get_benchmark
 from trainer.errors import BenchmarkError, UserError
 
@@ -183,7 +183,7 @@ def test_files_that_a_running_search_drops_meanwhile_are_no_fault(
     checkpoints = folder / "checkpoints" / "proposals-00009"
     checkpoints.mkdir()
     (checkpoints / "epoch-00005.ckpt").touch()
-    seen = search.containment.entries
+    seen = search.store.containment.entries
 
     def entries(place: Path):  # type: ignore[no-untyped-def]
         for entry in seen(place):
@@ -191,7 +191,7 @@ def test_files_that_a_running_search_drops_meanwhile_are_no_fault(
                 shutil.rmtree(checkpoints)
             yield entry
 
-    monkeypatch.setattr(search.containment, "entries", entries)
+    monkeypatch.setattr(search.store.containment, "entries", entries)
     check_contained(folder)
     assert not checkpoints.exists()
 

@@ -12,12 +12,12 @@ from test_leaderboard import shown
 from test_plan import plan_in
 from twin import CONTROLS, FACTS, attempt, fast_folder, make_settings
 
-from search.cli import chosen_baselines
-from search.conclusion import Conclusion
-from search.controls import checked_controls, controls_for
-from search.options import search_parser
-from search.plan import check_same
-from search.settings import Settings, fingerprint_of
+from search.cli.commands import chosen_baselines
+from search.cli.options import search_parser
+from search.config.controls import checked_controls, controls_for
+from search.config.settings import Settings, fingerprint_of
+from search.results.conclusion import Conclusion
+from search.session.plan import check_same
 from spaces import BASELINES, FORMER_NAMES, NAMED, check_weights, renamed
 from trainer.benchmarks.registry import BENCHMARKS
 from trainer.cli import read_weighting

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 from twin import FACTS, attempt, make_run, make_settings, results_of
 
-from search.display import Display, best_text, duration, seconds_left
-from search.search import Search
+from search.report.live_display import Display, best_text, duration, seconds_left
+from search.session.search import Search
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_table_shows_running_trials_counts_and_the_best(search: Search) -> N
 def test_the_table_says_how_many_running_trials_it_leaves_out(
     search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.display.MOST_ROWS", 0)
+    monkeypatch.setattr("search.report.live_display.MOST_ROWS", 0)
     console = Console(file=io.StringIO(), width=120)
     assert "... and 1 more" in shown(Display(search, console, title="my-run"))
 

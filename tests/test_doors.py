@@ -22,9 +22,9 @@ import searching
 from clusters import free_port, ray_head
 from ray.exceptions import RpcError
 
-from search import doors
-from search.containment import entries
-from search.doors import check_admitted
+from search.cluster import admission
+from search.cluster.admission import check_admitted
+from search.store.containment import entries
 from trainer.errors import UserError
 
 TINY = ("--trials", "5", "--epochs", "1", "--no-confirm")
@@ -329,6 +329,6 @@ def test_a_server_that_is_no_ray_head_is_told(monkeypatch: pytest.MonkeyPatch) -
     def unanswered(address: str) -> None:  # after 40 s, if it is Ray's own client that asks
         raise RpcError("Timed out while waiting for GCS to become available.", 4)
 
-    monkeypatch.setattr(doors, "GcsClient", unanswered)
+    monkeypatch.setattr(admission, "GcsClient", unanswered)
     with pytest.raises(UserError, match=r"what listens there does not answer .* \(Timed out .*\)"):
         check_admitted("127.0.0.1:80")

@@ -8,11 +8,11 @@ from confirming import PLAIN, drive, new_run, usual
 from rich.console import Console
 from twin import FACTS, attempt, make_plan, make_run, make_settings
 
-from search.announcement import say_what
-from search.budget import FEWEST_RUNS, Budget
-from search.conclusion import Conclusion
+from search.config.budget import FEWEST_RUNS, Budget
 from search.driver import conclude
-from search.interrupt import Interrupt
+from search.report.announcement import say_what
+from search.results.conclusion import Conclusion
+from search.session.interrupt import Interrupt
 
 
 def said(

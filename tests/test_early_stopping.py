@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from search.early_stopping import (
+from search.stopping.rules import (
     FULL_LENGTH_TRIALS,
     SCHEDULERS,
     Asha,
@@ -225,7 +225,7 @@ def test_correlations_are_computed_only_after_new_full_length_trials(
         calls.append(len(a))
         return rank_correlation(a, b)
 
-    monkeypatch.setattr("search.early_stopping.rank_correlation", counted)
+    monkeypatch.setattr("search.stopping.rules.rank_correlation", counted)
     rule = EarnedAsha(1, 2, 4)
     full_length(rule, range(12))
     for number in range(100, 20_000):

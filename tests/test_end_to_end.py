@@ -10,7 +10,7 @@ import pytest
 import searching
 from optuna.trial import TrialState
 
-from search.cli import main
+from search.cli.commands import main
 
 
 @pytest.fixture(scope="module")

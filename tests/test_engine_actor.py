@@ -15,11 +15,11 @@ import torch
 from searching import without_seconds
 from training import DIGITS, FOREVER, digits_data, threads
 
-from search import engine_actor, report
-from search.engine_actor import EngineActor, EvictedError
-from search.origin import Origin
-from search.runfolder import RunFolder
-from search.worker_setup import WorkerSetup
+from search.store.run_folder import RunFolder
+from search.workers import engine_actor, reports
+from search.workers.code_version import Origin
+from search.workers.engine_actor import EngineActor, EvictedError
+from search.workers.setup import WorkerSetup
 from trainer.execution.checkpoint import checkpoint_path, saved_epochs
 from trainer.execution.engine import Engine
 from trainer.execution.loop import train
@@ -108,7 +108,7 @@ def test_a_trial_that_begins_again_where_it_was_goes_on(engine: EngineActor) -> 
 def test_a_trial_is_saved_within_an_epoch_and_goes_on_from_there(
     engine: EngineActor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(report, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(reports, "REPORT_SECONDS", 0.0)
     monkeypatch.setattr(engine_actor, "LOOK_SECONDS", 0.01)
     engine.setup = replace(engine.setup, save_every=EPOCHS)
     engine.begin(config(1))
@@ -195,7 +195,7 @@ from pathlib import Path
 import torch
 from test_engine_actor import config, setup
 from trainer.execution.slot import Slot
-from search.engine_actor import EngineActor
+from search.workers.engine_actor import EngineActor
 
 def failing(self, size):
     raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
@@ -211,7 +211,7 @@ DESERTED = """
 import sys, time
 from pathlib import Path
 from test_engine_actor import config, setup
-from search.engine_actor import EngineActor
+from search.workers.engine_actor import EngineActor
 
 engine = EngineActor(setup(Path(sys.argv[1])), gpu="", slots=2, deserted_seconds=0.5)
 engine.begin(config(1))

@@ -18,8 +18,8 @@ from search_on_declared_gpus import benchmarks_of
 from searching import without_seconds
 from training import threads
 
-from search.record import Record
-from search.runfolder import RunFolder, part_key
+from search.store.record import Record
+from search.store.run_folder import RunFolder, part_key
 from spaces import canonical_weights
 from trainer.execution.loop import train
 from trainer.execution.task import Task

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-import search.export as export_module
-from search import best_weighting
-from search.counts_file import ClassCounts, CountsFileError, read_counts
-from search.export import (
+import search.export.export as export_module
+from search.export import best_weighting
+from search.export.class_counts import ClassCounts, CountsFileError, read_counts
+from search.export.export import (
     Best,
     ExportError,
     applied_json,
@@ -27,7 +27,7 @@ from search.export import (
     verification_counts,
     verify_export,
 )
-from search.export_template import render_module
+from search.export.module_template import render_module
 from spaces import (
     NAMED,
     NORMALIZATIONS,

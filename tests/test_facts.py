@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from twin import BENCHMARK, FACTS, JOINT, OTHER
 
-from search.conclusion import facts_from
-from search.facts import BenchmarkFacts, Facts
-from search.ranking import GUESS, GUESSED_RUNS, KNOWN_RUNS, NOISE_SD, NoisePrior
+from search.config.objective import BenchmarkFacts, Facts
+from search.results.conclusion import facts_from
+from search.stats.ranking import GUESS, GUESSED_RUNS, KNOWN_RUNS, NOISE_SD, NoisePrior
 
 THIRD = replace(OTHER, name="third", epochs=7, noise_sd=1.25)
 

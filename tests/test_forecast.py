@@ -7,11 +7,11 @@ import pytest
 from training import DIGITS, digits_data, digits_trial
 from twin import attempt, make_plan, make_run, make_settings
 
-from search.budget import Budget
-from search.facts import BenchmarkFacts, Facts
-from search.forecast import Forecast, epoch_seconds, forecast, said
-from search.plan import Plan
-from search.runfolder import RunFolder
+from search.config.budget import Budget
+from search.config.objective import BenchmarkFacts, Facts
+from search.session.forecast import Forecast, epoch_seconds, forecast, said
+from search.session.plan import Plan
+from search.store.run_folder import RunFolder
 from trainer.benchmarks.registry import BENCHMARKS
 
 CIFAR = Forecast((73.0,), places=2)

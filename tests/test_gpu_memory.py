@@ -8,7 +8,7 @@ from fault_table import Tell
 from test_engine_actor import config, epochs_in, setup
 from training import FOREVER
 
-from search.engine_actor import EngineActor
+from search.workers.engine_actor import EngineActor
 from trainer.execution.slot import Slot
 
 

@@ -20,11 +20,11 @@ from confirming import (
 from optuna.trial import TrialState
 from twin import FACTS, JOINT, Twin, attempt, fast_folder, make_run, results_of
 
-from search.budget import SEEDS_EACH
-from search.confirmation import confirmation_seed
-from search.facts import Facts
-from search.record import CONFIRMATION, HOLDOUT, Row
-from search.runfolder import RunFolder
+from search.config.budget import SEEDS_EACH
+from search.config.objective import Facts
+from search.stats.best_arm import confirmation_seed
+from search.store.record import CONFIRMATION, HOLDOUT, Row
+from search.store.run_folder import RunFolder
 
 TRIALS, RUNS = 18, 12
 

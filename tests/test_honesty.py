@@ -10,9 +10,9 @@ import pytest
 from benchmarks.honesty import judged, main, study, summarised
 from benchmarks.honesty_ways import CONFIRMED, RERUN, SINGLE, Statement, confirm, plain_means
 from benchmarks.honesty_world import SETTINGS, Setting, World, noise
-from search.comparison import Run
-from search.estimate import Estimate
-from search.ranking import GUESS, KNOWN_RUNS, NoisePrior
+from search.stats.comparison import Run
+from search.stats.estimate import Estimate
+from search.stats.ranking import GUESS, KNOWN_RUNS, NoisePrior
 
 SMALL = Setting("small", k=3, budget=18, trials=12)
 

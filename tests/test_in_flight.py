@@ -8,13 +8,13 @@ from confirming import PLAIN, new_run
 from test_lease import holder
 from twin import FACTS, JOINT, attempt, fast_folder, results_of
 
-from search import lease
-from search.conclusion import Conclusion
-from search.facts import Facts
-from search.in_flight import in_flight_text
-from search.lease import Lease, held, living_holder
-from search.runfolder import RunFolder
-from search.search import Search
+from search.config.objective import Facts
+from search.report.in_flight import in_flight_text
+from search.results.conclusion import Conclusion
+from search.session.search import Search
+from search.store import lease
+from search.store.lease import Lease, held, living_holder
+from search.store.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from twin import (
     results_of,
 )
 
-from search.record import CONFIRMATION, Record
-from search.runfolder import RunFolder, part_key
-from search.running import Running
-from search.search import Search
+from search.session.running import Running
+from search.session.search import Search
+from search.store.record import CONFIRMATION, Record
+from search.store.run_folder import RunFolder, part_key
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from joint import LENGTHS, SETTINGS, STAGES, check_finished, run_to_the_end, sco
 from optuna.trial import TrialState
 from twin import JOINT, Killed, Killer, attempt, fast_folder, make_run, results_of
 
-from search.runfolder import RunFolder
-from search.running import Running
-from search.search import Search
+from search.session.running import Running
+from search.session.search import Search
+from search.store.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from twin import FACTS, Twin, attempt, fast_folder, make_run, make_settings
 
-from search.journal import RunJournal
-from search.lease import LeaseLostError
-from search.runfolder import RunFolder
+from search.store.journal import RunJournal
+from search.store.lease import LeaseLostError
+from search.store.run_folder import RunFolder
 from trainer import files
 
 LINES = ({"a": 1}, {"b": 2}, {"c": 3})

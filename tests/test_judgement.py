@@ -23,14 +23,14 @@ from confirming import (
 )
 from twin import FACTS, JOINT, attempt, fast_folder
 
-from search.conclusion import Conclusion
-from search.confirmation import PUBLISHED_SEEDS
-from search.estimate import Unit
-from search.facts import Facts
-from search.judgement import Judgement, judge
-from search.record import CONFIRMATION, HOLDOUT, Record, Row
-from search.runfolder import RunFolder
-from search.verdict import Verdict
+from search.config.objective import Facts
+from search.results.conclusion import Conclusion
+from search.results.judgement import Judgement, judge
+from search.stats.best_arm import PUBLISHED_SEEDS
+from search.stats.estimate import Unit
+from search.stats.verdict import Verdict
+from search.store.record import CONFIRMATION, HOLDOUT, Record, Row
+from search.store.run_folder import RunFolder
 
 TRIALS, RUNS = 20, 12
 

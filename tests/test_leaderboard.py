@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 from twin import make_settings
 
-from search.conclusion import Conclusion
-from search.facts import BenchmarkFacts
-from search.leaderboard import PUBLISHED, show
-from search.record import Outcome, Record
-from search.runfolder import RunFolder
-from search.settings import SCHEMA_VERSION
+from search.config.objective import BenchmarkFacts
+from search.config.settings import SCHEMA_VERSION
+from search.report.leaderboard import PUBLISHED, show
+from search.results.conclusion import Conclusion
+from search.store.record import Outcome, Record
+from search.store.run_folder import RunFolder
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 
 SUMMARY: dict[str, Any] = {

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from search import lease
-from search.lease import Lease, LeaseLostError, held
+from search.store import lease
+from search.store.lease import Lease, LeaseLostError, held
 from trainer.errors import UserError
 
 OTHER, ANOTHER = "0123456789abcdef", "fedcba9876543210"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from search.noise import IMAGES, guessed_noise
-from search.ranking import NOISE_SD
+from search.stats.noise import IMAGES, guessed_noise
+from search.stats.ranking import NOISE_SD
 from trainer.metrics import METRICS
 
 

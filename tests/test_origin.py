@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from search import origin
-from search.origin import Origin, copy_sources
-from search.worker_setup import WorkerSetup
+from search.workers import code_version
+from search.workers.code_version import Origin, copy_sources
+from search.workers.setup import WorkerSetup
 from trainer.benchmarks.registry import BENCHMARKS
 from trainer.errors import UserError
 
@@ -35,7 +35,7 @@ def test_the_same_versions_code_and_folder_pass(tmp_path: Path) -> None:
     setup(tmp_path, Origin.here()).check_here()
 
 
-@pytest.mark.parametrize("name", ("Python", *origin.LIBRARIES))
+@pytest.mark.parametrize("name", ("Python", *code_version.LIBRARIES))
 def test_another_version_is_refused_with_both_named(name: str, tmp_path: Path) -> None:
     here = Origin.here()
     mine = dict(here.versions)[name]
@@ -58,12 +58,12 @@ def test_the_copied_code_is_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyP
     here = Origin.here()
     copy_sources(tmp_path)
     assert list(tmp_path.rglob("__pycache__")) == []
-    monkeypatch.setattr(origin, "ROOT", tmp_path)
+    monkeypatch.setattr(code_version, "ROOT", tmp_path)
     assert Origin.here() == here
     (tmp_path / "spaces" / "named.py").write_text("# changed\n")
     assert [name for name in Origin.here().differences(here) if "code" in name] != []
 
 
 def test_a_library_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(origin, "LIBRARIES", ("no-such-library",))
+    monkeypatch.setattr(code_version, "LIBRARIES", ("no-such-library",))
     assert dict(Origin.here().versions)["no-such-library"] == "missing"

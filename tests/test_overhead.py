@@ -15,7 +15,7 @@ from benchmarks.measurement import START_UP, Measurement, summarize
 from benchmarks.overhead_run import Case, measure
 from benchmarks.overhead_views import table
 from benchmarks.timed_search import TimedSearch
-from search.address import use_token
+from search.cluster.address import use_token
 
 
 def measurement(times: list[float], asked: int | None = None) -> Measurement:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from search.parts import interleave, order
+from search.workers.schedule import interleave, order
 from trainer.results import EpochResult
 
 RESULT = EpochResult(1, 1.0, 1.0, 0.1, 0.5, 50.0, 50.0, ((1, 2), (3, 4)))

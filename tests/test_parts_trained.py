@@ -17,10 +17,10 @@ import torch
 from searching import without_seconds
 from training import DIGITS, FOREVER, threads
 
-from search.engine_actor import EngineActor
-from search.origin import Origin
-from search.trainable import TrialTrainable
-from search.worker_setup import WorkerSetup
+from search.workers.code_version import Origin
+from search.workers.engine_actor import EngineActor
+from search.workers.setup import WorkerSetup
+from search.workers.trainable import TrialTrainable
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 from trainer.execution.loop import train
 from trainer.execution.task import Task
@@ -115,7 +115,7 @@ def worker(request: pytest.FixtureRequest) -> Iterator[MakeWorker]:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow this machine is, reports come at the ends of stages."""
-    monkeypatch.setattr("search.report.REPORT_SECONDS", 1e9)
+    monkeypatch.setattr("search.workers.reports.REPORT_SECONDS", 1e9)
 
 
 def epochs_in(report: dict[str, Any]) -> list[tuple[int, EpochResult]]:
@@ -189,7 +189,7 @@ def test_a_trial_goes_on_from_what_is_recorded(
     before, after = worker(shared), worker(shared)
     before.begin(config(1))
     with monkeypatch.context() as hasty:
-        hasty.setattr("search.report.REPORT_SECONDS", 0.0)
+        hasty.setattr("search.workers.reports.REPORT_SECONDS", 0.0)
         told: list[tuple[int, EpochResult]] = []
         while len(told) < recorded:  # a report of each batch and of each epoch
             told += epochs_in(before.report())

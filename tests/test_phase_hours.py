@@ -15,9 +15,9 @@ from confirming import (
 )
 from twin import FACTS, attempt, fast_folder, make_run
 
-from search.budget import CONFIRM_SHARE, MOST_RUNS
-from search.record import CONFIRMATION
-from search.runfolder import RunFolder
+from search.config.budget import CONFIRM_SHARE, MOST_RUNS
+from search.store.record import CONFIRMATION
+from search.store.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 0.0
         clock = SimpleNamespace(monotonic=lambda: self.seconds)
-        monkeypatch.setattr("search.search.time", clock)
+        monkeypatch.setattr("search.session.search.time", clock)
 
 
 def test_after_two_thirds_of_the_hours_the_confirmation_begins(

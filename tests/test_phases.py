@@ -20,14 +20,14 @@ from confirming import (
 from optuna.trial import TrialState
 from twin import FACTS, Twin, attempt, fast_folder, make_run, make_settings
 
-from search.budget import SEEDS_EACH, candidates_for
-from search.confirmation import PUBLISHED_SEEDS, confirmation_seed
-from search.phases import ConfirmationPlan, nothing_to_confirm
-from search.record import CONFIRMATION, Record, Row
-from search.runfolder import RunFolder
-from search.running import Running
-from search.search import MAX_FAILURES_IN_A_ROW, Search
-from search.standings import Standings
+from search.config.budget import SEEDS_EACH, candidates_for
+from search.session.phases import ConfirmationPlan, nothing_to_confirm
+from search.session.running import Running
+from search.session.search import MAX_FAILURES_IN_A_ROW, Search
+from search.session.standings import Standings
+from search.stats.best_arm import PUBLISHED_SEEDS, confirmation_seed
+from search.store.record import CONFIRMATION, Record, Row
+from search.store.run_folder import RunFolder
 
 TRIALS, RUNS = 21, 12
 SEARCHED = TRIALS - RUNS

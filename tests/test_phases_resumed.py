@@ -23,10 +23,10 @@ from confirming import (
 )
 from twin import BENCHMARK, FACTS, Killed, Killer, attempt, fast_folder, make_run
 
-from search.facts import Facts
-from search.phases import ConfirmationPlan
-from search.record import CONFIRMATION, HOLDOUT, Record
-from search.runfolder import RunFolder
+from search.config.objective import Facts
+from search.session.phases import ConfirmationPlan
+from search.store.record import CONFIRMATION, HOLDOUT, Record
+from search.store.run_folder import RunFolder
 
 SEARCHED, RUNS = 6, 9
 TRIALS = SEARCHED + RUNS

@@ -2,10 +2,10 @@
 
 import pytest
 
-from search import places
-from search.cluster import Nodes, NodeType, check_offer
-from search.places import Places, possible_places, present_places
-from search.settings import Resources
+from search.cluster.connection import Nodes, NodeType, check_offer
+from search.config.settings import Resources
+from search.tune import capacity
+from search.tune.capacity import Places, possible_places, present_places
 from trainer.errors import UserError
 
 HEAD = {"CPU": 0.0, "memory": 8e9}
@@ -16,7 +16,7 @@ HELD = {"cpu": 0.25, "gpu": 0.25}
 class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr(places.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(capacity.time, "monotonic", lambda: self.now)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_cluster_to_which_no_fitting_node_comes_is_refused(clock: Clock) -> No
     cluster = Cluster({"CPU": 2.0})
     found = cluster.places(held={"cpu": 4})
     assert found.limit() == 0
-    clock.now += places.NODES_SECONDS + 1
+    clock.now += capacity.NODES_SECONDS + 1
     with pytest.raises(UserError, match="a trial needs 4 CPU on one node, but the cluster has 1 "):
         found.limit()
 
@@ -128,5 +128,5 @@ def test_a_cluster_to_which_no_fitting_node_comes_is_refused(clock: Clock) -> No
 def test_where_nodes_may_come_they_are_waited_for(clock: Clock) -> None:
     found = Cluster(HEAD, types=(GPU_TYPE,)).places()
     found.limit()
-    clock.now += 100 * places.NODES_SECONDS
+    clock.now += 100 * capacity.NODES_SECONDS
     assert found.limit() == 16

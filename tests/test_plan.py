@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from twin import make_settings
 
-from search.budget import Budget
-from search.plan import Plan, check_budget, check_same
-from search.runfolder import RunFolder
-from search.settings import SCHEMA_VERSION, Resources
+from search.config.budget import Budget
+from search.config.settings import SCHEMA_VERSION, Resources
+from search.session.plan import Plan, check_budget, check_same
+from search.store.run_folder import RunFolder
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark, get_benchmark
 from trainer.errors import UserError
 from trainer.prepared import prepare

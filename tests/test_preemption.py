@@ -11,8 +11,8 @@ import pytest
 from clusters import free_port, ray_head
 from metadata import Metadata, metadata_service, notice
 
-from search import preemption
-from search.preemption import Notice, look, watch
+from search.cluster import preemption
+from search.cluster.preemption import Notice, look, watch
 
 HERE = "127.0.0.1"
 TIME = "2026-03-01T12:00:00Z"
@@ -125,10 +125,13 @@ def test_a_proxy_of_the_environment_is_not_asked(
 
 
 def test_the_watcher_needs_neither_torch_nor_optuna() -> None:
-    code = "import sys, search.preemption; print({'torch', 'optuna', 'numpy'} & sys.modules.keys())"
+    code = (
+        "import sys, search.cluster.preemption; "
+        "print({'torch', 'optuna', 'numpy'} & sys.modules.keys())"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
-    command = [sys.executable, "-m", "search.preemption", "--help"]
+    command = [sys.executable, "-m", "search.cluster.preemption", "--help"]
     assert "--head HOST:PORT" in subprocess.run(command, capture_output=True, text=True).stdout
 
 
@@ -194,7 +197,7 @@ def test_a_notice_makes_a_real_node_drain(
     end = (datetime.now(UTC) + timedelta(minutes=2)).replace(microsecond=0)
     metadata.content["local-ipv4"] = "127.0.0.9"
     metadata.content["spot/instance-action"] = notice(f"{end:%Y-%m-%dT%H:%M:%SZ}")
-    watch_command = ["-m", "search.preemption", "--head", two_nodes, "--metadata", base]
+    watch_command = ["-m", "search.cluster.preemption", "--head", two_nodes, "--metadata", base]
     with running("-c", BUSY, two_nodes) as busy, running(*watch_command) as watcher:
         assert said(busy) == "busy\n"
         assert "watching" in said(watcher)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from search.cli import main
-from search.prepare import chart
+from search.cli.commands import main
+from search.cli.prepare import chart
 from trainer.benchmarks.registry import get_benchmark
 from trainer.prepared import prepare
 
@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("search.prepare.write_atomic", full)
+    monkeypatch.setattr("search.cli.prepare.write_atomic", full)
     assert main(["prepare", str(root)]) == 2
     assert "my-pets.toml cannot be written (No space left" in capsys.readouterr().err
 

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from search.quiet import logging_to
+from search.session.logs import logging_to
 
 
 def test_the_log_has_what_libraries_say_but_not_what_ray_misses_in_its_scratch(

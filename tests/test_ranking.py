@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from search.ranking import GUESSED_RUNS, KNOWN_RUNS, NoisePrior, pooled_noise, rank
+from search.stats.ranking import GUESSED_RUNS, KNOWN_RUNS, NoisePrior, pooled_noise, rank
 
 
 def test_the_noise_is_pooled_within_groups() -> None:

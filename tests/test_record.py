@@ -12,8 +12,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from twin import WEIGHTING, fast_folder
 
-from search.lease import LeaseLostError
-from search.record import BASELINES, PROPOSALS, Outcome, Record, Row, trial_seed
+from search.store.lease import LeaseLostError
+from search.store.record import BASELINES, PROPOSALS, Outcome, Record, Row, trial_seed
 from spaces import NAMED
 from trainer.errors import UserError
 

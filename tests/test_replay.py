@@ -26,7 +26,7 @@ from benchmarks.simulation import History, Simulation
 from benchmarks.surrogate import Surrogate
 from benchmarks.synthetic import SYNTHETIC, design_shares, synthetic_replicates
 from benchmarks.world import World
-from search.early_stopping import rank_correlation
+from search.stopping.rules import rank_correlation
 from spaces import NAMED
 
 RANDOM, TPE = Method("random"), Method("tpe")

@@ -11,7 +11,7 @@ import pytest
 from confirming import settings_of
 from twin import FACTS, make_settings, results_of
 
-from search.runfolder import RunFolder, append_line, cut_torn_line, other_runs, read_lines
+from search.store.run_folder import RunFolder, append_line, cut_torn_line, other_runs, read_lines
 from trainer.errors import UserError
 
 KEY = "proposals-00000"
@@ -65,7 +65,7 @@ def test_a_place_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_held_by_another_process_is_refused_until_that_ends(folder: RunFolder) -> None:
     program = (
-        "import sys; from pathlib import Path; from search.runfolder import RunFolder\n"
+        "import sys; from pathlib import Path; from search.store.run_folder import RunFolder\n"
         f"with RunFolder(Path({str(folder.path)!r})).locked():\n"
         "    print('held', flush=True); sys.stdin.readline()\n"
     )

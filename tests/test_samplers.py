@@ -10,11 +10,11 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from twin import fast_folder, make_settings
 
-from search.facts import BenchmarkFacts, Facts
-from search.proposer import Proposer
-from search.record import Outcome, Record
-from search.samplers import SAMPLERS, STARTUP_TRIALS, default_sampler, make_sampler
-from search.standings import Standings
+from search.config.objective import BenchmarkFacts, Facts
+from search.samplers.registry import SAMPLERS, STARTUP_TRIALS, default_sampler, make_sampler
+from search.session.proposer import Proposer
+from search.session.standings import Standings
+from search.store.record import Outcome, Record
 from spaces import SPACES, Choice, Float, check_weights
 from trainer.execution.loop import SCALE_FREE_LOSS
 

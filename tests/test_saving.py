@@ -9,9 +9,9 @@ import pytest
 from ray.exceptions import RayTaskError
 from twin import attempt, fast_folder, make_run, make_settings
 
-from search import saving
-from search.saving import SAVE_SECONDS, Saving
-from search.search import Search
+from search.session.search import Search
+from search.tune import saving
+from search.tune.saving import SAVE_SECONDS, Saving
 
 
 class Worker:

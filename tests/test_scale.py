@@ -10,7 +10,7 @@ import pytest
 import ray
 from optuna.trial import TrialState
 
-import search.report
+import search.workers.reports
 from benchmarks import scale_run, simulated_trainable
 from benchmarks.driver_clock import DriverClock, WorkTimer
 from benchmarks.driver_log import DriverLog
@@ -19,8 +19,8 @@ from benchmarks.scale_measurement import summarize
 from benchmarks.scale_options import ScaleCase
 from benchmarks.scale_run import LoggedSearch, measure, prepare, run
 from benchmarks.simulated_ray import START_SECONDS
-from search.interrupt import Interrupt
-from search.record import Record, Row
+from search.session.interrupt import Interrupt
+from search.store.record import Record, Row
 
 TABLE = Path(__file__).parents[1] / "benchmarks" / "tables" / "resnet8-digitslt40.npz"
 FREE = RayCosts(0.0, 0.0, 0.0, 0.0, 0.0)
@@ -130,7 +130,7 @@ def test_slots_report_by_the_rule_of_real_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, often = searched(tmp_path / "often", trials=4)
-    monkeypatch.setattr(search.report, "REPORT_SECONDS", 1e9)
+    monkeypatch.setattr(search.workers.reports, "REPORT_SECONDS", 1e9)
     _, seldom = searched(tmp_path / "seldom", trials=4)
     assert len(seldom.delays) == 4 * 3  # baselines: two rungs and the end
     assert len(often.delays) > 4 * 30

@@ -13,19 +13,19 @@ from confirming import WITH_HOLDOUT, settings_of, steady, whole_run
 from jsonschema import Draft202012Validator
 from twin import FACTS, JOINT, make_settings
 
-from search import schemas
-from search.budget import Budget
-from search.checked import check, from_json, printable, shown
-from search.cli import main
-from search.conclusion import Conclusion
-from search.facts import BenchmarkFacts
-from search.old_runs import KEYS_1
-from search.plan import benchmark_content
-from search.record import Record
-from search.runfolder import RunFolder
-from search.schemas import Schema
-from search.scoring import Scoring
-from search.settings import Resources, Settings
+from search.cli.commands import main
+from search.config.budget import Budget
+from search.config.objective import BenchmarkFacts
+from search.config.settings import Resources, Settings
+from search.results.conclusion import Conclusion
+from search.session.plan import benchmark_content
+from search.stats.scoring import Scoring
+from search.store import schemas
+from search.store.old_runs import KEYS_1
+from search.store.record import Record
+from search.store.run_folder import RunFolder
+from search.store.schemas import Schema
+from search.store.validation import check, from_json, printable, shown
 from spaces import NAMED
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.benchmarks.registry import BENCHMARKS, get_benchmark

@@ -23,11 +23,11 @@ from twin import (
     results_of,
 )
 
-from search.record import PROPOSALS, Record, Row
-from search.runfolder import RunFolder
-from search.running import Running
-from search.search import MAX_FAILURES_IN_A_ROW, Search
-from search.settings import Settings
+from search.config.settings import Settings
+from search.session.running import Running
+from search.session.search import MAX_FAILURES_IN_A_ROW, Search
+from search.store.record import PROPOSALS, Record, Row
+from search.store.run_folder import RunFolder
 from spaces import WeightingError
 from trainer.errors import UserError
 from trainer.results import EpochResult
@@ -342,7 +342,7 @@ def test_the_hours_are_of_this_attempt_and_leave_trials_resumable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("search.search.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("search.session.search.time", SimpleNamespace(monotonic=lambda: now[0]))
     folder = make_run(tmp_path / "run", SETTINGS)
     for reached in (1, 2):
         search = attempt(folder, SETTINGS, None, hours=0.5)
@@ -364,7 +364,7 @@ def test_trials_to_go_on_are_not_started_after_the_search_must_stop(
     now = [0.0]
     folder = make_run(tmp_path / "run", SETTINGS)
     attempt(folder, SETTINGS, 16).next_trial()
-    monkeypatch.setattr("search.search.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("search.session.search.time", SimpleNamespace(monotonic=lambda: now[0]))
     search = attempt(folder, SETTINGS, 16, hours=1.0)
     now[0] = 3601.0
     assert len(search.adopted) == 1
@@ -400,7 +400,7 @@ def test_refused_weightings_are_recorded_and_cost_no_trial(
         if asked[0] % 3:
             raise WeightingError("too steep")
 
-    monkeypatch.setattr("search.proposer.check_weights", refuse_some)
+    monkeypatch.setattr("search.session.proposer.check_weights", refuse_some)
     folder = make_run(tmp_path / "run", SETTINGS)
     run_to_the_end(folder, SETTINGS, 9, slots=2)
     check_finished(folder, 9)
@@ -415,8 +415,8 @@ def test_counts_for_which_every_weighting_is_refused_are_an_error(
     def refuse(counts: object, weights: object) -> None:
         raise WeightingError("too steep")
 
-    monkeypatch.setattr("search.proposer.check_weights", refuse)
-    monkeypatch.setattr("search.proposer.MAX_REFUSALS", 5)
+    monkeypatch.setattr("search.session.proposer.check_weights", refuse)
+    monkeypatch.setattr("search.session.proposer.MAX_REFUSALS", 5)
     settings = make_settings(baselines=())
     search = attempt(make_run(tmp_path / "run", settings), settings, 4)
     with pytest.raises(UserError, match="5 weightings in a row were refused"):

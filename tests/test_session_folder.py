@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from ray.exceptions import RayError
 
-from search import cluster, session_folder
-from search.cluster import StartError, local_ray
-from search.session_folder import OWNER, SOCKET_BYTES, check_parent, delete
+from search.cluster import connection, session_folder
+from search.cluster.connection import StartError, local_ray
+from search.cluster.session_folder import OWNER, SOCKET_BYTES, check_parent, delete
 from trainer.errors import UserError
 
 MOST = SOCKET_BYTES - len(session_folder.LONGEST)
@@ -37,8 +37,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
         logs.mkdir(parents=True)
         (folders[-1] / "session_latest").symlink_to(logs.parent)
 
-    monkeypatch.setattr(cluster.ray, "init", init)
-    monkeypatch.setattr(cluster.ray, "shutdown", lambda: None)
+    monkeypatch.setattr(connection.ray, "init", init)
+    monkeypatch.setattr(connection.ray, "shutdown", lambda: None)
     return folders
 
 
@@ -69,13 +69,13 @@ def test_it_is_kept_and_named_where_ray_failed(parent: Path, started: list[Path]
 def test_a_ray_that_does_not_start_is_told_with_its_logs(
     parent: Path, started: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    init = cluster.ray.init
+    init = connection.ray.init
 
     def fail(**options: Any) -> None:
         init(**options)
         raise RuntimeError("timed out\nduring startup")
 
-    monkeypatch.setattr(cluster.ray, "init", fail)
+    monkeypatch.setattr(connection.ray, "init", fail)
     with pytest.raises(StartError) as caught:
         local_ray().__enter__()
     logs = started[0] / "session_latest" / "logs"

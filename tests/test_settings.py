@@ -7,8 +7,8 @@ import math
 import pytest
 from twin import make_settings
 
-from search.budget import Budget
-from search.settings import Resources, Settings
+from search.config.budget import Budget
+from search.config.settings import Resources, Settings
 from spaces import SPACES, Space
 from trainer.errors import UserError
 

@@ -10,16 +10,16 @@ from types import FrameType
 
 import pytest
 
-from search import cluster
-from search.cluster import local_ray
-from search.interrupt import Interrupt
+from search.cluster import connection
+from search.cluster.connection import local_ray
+from search.session.interrupt import Interrupt
 
 
 @pytest.fixture
 def shut_down(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Tells whether Ray was shut down; SIGTERM is as it was, however a test ends."""
     told: list[str] = []
-    monkeypatch.setattr(cluster.ray, "shutdown", lambda: told.append("shut down"))
+    monkeypatch.setattr(connection.ray, "shutdown", lambda: told.append("shut down"))
     before = signal.getsignal(signal.SIGTERM)
     yield told
     signal.signal(signal.SIGTERM, before)
@@ -42,7 +42,7 @@ def is_ended(**options: object) -> None:
 def test_a_signal_is_the_searchs_own_again_once_ray_has_started(
     monkeypatch: pytest.MonkeyPatch, shut_down: list[str]
 ) -> None:
-    monkeypatch.setattr(cluster.ray, "init", takes_sigterm)
+    monkeypatch.setattr(connection.ray, "init", takes_sigterm)
     told: list[int] = []
     interrupt = Interrupt(told.append)
     with interrupt.caught(), local_ray():
@@ -57,7 +57,7 @@ def test_a_signal_is_the_searchs_own_again_once_ray_has_started(
 
 BUSY = """
 import os, signal, sys, time
-from search import interrupt
+from search.session import interrupt
 interrupt.LEAVE_SECONDS = 0.1
 if sys.argv[1] == "end":
     interrupt.leave_soon()
@@ -88,7 +88,7 @@ def test_a_second_signal_ends_even_a_process_that_does_not_let_go(where: str, to
 def test_sigterm_while_ray_starts_is_as_ctrl_c(
     monkeypatch: pytest.MonkeyPatch, shut_down: list[str]
 ) -> None:
-    monkeypatch.setattr(cluster.ray, "init", is_ended)
+    monkeypatch.setattr(connection.ray, "init", is_ended)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
         local_ray().__enter__()

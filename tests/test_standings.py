@@ -7,8 +7,8 @@ import pytest
 from optuna.trial import TrialState
 from twin import BENCHMARK, FACTS, JOINT
 
-from search.record import BASELINES, CONFIRMATION, PROPOSALS, Row, trial_key
-from search.standings import Standings
+from search.session.standings import Standings
+from search.store.record import BASELINES, CONFIRMATION, PROPOSALS, Row, trial_key
 from spaces import NAMED, Weighting, total_variation
 
 ROOT = 0.5

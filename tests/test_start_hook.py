@@ -18,7 +18,7 @@ def has_client_server(head: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "hook",
-    (pytest.param("", marks=pytest.mark.long), "search.start_hook.without_client_server"),
+    (pytest.param("", marks=pytest.mark.long), "search.cluster.start_hook.without_client_server"),
 )
 def test_the_hook_leaves_it_out(hook: str) -> None:
     with ray_head(env={"RAY_START_HOOK": hook} if hook else None) as (_, head):

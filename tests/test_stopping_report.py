@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from search.stopping_report import Observed, StoppingReport, stopping_report
+from search.stopping.report import Observed, StoppingReport, stopping_report
 
 EPOCHS, BEST = 8, 3
 

@@ -8,13 +8,13 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from twin import fast_folder, make_settings
 
-from search import storage
-from search.facts import BenchmarkFacts, Facts
-from search.proposer import Proposer
-from search.record import PROPOSALS, Outcome, Record
-from search.samplers import SAMPLERS
-from search.standings import Standings
-from search.storage import merit
+from search.config.objective import BenchmarkFacts, Facts
+from search.samplers import history
+from search.samplers.history import merit
+from search.samplers.registry import SAMPLERS
+from search.session.proposer import Proposer
+from search.session.standings import Standings
+from search.store.record import PROPOSALS, Outcome, Record
 
 COUNTS = (500, 200, 80, 30, 10)
 FACTS = Facts((BenchmarkFacts("five", 6, COUNTS, (COUNTS, COUNTS)),))
@@ -29,8 +29,8 @@ def journal() -> Iterator[Path]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Show 3 and 12 trials, to keep the tests short."""
-    monkeypatch.setattr(storage, "BEST", 3)
-    monkeypatch.setattr(storage, "LATEST", 12)
+    monkeypatch.setattr(history, "BEST", 3)
+    monkeypatch.setattr(history, "LATEST", 12)
 
 
 def make_proposer(journal: Path, sampler: str) -> Proposer:
@@ -121,7 +121,7 @@ def test_proposals_of_a_short_study_are_as_without_the_bound(
 ) -> None:
     found = []
     for latest, name in ((30, "bounded"), (10**6, "unbounded")):
-        monkeypatch.setattr(storage, "LATEST", latest)
+        monkeypatch.setattr(history, "LATEST", latest)
         proposer = make_proposer(journal.with_name(name), sampler)
         run_trials(proposer, 22)
         found.append([trial.params for trial in every(proposer.record)])

@@ -7,7 +7,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
 
-from search.tables import FittingTable
+from search.report.tables import FittingTable
 
 NAMES = ("trial", "estimate", "mean (n)", "last 10", "weighting")
 CELLS = ["mlsbench_softmax", "92.65", "95.17 (1)", "94.87", "p=0.3261 split s=0.7971 h=0.1785"]

@@ -8,7 +8,7 @@ import termios
 
 import pytest
 
-from search.terminal import ECHO, command_lines, hidden_keys, keys_unseen
+from search.report.terminal import ECHO, command_lines, hidden_keys, keys_unseen
 
 COMMAND = "python run_search.py --benchmark a.toml --data-root '/my data' --trials 64 --resume"
 

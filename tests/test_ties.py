@@ -1,6 +1,6 @@
 """Where weightings reached the same, the simplest is named: uniform, a control, few parameters."""
 
-from search.ties import TIE, in_order
+from search.stats.ties import TIE, in_order
 
 
 def test_the_highest_comes_first_whatever_is_preferred() -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from twin import results_of
 
-from search.origin import Origin
-from search.parts import Batches, PartResult
-from search.report import REPORT_SECONDS, Warnings
-from search.trainable import TrialTrainable
-from search.worker_setup import WorkerSetup
+from search.workers.code_version import Origin
+from search.workers.reports import REPORT_SECONDS, Warnings
+from search.workers.schedule import Batches, PartResult
+from search.workers.setup import WorkerSetup
+from search.workers.trainable import TrialTrainable
 from trainer.benchmarks.registry import BENCHMARKS
 from trainer.errors import UserError
 from trainer.execution.loop import TrainingError
@@ -71,7 +71,7 @@ def reports_of(trial: TrialTrainable) -> list[list[int]]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that workers read, to be set."""
     now = [100.0]
-    monkeypatch.setattr("search.report.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("search.workers.reports.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

@@ -13,10 +13,10 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from twin import FACTS, attempt, fast_folder, make_run, make_settings, results_of
 
-from search.running import Running
-from search.saving import Saving
-from search.search import MAX_LOSSES_IN_A_ROW, Search
-from search.tune_bridge import StudyCallback, StudyScheduler, StudySearcher
+from search.session.running import Running
+from search.session.search import MAX_LOSSES_IN_A_ROW, Search
+from search.tune.bridge import StudyCallback, StudyScheduler, StudySearcher
+from search.tune.saving import Saving
 
 
 @pytest.fixture

@@ -21,13 +21,13 @@ from optuna.trial import FrozenTrial
 from ray import tune
 from twin import fast_folder, make_settings
 
-from search.cma_state import SCRATCH, DataCmaEsSampler, optimizer_from
-from search.export_template import render_module
-from search.facts import BenchmarkFacts, Facts
-from search.proposer import Proposer
-from search.record import PROPOSALS, Outcome, Record
-from search.samplers import SAMPLERS, STARTUP_TRIALS
-from search.standings import Standings
+from search.config.objective import BenchmarkFacts, Facts
+from search.export.module_template import render_module
+from search.samplers.cmaes import SCRATCH, DataCmaEsSampler, optimizer_from
+from search.samplers.registry import SAMPLERS, STARTUP_TRIALS
+from search.session.proposer import Proposer
+from search.session.standings import Standings
+from search.store.record import PROPOSALS, Outcome, Record
 from spaces import Weighting
 from trainer.errors import UserError
 from trainer.execution import checkpoint
@@ -301,7 +301,7 @@ def test_the_story_of_a_run_cannot_become_code_in_its_export(mark: Path) -> None
 
 
 ALLOWED = {
-    ("search/cma_state.py", "pickle.Unpickler"): "looks names up in a table of stand-ins",
+    ("search/samplers/cmaes.py", "pickle.Unpickler"): "looks names up in a table of stand-ins",
     ("benchmarks/simulated_ray.py", "pickle.loads"): "messages that the same process pickled",
 }
 NEVER = {

@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from search.comparison import Run
-from search.estimate import Difference, Estimate, Unit
-from search.ranking import NoisePrior
-from search.verdict import Verdict, verdict
-from search.wording import difference_sentence
+from search.stats.comparison import Run
+from search.stats.estimate import Difference, Estimate, Unit
+from search.stats.ranking import NoisePrior
+from search.stats.sentences import difference_sentence
+from search.stats.verdict import Verdict, verdict
 
 
 def runs_of(means: dict[str, float], seeds: int = 5, noise: float = 0.4) -> list[Run]:

@@ -9,8 +9,8 @@ import torch
 from test_engine_actor import setup
 from training import CPU, FOREVER
 
-from search import engine_actor
-from search.engine_actor import EngineActor
+from search.workers import engine_actor
+from search.workers.engine_actor import EngineActor
 from trainer import cli
 from trainer.execution import watchdog
 from trainer.execution.graphs import Queue

@@ -11,13 +11,13 @@ import ray
 from rich.console import Console
 from training import DIGITS
 
-from search import workers
-from search.interrupt import Interrupt
-from search.origin import Origin
-from search.places import fitting
-from search.settings import Resources
-from search.worker_setup import WorkerSetup
-from search.workers import measured_slots, share, speeds_on_this_gpu
+from search.config.settings import Resources
+from search.session.interrupt import Interrupt
+from search.tune import recruit
+from search.tune.capacity import fitting
+from search.tune.recruit import measured_slots, share, speeds_on_this_gpu
+from search.workers.code_version import Origin
+from search.workers.setup import WorkerSetup
 from trainer.prepared import load, prepare
 
 
@@ -113,5 +113,5 @@ def test_ctrl_c_ends_the_trying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_the_speeds_are_measured_even_where_the_protocol_is_one_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "MOST_SLOTS", 1)
+    monkeypatch.setattr(recruit, "MOST_SLOTS", 1)
     assert [speeds.keys() for speeds in speeds_on_this_gpu(setup(tmp_path, 2))] == [{1}, {1}]

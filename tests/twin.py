@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search import runfolder
-from search.budget import Budget
-from search.facts import BenchmarkFacts, Facts, Stages
-from search.journal import RunJournal
-from search.plan import Plan
-from search.record import Record, Row
-from search.runfolder import RunFolder, part_key
-from search.running import Running
-from search.search import Search
-from search.settings import Resources, Settings
+from search.config.budget import Budget
+from search.config.objective import BenchmarkFacts, Facts, Stages
+from search.config.settings import Resources, Settings
+from search.session.plan import Plan
+from search.session.running import Running
+from search.session.search import Search
+from search.store import run_folder
+from search.store.journal import RunJournal
+from search.store.record import Record, Row
+from search.store.run_folder import RunFolder, part_key
 from spaces import Weighting
 from trainer.benchmarks.registry import BENCHMARKS
 from trainer.results import EpochResult
@@ -202,7 +202,7 @@ class Killer:
         monkeypatch.setattr("os.fsync", lambda file: None)  # no power is cut here, and it is slow
         self._watch(monkeypatch, RunJournal, "append_logs")
         for name in ("append_line", "write_atomic"):
-            self._watch(monkeypatch, runfolder, name)
+            self._watch(monkeypatch, run_folder, name)
         self._watch(monkeypatch, RunFolder, "drop_checkpoints")
 
     def arm(self, writes: int, how: str) -> None:

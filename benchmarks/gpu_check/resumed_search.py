@@ -98,8 +98,8 @@ def killed(search: Search) -> None:
 
 def ended(folder: Path) -> dict[str, object]:
     """Return how the trials ended, the best result in percent, and the epochs trained."""
-    from search.conclusion import Conclusion
-    from search.runfolder import RunFolder
+    from search.results.conclusion import Conclusion
+    from search.store.run_folder import RunFolder
 
     rows = Conclusion.of(RunFolder(folder)).rows
     values = [row.value for row in rows if row.value is not None]

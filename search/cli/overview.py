@@ -1,0 +1,60 @@
+"""Text about the command line as a whole: its commands, two examples, and its version."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from search.cli.options import PROGRAM
+from trainer.benchmarks.registry import BENCHMARKS
+from trainer.errors import suggestion
+from trainer.provenance import git_revision, versions
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command under its name.
+
+    Attributes:
+        run: arguments, console -> exit code.
+        usage: its main arguments, as help shows them.
+        summary: what it does, in a line.
+    """
+
+    run: Callable[[list[str], Console], int]
+    usage: str
+    summary: str
+
+
+def overview(commands: Mapping[str, Command]) -> str:
+    """Return what there is, with two examples."""
+    calls = {f"{name} {command.usage}".rstrip(): command for name, command in commands.items()}
+    return "\n".join(
+        (
+            "Finds the class weights that train the best classifier of long-tailed images.",
+            "",
+            f"  {PROGRAM} --benchmark resnet8-digitslt40 --trials 32",
+            f"  {PROGRAM} show runs/resnet8-digitslt40",
+            "",
+            "The first searches for some minutes on two cores; the second shows its result.",
+            "",
+            "commands:",
+            *(f"  {call:<26}{command.summary}" for call, command in calls.items()),
+            "  --version",
+        )
+    )
+
+
+def version() -> str:
+    """Return the versions of this program and of what its numbers depend on."""
+    found = [f"{name} {number}" for name, number in versions().items()]
+    revision = git_revision()
+    return ", ".join([*found, f"revision {revision}"] if revision else found)
+
+
+def no_command(name: str, commands: Mapping[str, Command]) -> str:
+    """Say that no command bears the name, and what was probably meant."""
+    if name in BENCHMARKS or name.endswith(".toml") or Path(name).is_dir():
+        return f"there is no command {name!r} (did you mean --benchmark {name}?)."
+    return f"there is no command {name!r}{suggestion(name, commands)}."

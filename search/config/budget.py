@@ -1,0 +1,94 @@
+"""How much a run may spend, and how its two phases share it."""
+
+import math
+from dataclasses import dataclass
+
+from search.config.checks import check_minimum, check_positive
+from trainer.errors import UserError
+
+CONFIRM_SHARE = 1 / 3
+"""Part of the budget that is kept for the confirmation."""
+SEEDS_EACH = 3
+"""Runs with which every arm of a confirmation begins."""
+CONTROLS = 2
+"""Uniform weights and the best baseline."""
+MOST_CANDIDATES = 8
+FEWEST_RUNS = SEEDS_EACH * (1 + CONTROLS)
+"""Of a confirmation: one candidate and the controls, three seeds each."""
+FEWEST_TRIALS = math.ceil(FEWEST_RUNS / CONFIRM_SHARE - 1e-9)
+"""Of a budget in trials that has a confirmation."""
+MOST_RUNS = 6 * MOST_CANDIDATES
+"""Of a confirmation that has no limit but time."""
+
+
+def candidates_for(runs: int) -> int:
+    """Return how many candidates a confirmation of so many runs has."""
+    return max(1, min(MOST_CANDIDATES, runs // SEEDS_EACH - CONTROLS))
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a run may spend; trials count the baselines and the runs of the confirmation.
+
+    A third is kept for the confirmation: of the trials, or else of the hours. A limit in trials
+    that leaves less than nine runs to it is spent on the search alone.
+
+    Attributes:
+        trials: in total, over all attempts; None for no limit.
+        hours: wall-clock hours of this attempt; None for no limit.
+        gpu_hours: of training, over all attempts; None for no limit.
+        confirm: whether there is a confirmation.
+        runs: of the confirmation, if they are given rather than found by the rule.
+    """
+
+    trials: int | None
+    hours: float | None
+    gpu_hours: float | None = None
+    confirm: bool = True
+    runs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.trials is not None:
+            check_minimum("--trials", self.trials, 1)
+        check_positive("--hours", self.hours)
+        check_positive("--gpu-hours", self.gpu_hours)
+        if self.runs is not None:
+            check_minimum("--confirm-runs", self.runs, FEWEST_RUNS)
+            if self.trials is not None:
+                self._check_trials(self.trials, self.runs)
+
+    def _check_trials(self, trials: int, runs: int) -> None:
+        if trials <= runs:
+            raise UserError(
+                f"--trials is {trials}, and --confirm-runs takes {runs} of them, which leaves none "
+                f"to the search; give at least {runs + 1} --trials."
+            )
+
+    @property
+    def confirm_runs(self) -> int:
+        """The most runs that the confirmation may have, 0 without one."""
+        if not self.confirm:
+            return 0
+        if self.runs is not None:
+            return self.runs
+        if self.trials is None:
+            return MOST_RUNS
+        share = int(self.trials * CONFIRM_SHARE + 1e-9)
+        return share if share >= FEWEST_RUNS else 0
+
+    @property
+    def search_trials(self) -> int | None:
+        """The trials of the search itself, None for no limit."""
+        return None if self.trials is None else self.trials - self.confirm_runs
+
+    @property
+    def search_share(self) -> float:
+        """The part of the hours after which the search begins no more trials."""
+        return 1 - CONFIRM_SHARE if self.confirm_runs else 1.0
+
+    def describe(self) -> str:
+        """Return the limits in words."""
+        limits = [f"{self.trials} trials"] if self.trials else []
+        limits += [f"{self.hours:g} hours"] if self.hours else []
+        limits += [f"{self.gpu_hours:g} GPU-hours"] if self.gpu_hours else []
+        return " or ".join(limits)

@@ -1,0 +1,128 @@
+"""What is said before a search begins."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from search.config.budget import FEWEST_TRIALS, MOST_RUNS, Budget
+from search.config.controls import sentences_on
+from search.config.objective import BenchmarkFacts
+from search.report.verdict_view import effect
+from search.samplers.registry import SAMPLERS
+from search.session.plan import Plan
+from search.session.search import Search
+from spaces import NAMED, PARAMETERS, SPACES, Float
+from trainer.execution.loop import SCALE_FREE_LOSS
+from trainer.metrics import metric_sentence
+
+
+def say_what(plan: Plan, search: Search, console: Console) -> None:
+    """Print what is about to be searched, and what is deliberately not."""
+    settings, budget = plan.settings, plan.budget
+    rungs = ", ".join(map(str, search.early_stopping.rungs))
+    stopping = (
+        f"early stopping {settings.scheduler} at epochs {rungs}" if rungs else "no early stopping"
+    )
+    lines = [f"{b.name}: {b.protocol_note()}, {settings.precision}" for b in plan.benchmarks]
+    if plan.holdout:
+        lines.append(f"hold-out {plan.holdout.name}: {plan.holdout.protocol_note()}")
+    lines += [
+        f"space {settings.space}, sampler {settings.sampler}, {stopping}; {budget.describe()}",
+        phases_text(budget),
+        *(line for facts in search.facts.all_benchmarks for line in scores_text(facts)),
+        *controls_text(settings.baselines, search),
+        symbols_text(settings.space),
+        *notes(plan, search),
+        f"run folder {plan.folder.path}",
+    ]
+    console.print("\n".join(lines))
+
+
+def phases_text(budget: Budget) -> str:
+    """Return how the budget is split, and why it is not."""
+    if not budget.confirm:
+        return "no confirmation; confirm RUN adds it"
+    if not budget.confirm_runs:
+        return (
+            f"note: {budget.trials} is too few trials for a confirmation; from {FEWEST_TRIALS} on, "
+            "a third of them confirms the best (or: confirm RUN)"
+        )
+    if budget.trials is None:
+        return f"up to two thirds of the time search, the rest confirms in up to {MOST_RUNS} runs"
+    return f"{budget.search_trials} trials search, up to {budget.confirm_runs} confirm the best"
+
+
+def scores_text(facts: BenchmarkFacts) -> list[str]:
+    """Return by what a benchmark's networks are scored, where that is not plain accuracy."""
+    lines = []
+    sentence = metric_sentence(facts.metric, facts.chosen_on, facts.selection_counts)
+    if sentence:
+        lines.append(f"{facts.name}: {sentence}")
+    if facts.test_held_out:
+        lines.append(
+            f"{facts.name}: epochs and weightings are chosen on the {sum(facts.half_counts[0])} "
+            f"validation images; the {sum(facts.half_counts[1])} test images are for the verdict"
+        )
+    return lines
+
+
+def controls_text(names: Sequence[str], search: Search) -> list[str]:
+    """Return what runs as a control, and what does not."""
+    running = search.record.controls()
+    counts = [benchmark.counts for benchmark in search.facts.benchmarks]
+    lines = [
+        f"control {name}: {NAMED[name].definition}; {effect(NAMED[name].weighting, search.facts)}"
+        for name in running
+    ]
+    return lines + sentences_on(names, running, counts)
+
+
+def symbols_text(space: str) -> str:
+    """Return the symbols of a space's parameters in words."""
+    domains = SPACES[space].searched(SCALE_FREE_LOSS)
+    known = (PARAMETERS[domain.name] for domain in domains if isinstance(domain, Float))
+    words = ", ".join(f"{parameter.symbol} ({parameter.word})" for parameter in known)
+    return f"searched: {words}; 'python run_search.py list spaces' says what they do"
+
+
+def notes(plan: Plan, search: Search) -> list[str]:
+    """Return what a person should know before a search begins."""
+    settings, budget, lines = plan.settings, plan.budget, []
+    collapsed = SPACES[settings.space].collapsed(SCALE_FREE_LOSS)
+    if collapsed:
+        lines.append(
+            f"not searched: {', '.join(collapsed)}, because the loss divides by the sum of the "
+            "weights in a batch, so that their scale has no effect"
+        )
+    if search.early_stopping.rungs and not SAMPLERS[settings.sampler].learns_from_stopped:
+        lines.append(
+            f"note: sampler {settings.sampler} learns nothing from trials that are stopped early; "
+            "tpe does"
+        )
+    if settings.scheduler != "none" and not search.early_stopping.rungs:
+        lines.append(
+            f"note: no trial is stopped early, because --grace-epochs is {settings.grace_epochs} "
+            f"and trials have {search.facts.epochs} epochs"
+        )
+    lines += [
+        f"note: {b.name} is the leaderboard's hidden setting, to be judged on once, at the end; a "
+        "weighting that was searched on it is no longer judged by it"
+        for b in plan.benchmarks
+        if b.role == "hidden"
+    ]
+    trials = budget.search_trials
+    if trials is not None and trials <= len(search.record.controls()):
+        lines.append(
+            f"note: the controls take every trial of the search ({trials}), so no weighting is "
+            "searched; raise --trials"
+        )
+    if search.ended or search.running:
+        lines.append(
+            f"resumed: {len(search.ended)} trials ended before, {len(search.adopted)} go on"
+        )
+    if search.finished():
+        lines.append(
+            "nothing is left to do: the budget is used up or the confirmation is decided; more "
+            "--trials search on"
+        )
+    return lines

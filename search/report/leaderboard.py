@@ -1,0 +1,191 @@
+"""What a run tried: its table of trials beside the published numbers."""
+
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from search.config.controls import sentences_on
+from search.report.in_flight import in_flight_text
+from search.report.tables import FittingTable
+from search.report.verdict_view import conclusion_view, effect, folded
+from search.results.conclusion import ENDS, ORDER, Conclusion
+from search.session.phases import plan_text
+from search.stats.ranking import GUESSED_RUNS, GroupPosterior
+from search.store.record import Row
+from spaces import NAMED
+
+Published = dict[str, tuple[float, float | None]]
+"""Weighting -> (accuracy with seed 42, mean over seeds 42, 123, 456), percent."""
+
+PUBLISHED: dict[str, Published] = {
+    "resnet32-cifar10lt": {
+        "mlsbench_balanced_softmax": (73.59, 73.15),
+        "mlsbench_effective_number": (73.13, 72.70),
+        "mlsbench_inverse_freq": (71.79, 72.45),
+        "best of ten designs made by language models": (74.74, None),
+    },
+    "resnet32-cifar100lt": {
+        "mlsbench_balanced_softmax": (39.42, 39.55),
+        "mlsbench_effective_number": (40.16, 39.68),
+        "mlsbench_inverse_freq": (35.55, 37.76),
+        "best of ten designs made by language models": (40.48, None),
+    },
+    "vgg16bn-cifar100lt": {
+        "mlsbench_balanced_softmax": (45.36, 45.10),
+        "mlsbench_effective_number": (44.82, 44.58),
+        "mlsbench_inverse_freq": (43.91, 44.32),
+        "best of ten designs made by language models": (47.26, None),
+    },
+}
+"""The class-weighting leaderboard of MLS-Bench, full protocol, best test accuracy in percent."""
+
+SHOTS = ("many", "medium", "few")
+
+
+def show(conclusion: Conclusion, console: Console) -> None:
+    """Print the run's leaderboard, and what its confirmation shows."""
+    for benchmark in conclusion.content["benchmarks"]:
+        console.print(described(benchmark))
+    console.print(f"run folder {conclusion.folder.path}")
+    for part in range(len(conclusion.facts.benchmarks)):
+        console.print(leaderboard(conclusion, part))
+    for line in names_text(conclusion):
+        console.print(line)
+    console.print(legend(conclusion))
+    console.print(noise_note(conclusion))
+    for line in in_flight_text(conclusion):
+        console.print(line)
+    if conclusion.plan:
+        console.print(f"Confirmation: {plan_text(conclusion.plan, conclusion.standings)}.")
+    console.print(conclusion_view(conclusion, [row.weighting for row in conclusion.rows]))
+
+
+def described(benchmark: dict[str, Any]) -> str:
+    return f"{benchmark['benchmark']['name']}: {benchmark['protocol']}"
+
+
+def leaderboard(conclusion: Conclusion, part: int) -> FittingTable:
+    """Return the search's trials on one benchmark, with its published rows if they compare.
+
+    The best estimate comes first, as in the choice of what is confirmed.
+    """
+    joint = conclusion.facts.joint
+    names = ("gain" if joint else "estimate", "mean (n)", "last 10", *SHOTS)
+    numbers = [Column(name, justify="right", no_wrap=True) for name in names]
+    columns = [Column("trial", no_wrap=True), *numbers, Column("weighting", overflow="fold")]
+    benchmark = conclusion.content["benchmarks"][part]["benchmark"]
+    title = benchmark["name"] if joint else None
+
+    def empty(numbers: list[int]) -> Table:
+        shown = (columns[number].copy() for number in numbers)
+        return Table(*shown, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
+
+    rows: list[tuple[list[str | Text], str | None]] = []
+    known = conclusion.standings.known()
+    for row in rows_in_order(conclusion):
+        rows.append((cells(conclusion, row, part, known.get(row.key)), None))
+    for name_there, (seed_42, mean) in published_rows(benchmark).items():
+        seeds = "" if mean is None else f" (3 seeds {mean:.2f})"
+        blank = ("",) * (1 + len(SHOTS))
+        numbers_there = ("", f"{seed_42:.2f} (1)", *blank)
+        rows.append((["published", *numbers_there, f"{name_there}{seeds}"], "dim"))
+    return FittingTable(empty, len(columns), rows)
+
+
+def rows_in_order(conclusion: Conclusion) -> list[Row]:
+    """Return the trials of the search: those of full length by estimate, then the others."""
+    ranking = conclusion.standings.ranking()
+    places = {known.group: place for place, known in enumerate(ranking.groups if ranking else ())}
+    known = conclusion.standings.known()
+
+    def place(row: Row) -> tuple[int, int, float]:
+        here = places[known[row.key].group] if row.key in known else len(places)
+        return ORDER.index(row.state), here, -(row.value or 0.0)
+
+    return sorted((row for row in conclusion.rows if row.in_search), key=place)
+
+
+def published_rows(benchmark: dict[str, Any]) -> Published:
+    """Return the published rows that compare with a run on a benchmark, none if shortened."""
+    return {} if benchmark["shortened_from"] else PUBLISHED.get(benchmark["name"], {})
+
+
+def names_text(conclusion: Conclusion) -> list[str]:
+    """Return what the names in the leaderboard mean, and which controls are not in it."""
+    shown = {row.label for row in conclusion.rows if row.in_search}
+    for content in conclusion.content["benchmarks"]:
+        shown |= published_rows(content["benchmark"]).keys()
+    lines = [
+        f"{name}: {member.definition}; {effect(member.weighting, conclusion.facts)}"
+        for name, member in NAMED.items()
+        if name in shown
+    ]
+    counts = [benchmark.counts for benchmark in conclusion.facts.benchmarks]
+    return lines + sentences_on(conclusion.settings.baselines, conclusion.controls, counts)
+
+
+def legend(conclusion: Conclusion) -> str:
+    """Return what the columns of the leaderboard are."""
+    words = " / ".join(dict.fromkeys(b.score_words for b in conclusion.facts.benchmarks))
+    pulled = "pulled towards the mean of all weightings as far as luck may have made it"
+    estimate = f"estimate: the mean of a weighting's n runs, {pulled} (posterior mean)"
+    if conclusion.facts.joint:
+        estimate = f"gain: over uniform, in noise SDs averaged over the benchmarks, {pulled}"
+    return (
+        f"{estimate}; mean (n): of its n runs; last 10: of the last ten epochs; many, medium, few: "
+        f"accuracy of the classes by training images. All but these: {words}, percent."
+    )
+
+
+def noise_note(conclusion: Conclusion) -> str:
+    """Return what a difference between two rows is worth."""
+    ranking = conclusion.standings.ranking()
+    if ranking is None:
+        return "There is no full-length trial yet."
+    unit = "noise SDs of the mean gain" if conclusion.facts.joint else "points"
+    known = conclusion.facts.noise_prior.runs > GUESSED_RUNS
+    grounds = "stated by the benchmark" if known else "a guess"
+    if ranking.noise_freedom:
+        grounds += f", and measured on {ranking.noise_freedom} replicates"
+    return (
+        "Single runs: two runs of one weighting differ with a standard deviation of about "
+        f"{ranking.noise_sd * 2**0.5:.1f} {unit} ({grounds}), and the best of many runs is "
+        "partly luck."
+    )
+
+
+def cells(
+    conclusion: Conclusion, row: Row, part: int, known: GroupPosterior | None
+) -> list[str | Text]:
+    """Return a trial's row of the leaderboard; ``known`` is what there is of its weighting."""
+    weighting = row.weighting.describe()
+    if not row.summaries:
+        why = Text(f"{weighting}: {row.reason or ENDS[row.state]}")
+        return [folded(row.label), *("",) * (3 + len(SHOTS)), why]
+    summary = row.summaries[part]
+    shots = (summary["shots"].get(group) for group in SHOTS)
+    shown = ["" if value is None else f"{value:.0f}" for value in shots]
+    if known is None:
+        end = Text(f"{weighting} ({ENDS[row.state]} after {summary['epochs']} epochs)")
+        return [folded(row.label), "", f"{summary['best_score']:.2f}", "", *shown, end]
+    members = conclusion.standings.members[known.group]
+    mean = sum(member.summaries[part]["best_score"] for member in members) / known.n
+    return [
+        folded(row.label),
+        estimate_text(conclusion, known),
+        f"{mean:.2f} ({known.n})",
+        f"{summary['last_ten_score']:.2f}",
+        *shown,
+        Text(weighting),
+    ]
+
+
+def estimate_text(conclusion: Conclusion, known: GroupPosterior) -> str:
+    """Return the posterior mean of a weighting; of a joint search, less that of uniform weights."""
+    if not conclusion.facts.joint:
+        return f"{known.mean:.2f}"
+    uniform = conclusion.standings.uniform_mean()
+    return "" if uniform is None else f"{known.mean - uniform:+z.2f}"

@@ -1,0 +1,276 @@
+"""What a run amounts to so far: which weighting it names, on what grounds, and its export."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import Any
+
+from optuna.trial import TrialState
+
+from search.config.budget import MOST_CANDIDATES
+from search.config.objective import BenchmarkFacts, Facts
+from search.config.settings import Settings
+from search.export.export import Best, ExportedPaths, export
+from search.results.judgement import Judgement, judge
+from search.results.reached import Reached, of_runs, of_verdict
+from search.session.phases import ConfirmationPlan
+from search.session.standings import Standings
+from search.stats.estimate import Estimate
+from search.stats.ranking import GroupPosterior
+from search.stats.ties import TIE
+from search.stopping.report import Observed, StoppingReport, stopping_report
+from search.stopping.rules import SCHEDULERS
+from search.store.record import Record, Row
+from search.store.run_folder import RunFolder
+from spaces import NAMED, Weighting
+from trainer.errors import UserError
+
+ORDER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
+ENDS = dict(zip(ORDER, ("complete", "stopped", "unfinished", "failed"), strict=True))
+
+
+def facts_from(content: dict[str, Any]) -> Facts:
+    """Return the facts that settings.json holds."""
+    entries = [*content["benchmarks"], *([content["holdout"]] if content["holdout"] else [])]
+    facts = [
+        replace(
+            BenchmarkFacts.from_dict(entry["facts"]),
+            shortened=entry["benchmark"]["shortened_from"] is not None,
+        )
+        for entry in entries
+    ]
+    searched = len(content["benchmarks"])
+    return Facts(tuple(facts[:searched]), *facts[searched:])
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The best weighting of the search itself.
+
+    Attributes:
+        row: its earliest full-length trial.
+        known: what its runs say of it.
+        gain: its posterior mean less that of uniform weights; None if those have not run.
+        alike: how many weightings there are, if all of them reached the same; else None.
+    """
+
+    row: Row
+    known: GroupPosterior
+    gain: float | None
+    alike: int | None
+
+
+def incumbent(standings: Standings) -> Incumbent | None:
+    """Return the weighting of the highest posterior mean, None before a full-length trial."""
+    ranking = standings.ranking()
+    if ranking is None:
+        return None
+    best, uniform = ranking.groups[0], standings.uniform_mean()
+    gain = None if uniform is None else best.mean - uniform
+    means = [known.raw_mean for known in ranking.groups]
+    alike = len(means) if len(means) > 1 and max(means) - min(means) <= TIE else None
+    return Incumbent(standings.first_row(best.group), best, gain, alike)
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """A run as its folder has it.
+
+    Attributes:
+        content: settings.json.
+        attempt: the facts of the latest start.
+        rows: of all trials.
+        controls: names of the controls of the search, begun or not.
+        plan: of the confirmation; None before it begins.
+        judgement: of the confirmation; None before every arm has a result.
+    """
+
+    folder: RunFolder
+    content: dict[str, Any]
+    attempt: dict[str, Any]
+    facts: Facts
+    rows: tuple[Row, ...]
+    controls: tuple[str, ...]
+    standings: Standings
+    plan: ConfirmationPlan | None
+    judgement: Judgement | None
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> Conclusion:
+        """Read a run.
+
+        Raises:
+            UserError: it is no run, or its files are damaged.
+        """
+        content = folder.read_settings()
+        if not folder.journal.is_file():
+            raise UserError(f"{folder.journal} is missing, so the run's trials cannot be read.")
+        record = Record(folder.journal)
+        facts, rows, stored = facts_from(content), record.rows(), record.plan()
+        plan = ConfirmationPlan.from_dict(stored) if stored else None
+        return cls(
+            folder=folder,
+            content=content,
+            attempt=folder.read_attempts()[-1],
+            facts=facts,
+            rows=tuple(rows),
+            controls=tuple(record.controls()),
+            standings=Standings.of(facts, rows),
+            plan=plan,
+            judgement=judge(folder, facts, plan, rows) if plan else None,
+        )
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        return Settings.from_dict(self.content["settings"])
+
+    @functools.cached_property
+    def incumbent(self) -> Incumbent | None:
+        return incumbent(self.standings)
+
+    @property
+    def winner(self) -> tuple[str, Weighting] | None:
+        """Label and weighting that the run names: the verdict's, or else the incumbent."""
+        if self.judgement:
+            label = self.judgement.verdict.winner
+            return label, self.judgement.plan.arms[label]
+        found = self.incumbent
+        return (found.row.label, found.row.weighting) if found else None
+
+    @property
+    def device_hours(self) -> float:
+        """Hours of training of all trials that have ended, each its share of a device."""
+        return sum(row.device_hours for row in self.rows)
+
+    @property
+    def hours_unit(self) -> str:
+        return "GPU-hours" if self.attempt.get("device") == "cuda" else "CPU worker-hours"
+
+    @functools.cached_property
+    def stopping(self) -> StoppingReport:
+        """What early stopping did."""
+        settings = self.settings
+        rule = (settings.scheduler, settings.grace_epochs, settings.reduction_factor)
+        immune = SCHEDULERS[settings.scheduler](*rule[1:], self.facts.epochs).is_immune
+        ended = (TrialState.COMPLETE, TrialState.PRUNED)
+        observed = [
+            Observed(
+                key=row.key,
+                rungs=row.rungs,
+                final=row.value if row.state == TrialState.COMPLETE else None,
+                stopped=row.stop_epoch if row.state == TrialState.PRUNED else None,
+                immune=immune(row.key),
+                baseline=row.is_baseline,
+            )
+            for row in self.rows
+            if row.in_search and row.state in ended
+        ]
+        best = len(self.judgement.plan.candidates) if self.judgement else MOST_CANDIDATES
+        report = stopping_report(observed, *rule, self.facts.epochs, best)
+        epochs = report.saved_epochs * self.facts.epochs_of_all // self.facts.epochs
+        return replace(report, saved_epochs=epochs)
+
+    @property
+    def saved_hours(self) -> float:
+        """Device-hours that early stopping saved, at what an epoch of the search took."""
+        rows = [row for row in self.rows if row.in_search]
+        epochs = sum(s["epochs"] for row in rows for s in row.summaries)
+        hours = sum(row.device_hours for row in rows)
+        return self.stopping.saved_epochs * hours / epochs if epochs else 0.0
+
+    def story(self) -> dict[str, Any]:
+        """Return the winner's result with all that is needed to judge it, JSON-able."""
+        searched = [row for row in self.rows if row.in_search]
+        result = self._result()
+        named = NAMED.get(result["trial"])
+        names = [benchmark.name for benchmark in self.facts.benchmarks]
+        return {
+            **result,
+            "metrics": {n: r.metrics for n, r in zip(names, self.reached, strict=True)},
+            "class_accuracy": {n: r.classes for n, r in zip(names, self.reached, strict=True)},
+            "formula": named and named.formula,
+            "source": named.source if named else "found by this search",
+            "protocol": "; ".join(b["protocol"] for b in self.content["benchmarks"]),
+            "benchmarks": [b["benchmark"] for b in self.content["benchmarks"]],
+            "verdict": self.judgement and self.judgement.to_dict(),
+            "early_stopping": self.stopping.to_dict() | {"saved_device_hours": self.saved_hours},
+            "trials": {ENDS[s]: sum(row.state == s for row in searched) for s in ORDER},
+            "device_hours": self.device_hours,
+            "search": self.content["settings"],
+            "settings_fingerprint": self.content["fingerprint"],
+            "provenance": {k: self.attempt.get(k) for k in ("time", "versions", "cpu", "revision")},
+            "resources": self.attempt.get("resources"),
+        }
+
+    def _metric(self) -> str:
+        """What the result's value is, in words."""
+        benchmarks = self.facts.benchmarks
+        words = " and ".join(dict.fromkeys(f"best {b.score_words}" for b in benchmarks))
+        metric = f"{words} over the epochs, percent"
+        if self.facts.joint:
+            return f"gain over uniform in the {metric}, / noise SD, mean over the benchmarks"
+        if self.judgement and benchmarks[0].test_held_out:
+            return f"{benchmarks[0].judged_words} at the epoch of the {words}, percent"
+        return metric
+
+    @functools.cached_property
+    def reached(self) -> list[Reached]:
+        """What the winner reached by benchmark, in every metric; empty before there is one."""
+        if self.judgement:
+            return of_verdict(self.judgement)
+        return of_runs(self._runs(), self.facts.benchmarks) if self.incumbent else []
+
+    def _runs(self) -> list[Row]:
+        """The search's own full-length runs of its best weighting."""
+        assert self.incumbent is not None
+        return self.standings.members[self.incumbent.known.group]
+
+    def _result(self) -> dict[str, Any]:
+        metric = self._metric()
+        if self.judgement:
+            verdict = self.judgement.stated
+            best, value = verdict.best, verdict.best.accuracy
+            if self.facts.joint:
+                value = verdict.to_uniform.points if verdict.to_uniform else Estimate(0, 0, 0)
+            return {
+                "metric": metric,
+                "value": value.mean,
+                "interval_95": [value.low, value.high],
+                "runs": best.seeds,
+                "basis": "fresh seeds that the search never used; corrected for the choice",
+                "trial": best.name,
+            }
+        found = self.incumbent
+        assert found is not None
+        return {
+            "metric": metric,
+            "value": found.gain if self.facts.joint else found.known.mean,
+            "posterior_sd": found.known.sd,
+            "runs": found.known.n,
+            "basis": "posterior mean of the search's own runs; not confirmed with fresh seeds",
+            "trial": found.row.label,
+            "single_runs": [{"seed": row.seed, "value": row.value} for row in self._runs()],
+        }
+
+    def best(self) -> Best | None:
+        """Return the winner on the first benchmark; None if no trial has finished yet."""
+        if self.winner is None:
+            return None
+        first = self.content["benchmarks"][0]
+        return Best(
+            self.winner[1],
+            self.facts.benchmarks[0].counts,
+            first["class_names"],
+            first["benchmark"],
+            self.story(),
+        )
+
+    def export(self) -> ExportedPaths | None:
+        """Write best.json and best_weighting.py; None if no trial has finished yet.
+
+        Raises:
+            ExportError: they cannot be written, or do not agree.
+        """
+        best = self.best()
+        return export(self.folder.path, best) if best else None

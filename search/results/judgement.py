@@ -1,0 +1,206 @@
+"""What the confirmation of a run shows, computed from what is on record alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from optuna.trial import TrialState
+
+from search.config.objective import BenchmarkFacts, Facts
+from search.config.settings import UNIFORM
+from search.session.phases import ConfirmationPlan, runs_of
+from search.stats.accuracies import (
+    Accuracies,
+    Curves,
+    Gains,
+    HalfSplit,
+    accuracies,
+    gains,
+    half_split,
+)
+from search.stats.comparison import Run
+from search.stats.scoring import Curve, Scoring
+from search.stats.verdict import Verdict, verdict
+from search.store.record import CONFIRMATION, HOLDOUT, Row
+from search.store.run_folder import RunFolder, part_key
+
+FEWEST_COMMON_SEEDS = 2
+"""For gains over uniform."""
+
+
+@dataclass(frozen=True)
+class OnBenchmark:
+    """What the arms reached on one benchmark.
+
+    Attributes:
+        benchmark: which one.
+        verdict: of the winner there, on the test set if one is held out; None where the run's own
+            verdict says it, and where an arm that it needs has no run or diverged.
+        arms: label -> what its runs reached.
+        half_split: the choice of arm and epoch on half A, and what half B says of it.
+        gains: of the winner over uniform; None if it is uniform, or where too few seeds are common.
+    """
+
+    benchmark: BenchmarkFacts
+    verdict: Verdict | None
+    arms: dict[str, Accuracies]
+    half_split: HalfSplit
+    gains: Gains | None
+
+    @property
+    def name(self) -> str:
+        return self.benchmark.name
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "metric": self.benchmark.metric,
+            "chosen_on": self.benchmark.chosen_on,
+            "test_held_out": self.benchmark.test_held_out,
+            "verdict": self.verdict and self.verdict.to_dict(),
+            "arms": {label: dataclasses.asdict(arm) for label, arm in self.arms.items()},
+            "half_split": self.half_split.to_dict(),
+            "gains": self.gains and self.gains.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The outcome of a confirmation, as far as it has come.
+
+    Attributes:
+        decided, reason: whether it has ended, and why, or what it waits for.
+        runs: that have ended.
+        verdict: on the search's benchmark, or on all of a joint search's together.
+        benchmarks: the search's own, in their order.
+        holdout: the one that the search never saw; None without one, or before its runs.
+    """
+
+    plan: ConfirmationPlan
+    decided: bool
+    reason: str
+    runs: int
+    verdict: Verdict
+    benchmarks: tuple[OnBenchmark, ...]
+    holdout: OnBenchmark | None
+
+    @property
+    def stated(self) -> Verdict:
+        """The verdict that states what the winner is worth: on a test set that is held out."""
+        own = self.benchmarks[0]
+        held_out = len(self.benchmarks) == 1 and own.benchmark.test_held_out
+        return own.verdict or self.verdict if held_out else self.verdict
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "plan": self.plan.to_dict(),
+            "decided": self.decided,
+            "reason": self.reason,
+            "runs": self.runs,
+            "verdict": self.verdict.to_dict(),
+            "benchmarks": [benchmark.to_dict() for benchmark in self.benchmarks],
+            "holdout": self.holdout and self.holdout.to_dict(),
+        }
+
+
+def judge(
+    folder: RunFolder, facts: Facts, plan: ConfirmationPlan, rows: Sequence[Row]
+) -> Judgement | None:
+    """Return what the confirmation shows; None before every arm has a result."""
+    runs = runs_of(rows, CONFIRMATION, plan.arms)
+    decision = plan.confirmation(facts).decision(runs)
+    if decision.leader is None or not {UNIFORM, plan.baseline} <= {run.arm for run in runs}:
+        return None
+    said = verdict(
+        runs, UNIFORM, plan.baseline, prior=facts.noise_prior, unit=facts.unit, order=plan.order
+    )
+    said = replace(said, scored=facts.benchmarks[0].score_words)
+    judge_part = PartJudge(folder, plan, rows, said.winner)
+    benchmarks = tuple(
+        judge_part(CONFIRMATION, part, benchmark, facts.joint or benchmark.test_held_out)
+        for part, benchmark in enumerate(facts.benchmarks)
+    )
+    holdout = None
+    if facts.holdout and judge_part.done(HOLDOUT):
+        holdout = judge_part(HOLDOUT, 0, facts.holdout, True)
+    return Judgement(plan, decision.decided, decision.reason, len(runs), said, benchmarks, holdout)
+
+
+@dataclass(frozen=True)
+class PartJudge:
+    """Judges the arms on one benchmark at a time; ``winner`` was chosen on all of them."""
+
+    folder: RunFolder
+    plan: ConfirmationPlan
+    rows: Sequence[Row]
+    winner: str
+
+    def __call__(
+        self, study: str, part: int, benchmark: BenchmarkFacts, with_verdict: bool
+    ) -> OnBenchmark:
+        done = self.done(study)
+        scoring = benchmark.scoring
+        curves = self.curves(done, part, scoring)
+        return OnBenchmark(
+            benchmark=benchmark,
+            verdict=self.verdict(done, study, curves, benchmark) if with_verdict else None,
+            arms={label: accuracies(curves[label], scoring) for label in curves},
+            half_split=half_split(curves, scoring),
+            gains=self.gains(curves, benchmark),
+        )
+
+    def done(self, study: str) -> list[Row]:
+        """Return the complete runs of the arms without a diverged one."""
+        out = {run.arm for run in runs_of(self.rows, study, self.plan.arms) if run.value is None}
+        left = self.plan.arms.keys() - out
+        return [
+            row for row in self.rows if row.study == study and row.label in left and row.summaries
+        ]
+
+    def curves(self, done: Iterable[Row], part: int, scoring: Scoring) -> dict[str, Curves]:
+        found: dict[str, dict[int, Curve]] = {}
+        for row in done:
+            assert row.seed_index is not None
+            curve = self.folder.read_curve(part_key(row.key, part), scoring)
+            found.setdefault(row.label, {})[row.seed_index] = curve
+        return {label: found[label] for label in self.plan.order if label in found}
+
+    def verdict(
+        self,
+        done: Iterable[Row],
+        study: str,
+        curves: Mapping[str, Curves],
+        benchmark: BenchmarkFacts,
+    ) -> Verdict | None:
+        """Return the verdict on the images that judge, every run at its own best epoch."""
+        runs = [run for run in runs_of(self.rows, study, self.plan.arms) if run.value is None]
+        scoring = benchmark.scoring
+        for row in done:
+            if row.state == TrialState.COMPLETE and row.seed_index is not None:
+                best = scoring.best(curves[row.label][row.seed_index])
+                value = float(scoring.scores(best, scoring.judging))
+                runs.append(Run(row.label, row.seed_index, value))
+        out = {run.arm for run in runs if run.value is None}
+        ran = {run.arm for run in runs}
+        if self.winner in out or not {self.winner, UNIFORM, self.plan.baseline} <= ran:
+            return None
+        prior = benchmark.noise_prior
+        said = verdict(
+            runs,
+            UNIFORM,
+            self.plan.baseline,
+            winner=self.winner,
+            prior=prior,
+            order=self.plan.order,
+        )
+        return replace(said, scored=benchmark.judged_words)
+
+    def gains(self, curves: dict[str, Curves], benchmark: BenchmarkFacts) -> Gains | None:
+        winner, uniform = curves.get(self.winner, {}), curves.get(UNIFORM, {})
+        common = len(winner.keys() & uniform.keys())
+        if self.winner == UNIFORM or common < FEWEST_COMMON_SEEDS:
+            return None
+        return gains(winner, uniform, benchmark.scoring, benchmark.counts)

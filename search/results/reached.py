@@ -1,0 +1,65 @@
+"""What a run's winner reached in every metric and in every class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from search.config.objective import BenchmarkFacts
+from search.results.judgement import Judgement
+from search.stats.accuracies import mean_metrics
+from search.store.record import Row
+from trainer.metrics import METRICS, scores
+
+Metrics = Mapping[str, float | None]
+"""Every metric in percent; None where the record is too old to say."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Means over runs at their best epochs on one benchmark.
+
+    Attributes:
+        metrics: every one.
+        classes: class accuracies, percent (C,); None where they are not on record.
+    """
+
+    metrics: Metrics
+    classes: tuple[float, ...] | None
+
+
+def of_verdict(judgement: Judgement) -> list[Reached]:
+    """Return what the winner reached with fresh seeds on the images that judge, by benchmark."""
+    winner = judgement.verdict.winner
+    arms = [benchmark.arms[winner] for benchmark in judgement.benchmarks]
+    return [Reached(arm.metrics, arm.classes) for arm in arms]
+
+
+def of_runs(rows: Sequence[Row], benchmarks: Sequence[BenchmarkFacts]) -> list[Reached]:
+    """Return what the search's own runs reached on the images that choose, by benchmark."""
+    found = []
+    for part, facts in enumerate(benchmarks):
+        summaries = [row.summaries[part] for row in rows]
+        classes = [known for s in summaries if (known := _classes(s, facts)) is not None]
+        whole = tuple(np.mean(classes, axis=0).tolist()) if len(classes) == len(rows) else None
+        found.append(Reached(mean_metrics([_metrics(s, facts) for s in summaries]), whole))
+    return found
+
+
+def _classes(summary: Mapping[str, Any], facts: BenchmarkFacts) -> list[float] | None:
+    classes = summary.get("class_accuracy", ())
+    return list(classes) if len(classes) == len(facts.counts) else None
+
+
+def _metrics(summary: Mapping[str, Any], facts: BenchmarkFacts) -> Metrics:
+    """Every metric of a run: as recorded, or what its class accuracies say of them."""
+    if "metrics" in summary:
+        return dict(summary["metrics"])
+    classes, counts = _classes(summary, facts), np.asarray(facts.selection_counts)
+    if classes is None:
+        return dict.fromkeys(METRICS)
+    values = scores(np.asarray(classes) * counts / 100, None, counts)
+    return {name: None if value is None else float(value) for name, value in values.items()}

@@ -1,0 +1,210 @@
+"""What is run after the search: the confirmation of the best weightings, and the hold-out.
+
+Both are functions of the rows on record, so that they go on after a stop of any kind.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import TrialState
+
+from search.config.budget import FEWEST_RUNS, SEEDS_EACH, candidates_for
+from search.config.objective import Facts
+from search.config.settings import UNIFORM
+from search.session.standings import Standings
+from search.stats.best_arm import Confirmation, Planned, confirmation_seed
+from search.stats.comparison import Run
+from search.stats.sentences import listed
+from search.store.record import CONFIRMATION, HOLDOUT, FreshRun, Record, Row
+from spaces import NAMED, Weighting, present_name
+
+LEFT_NAMED = 3
+"""Weightings that are named of those that are not confirmed."""
+
+UNIFORM_WEIGHTING = NAMED[UNIFORM].weighting
+
+
+@dataclass(frozen=True)
+class ConfirmationPlan:
+    """Which weightings are confirmed.
+
+    Attributes:
+        search_trials: how many trials of the search it rests on.
+        runs: the most that it may have.
+        candidates: label -> weighting, the best of the search first.
+        controls: uniform, and the best baseline if there is another.
+    """
+
+    search_trials: int
+    runs: int
+    candidates: dict[str, Weighting]
+    controls: dict[str, Weighting]
+
+    @property
+    def arms(self) -> dict[str, Weighting]:
+        return self.candidates | self.controls
+
+    @property
+    def order(self) -> list[str]:
+        """The arms in the order in which equal ones are preferred: the controls, the simplest."""
+        parameters = {label: len(point.to_dict()) for label, point in self.candidates.items()}
+        return [*self.controls, *sorted(parameters, key=lambda label: parameters[label])]
+
+    @property
+    def baseline(self) -> str:
+        """The best baseline; uniform, if there is no other."""
+        return list(self.controls)[-1]
+
+    def confirmation(self, facts: Facts) -> Confirmation:
+        return Confirmation(
+            tuple(self.candidates),
+            tuple(self.controls),
+            self.runs,
+            prior=facts.noise_prior,
+            unit=facts.unit,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        groups = {"candidates": self.candidates, "controls": self.controls}
+        named = {g: {k: w.to_dict() for k, w in arms.items()} for g, arms in groups.items()}
+        return {"search_trials": self.search_trials, "runs": self.runs, **named}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "ConfirmationPlan":
+        candidates, controls = (
+            {present_name(k): Weighting.from_dict(point) for k, point in data[group].items()}
+            for group in ("candidates", "controls")
+        )
+        return cls(data["search_trials"], data["runs"], candidates, controls)
+
+
+def plan_text(plan: ConfirmationPlan, standings: Standings) -> str:
+    """Return which weightings are confirmed, why no more, and which are left out."""
+    said = (
+        f"{listed(list(plan.candidates))} and the controls {listed(list(plan.controls))} are "
+        f"trained with fresh seeds, in at most {plan.runs} runs"
+    )
+    left = [row.label for row in standings.candidates(len(standings.members), plan.arms)]
+    if not left:
+        return said
+    more = f" and {len(left) - LEFT_NAMED} more" if len(left) > LEFT_NAMED else ""
+    return (
+        f"{said}. These pay for {candidates_for(plan.runs)} besides the controls, the best by "
+        f"estimate; left out, the next best first: {', '.join(left[:LEFT_NAMED])}{more}"
+    )
+
+
+def make_plan(standings: Standings, search_trials: int, runs: int) -> ConfirmationPlan | None:
+    """Return the plan for what a search found; None if it found nothing to confirm."""
+    baseline = standings.best_baseline()
+    controls = {UNIFORM: UNIFORM_WEIGHTING}
+    if baseline:
+        controls[baseline.label] = baseline.weighting
+    best = standings.candidates(candidates_for(runs), controls.keys())
+    candidates = {row.label: row.weighting for row in best}
+    return ConfirmationPlan(search_trials, runs, candidates, controls) if candidates else None
+
+
+def nothing_to_confirm(standings: Standings, rows: Iterable[Row]) -> str | None:
+    """Return why ``make_plan`` finds nothing; None if it does, or if a trial may still end well."""
+    searched = [row for row in rows if row.in_search]
+    unfinished = any(row.state == TrialState.RUNNING for row in searched)
+    if unfinished or make_plan(standings, len(searched), FEWEST_RUNS):
+        return None
+    if not standings.results:
+        return "no trial of its search was trained to its full length; search on with --resume"
+    labels = dict.fromkeys(row.label for row in standings.results.values())
+    return (
+        f"its search has no full-length result but those of its controls ({', '.join(labels)}); "
+        f"search on with --resume and more than {len(searched)} --trials"
+    )
+
+
+def runs_of(rows: Iterable[Row], study: str, arms: Iterable[str]) -> list[Run]:
+    """Return the ended runs of a study's arms; those lost to a failure elsewhere are left out."""
+    known = set(arms)
+    ended = (row for row in rows if row.study == study and row.label in known)
+    runs = []
+    for row in ended:
+        assert row.seed_index is not None
+        if row.state == TrialState.COMPLETE or row.diverged:
+            runs.append(Run(row.label, row.seed_index, row.value))
+    return runs
+
+
+class LaterPhases:
+    """Hands out the runs of the confirmation and of the hold-out, in this order."""
+
+    def __init__(self, record: Record, seed: int, facts: Facts, confirm_runs: int) -> None:
+        """``confirm_runs`` is the most there may be, 0 for none; ``seed`` is the run's."""
+        self.record, self.seed, self.facts = record, seed, facts
+        self.confirm_runs = confirm_runs
+        stored = record.plan() if confirm_runs else None
+        self.plan = ConfirmationPlan.from_dict(stored) if stored else None
+
+    def settle(self, standings: Callable[[], Standings], search_trials: int) -> bool:
+        """Make the plan when the search has ended, unless it stands; return whether it is new."""
+        known = self.plan
+        if known and (known.search_trials, known.runs) == (search_trials, self.confirm_runs):
+            return False
+        self.plan = None
+        if self.confirm_runs:
+            self.plan = make_plan(standings(), search_trials, self.confirm_runs)
+        if self.plan:
+            self.record.set_plan(self.plan.to_dict())
+        return self.plan is not None
+
+    def is_over(self, rows: Sequence[Row]) -> bool:
+        """Whether no run will begin any more, whatever comes of those in flight."""
+        if self.plan is None:
+            return True
+        if any(row.state == TrialState.RUNNING and not row.in_search for row in rows):
+            return False  # what is decided without it may be undecided with it, and it may be lost
+        decided = self.plan.confirmation(self.facts).is_decided(self._runs(rows))
+        return decided and not self._holdout_left(rows)
+
+    def next_run(self, rows: Sequence[Row]) -> tuple[str, FreshRun] | None:
+        """Return the study and the run to begin now, None if there is none or it must wait."""
+        if self.plan is None:
+            return None
+        confirmation = self.plan.confirmation(self.facts)
+        runs = self._runs(rows)
+        if not confirmation.is_decided(runs):
+            chosen = confirmation.next_runs(runs, self._pending(rows), 1)
+            return (CONFIRMATION, self._fresh(chosen[0])) if chosen else None
+        left = self._holdout_left(rows)
+        return (HOLDOUT, self._fresh(left[0])) if left and not self._pending(rows) else None
+
+    def _runs(self, rows: Sequence[Row]) -> list[Run]:
+        assert self.plan is not None
+        return runs_of(rows, CONFIRMATION, self.plan.arms)
+
+    def _pending(self, rows: Sequence[Row]) -> list[Planned]:
+        assert self.plan is not None
+        return [
+            Planned(row.label, row.seed_index)
+            for row in rows
+            if row.study == CONFIRMATION
+            and row.state == TrialState.RUNNING
+            and row.label in self.plan.arms
+            and row.seed_index is not None
+        ]
+
+    def _holdout_left(self, rows: Sequence[Row]) -> list[Planned]:
+        """The hold-out runs that have not begun: every arm that did not diverge, three seeds."""
+        if self.facts.holdout is None or self.plan is None:
+            return []
+        out = {run.arm for run in self._runs(rows) if run.value is None}
+        begun = {
+            (row.label, row.seed_index)
+            for row in rows
+            if row.study == HOLDOUT and (row.state != TrialState.FAIL or row.diverged)
+        }
+        planned = [Planned(arm, s) for s in range(SEEDS_EACH) for arm in self.plan.arms]
+        return [p for p in planned if p.arm not in out and (p.arm, p.seed) not in begun]
+
+    def _fresh(self, planned: Planned) -> FreshRun:
+        assert self.plan is not None
+        seed = confirmation_seed(self.seed, planned.seed)
+        return FreshRun(planned.arm, self.plan.arms[planned.arm], planned.seed, seed)

@@ -1,0 +1,83 @@
+"""A trial in flight, as the driver sees it."""
+
+from dataclasses import dataclass, field
+
+from search.config.objective import BenchmarkFacts, Stages
+from search.store.record import Row
+from trainer.results import EpochResult
+
+
+@dataclass
+class Running:
+    """A trial in flight.
+
+    Attributes:
+        benchmarks: what its parts train on.
+        stages: epochs that its parts reach at each rung and at the end.
+        results: its recorded epochs by part, 1 to n.
+        passed: how many rungs have judged it.
+        stop: early stopping has ended it.
+        losses: of its worker, since its last epoch.
+        heard: its last report, as it was sent.
+        within: of its epoch in progress, if known: the part, batches done, of how many.
+        told: when it first and last reported in this attempt, seconds of the monotonic clock,
+            and its progress then.
+        hardware: model name of the GPU or CPU that trained its last epoch, if known.
+    """
+
+    row: Row
+    benchmarks: tuple[BenchmarkFacts, ...]
+    stages: Stages
+    results: list[list[EpochResult]] = field(default_factory=list)
+    passed: int = 0
+    stop: bool = False
+    losses: int = 0
+    hardware: str | None = None
+    heard: str | None = None
+    within: tuple[int, int, int] | None = None
+    told: list[tuple[float, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.results = self.results or [[] for _ in self.benchmarks]
+
+    def reached(self, stage: int) -> bool:
+        """Whether every part has come to the end of a stage."""
+        ends = self.stages[stage]
+        return all(len(part) >= end for part, end in zip(self.results, ends, strict=True))
+
+    def scores(self, stage: int) -> list[float]:
+        """Return the best score of each part by the end of a stage, percent."""
+        ends = self.stages[stage]
+        return [part[end - 1].best_score for part, end in zip(self.results, ends, strict=True)]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs on record, of all parts."""
+        return sum(map(len, self.results))
+
+    @property
+    def progress(self) -> float:
+        """Epochs of all parts, the part of the one in progress included."""
+        return self.epochs + (self.within[1] / self.within[2] if self.within else 0.0)
+
+    def note_progress(self, now: float) -> None:
+        """Keep when it reported, seconds of the monotonic clock."""
+        self.told = [*self.told[:1], (now, self.progress)]
+
+    @property
+    def pace(self) -> float:
+        """Epochs a second between its first and its last report, 0 before there are two."""
+        if not self.told:
+            return 0.0
+        (begin, before), (end, now) = self.told[0], self.told[-1]
+        return max(0.0, now - before) / (end - begin) if end > begin else 0.0
+
+    @property
+    def length(self) -> int:
+        """Epochs of the whole trial, of all parts."""
+        return sum(self.stages[-1])
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the epochs on record."""
+        return sum(result.seconds for part in self.results for result in part)

@@ -1,0 +1,353 @@
+"""What happens next in a run: which trial starts, which stops, what is recorded.
+
+Knows nothing of Ray: whoever runs trials asks for one, reports its epochs, and says when it ended.
+"""
+
+import time
+from collections import deque
+from dataclasses import replace
+
+from optuna.trial import TrialState
+
+from search.config.budget import Budget
+from search.config.objective import Facts
+from search.config.settings import Settings
+from search.session.phases import LaterPhases, make_plan, plan_text
+from search.session.proposer import Proposer
+from search.session.running import Running
+from search.session.standings import Standings
+from search.stopping.rules import SCHEDULERS
+from search.store.record import HOLDOUT, Outcome, Record, Row
+from search.store.run_folder import RunFolder, part_key
+from trainer.results import EpochResult, summary
+
+MAX_FAILURES_IN_A_ROW = 3
+MAX_LOSSES_IN_A_ROW = 4
+"""A trial that so often loses its worker, without a new epoch in between, has itself to blame."""
+
+
+class Search:
+    """One attempt at a run: new, or the continuation of what the folder and the record hold.
+
+    Attributes:
+        running: the trials in flight, by key.
+        ended: the rows of all trials that have come to their end, earlier attempts included.
+        standings: of the search's trials, by weighting.
+        device_share: the part of a device that a trial holds while it trains.
+        search_trials: how many trials of the search have begun.
+        hours_before: device-hours of the trials that had ended before this attempt.
+        seconds: of training of all others.
+        trained_epochs: epochs recorded in this attempt.
+        repeated_epochs: recorded epochs that were to be trained again from a checkpoint.
+        notes: what a person should know of, in the order it happened.
+        expected_seconds: all that was left was to take so long when it began; None if unknown.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        budget: Budget,
+        facts: Facts,
+        folder: RunFolder,
+        record: Record,
+        attempt: int,
+    ) -> None:
+        self.settings, self.budget, self.facts = settings, budget, facts
+        self.folder, self.record = folder, record
+        self.standings = Standings(facts)
+        self.proposer = Proposer(record, settings, attempt, self.standings)
+        self.early_stopping = SCHEDULERS[settings.scheduler](
+            settings.grace_epochs, settings.reduction_factor, facts.epochs
+        )
+        self.later = LaterPhases(record, settings.seed, facts, budget.confirm_runs)
+        self.started = time.monotonic()
+        self.running: dict[str, Running] = {}
+        self.ended: list[Row] = []
+        self.device_share = 1.0
+        self.hours_before = 0.0
+        self.seconds = 0.0
+        self.search_trials = 0
+        self.trained_epochs = 0
+        self.repeated_epochs = 0
+        self.notes: list[str] = []
+        self.expected_seconds: float | None = None
+        self.halted: str | None = None
+        self.failures_in_a_row = 0
+        self.adopted: deque[Running] = deque()
+        self._adopt()
+
+    def _adopt(self) -> None:
+        """Rebuild what is known from the record and take over the trials that were running."""
+        self.record.fail_unstarted()
+        rows = self.record.rows()
+        for row in rows:
+            if row.in_search:
+                self._look_at(row)
+        self.ended = [row for row in rows if row.state != TrialState.RUNNING]
+        self.hours_before = sum(row.device_hours for row in self.ended)
+        for row in self.ended:  # a kill can come between a trial's end and this
+            self.folder.drop_checkpoints(row.key)
+        for row in rows:
+            if row.state == TrialState.RUNNING:
+                self._take_over(row)
+
+    def _look_at(self, row: Row) -> None:
+        """Let early stopping and the standings know what is on record of a trial."""
+        for epoch, value in row.rungs.items():
+            self.early_stopping.observe(row.key, epoch, value)
+        self.standings.start(row)
+        self.search_trials += 1
+        self._note_result(row)
+
+    def _note_result(self, row: Row) -> None:
+        self.standings.end(row)
+        if row.state == TrialState.COMPLETE and row.value is not None:
+            self.early_stopping.complete(row.key, row.value)
+
+    def _trial(self, row: Row) -> Running:
+        if row.study == HOLDOUT:
+            assert self.facts.holdout is not None
+            return Running(row, (self.facts.holdout,), ((self.facts.holdout.epochs,),))
+        rungs = self.early_stopping.rungs if row.in_search else ()
+        return Running(row, self.facts.benchmarks, self.facts.stages(rungs))
+
+    def _take_over(self, row: Row) -> None:
+        trial = self._trial(row)
+        self.running[row.key] = trial
+        for part in range(len(trial.benchmarks)):
+            trial.results[part] = self.folder.read_epochs(part_key(row.key, part))
+        self.seconds += trial.seconds
+        self._judge(trial)
+        if trial.stop or trial.reached(-1):
+            self.finish(row.key)
+        else:
+            self.adopted.append(trial)
+            self._goes_on(trial, "was unfinished")
+
+    def _goes_on(self, trial: Running, why: str) -> None:
+        """Note from where a trial that lost its process will be continued."""
+        parts = range(len(trial.benchmarks))
+        saved = [self.folder.saved_epoch(part_key(trial.row.key, part)) for part in parts]
+        known = [len(results) for results in trial.results]
+        self.repeated_epochs += sum(max(0, k - s) for k, s in zip(known, saved, strict=True))
+        self.notes.append(
+            f"{trial.row.label} {why} after epoch {numbers(known)}; it goes on from epoch "
+            f"{numbers(saved)}"
+        )
+
+    def lost_worker(self, key: str, details: str = "") -> None:
+        """Note that a trial's process or node died, or never came up; it goes on when it can."""
+        trial = self.running.get(key)
+        if trial is None:
+            return
+        trial.losses += 1
+        if trial.losses >= MAX_LOSSES_IN_A_ROW:
+            last = details.strip().splitlines()[-1:] or ["no reason is known"]
+            reason = f"lost its worker {trial.losses} times without a new epoch ({last[0]})"
+            self.fail(key, reason, details)
+            return
+        self.adopted.append(trial)
+        self._goes_on(trial, "lost its worker")
+
+    def halt(self, reason: str) -> None:
+        """End this attempt for a cause outside the trials, which stay resumable."""
+        self.halted = self.halted or reason
+
+    @property
+    def under_way(self) -> int:
+        """How many trials were handed out and have not come back."""
+        return len(self.running) - len(self.adopted)
+
+    def next_trial(self) -> Running | None:
+        """Return the trial to run next; None if there is none now (see ``has_more``)."""
+        if self.must_stop():
+            return None
+        if self.adopted:
+            return self.adopted.popleft()
+        with self.record.together():
+            row = self._next_row()
+        if row is None:
+            return None
+        trial = self._trial(row)
+        self.running[row.key] = trial
+        return trial
+
+    def _next_row(self) -> Row | None:
+        if not self.search_is_over():
+            row = self.record.next_baseline() or self.proposer.ask()
+            self.standings.start(row)
+            self.search_trials += 1
+            return row
+        if self._searching():
+            return None  # what is confirmed depends on them
+        self._settle()
+        begun = self.later.next_run(self.rows())
+        return self.record.start_run(*begun) if begun else None
+
+    def _settle(self) -> None:
+        """Choose what is confirmed, when the last trial of the search has ended."""
+        if self.later.settle(lambda: self.standings, self.search_trials):
+            plan = self.later.plan
+            assert plan is not None
+            chosen = plan_text(plan, self.standings)
+            self.notes.append(f"The search is over after {self.search_trials} trials. {chosen}")
+
+    def rows(self) -> list[Row]:
+        """Return the rows of all trials, the ended ones first."""
+        return self.ended + [trial.row for trial in self.running.values()]
+
+    def has_more(self) -> bool:
+        """Whether ``next_trial`` returns one now or later."""
+        if self.must_stop():
+            return False
+        return bool(self.adopted) or not self.search_is_over() or not self._later_is_over()
+
+    def _searching(self) -> bool:
+        """Whether a trial of the search itself is in flight."""
+        return any(trial.row.in_search for trial in self.running.values())
+
+    def _later_is_over(self) -> bool:
+        """Whether no run of a later phase is to come, now that the search has begun its last."""
+        if self._searching():
+            return not self.budget.confirm_runs
+        self._settle()
+        return self.later.is_over(self.rows())
+
+    def search_is_over(self) -> bool:
+        """Whether no more trials of the search begin."""
+        budget, begun = self.budget, self.search_trials
+        if budget.search_trials is not None and begun >= budget.search_trials:
+            return True
+        if self._had_its_time():
+            return True
+        # A confirmation that an earlier attempt began goes first, unless more trials are wanted.
+        plan = self.later.plan
+        return budget.trials is None and plan is not None and not self.later.is_over(self.rows())
+
+    def _had_its_time(self) -> bool:
+        """Whether the rest of the time is the confirmation's, and there is something to confirm."""
+        budget, share = self.budget, self.budget.search_share
+        hours = (time.monotonic() - self.started) / 3600
+        past = budget.hours is not None and hours >= share * budget.hours
+        if budget.gpu_hours is not None:
+            past = past or self.device_hours >= share * budget.gpu_hours
+        runs = budget.confirm_runs
+        return past and (not runs or bool(make_plan(self.standings, self.search_trials, runs)))
+
+    @property
+    def device_hours(self) -> float:
+        """Hours of training over all attempts, each trial by its share of a device."""
+        return self.hours_before + self.seconds * self.device_share / 3600
+
+    def must_stop(self) -> str | None:
+        """Return why everything should stop now, None if it should not."""
+        if self.halted:
+            return self.halted
+        if self.out_of_gpu_hours():
+            return f"the budget of {self.budget.gpu_hours:g} GPU-hours is used up"
+        if self.seconds_left() == 0:
+            return f"the budget of {self.budget.hours:g} hours is used up"
+        if self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
+            return f"{self.failures_in_a_row} trials failed in a row: {self.ended[-1].reason}"
+        return None
+
+    def seconds_left(self) -> float | None:
+        """Return the rest of the hours, None without a limit."""
+        if self.budget.hours is None:
+            return None
+        return max(0.0, self.started + 3600 * self.budget.hours - time.monotonic())
+
+    def out_of_time(self) -> bool:
+        """Whether the hours or the GPU-hours are used up."""
+        return self.out_of_gpu_hours() or self.seconds_left() == 0
+
+    def out_of_gpu_hours(self) -> bool:
+        return self.budget.gpu_hours is not None and self.device_hours >= self.budget.gpu_hours
+
+    def finished(self) -> bool:
+        """Whether every trial of the budget has come to its end."""
+        return not self.running and self.search_is_over() and self._later_is_over()
+
+    def report(self, key: str, part: int, result: EpochResult) -> bool:
+        """Record an epoch of a running trial's part; return True if the trial must stop.
+
+        An epoch that is known already, because a trial went on from a checkpoint, changes nothing.
+        """
+        trial = self.running.get(key)
+        if trial is None:
+            return True
+        known = trial.results[part]
+        if result.epoch == len(known) + 1:
+            self.folder.append_epoch(part_key(key, part), result)
+            known.append(result)
+            trial.losses = 0
+            self.trained_epochs += 1
+            self.seconds += result.seconds
+            self._judge(trial)
+        return trial.stop
+
+    def _judge(self, trial: Running) -> None:
+        """Let early stopping see the rungs that were reached."""
+        while trial.passed < len(trial.stages) - 1 and trial.reached(trial.passed):
+            epoch = self.early_stopping.rungs[trial.passed]
+            with self.record.together():
+                self._judge_at(trial, epoch, self.facts.score(trial.scores(trial.passed)))
+            trial.passed += 1
+
+    def _judge_at(self, trial: Running, epoch: int, score: float) -> None:
+        """Let a rung see a trial; baselines and immune trials are seen by it but never stopped."""
+        row = trial.row
+        worse = self.early_stopping.observe(row.key, epoch, score)
+        if worse and not row.is_baseline and not self.early_stopping.is_immune(row.key):
+            self.record.decide_stop(row.key, epoch)
+            trial.stop = True
+        if row.stop_epoch == epoch:  # decided before this attempt
+            trial.stop = True
+        self.record.report(row.key, epoch, score)
+
+    def finish(self, key: str) -> None:
+        """End a trial that was stopped early or trained to its full length."""
+        trial = self.running[key]
+        complete = trial.reached(-1)
+        stage = -1 if complete else trial.passed - 1
+        scores = trial.scores(stage)
+        score = scores[0] if trial.row.study == HOLDOUT else self.facts.score(scores)
+        summaries = [
+            summary(part, facts.counts, facts.half_counts, facts.test_held_out)
+            for part, facts in zip(trial.results, trial.benchmarks, strict=True)
+        ]
+        end = Outcome.complete if complete else Outcome.stopped
+        self._end(key, end(score, {"summaries": summaries}), {trial.stages[stage][0]: score})
+        self.failures_in_a_row = 0
+
+    def fail(self, key: str, reason: str, details: str = "", diverged: bool = False) -> None:
+        """End a trial that cannot go on, keeping why (one line) and the details in a file."""
+        trial = self.running.get(key)
+        if trial is None:
+            return
+        self.folder.write_error(key, f"{reason}\n\n{details}")
+        if trial.row.in_search or not diverged:  # later, that an arm diverges is a result
+            self.failures_in_a_row += 1
+        self._end(key, Outcome.failed(reason, diverged), {})
+
+    def _end(self, key: str, outcome: Outcome, scores: dict[int, float]) -> None:
+        """Record how a trial ended, with its last scores by epoch, and let go of it."""
+        trial = self.running[key]
+        spent = {"hardware": trial.hardware, "device_hours": self._hours_of(trial)}
+        with self.record.together():
+            for epoch, score in scores.items():
+                self.record.report(key, epoch, score)
+            self.record.tell(key, replace(outcome, facts=outcome.facts | spent))
+        row = self.record.row(key)
+        self.ended.append(row)
+        del self.running[key]
+        if row.in_search:
+            self._note_result(row)
+        self.folder.drop_checkpoints(key)
+
+    def _hours_of(self, trial: Running) -> float:
+        return trial.seconds * self.device_share / 3600
+
+
+def numbers(values: list[int]) -> str:
+    return " and ".join(map(str, values))

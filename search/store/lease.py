@@ -1,0 +1,232 @@
+"""Which process may write to a run: one at a time, on all machines that share the folder.
+
+A lock of the system keeps out other processes of this machine, and of others where the file
+system shares locks. Where it does not, a lease does: a small file that its holder writes anew
+every few seconds. Whoever wants the run watches the file, by a clock of his own, for longer than
+the holder would leave it as it is, so that the clocks of two machines need not agree. Each lease
+has a number, one above the last; a holder that was away for long asks whether it is still the
+latest before it writes again.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import platform
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from search.store.schemas import LEASE
+from search.store.validation import printable, read_json
+from trainer.errors import UserError
+from trainer.files import patiently, write_atomic
+
+RENEW_SECONDS = 5.0
+LEASE_SECONDS = 30.0
+"""Without a sign of life for so long, a holder on another machine counts as gone."""
+TRUST_SECONDS = 12.0
+"""How long after it was last seen to be ours a lease is believed without another look."""
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+"""What a file system says that has no locks."""
+SETTLE_SECONDS = 2.0
+"""After taking a lease over: time for another who did so at the same moment."""
+
+
+class LeaseLostError(OSError):
+    """Another process has taken the run over, so that this one must not write to it any more."""
+
+
+def clock() -> float:
+    """Return seconds that go on while the machine sleeps, where the system has such a clock."""
+    boot_time = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)
+
+
+def this_machine() -> str:
+    """Return what tells this machine, and the start of it or of the container, from others."""
+    parts = [platform.node()]
+    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        with contextlib.suppress(OSError):
+            link = os.readlink(path) if path.endswith("pid") else Path(path).read_text().strip()
+            parts.append(link)
+    return " ".join(parts)
+
+
+def is_gone(found: dict[str, Any]) -> bool:
+    """Return whether the holder was a process of this machine that has ended."""
+    if found["machine"] != this_machine():
+        return False
+    try:
+        os.kill(found["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it is somebody else's
+        return False
+    return False
+
+
+class Lease:
+    """The lease of one run, held by this process between ``take`` and ``give_back``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.token = secrets.token_hex(8)
+        self.number = 0
+        self.beat = 0
+        self.seen_ours = 0.0
+        self.lost: str | None = None
+        self.ended = threading.Event()
+        self.keeper = threading.Thread(target=self._keep, daemon=True)
+
+    def take(self, say: Callable[[str], None]) -> None:
+        """Become the holder.
+
+        Raises:
+            UserError: another process holds the lease.
+        """
+        found = self._read()
+        takes_over = found is not None and not is_gone(found)
+        if found is not None and takes_over:
+            self._wait_for_end(found, say)
+        self.number = found["number"] + 1 if found else 1
+        self._write()
+        if takes_over:
+            time.sleep(SETTLE_SECONDS)
+        self._look()
+        if self.lost:
+            raise UserError(f"run {self.path.parent.name!r} {self.lost}; wait for it to end.")
+        self.keeper.start()
+
+    def _wait_for_end(self, found: dict[str, Any], say: Callable[[str], None]) -> None:
+        name, holder = self.path.parent.name, f"process {found['pid']} on {found['host']}"
+        say(
+            f"Run {name!r} was last searched by {holder}; waiting {LEASE_SECONDS:g} s for a sign "
+            "that it still is ..."
+        )
+        deadline = clock() + LEASE_SECONDS
+        while clock() < deadline:
+            now = self._read()
+            if now is None:
+                return
+            if now != found:
+                raise UserError(
+                    f"run {name!r} is being searched by another process ({holder}); "
+                    "wait for it to end, or choose another --name."
+                )
+            time.sleep(0.5)
+
+    def give_back(self) -> None:
+        """Hold it no longer."""
+        self.ended.set()
+        self.keeper.join()
+        with contextlib.suppress(OSError):
+            self._look()
+            if not self.lost:
+                self.path.unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Raise LeaseLostError if another process may be writing to the run."""
+        if not self.lost and clock() - self.seen_ours > TRUST_SECONDS:
+            patiently(self._look, self.path)
+        if self.lost:
+            raise LeaseLostError(f"run {self.path.parent.name!r} {self.lost}")
+
+    def _keep(self) -> None:
+        while not self.ended.wait(RENEW_SECONDS) and not self.lost:
+            with contextlib.suppress(OSError):  # storage is away: tried again, and never trusted
+                self._look()
+                if not self.lost:
+                    self._write()
+
+    def _look(self) -> None:
+        """Find out whether the lease is still ours."""
+        now = clock()
+        found = self._read()
+        if found is None or found["token"] != self.token:
+            self.lost = (
+                f"was taken over by process {found['pid']} on {found['host']}"
+                if found
+                else "has lost its lease.json"
+            )
+        else:
+            self.seen_ours = now
+
+    def _read(self) -> dict[str, Any] | None:
+        """Return what is in the file; None if there is none, or it is no lease."""
+        try:
+            found: dict[str, Any] = read_json(self.path.read_bytes(), LEASE, self.path)
+        except (FileNotFoundError, UserError):
+            return None
+        return found | {"host": printable(found["host"])}
+
+    def _write(self) -> None:
+        self.beat += 1
+        write_atomic(self.path, json.dumps(self._content()).encode())
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            "token": self.token,
+            "beat": self.beat,
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "machine": this_machine(),
+        }
+
+
+@contextlib.contextmanager
+def held(folder: Path, say: Callable[[str], None]) -> Iterator[Lease]:
+    """Hold the run in ``folder`` for this process.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    lock = filelock.FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise UserError(
+            f"run {folder.name!r} is being searched by another process; "
+            "wait for it to end, or choose another --name."
+        ) from error
+    except NotImplementedError:
+        pass  # the file system knows no locks; the lease does without
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    try:
+        lease = Lease(folder / "lease.json")
+        lease.take(say)
+        try:
+            yield lease
+        finally:
+            lease.give_back()
+    finally:
+        lock.release()
+
+
+def living_holder(folder: Path) -> str | None:
+    """Return which process holds the run's lease, None if none does.
+
+    One on another machine is watched for two of its renewals.
+    """
+    lease = Lease(folder / "lease.json")
+    found = lease._read()
+    if found is None or is_gone(found):
+        return None
+    holder = f"process {found['pid']} on {found['host']}"
+    if found["machine"] == this_machine():
+        return holder
+    deadline = clock() + 2 * RENEW_SECONDS
+    while clock() < deadline:
+        now = lease._read()
+        if now != found:
+            return holder if now else None
+        time.sleep(RENEW_SECONDS / 20)
+    return None

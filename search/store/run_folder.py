@@ -1,0 +1,301 @@
+"""Where a run keeps its things: one object owns every path of a run folder.
+
+Layout of ``runs/NAME/``::
+
+    settings.json           what is searched, and the facts of the benchmark; written once
+    attempts.jsonl          one line per start: budget, resources, versions, hardware, revision
+    study.journal           the Optuna studies of every phase: the record of truth
+    trials/KEY.jsonl        every epoch of a trial, one line each (KEY.1.jsonl, KEY.2.jsonl, ... on
+                            the second and further benchmarks of a joint search)
+    trials/KEY.error.txt    the traceback of a failed trial
+    checkpoints/KEY/        of trials that are not finished
+    best.json, best_weighting.py   the export
+    log.txt                 what the libraries had to say
+    ray/                    scratch of Ray Tune; may be deleted whenever no search runs
+    lock, lease.json        held by the search that writes here
+"""
+
+import contextlib
+import difflib
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.stats.scoring import Curve, Scoring
+from search.store.containment import check_contained
+from search.store.lease import Lease, held
+from search.store.old_runs import KEYS_1, from_schema_1
+from search.store.redaction import redacted
+from search.store.schemas import ATTEMPT, SETTINGS_FILE, SETTINGS_FILE_1
+from search.store.validation import check, from_json
+from trainer.errors import UserError
+from trainer.files import append_whole, write_atomic
+from trainer.results import EpochResult
+
+SETTINGS = "settings.json"
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def check_name(name: str) -> None:
+    """Raise UserError unless ``name`` can be the name of a folder on any system."""
+    if not SAFE_NAME.fullmatch(name):
+        raise UserError(
+            f"the run's name is {name!r}; use letters, digits, '.', '_' and '-', "
+            "beginning with a letter or a digit."
+        )
+
+
+def part_key(key: str, part: int) -> str:
+    """Return the name of a trial's part: what it trains on one benchmark of several."""
+    return f"{key}.{part}" if part else key
+
+
+class RunFolder:
+    """The folder of one run; creating the object touches nothing."""
+
+    def __init__(self, path: Path) -> None:
+        check_name(path.name)
+        self.path = path.absolute()
+        self.settings = self.path / SETTINGS
+        self.attempts = self.path / "attempts.jsonl"
+        self.journal = self.path / "study.journal"
+        self.trials = self.path / "trials"
+        self.checkpoints = self.path / "checkpoints"
+        self.log = self.path / "log.txt"
+        self.ray = self.path / "ray"
+        self.lease: Lease | None = None
+
+    @classmethod
+    def named(cls, runs: Path, name: str) -> "RunFolder":
+        """Return the folder of run ``name``, which lies directly in ``runs``.
+
+        Raises:
+            UserError: the name is not one plain file name.
+        """
+        check_name(name)
+        return cls(runs / name)
+
+    def exists(self) -> bool:
+        return self.settings.is_file()
+
+    def create(self) -> None:
+        """Make the folders.
+
+        Raises:
+            UserError: the place cannot be written to, or what is there leads elsewhere.
+        """
+        if self.path.is_dir():
+            check_contained(self.path)
+        try:
+            for folder in (self.trials, self.checkpoints, self.ray):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"the run folder {self.path} cannot be made: {error}") from error
+
+    @contextlib.contextmanager
+    def locked(self, say: Callable[[str], None] = print) -> Iterator[None]:
+        """Hold the run for this process; ``say`` tells a person what is waited for.
+
+        Raises:
+            UserError: another process holds it.
+        """
+        with held(self.path, say) as self.lease:
+            try:
+                yield
+            finally:
+                self.lease = None
+
+    def may_write(self) -> None:
+        """Raise LeaseLostError if another process has taken the run over from this one."""
+        if self.lease:
+            self.lease.check()
+
+    def write_settings(self, content: dict[str, Any]) -> None:
+        self.may_write()
+        write_atomic(self.settings, json.dumps(content, indent=1).encode())
+
+    def read_settings(self) -> dict[str, Any]:
+        """Return settings.json, after checking that the folder is safe to be worked in.
+
+        Raises:
+            UserError: there is no such run, or the file breaks a rule.
+        """
+        if not self.exists():
+            raise UserError(f"there is no run at {self.path}{other_runs(self.path)}.")
+        check_contained(self.path)
+        try:
+            content = from_json(self.settings.read_bytes())
+        except ValueError as error:
+            raise UserError(f"{self.settings} is not JSON: {error}.") from error
+        if isinstance(content, dict) and content.keys() >= KEYS_1:
+            check(content, SETTINGS_FILE_1, self.settings)
+            content = from_schema_1(content)
+        check(content, SETTINGS_FILE, self.settings)
+        check_lengths(content, self.settings)
+        return dict(content)
+
+    def read_attempts(self) -> list[dict[str, Any]]:
+        """Return the facts of every start, the first one first.
+
+        Raises:
+            UserError: none is on record, or one breaks a rule.
+        """
+        attempts = read_lines(self.attempts)
+        for number, facts in enumerate(attempts, 1):
+            check(facts, ATTEMPT, f"line {number} of {self.attempts}")
+        if not attempts:
+            raise UserError(f"{self.attempts} does not say how the run was started; restore it.")
+        return attempts
+
+    def begin_attempt(self, facts: dict[str, Any]) -> int:
+        """Write a line about this start, without passwords, and return its number, from 1."""
+        cut_torn_line(self.attempts)
+        number = len(read_lines(self.attempts)) + 1
+        append_line(self.attempts, redacted({"attempt": number, **facts}))
+        return number
+
+    def make_proof(self, attempt: int) -> Path:
+        """Make a file by whose name, which was never there before, workers know this folder."""
+        self.ray.mkdir(exist_ok=True)
+        proof = self.ray / f"attempt-{attempt}-{secrets.token_hex(8)}"
+        proof.touch()
+        return proof
+
+    def append_epoch(self, key: str, result: EpochResult) -> None:
+        self.may_write()
+        append_line(self.trials / f"{key}.jsonl", result.to_dict())
+
+    def read_epochs(self, key: str) -> list[EpochResult]:
+        """Return the recorded epochs of trial part ``key``, 1 to n without a gap, to continue them.
+
+        A torn last line is cut off, so only the search that holds the run may call this.
+
+        Raises:
+            UserError: a line is no epoch's result, or not the next one's.
+        """
+        path = self.trials / f"{key}.jsonl"
+        cut_torn_line(path)
+        results: list[EpochResult] = []
+        for number, row in enumerate(read_lines(path), 1):
+            try:
+                results.append(EpochResult.from_dict(row))
+            except (KeyError, TypeError, ValueError) as error:
+                raise UserError(
+                    f"line {number} of {path} is not the result of an epoch; "
+                    "restore the file, or delete the run."
+                ) from error
+            if results[-1].epoch != number:
+                raise UserError(
+                    f"line {number} of {path} is epoch {results[-1].epoch}, not {number}; "
+                    "restore the file, or delete the run."
+                )
+        return results
+
+    def read_curve(self, key: str, scoring: Scoring) -> Curve:
+        """Return the evaluated images of trial part ``key`` by epoch, changing nothing.
+
+        Raises:
+            UserError: the file does not hold them, or not what the benchmark's metric needs.
+        """
+        path = self.trials / f"{key}.jsonl"
+        try:
+            rows = read_lines(path)
+            known = all(row.get("predicted") is not None for row in rows)
+            kinds = ("correct", "predicted") if known else ("correct",)
+            curve = Curve(*(np.array([r[kind] for r in rows], dtype=np.int64) for kind in kinds))
+            scoring.check(curve)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise UserError(f"{path} does not hold a trial's epochs; restore the file.") from error
+        return curve
+
+    def write_error(self, key: str, text: str) -> None:
+        write_atomic(self.trials / f"{key}.error.txt", text.encode())
+
+    def checkpoint_folder(self, key: str) -> Path:
+        return self.checkpoints / key
+
+    def saved_epoch(self, key: str) -> int:
+        """Return the epoch of the newest checkpoint of trial part ``key``, 0 without one."""
+        from trainer.execution.checkpoint import (
+            last_saved_epoch,  # torch, which takes seconds to import
+        )
+
+        return last_saved_epoch(self.checkpoint_folder(key))
+
+    def drop_checkpoints(self, key: str) -> None:
+        """Delete the checkpoints of all parts of a trial."""
+        for folder in (self.checkpoint_folder(key), *self.checkpoints.glob(f"{key}.*")):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_lengths(content: dict[str, Any], path: Path) -> None:
+    """Raise UserError unless the lists about one benchmark's classes are equally long."""
+    entries = [*content["benchmarks"], *([content["holdout"]] if content["holdout"] else [])]
+    for entry in entries:
+        facts = entry["facts"]
+        names = facts["counts"] if entry["class_names"] is None else entry["class_names"]
+        lists = (names, facts["counts"], *facts["half_counts"])
+        if len({len(values) for values in lists}) > 1:
+            raise UserError(
+                f"{path} states {', '.join(str(len(values)) for values in lists)} class names, "
+                f"training counts and test counts of {facts['name']}, and not equally many; "
+                "restore the file."
+            )
+
+
+def append_line(path: Path, content: dict[str, Any]) -> None:
+    """Append one JSON line and hand it to the operating system at once."""
+    append_whole(path, json.dumps(content).encode() + b"\n")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a JSON-lines file, none if it is missing; a torn last line is left out.
+
+    Raises:
+        UserError: another line is not a JSON object.
+    """
+    if not path.is_file():
+        return []
+    rows = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):  # also where the bytes are no text
+            row = None
+        if not isinstance(row, dict):
+            raise UserError(f"line {number} of {path} is not a JSON object; restore the file.")
+        rows.append(row)
+    return rows
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut an append-only file back to its last newline: a kill can tear the line being written.
+
+    Only for a file that nobody else is writing; a missing one is left so.
+    """
+    if not path.is_file():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+
+
+def other_runs(path: Path) -> str:
+    """Say which run may be meant by a path that is none: around it, in it, or in ``runs``."""
+    if (path.parent / SETTINGS).is_file():
+        return f" (did you mean {str(path.parent)!r}?)"
+    inside = sorted(found.parent.name for found in path.glob(f"*/{SETTINGS}"))
+    if inside:
+        return f", but there are some in it: {', '.join(inside)}"
+    places = (path.parent, Path("runs"))
+    known = {f.parent.name: f.parent for place in places for f in place.glob(f"*/{SETTINGS}")}
+    close = difflib.get_close_matches(path.name, known, n=1)
+    return f" (did you mean {str(known[close[0]])!r}?)" if close else ""

@@ -1,0 +1,201 @@
+"""How Ray Tune drives a search: a searcher, a scheduler and a callback, each one thin layer.
+
+Tune hands every result to the scheduler (except a trial's last one) and then to the callback.
+Tune's own state is scratch: nothing is ever restored from it.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback, Stopper
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from search.session.search import Search
+from search.tune.saving import Saving
+from spaces import canonical_weights
+from trainer.results import EpochResult
+
+KEPT = frozenset(("done", "training_iteration", "trial_id", "node_ip", "pid"))
+"""What Tune itself needs of a result; it would keep the rest in memory until the search ends."""
+
+
+class DriverOnly:
+    """Lives in the driver alone: Tune pickles its set-up to scratch, where this leaves no trace."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return object, ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "DriverOnly":
+        return self
+
+
+class StudySearcher(DriverOnly, Searcher):
+    """Hands out the search's next trial as a config of the trainable.
+
+    While nothing runs, Tune does no more than ask for a trial every second, so that stopping and
+    drawing are cared for here too.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        limit: Callable[[], int],
+        stop: Callable[[], str | None],
+        refresh: Callable[[], None],
+    ) -> None:
+        """``limit`` returns how many trials may be under way, ``stop`` why to stop, if at all."""
+        super().__init__()
+        self.search, self.limit, self.stop, self.refresh = search, limit, stop, refresh
+        self.benchmarks = search.facts.all_benchmarks
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return a config; None if there is none now; FINISHED if there will be none."""
+        self.refresh()
+        if self.stop():
+            return str(Searcher.FINISHED)
+        under_way = self.search.under_way
+        room = self.limit() > under_way
+        trial = self.search.next_trial() if room else None
+        if trial is None:
+            over = (room or not under_way) and not self.search.has_more()
+            return str(Searcher.FINISHED) if over else None
+        return {
+            "key": trial.row.key,
+            "seed": trial.row.seed,
+            "parts": [
+                {
+                    "benchmark": self.benchmarks.index(facts),
+                    "weights": canonical_weights(
+                        trial.row.weighting.weights(facts.counts)
+                    ).tolist(),
+                    "known_epochs": len(results),
+                }
+                for facts, results in zip(trial.benchmarks, trial.results, strict=True)
+            ],
+            "stages": [list(stage) for stage in trial.stages],
+        }
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: the callback records how trials end."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the record has the state."""
+
+
+def record(search: Search, trial: Trial, result: dict[str, Any]) -> bool:
+    """Record the epochs in ``result``, in their order; return True if the trial must stop."""
+    key = trial.config["key"]
+    running = search.running.get(key)
+    if running is None:
+        return True
+    text = result["epochs"]
+    if running.heard is not text:  # Tune tells the scheduler and the callback of the same result
+        running.heard, running.hardware = text, result["hardware"]
+        epochs = json.loads(text)
+        any(search.report(key, part, EpochResult.from_dict(epoch)) for part, epoch in epochs)
+    running.within = result["within"]
+    running.note_progress(time.monotonic())
+    return running.stop
+
+
+def error_of(trial: Trial) -> str:
+    """Return what Tune wrote about a trial's failures, the last one last.
+
+    ``Trial.get_error`` looks where Tune moves it at the end of the experiment.
+    """
+    path = trial.error_file
+    return Path(path).read_text() if path and Path(path).is_file() else ""
+
+
+class StudyScheduler(DriverOnly, FIFOScheduler):
+    """Starts trials in the order they come and stops one where the search says so.
+
+    Once there is a reason to stop, trials that have reported wait for their end.
+    """
+
+    def __init__(self, search: Search, stop: Callable[[], str | None]) -> None:
+        super().__init__()
+        self.search, self.stop = search, stop
+        self.waiting: dict[str, Trial] = {}
+        """By key; some may run by now."""
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        self.waiting[str(trial.config["key"])] = trial
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Return a trial that waits, if any; unlike Tune's rule, do not look at all others."""
+        self.waiting = {k: t for k, t in self.waiting.items() if t.status == Trial.PENDING}
+        return self.waiting[min(self.waiting)] if self.waiting else None
+
+    def on_trial_result(
+        self,
+        tune_controller: Any,
+        trial: Trial,
+        result: dict[str, Any],
+    ) -> str:
+        if record(self.search, trial, result):
+            return str(TrialScheduler.STOP)
+        return str(TrialScheduler.NOOP if self.stop() else TrialScheduler.CONTINUE)
+
+
+class StudyCallback(DriverOnly, Callback):
+    """Tells the search how each trial ended, and lets a display look on."""
+
+    def __init__(self, search: Search, saving: Saving, refresh: Callable[[], None]) -> None:
+        self.search, self.saving, self.refresh = search, saving, refresh
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
+        self.saving.begins(trial.config["key"], trial.temporary_state.ray_actor)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self.refresh()
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: Any,
+    ) -> None:
+        key = trial.config["key"]
+        stop = record(self.search, trial, result)
+        self.search.notes.extend(f"{key}: {line}" for line in result["warnings"])
+        if "halt" in result:
+            self.search.halt(result["halt"])
+        elif "failure" in result and not stop:
+            self.search.fail(key, result["failure"], result["traceback"], result["diverged"])
+        elif result.get("done") and key in self.search.running:
+            self.search.finish(key)
+        for name in result.keys() - KEPT:
+            del result[name]
+
+    def on_trial_error(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        **info: Any,
+    ) -> None:
+        """Let the search decide: Tune itself tries nothing again."""
+        self.search.lost_worker(trial.config["key"], error_of(trial))
+
+
+class StopSwitch(DriverOnly, Stopper):
+    """Ends the whole experiment as soon as ``is_over`` says so; running trials stay resumable."""
+
+    def __init__(self, is_over: Callable[[], bool]) -> None:
+        self.is_over = is_over
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.is_over()

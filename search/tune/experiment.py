@@ -1,0 +1,98 @@
+"""How a search runs on Ray Tune: the session, its slots, and the experiment."""
+
+import contextlib
+import os
+import shutil
+
+import ray
+from ray import tune
+from ray.exceptions import RayError
+from ray.tune.error import TuneError
+from ray.tune.experiment import Trial
+from rich.console import Console
+
+from search.cluster.connection import Nodes, check_offer, local_ray
+from search.config.settings import Resources
+from search.report.live_display import Display
+from search.session.interrupt import Interrupt
+from search.session.search import Search
+from search.tune.bridge import StopSwitch, StudyCallback, StudyScheduler, StudySearcher
+from search.tune.capacity import places_of
+from search.tune.recruit import Recruit, Workers
+from search.tune.saving import Saving
+
+SESSION_ERRORS = (OSError, RayError, TuneError)
+"""What ends a session from outside the trials: a full disk, a lost file system, a lost cluster."""
+ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the run folder has every epoch already
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Interrupt handles it, and SIGTERM
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # snapshots grow with the search, and nobody reads them
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # Places decides how many trials are begun
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000000",  # and tells what is waited for
+}
+
+
+def search_on_ray(
+    search: Search,
+    recruit: Recruit,
+    resources: Resources,
+    attempt: int,
+    interrupt: Interrupt,
+    console: Console,
+) -> None:
+    """Let Ray Tune run the search's trials until there are no more or something ends it.
+
+    A cluster must be connected already; Ray on this machine is started here. ``recruit`` returns
+    what trains the trials, once Ray is there.
+    """
+    os.environ.update(ENVIRONMENT)
+    scratch = search.folder.ray
+    local = resources.address is None
+    if local:
+        console.print("Starting Ray ...")
+
+    def stop() -> str | None:
+        return interrupt.reason() or search.must_stop()
+
+    try:
+        with local_ray() if local else contextlib.nullcontext():
+            assert ray.is_initialized(), "a cluster is connected by whoever knows its address"
+            if local:
+                check_offer(resources, Nodes.of_cluster())
+            workers = recruit(console, interrupt)
+            if interrupt.reason():
+                return
+            search.device_share = workers.held.get("gpu", 1.0)
+            saving = Saving(search, stop)
+            with Display(search, console, search.folder.path.name, saving.text) as display:
+                places = places_of(workers.held, resources, display.tell)
+                experiment = tune.RunConfig(
+                    name=f"attempt-{attempt}",
+                    storage_path=str(scratch),
+                    stop=StopSwitch(saving.is_over),
+                    callbacks=[StudyCallback(search, saving, display.refresh)],
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                    verbose=0,
+                )
+                searcher = StudySearcher(search, places.limit, stop, display.refresh)
+                tuner(searcher, workers, experiment).fit()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def tuner(searcher: StudySearcher, workers: Workers, experiment: tune.RunConfig) -> tune.Tuner:
+    held = tune.with_resources(workers.trainable, workers.held)
+    config = tune.TuneConfig(
+        search_alg=searcher,
+        scheduler=StudyScheduler(searcher.search, searcher.stop),
+        num_samples=-1,
+        reuse_actors=True,
+        trial_name_creator=trial_name,
+        trial_dirname_creator=trial_name,
+    )
+    return tune.Tuner(held, tune_config=config, run_config=experiment)
+
+
+def trial_name(trial: Trial) -> str:
+    return str(trial.config["key"])

@@ -1,0 +1,69 @@
+"""How the running trials are saved before a search stops."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import RayError
+
+from search.session.search import Search
+
+SAVE_SECONDS = 30.0
+"""So long the saving may take: what a worker is doing ends after some seconds, then it saves."""
+
+
+class Saving:
+    """The saving of all running trials, which begins once there is a reason to stop.
+
+    Attributes:
+        workers: of the running trials, by key.
+        calls: to workers that have not saved yet -> key.
+        deadline: when the rest is given up, seconds of the monotonic clock.
+    """
+
+    def __init__(self, search: Search, stop: Callable[[], str | None]) -> None:
+        """``stop`` returns the reason, if there is one."""
+        self.search, self.stop = search, stop
+        self.workers: dict[str, ActorHandle] = {}
+        self.calls: dict[Any, str] = {}
+        self.deadline: float | None = None
+
+    def begins(self, key: str, worker: ActorHandle) -> None:
+        """Note which worker trains a trial."""
+        self.workers = {k: w for k, w in self.workers.items() if k in self.search.running}
+        self.workers[key] = worker
+
+    def is_over(self) -> bool:
+        """Whether there is a reason to stop, and every trial is saved or has had its time."""
+        if not self.stop():
+            return False
+        if self.deadline is None:
+            self.deadline = time.monotonic() + SAVE_SECONDS
+            waiting = {trial.row.key for trial in self.search.adopted}
+            for key in self.search.running.keys() & self.workers.keys() - waiting:
+                self.calls[self.workers[key].save_now.remote()] = key
+        if self.calls:
+            self._look()
+        return not self.calls or time.monotonic() > self.deadline
+
+    def _look(self) -> None:
+        """Let go of the calls that have ended."""
+        ended = ray.wait(list(self.calls), num_returns=len(self.calls), timeout=0)[0]
+        for call in ended:
+            key = self.calls.pop(call)
+            try:
+                ray.get(call)
+            except RayError as error:
+                cause = getattr(error, "cause", error)
+                reason = f"{type(cause).__name__}: {cause}".splitlines()[0]
+                self.search.notes.append(f"{key} is not saved where it is ({reason})")
+
+    def text(self) -> str | None:
+        """Return how far the saving is; None before it begins."""
+        if self.deadline is None:
+            return None
+        left = max(0.0, self.deadline - time.monotonic())
+        trials = "1 trial" if len(self.calls) == 1 else f"{len(self.calls)} trials"
+        return f"Saving {trials}, for at most {left:.0f} s more" if self.calls else "Ending Ray"

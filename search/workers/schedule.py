@@ -1,0 +1,101 @@
+"""The parts of a trial, one for each benchmark it is trained on, and the order of their epochs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from search.store.run_folder import RunFolder, part_key
+from search.workers.setup import WorkerSetup
+from trainer.results import EpochResult
+from trainer.trial import Trial
+
+
+class Batches(NamedTuple):
+    """How many batches of an epoch, those of its test included, are done."""
+
+    done: int
+    of: int
+
+
+PartResult = tuple[int, EpochResult | Batches]
+"""An epoch, or how far the next one is, and the part that it is of."""
+
+
+class Turn(NamedTuple):
+    """A part is trained up to an epoch; the driver decides behind the last turn of a stage."""
+
+    part: int
+    until: int
+    ends_stage: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a worker must know of one part.
+
+    Attributes:
+        benchmark: index in ``WorkerSetup.benchmarks``; no two parts of a trial have the same.
+        folder: of its checkpoints.
+        known: epochs that the driver has on record.
+    """
+
+    trial: Trial
+    benchmark: int
+    folder: Path
+    known: int
+
+
+def parts_of(config: dict[str, Any], setup: WorkerSetup) -> list[Part]:
+    """Return the parts of the trial that a config (``TrialTrainable``) describes."""
+    run = RunFolder(setup.run)
+    parts = []
+    for number, described in enumerate(config["parts"]):
+        index, weights = described["benchmark"], tuple(described["weights"])
+        benchmark = setup.benchmarks[index]
+        trial = Trial(benchmark, weights, config["seed"], setup.precision, setup.compiled)
+        folder = run.checkpoint_folder(part_key(config["key"], number))
+        parts.append(Part(trial, index, folder, described["known_epochs"]))
+    assert len({part.benchmark for part in parts}) == len(parts)
+    return parts
+
+
+def turns_of(config: dict[str, Any]) -> list[Turn]:
+    """Return the turns that a config leaves to be taken."""
+    return order(config["stages"], [part["known_epochs"] for part in config["parts"]])
+
+
+def order(stages: Sequence[Sequence[int]], known: Sequence[int]) -> list[Turn]:
+    """Return a trial's turns: in every stage, each part in turn goes on to the stage's epoch.
+
+    A part has no turn where all of its epochs are ``known`` to the driver. What of them is behind
+    its newest checkpoint is trained again in the part's next turn, if one ever comes.
+    """
+    turns = []
+    reached = list(known)
+    for stage in stages:
+        moving = [part for part, until in enumerate(stage) if until > reached[part]]
+        for part in moving:
+            reached[part] = stage[part]
+            turns.append(Turn(part, stage[part], ends_stage=part == moving[-1]))
+    return turns
+
+
+def interleave(
+    turns: Sequence[Turn],
+    known: Sequence[int],
+    train: Callable[[int], Iterator[EpochResult | Batches]],
+) -> Iterator[PartResult]:
+    """Yield the epochs that are not ``known``, and all batches, in the order of the turns.
+
+    ``train`` returns all epochs of a part; it is called when the part's first turn comes.
+    """
+    begun: dict[int, Iterator[EpochResult | Batches]] = {}
+    for part, until, _ in turns:
+        if part not in begun:
+            begun[part] = train(part)
+        for item in begun[part]:
+            if isinstance(item, Batches) or item.epoch > known[part]:
+                yield part, item
+            if isinstance(item, EpochResult) and item.epoch == until:
+                break

@@ -1,0 +1,55 @@
+"""What all trials of a search share, as it is sent to the workers; free of torch."""
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.workers.code_version import Origin
+from trainer.benchmarks.registry import Benchmark
+from trainer.errors import UserError
+from trainer.prepared import ImageData
+
+Images = Callable[[], ImageData]
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What a worker must know besides the trial itself.
+
+    Attributes:
+        benchmarks: what the parts of a trial train; a trial need not have a part for each.
+        images: return the benchmarks' images.
+        run: the run folder; checkpoints are written below it.
+        proof: a file that the driver made; a worker that does not see it has another run folder.
+        origin: what the driver's numbers would depend on.
+        compiled: training and test run through ``torch.compile``.
+        device: as ``trainer.runtime.select_device`` takes it.
+        threads: CPU threads of a trial, or of the engine that trains it.
+        save_every: epochs between checkpoints.
+    """
+
+    benchmarks: tuple[Benchmark, ...]
+    images: tuple[Images, ...]
+    run: Path
+    proof: Path
+    origin: Origin
+    precision: str
+    compiled: bool
+    device: str
+    threads: int
+    save_every: int
+
+    def check_here(self) -> None:
+        """Raise UserError if trials must not be trained on this machine."""
+        differences = self.origin.differences(Origin.here())
+        if differences:
+            raise UserError(
+                f"worker {platform.node()} has {' and '.join(differences)} as the driver has; "
+                "install the same there (constraints.txt), and restart its Ray."
+            )
+        if not self.proof.exists():
+            raise UserError(
+                f"worker {platform.node()} does not see the run folder {self.run} that the driver "
+                "writes to; give --runs a folder that all machines of the cluster share."
+            )
