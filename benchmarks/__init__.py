@@ -1,1 +1,1 @@
-"""Measurements of the project, each run by hand: ``python benchmarks/NAME.py``."""
+"""Measurements of the project, each run by hand: ``python -m benchmarks.NAME``."""

@@ -8,10 +8,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.design import first_points
-from benchmarks.surrogate import FloatArray, Replicates, Surrogate
-from benchmarks.table import Table
-from benchmarks.world import World
+from benchmarks.recording.design import first_points
+from benchmarks.recording.table import Table
+from benchmarks.replay.surrogate import FloatArray, Replicates, Surrogate
+from benchmarks.replay.world import World
 from spaces import gradient_shares
 from trainer.benchmarks.registry import BENCHMARKS
 

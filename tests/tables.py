@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from training import DIGITS, digits_data, digits_task
 
-from benchmarks import record_run
-from benchmarks.design import Point, first_points
-from benchmarks.table_folder import Job, RecordedTrial, TableFolder, describe, identity
+from benchmarks.recording import run
+from benchmarks.recording.design import Point, first_points
+from benchmarks.recording.table_folder import Job, RecordedTrial, TableFolder, describe, identity
 from spaces import canonical_weights
 from trainer.execution.loop import train
 from trainer.results import EpochResult
@@ -24,7 +24,7 @@ def options(place: Path, *more: str) -> list[str]:
 
 
 def record(place: Path, *more: str) -> int:
-    return record_run.main(options(place, *more))
+    return run.main(options(place, *more))
 
 
 def table_of(place: Path) -> Path:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from twin import Twin, attempt, make_run, make_settings
 
-from benchmarks import chaos
-from benchmarks.chaos import Hosts, Run, losses_of
-from benchmarks.chaos_result import Loss, Result, judge, table
+from benchmarks.chaos import __main__ as chaos
+from benchmarks.chaos.__main__ import Hosts, Run, losses_of
+from benchmarks.chaos.result import Loss, Result, judge, table
 from search.store.record import Outcome, Record
 
 SETTINGS = make_settings()

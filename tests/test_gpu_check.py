@@ -18,8 +18,6 @@ import torch
 from torchvision import transforms
 from training import colour_task, digits_data
 
-from benchmarks import plain
-from benchmarks.arms import Arm
 from benchmarks.gpu_check import __main__ as command
 from benchmarks.gpu_check import conductor, data_pack
 from benchmarks.gpu_check.conductor import Conductor
@@ -27,7 +25,9 @@ from benchmarks.gpu_check.made_up import made_up
 from benchmarks.gpu_check.plan import STAGES, Stage, chosen
 from benchmarks.gpu_check.results import FILE, Reader, Results, rows_of
 from benchmarks.gpu_check.summary import summary
-from benchmarks.processes import REPOSITORY
+from benchmarks.throughput import plain
+from benchmarks.throughput.arms import Arm
+from benchmarks.throughput.processes import REPOSITORY
 from trainer.benchmarks.registry import BENCHMARKS
 
 WITHOUT = (

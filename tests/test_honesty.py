@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.honesty import judged, main, study, summarised
-from benchmarks.honesty_ways import CONFIRMED, RERUN, SINGLE, Statement, confirm, plain_means
-from benchmarks.honesty_world import SETTINGS, Setting, World, noise
+from benchmarks.honesty.__main__ import judged, main, study, summarised
+from benchmarks.honesty.ways import CONFIRMED, RERUN, SINGLE, Statement, confirm, plain_means
+from benchmarks.honesty.world import SETTINGS, Setting, World, noise
 from search.stats.comparison import Run
 from search.stats.estimate import Estimate
 from search.stats.ranking import GUESS, KNOWN_RUNS, NoisePrior

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import overhead
-from benchmarks.apart import measure_apart
-from benchmarks.costless import BENCHMARK, results_of
-from benchmarks.measurement import START_UP, Measurement, summarize
-from benchmarks.overhead_run import Case, measure
-from benchmarks.overhead_views import table
-from benchmarks.timed_search import TimedSearch
+from benchmarks.overhead import __main__ as overhead
+from benchmarks.overhead.apart import measure_apart
+from benchmarks.overhead.costless import BENCHMARK, results_of
+from benchmarks.overhead.measurement import START_UP, Measurement, summarize
+from benchmarks.overhead.run import Case, measure
+from benchmarks.overhead.timed_search import TimedSearch
+from benchmarks.overhead.views import table
 from search.cluster.address import use_token
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from training import DIGITS
 
-from benchmarks import design
-from benchmarks.design import design_fingerprint, first_points
+from benchmarks.recording import design
+from benchmarks.recording.design import design_fingerprint, first_points
 from spaces import NAMED, check_weights, total_variation
 from trainer.benchmarks.registry import BENCHMARKS
 from trainer.errors import UserError

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from tables import options, record
 
-from benchmarks import design
-from benchmarks.record_options import parser, plan_of
-from benchmarks.table_folder import Job
+from benchmarks.recording import design
+from benchmarks.recording.options import parser, plan_of
+from benchmarks.recording.table_folder import Job
 
 
 def plan(*more: str, place: Path = Path()) -> Any:

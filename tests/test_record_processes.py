@@ -12,9 +12,9 @@ import pytest
 from tables import expected, files, options, table_of
 from training import heeding_ctrl_c, threads
 
-from benchmarks.table import Table
+from benchmarks.recording.table import Table
 
-SCRIPT = Path(__file__).resolve().parent.parent / "benchmarks" / "record.py"
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,8 @@ def one_thread() -> Iterator[None]:
 def start(place: Path, *more: str) -> subprocess.Popen[str]:
     with heeding_ctrl_c():
         return subprocess.Popen(
-            [sys.executable, str(SCRIPT), *options(place, *more)],
+            [sys.executable, "-m", "benchmarks.recording", *options(place, *more)],
+            cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -99,7 +100,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
     assert f"Stopped: {name}. " in out
-    assert "go on with\n  python benchmarks/record.py --table" in out
+    assert "go on with\n  python -m benchmarks.recording --table" in out
     wait_for_end(workers)
     left = list((table_of(tmp_path) / "trials").iterdir())
     assert {path.suffix for path in left} == {".npz"}

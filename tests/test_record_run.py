@@ -9,11 +9,11 @@ import pytest
 from tables import SHORT, expected, files, made_up, made_up_table, packing, record, table_of
 from training import CPU, DIGITS, threads
 
-from benchmarks import record_run
-from benchmarks.design import first_points
-from benchmarks.recording import Assignment, Divergence, Event, Setup, in_engine
-from benchmarks.table import Table
-from benchmarks.table_folder import Job, RecordedTrial, TableFolder
+from benchmarks.recording import run
+from benchmarks.recording.design import first_points
+from benchmarks.recording.table import Table
+from benchmarks.recording.table_folder import Job, RecordedTrial, TableFolder
+from benchmarks.recording.trainers import Assignment, Divergence, Event, Setup, in_engine
 from spaces import canonical_weights
 from trainer.prepared import prepare
 from trainer.results import EpochResult
@@ -35,7 +35,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     ) -> Generator[Event | None, None, None]:
         return in_engine(assignments, setup)
 
-    monkeypatch.setattr(record_run, "in_processes", train_here)
+    monkeypatch.setattr(run, "in_processes", train_here)
 
 
 @pytest.mark.usefixtures("in_process")
@@ -78,7 +78,7 @@ def test_a_damaged_file_is_named_and_recorded_again(
     path = table_of(tmp_path) / "trials" / "00000-001.npz"
     good = RecordedTrial.read(path)
     path.write_bytes(path.read_bytes()[:-40])
-    assert record_run.main(["pack", *packing(tmp_path)]) == 2
+    assert run.main(["pack", *packing(tmp_path)]) == 2
     assert f"{path} is damaged" in capsys.readouterr().err
     assert record(tmp_path, "--weightings", "1", "--seeds", "1") == 0
     assert f"{path} is damaged" in capsys.readouterr().out
@@ -139,7 +139,7 @@ def test_a_diverged_trial_is_stored_with_its_epochs_so_far(
                     yield job, Divergence("epoch 2: the training loss is nan")
                     break
 
-    monkeypatch.setattr(record_run, "in_processes", diverging)
+    monkeypatch.setattr(run, "in_processes", diverging)
     assert record(tmp_path, "--weightings", "2", "--seeds", "1") == 0
     table = Table.load(table_of(tmp_path))
     assert table.epochs.tolist() == [0, 1]

@@ -9,10 +9,10 @@ import pytest
 from tables import made_up, made_up_table, packing, table_of
 from training import DIGITS, digits_data
 
-from benchmarks import record_run
-from benchmarks.design import first_points
-from benchmarks.table import Table
-from benchmarks.table_folder import Job, count_type
+from benchmarks.recording import run
+from benchmarks.recording.design import first_points
+from benchmarks.recording.table import Table
+from benchmarks.recording.table_folder import Job, count_type
 from trainer.errors import UserError
 
 
@@ -23,7 +23,7 @@ def test_a_packed_table_says_exactly_what_its_folder_does(
     trials = [made_up(job, started=str(job.seed)) for job in jobs]
     trials.append(made_up(Job(3, 2), epochs=1, diverged="epoch 2: nan"))
     made_up_table(tmp_path, trials)
-    assert record_run.main(["pack", *packing(tmp_path)]) == 0
+    assert run.main(["pack", *packing(tmp_path)]) == 0
     assert "packed 6 trials of 3 weightings, 1 diverged" in capsys.readouterr().out
     packed, folder = Table.load(tmp_path / "packed.npz"), Table.load(table_of(tmp_path))
     for field in dataclasses.fields(Table):
@@ -123,7 +123,7 @@ def test_two_hundred_weightings_three_times_take_less_than_a_megabyte(tmp_path: 
 def test_a_wrong_option_of_pack_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: tuple[str, ...], sentence: str
 ) -> None:
-    assert record_run.main(["pack", *packing(tmp_path), *wrong]) == 2
+    assert run.main(["pack", *packing(tmp_path), *wrong]) == 2
     said = capsys.readouterr().err
     assert sentence in said
     assert said.count("\n") == 1

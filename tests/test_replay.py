@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from replaying import COUNTS, EPOCHS, faithful, made_table, made_world, misleading
 
-from benchmarks import replay
-from benchmarks.choosing import Confirmed, Pool, best_single_run, full_length
-from benchmarks.replay_arms import (
+from benchmarks.replay import __main__ as replay
+from benchmarks.replay.arms import (
     CONFIRMATIONS,
     POSTERIOR,
     RAY,
@@ -20,12 +19,13 @@ from benchmarks.replay_arms import (
     grid,
     methods,
 )
-from benchmarks.replay_run import Setting, repetition, searcher_of
-from benchmarks.searchers import Pooled
-from benchmarks.simulation import History, Simulation
-from benchmarks.surrogate import Surrogate
-from benchmarks.synthetic import SYNTHETIC, design_shares, synthetic_replicates
-from benchmarks.world import World
+from benchmarks.replay.choosing import Confirmed, Pool, best_single_run, full_length
+from benchmarks.replay.run import Setting, repetition, searcher_of
+from benchmarks.replay.searchers import Pooled
+from benchmarks.replay.simulation import History, Simulation
+from benchmarks.replay.surrogate import Surrogate
+from benchmarks.replay.synthetic import SYNTHETIC, design_shares, synthetic_replicates
+from benchmarks.replay.world import World
 from search.stopping.rules import rank_correlation
 from spaces import NAMED
 

@@ -11,14 +11,15 @@ import ray
 from optuna.trial import TrialState
 
 import search.workers.reports
-from benchmarks import scale_run, simulated_trainable
-from benchmarks.driver_clock import DriverClock, WorkTimer
-from benchmarks.driver_log import DriverLog
-from benchmarks.ray_costs import RayCosts
-from benchmarks.scale_measurement import summarize
-from benchmarks.scale_options import ScaleCase
-from benchmarks.scale_run import LoggedSearch, measure, prepare, run
-from benchmarks.simulated_ray import START_SECONDS
+from benchmarks.scale import run as scale_run
+from benchmarks.scale import simulated_trainable
+from benchmarks.scale.driver_clock import DriverClock, WorkTimer
+from benchmarks.scale.driver_log import DriverLog
+from benchmarks.scale.measurement import summarize
+from benchmarks.scale.options import ScaleCase
+from benchmarks.scale.ray_costs import RayCosts
+from benchmarks.scale.run import LoggedSearch, measure, prepare, run
+from benchmarks.scale.simulated_ray import START_SECONDS
 from search.session.interrupt import Interrupt
 from search.store.record import Record, Row
 

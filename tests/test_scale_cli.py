@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from benchmarks import overhead, scale
-from benchmarks.driver_clock import DriverClock
-from benchmarks.driver_log import DriverLog, Snapshot, Steps
-from benchmarks.scale_measurement import Span, summarize, tenths
-from benchmarks.scale_options import ScaleCase, cases, parser
-from benchmarks.scale_views import draw, table
-from benchmarks.simulated_curves import made_up
-from benchmarks.simulated_trainable import Training
+from benchmarks.overhead import __main__ as overhead
+from benchmarks.scale import __main__ as scale
+from benchmarks.scale.driver_clock import DriverClock
+from benchmarks.scale.driver_log import DriverLog, Snapshot, Steps
+from benchmarks.scale.measurement import Span, summarize, tenths
+from benchmarks.scale.options import ScaleCase, cases, parser
+from benchmarks.scale.simulated_curves import made_up
+from benchmarks.scale.simulated_trainable import Training
+from benchmarks.scale.views import draw, table
 
 
 def log_of(ends: int, slots: int = 4) -> DriverLog:

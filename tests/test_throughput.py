@@ -14,14 +14,15 @@ import torch
 from torch import nn
 from training import CPU, DIGITS, digits_data, digits_task, digits_trial, threads
 
-from benchmarks import processes, rounds, throughput, throughput_options
-from benchmarks.arms import Arm, Job, grid, jobs
-from benchmarks.comparison import Comparison, Outcome, Segment, Spread
-from benchmarks.floors import Ceilings, Work, floor_of, work_of_batch, work_of_trial
-from benchmarks.plain import PlainTraining
-from benchmarks.processes import REPOSITORY, ArmError, Process
-from benchmarks.throughput_views import table
-from benchmarks.worker import EngineTraining, cut
+from benchmarks.throughput import __main__ as throughput
+from benchmarks.throughput import options, processes, rounds
+from benchmarks.throughput.arms import Arm, Job, grid, jobs
+from benchmarks.throughput.comparison import Comparison, Outcome, Segment, Spread
+from benchmarks.throughput.floors import Ceilings, Work, floor_of, work_of_batch, work_of_trial
+from benchmarks.throughput.plain import PlainTraining
+from benchmarks.throughput.processes import REPOSITORY, ArmError, Process
+from benchmarks.throughput.views import table
+from benchmarks.throughput.worker import EngineTraining, cut
 from trainer.execution.task import Task
 from trainer.models import NETWORKS
 from trainer.trial import Trial
@@ -51,7 +52,7 @@ def fake_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "COMMAND", (sys.executable, "-c", FAKE_WORKER))
     monkeypatch.setattr(throughput, "measured_ceilings", lambda device: None)
     monkeypatch.setattr(throughput, "catch_interrupts", lambda: None)
-    for module in (rounds, throughput_options):
+    for module in (rounds, options):
         monkeypatch.setattr(module, "available_cpus", lambda: 2)
 
 
@@ -338,7 +339,7 @@ def test_bad_options_end_with_one_sentence_and_exit_code_2(
 def test_a_small_comparison_from_end_to_end(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     out = tmp_path / "speed"
-    command = [sys.executable, "-W", "error", "benchmarks/throughput.py", "--device", "cpu"]
+    command = [sys.executable, "-W", "error", "-m", "benchmarks.throughput", "--device", "cpu"]
     options = "--benchmarks resnet8-digitslt --batches 2 --rounds 2 --slots 1 --workers 0,1"
     place = ["--data-root", str(tmp_path), "--out", str(out)]
     done = subprocess.run(

@@ -302,7 +302,7 @@ def test_the_story_of_a_run_cannot_become_code_in_its_export(mark: Path) -> None
 
 ALLOWED = {
     ("search/samplers/cmaes.py", "pickle.Unpickler"): "looks names up in a table of stand-ins",
-    ("benchmarks/simulated_ray.py", "pickle.loads"): "messages that the same process pickled",
+    ("benchmarks/scale/simulated_ray.py", "pickle.loads"): "messages that the same process pickled",
 }
 NEVER = {
     *(f"{m}.{f}" for m in ("pickle", "marshal", "dill", "cloudpickle") for f in ("load", "loads")),

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from benchmarks.gpu_check.context import Context
-from benchmarks.worker import NAP_SECONDS, cut
+from benchmarks.throughput.worker import NAP_SECONDS, cut
 from spaces import NAMED, canonical_weights
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 from trainer.execution.engine import Engine

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu_check.context import Context
-from benchmarks.worker import one_line
+from benchmarks.throughput.worker import one_line
 from trainer.benchmarks.registry import Benchmark
 from trainer.execution.engine import Engine
 from trainer.execution.loop import train

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.gpu_check.plan import Stage
 from benchmarks.gpu_check.results import FILE, Reader, brief
-from benchmarks.processes import REPOSITORY, child_environment
+from benchmarks.throughput.processes import REPOSITORY, child_environment
 
 LEAST_SECONDS = 12.0
 """A stage for which less is left does not start: loading torch takes as long."""

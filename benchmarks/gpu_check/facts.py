@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.floors import best_seconds, ceilings_of
 from benchmarks.gpu_check.context import Context
+from benchmarks.throughput.floors import best_seconds, ceilings_of
 
 COPIES_MIB = (4, 8, 16, 32, 1024)
 GRAPH_NODES = (100, 400)

@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from benchmarks.processes import REPOSITORY
+from benchmarks.throughput.processes import REPOSITORY
 from trainer.arguments import Parser
 
 WANTED = ("ray", "optuna", "jsonschema", "cmaes", "greenlet", "pydantic", "tensorboardX")

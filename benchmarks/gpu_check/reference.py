@@ -3,11 +3,11 @@
 import dataclasses
 import time
 
-from benchmarks.arms import REFERENCE_PRECISION, Arm
-from benchmarks.comparison import Segment
 from benchmarks.gpu_check.context import Context
-from benchmarks.plain import PlainTraining
-from benchmarks.worker import peak_memory
+from benchmarks.throughput.arms import REFERENCE_PRECISION, Arm
+from benchmarks.throughput.comparison import Segment
+from benchmarks.throughput.plain import PlainTraining
+from benchmarks.throughput.worker import peak_memory
 
 SEGMENTS = 3
 SEED = 42

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arms import Arm
+from benchmarks.throughput.arms import Arm
 
 FILE = "results.jsonl"
 

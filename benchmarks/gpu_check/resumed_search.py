@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.gpu_check.context import Context, LeftOutError
-from benchmarks.processes import REPOSITORY, child_environment
+from benchmarks.throughput.processes import REPOSITORY, child_environment
 
 TRIALS, EPOCHS = 24, 40
 TINY_BENCHMARK, TINY_TRIALS, TINY_EPOCHS = "resnet8-digitslt", 6, 8

@@ -9,11 +9,11 @@ import time
 
 import torch
 
-from benchmarks.arms import Arm
-from benchmarks.comparison import Segment
 from benchmarks.gpu_check.context import Context
 from benchmarks.gpu_check.variants import VARIANTS
-from benchmarks.worker import EngineTraining, peak_memory
+from benchmarks.throughput.arms import Arm
+from benchmarks.throughput.comparison import Segment
+from benchmarks.throughput.worker import EngineTraining, peak_memory
 from trainer.benchmarks.registry import Benchmark
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task

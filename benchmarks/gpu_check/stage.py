@@ -21,7 +21,7 @@ from benchmarks.gpu_check import (
 from benchmarks.gpu_check.context import Context, LeftOutError
 from benchmarks.gpu_check.plan import STAGES
 from benchmarks.gpu_check.results import FILE, Results
-from benchmarks.worker import Warned, one_line
+from benchmarks.throughput.worker import Warned, one_line
 from trainer.arguments import Parser
 from trainer.cpus import available_cpus
 from trainer.provenance import device_name, provenance

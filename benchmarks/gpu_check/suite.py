@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.gpu_check.context import Context, LeftOutError
 from benchmarks.gpu_check.results import Results
-from benchmarks.processes import REPOSITORY
+from benchmarks.throughput.processes import REPOSITORY
 
 if TYPE_CHECKING:
     import pytest

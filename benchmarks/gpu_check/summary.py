@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.arms import Arm
-from benchmarks.comparison import Spread
-from benchmarks.floors import Ceilings, floor_of, work_of_trial
 from benchmarks.gpu_check.made_up import TEST_IMAGES
 from benchmarks.gpu_check.results import Row, label_of, told
-from benchmarks.throughput_views import ratio, short
+from benchmarks.throughput.arms import Arm
+from benchmarks.throughput.comparison import Spread
+from benchmarks.throughput.floors import Ceilings, floor_of, work_of_trial
+from benchmarks.throughput.views import ratio, short
 from trainer.benchmarks.registry import BENCHMARKS
 
 HEADER = (

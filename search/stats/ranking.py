@@ -33,7 +33,7 @@ KNOWN_RUNS = 4.0
 """Degrees of freedom of a standard deviation that the benchmark states.
 
 More than one pair of runs has, and few enough for a statement that is wrong. Coverage of the 95 %
-intervals of accuracies in `benchmarks/honesty.py` (1,000 replays of "64 trials" and "32 trials"),
+intervals of accuracies in `benchmarks.honesty` (1,000 replays of "64 trials" and "32 trials"),
 where the stated noise is right / 1.5 times / twice too low; regret is the same for all:
 
     2: 97.7 / 97.0 / 96.0 and 97.8 / 94.9 / 93.9 %

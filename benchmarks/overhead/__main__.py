@@ -1,0 +1,78 @@
+"""What do Ray and Optuna cost per trial and per report, and does it grow with the search?
+
+Runs whole searches, with the real search layer, run folder and Ray Tune, of a trainer that costs
+nothing. From the repository's root:
+
+    python -m benchmarks.overhead --trials 100,1000
+
+And how many slots can one driver serve? The same search layer and Ray Tune's controller, against
+the clock of a simulated cluster (``simulated_ray``), for which no Ray is started:
+
+    python -m benchmarks.overhead --cluster --slots 10,100,1000 --trials 2000 --trial-seconds 600
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.overhead.apart import measure_apart
+from benchmarks.overhead.measurement import summarize
+from benchmarks.overhead.options import cases, parser, switch
+from benchmarks.overhead.run import measure
+from benchmarks.overhead.views import draw, table
+from benchmarks.scale.__main__ import main as scale
+from search.cluster.address import use_token
+from search.session.interrupt import Interrupt
+from trainer.cpus import available_cpus
+from trainer.errors import UserError
+from trainer.files import write_atomic
+from trainer.provenance import provenance
+
+
+def measure_all(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield the summary of each case; after Ctrl-C, of what was begun."""
+    interrupt = Interrupt()
+    with interrupt.caught():
+        for repeats in cases(options):
+            done = []
+            for case in repeats:
+                if interrupt.reason() is None:
+                    done.append(measure_apart(measure, case))
+            if done:
+                yield summarize(done)
+
+
+def write(out: Path, options: argparse.Namespace, summaries: list[dict[str, Any]]) -> None:
+    """Write OUT.json and OUT.png."""
+    setting = {name: getattr(options, name) for name in ("sampler", "slots", "repeats", "seed")}
+    content = {"options": setting, "cpus": available_cpus(), **provenance(), "cases": summaries}
+    write_atomic(out.with_suffix(".json"), json.dumps(content, indent=1).encode())
+    draw(summaries, out.with_suffix(".png"))
+
+
+def costless(arguments: list[str]) -> None:
+    options = parser().parse_args(arguments)
+    use_token(None)
+    summaries: list[dict[str, Any]] = []
+    for summary in measure_all(options):
+        summaries.append(summary)
+        print(table(summaries), flush=True)
+        write(options.out, options, summaries)  # after each, for the next may take hours
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print and write; return the exit code, 2 for bad input."""
+    chosen, rest = switch().parse_known_args(arguments)
+    try:
+        (scale if chosen.cluster else costless)(rest)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Which searches does ``benchmarks.overhead`` measure, by its command line?"""
+
+import argparse
+from pathlib import Path
+
+from benchmarks.overhead.run import Case
+from search.config.checks import check_choice, check_minimum
+from search.samplers.registry import SAMPLERS
+from trainer.arguments import Parser
+from trainer.cpus import available_cpus
+from trainer.errors import UserError
+
+MODES = {"both": (False, True), "ray": (True,), "none": (False,)}
+"""Value of --ray -> whether Ray Tune runs the trials, in each case to be measured."""
+
+
+def switch() -> argparse.ArgumentParser:
+    """Return the parser of what decides which of the other two is used."""
+    made = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    made.add_argument(
+        "--cluster", action="store_true", help="simulate one; has options of its own, see --help"
+    )
+    return made
+
+
+def parser() -> argparse.ArgumentParser:
+    made = Parser(
+        prog="overhead.py",
+        description="Measure what Ray and Optuna cost per trial of a trainer that costs nothing.",
+        parents=[switch()],
+    )
+    add = made.add_argument
+    add("--trials", default="100,1000", help="lengths of the searches, with commas between")
+    add("--ray", default="both", help=f"{', '.join(MODES)}: let Ray Tune run the trials, or not")
+    add("--slots", type=int, default=available_cpus(), help="trials at a time")
+    add("--repeats", type=int, default=1, help="searches per length; medians are shown")
+    add_common(made)
+    add("--out", type=Path, default=Path("overhead"), help="name of the .json and .png to write")
+    return made
+
+
+def add_common(made: argparse.ArgumentParser) -> None:
+    add = made.add_argument
+    add("--sampler", default="tpe", help=", ".join(SAMPLERS))
+    add("--seed", type=int, default=42, help="of the first search; repeats count on from it")
+    add("--place", type=Path, help="folder for the run folders (the system's temporary one)")
+
+
+def cases(options: argparse.Namespace) -> list[list[Case]]:
+    """Return the repeats of every case, the short searches first.
+
+    Raises:
+        UserError: an option is out of its range.
+    """
+    check_choice("--ray", options.ray, MODES)
+    check_common(options)
+    check_minimum("--slots", options.slots, 1)
+    check_minimum("--repeats", options.repeats, 1)
+    seeds = range(options.seed, options.seed + options.repeats)
+    return [
+        [Case(ray, n, options.sampler, options.slots, seed, options.place) for seed in seeds]
+        for n in numbers("--trials", options.trials)
+        for ray in MODES[options.ray]
+    ]
+
+
+def check_common(options: argparse.Namespace) -> None:
+    check_choice("--sampler", options.sampler, SAMPLERS)
+    check_minimum("--seed", options.seed, 0)
+    if options.place is not None and not options.place.is_dir():
+        raise UserError(f"--place is {options.place}, which is no folder; make it.")
+
+
+def numbers(name: str, text: str) -> list[int]:
+    """Return the positive whole numbers that an option lists, ascending."""
+    parts = text.split(",")
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UserError(f"{name} is {text!r}; write numbers such as 100,1000.")
+    return sorted(map(int, parts))

@@ -1,0 +1,19 @@
+"""Which weightings train how well, with several seeds? A table on which searches are replayed.
+
+From the repository's root, stopped and started again as often as needed; then packed:
+
+    python -m benchmarks.recording --benchmark resnet8-digitslt --table tables
+    python -m benchmarks.recording pack --benchmark resnet8-digitslt --table tables --out digits.npz
+"""
+
+import sys
+
+if __name__ == "__main__":
+    try:
+        from benchmarks.recording.run import main  # takes seconds, in which Ctrl-C may come
+
+        code = main()
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        code = 130
+    sys.exit(code)

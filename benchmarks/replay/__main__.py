@@ -1,0 +1,159 @@
+"""Which way of searching finds the best weighting for a budget? Searches replayed in seconds.
+
+No network is trained: trials take their accuracies from a surrogate of a recorded table, whose
+mean is the known truth, and their noise from the table's replicates. All arms spend the same
+epochs; early stopping buys more trials. From the repository's root:
+
+    python -m benchmarks.replay --table table/resnet8-digitslt --repetitions 100
+
+All arms but plain Ray Tune begin with the baselines, as a search of this project does.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import multiprocessing
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import numpy as np
+import optuna
+
+from benchmarks.recording.table import Table
+from benchmarks.replay.options import Plan, parser, plan_of
+from benchmarks.replay.run import Measured, repetition
+from benchmarks.replay.summary import summarize
+from benchmarks.replay.surrogate import Replicates, Surrogate
+from benchmarks.replay.surrogate_check import cross_validate
+from benchmarks.replay.synthetic import BENCHMARK, SYNTHETIC, design_shares, synthetic_replicates
+from benchmarks.replay.views import GUIDE, draw, table
+from benchmarks.replay.world import World
+from trainer.cpus import available_cpus
+from trainer.errors import UserError
+from trainer.files import write_atomic
+from trainer.provenance import provenance
+
+
+class Replay:
+    """The worlds of a plan's repetitions: one for all of a table, one for each made-up one."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Raises: UserError: the table cannot be read, or is too small."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.plan = plan
+        self.world: World | None = None
+        if plan.table is not None:
+            recorded = Table.load(plan.table)
+            self.replicates = Replicates.of(recorded, plan.epochs)
+            surrogate = Surrogate(self.replicates)
+            self.world = World(surrogate, recorded.class_counts, plan.space)
+        else:
+            self.shares = design_shares()
+
+    def world_of(self, number: int) -> World:
+        """Return the world of a repetition, from 0."""
+        if self.world is not None:
+            return self.world
+        kind = SYNTHETIC[self.plan.synthetic or ""]
+        replicates = synthetic_replicates(kind, self.shares, self.plan.setting.seed + number)
+        return World(Surrogate(replicates), np.array(BENCHMARK.counts), self.plan.space)
+
+    def repetition(self, number: int) -> dict[str, Measured]:
+        return repetition(self.world_of(number), self.plan.arms, self.plan.setting, number)
+
+
+@functools.cache
+def replay_of(plan: Plan) -> Replay:
+    """Return the replay of a plan: in a process of its own, it is made once."""
+    return Replay(plan)
+
+
+def repeat(plan: Plan, number: int) -> dict[str, Measured]:
+    """Return one repetition of a plan."""
+    return replay_of(plan).repetition(number)
+
+
+def repetitions(replay: Replay) -> Iterator[dict[str, Measured]]:
+    """Yield the repetitions in their order, several computed at a time if the plan says so."""
+    plan, numbers = replay.plan, range(replay.plan.repetitions)
+    if plan.processes == 1:
+        yield from map(replay.repetition, numbers)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(plan.processes, context) as pool:
+        yield from pool.map(functools.partial(repeat, plan), numbers)
+
+
+def facts(replay: Replay) -> dict[str, Any]:
+    """Return what is true in the first world, and how well a table's surrogate predicts."""
+    world = replay.world_of(0)
+    found: dict[str, Any] = {
+        "best": world.best,
+        "spread_over_space": world.spread,
+        "controls": {name: candidate.truth for name, candidate in world.controls.items()},
+    }
+    if replay.world is not None:
+        check = cross_validate(replay.replicates, replay.plan.setting.seed)
+        print(check.sentence())
+        found["surrogate"] = check.to_dict()
+    return found
+
+
+def run(plan: Plan, command: list[str]) -> int:
+    """Replay, show and write; return 0, or 130 after Ctrl-C with the repetitions until then."""
+    replay, start = Replay(plan), time.monotonic()
+    content: dict[str, Any] = {
+        "command": shlex.join(["python", "-m", "benchmarks.replay", *command]),
+        "cpus": available_cpus(),
+        **provenance(),
+        "world": facts(replay),
+        "budget_trials": plan.setting.budget_trials,
+        "epochs_per_trial": replay.world_of(0).epochs,
+        "workers": plan.setting.workers,
+        "seed": plan.setting.seed,
+    }
+    done: list[dict[str, Measured]] = []
+    interrupted = False
+    try:
+        for found in repetitions(replay):
+            done.append(found)
+            passed = time.monotonic() - start
+            print(f"{len(done)} of {plan.repetitions} repetitions, {passed:.0f} s", flush=True)
+    except KeyboardInterrupt:
+        interrupted = True
+    if done:
+        seconds = time.monotonic() - start
+        write(plan, content | {"repetitions": len(done), "seconds": seconds}, done)
+    return 130 if interrupted else 0
+
+
+def write(plan: Plan, content: dict[str, Any], done: list[dict[str, Measured]]) -> None:
+    """Print the table, and write OUT.json and OUT.png."""
+    summaries = summarize(done, plan.setting.seed)
+    print(f"\n{table(summaries)}\n{GUIDE}")
+    json_path, picture = (plan.out.with_name(plan.out.name + end) for end in (".json", ".png"))
+    text = json.dumps(content | {"arms": summaries}, indent=1)
+    write_atomic(json_path, text.encode())
+    title = f"{plan.synthetic or plan.out.name}, {len(done)} repetitions"
+    draw(summaries, content["budget_trials"] * content["epochs_per_trial"], title, picture)
+    print(f"wrote {json_path} and {picture}")
+
+
+def main(command: list[str] | None = None) -> int:
+    """Replay what the command line asks for; return the exit code, 2 for bad input."""
+    arguments = sys.argv[1:] if command is None else command
+    options = parser().parse_args(arguments)
+    try:
+        return run(plan_of(options), arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Which weighting is named the best after a replayed search, and at what further cost?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.replay.simulation import Ended, History
+from benchmarks.replay.world import Candidate, World
+from search.stats.best_arm import DRAWS, Confirmation
+from search.stats.comparison import Run, compare
+from search.stats.ranking import Groups, Ranking, rank
+
+POINTS = 16
+"""Of the curve of regret over the epochs spent."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A weighting that was named the best.
+
+    Attributes:
+        truth: its true accuracy, percent.
+        reported: the accuracy that was stated, percent.
+        epochs: trained for the choice, besides the search.
+        time: that it took, epochs.
+    """
+
+    truth: float
+    reported: float
+    epochs: int = 0
+    time: int = 0
+
+
+def best_single_run(trials: Sequence[Ended]) -> Choice:
+    """Name the trial of the highest value."""
+    best = max(trials, key=lambda trial: trial.value)
+    return Choice(best.candidate.truth, best.value)
+
+
+class Pool:
+    """The full-length trials of a search by distinct weighting, in the order of their ends."""
+
+    def __init__(self, trials: Sequence[Ended], world: World) -> None:
+        groups = Groups([world.counts])
+        self.group = [groups.add([trial.candidate.weights]) for trial in trials]
+        self.value = [trial.value for trial in trials]
+        self.first: dict[int, Candidate] = {}
+        for group, trial in zip(self.group, trials, strict=True):
+            self.first.setdefault(group, trial.candidate)
+        self.controls = {n: groups.add([c.weights]) for n, c in world.controls.items()}
+
+    def ranking(self, trials: int | None = None) -> Ranking:
+        """Rank the weightings by the first ``trials`` trials to end; by all where it is None."""
+        return rank(self.group[:trials], self.value[:trials])
+
+    def posterior_mean(self, trials: int | None = None) -> Choice:
+        """Name the weighting of the highest posterior mean."""
+        best = self.ranking(trials).groups[0]
+        return Choice(self.first[best.group].truth, best.mean)
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The choice by a confirmation with fresh seeds.
+
+    Attributes:
+        budget: runs.
+        k: candidates, besides the controls.
+        workers: runs at a time; they end together.
+    """
+
+    budget: int
+    k: int
+    workers: int
+
+    def choice(self, pool: Pool, world: World, repetition: tuple[int, ...]) -> Choice:
+        """Confirm the best by posterior mean beside uniform weights and the best baseline."""
+        ranking = pool.ranking()
+        controls = _controls(pool, ranking)
+        candidates = ranking.top(self.k, without=controls)
+        arms = {str(g): pool.first[g] for g in (*candidates, *controls)}
+        plan = Confirmation(tuple(map(str, candidates)), tuple(map(str, controls)), self.budget)
+        runs: list[Run] = []
+        rounds = 0
+        while planned := plan.next_runs(runs, [], self.workers):
+            rounds += 1
+            for run in planned:
+                value = world.confirmation_run(arms[run.arm], repetition, int(run.arm), run.seed)
+                runs.append(Run(run.arm, run.seed, value))
+        found = compare(runs, plan.controls, DRAWS)
+        return Choice(
+            truth=arms[found.winner].truth,
+            reported=float(found.mean.max()),
+            epochs=len(runs) * world.epochs,
+            time=rounds * world.epochs,
+        )
+
+
+def _controls(pool: Pool, ranking: Ranking) -> tuple[int, ...]:
+    """The groups of uniform weights and of the best of the baselines, which may be the same."""
+    groups = set(pool.controls.values())
+    best = next(g.group for g in ranking.groups if g.group in groups)
+    return tuple(dict.fromkeys((pool.controls["uniform"], best)))
+
+
+def full_length(history: History) -> tuple[Ended, ...]:
+    """Return the trials that count for a choice, in the order in which they ended."""
+    return tuple(t for t in history.trials if history.believes_stopped or not t.stopped)
+
+
+def known_after(trials: Sequence[Ended], budget: int) -> list[int]:
+    """Return how many trials had ended at each of ``POINTS`` even parts of a budget of epochs."""
+    spent = [trial.spent for trial in trials]
+    parts = budget * np.arange(1, POINTS + 1) / POINTS
+    return [int(n) for n in np.searchsorted(spent, parts, side="right")]
+
+
+def truth_over_time(trials: Sequence[Ended], pool: Pool | None, budget: int) -> list[float]:
+    """Return the truth of the choice at each part of the budget, nan before the first result.
+
+    The choice is the posterior mean's by ``pool``; without one it is the best single run.
+    """
+    truths = []
+    for n in known_after(trials, budget):
+        if not n:
+            truths.append(math.nan)
+        elif pool is None:
+            truths.append(best_single_run(trials[:n]).truth)
+        else:
+            truths.append(pool.posterior_mean(n).truth)
+    return truths

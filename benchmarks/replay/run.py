@@ -1,0 +1,147 @@
+"""What does each arm of a replay come to in one repetition?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.replay.arms import RAY, SINGLE, Arm, Method
+from benchmarks.replay.choosing import (
+    Choice,
+    Confirmed,
+    Pool,
+    best_single_run,
+    full_length,
+    truth_over_time,
+)
+from benchmarks.replay.searchers import Pooled, RayTuneSearcher, Searcher, StudySearcher
+from benchmarks.replay.simulation import History, Simulation
+from benchmarks.replay.world import World
+from search.stopping.rules import SCHEDULERS
+
+A_HAIR = 1e-9
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all arms share.
+
+    Attributes:
+        budget_trials: full-length trials whose epochs each arm may spend.
+        workers: trials at a time.
+    """
+
+    budget_trials: int
+    workers: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an arm came to; accuracies in percent, differences in points.
+
+    Attributes:
+        true, reported: accuracy of the winner; ``bias`` is by how much the report is too high.
+        regret: by how much the winner is truly worse than the best of the space.
+        worse_than_uniform, worse_than_baseline: 1 if it is truly worse than uniform weights, or
+            than the truly best baseline; else 0.
+        best_stopped: 1 if the truly best of the trials was stopped early; else 0.
+        trials: started in the search; ``runs``: of the confirmation.
+        epochs: trained in all.
+        utilisation: share of the workers' time that was spent training.
+        curve: regret of the choice at even parts of the budget, nan before there is one.
+    """
+
+    true: float
+    reported: float
+    bias: float
+    regret: float
+    worse_than_uniform: float
+    worse_than_baseline: float
+    best_stopped: float
+    trials: float
+    runs: float
+    epochs: float
+    utilisation: float
+    curve: tuple[float, ...]
+
+
+def repetition(
+    world: World, arms: Sequence[Arm], setting: Setting, number: int
+) -> dict[str, Measured]:
+    """Run every arm once, with the same noise for all; the result follows from the arguments.
+
+    Arms that search alike share their search.
+    """
+    seeds = setting.seed, number
+    histories: dict[tuple[Method, int], History] = {}
+    found = {}
+    for arm in arms:
+        trials = int(arm.pick.search_share * setting.budget_trials)
+        key = arm.method, trials
+        if key not in histories:
+            searcher = searcher_of(arm.method, world, seeds)
+            baselines = arm.method.sampler != RAY
+            simulation = Simulation(searcher, world, baselines, seeds)
+            histories[key] = simulation.run(setting.workers, trials * world.epochs)
+        found[arm.label] = measure(arm, histories[key], world, setting, seeds)
+    return found
+
+
+def searcher_of(method: Method, world: World, seeds: tuple[int, int]) -> Searcher:
+    seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
+    if method.sampler == RAY:
+        return RayTuneSearcher(world.space, world.epochs, seed)
+    grace = max(1, round(method.grace_share * world.epochs))
+    rule = SCHEDULERS[method.scheduler](grace, method.factor, world.epochs)
+    pooled = Pooled(world.counts) if method.pooled else None
+    return StudySearcher(method.sampler, rule, world.space, seed, pooled)
+
+
+def measure(
+    arm: Arm, history: History, world: World, setting: Setting, seeds: tuple[int, int]
+) -> Measured:
+    """Choose as the arm does, and compare the choice with the truth."""
+    budget, trials = setting.budget_trials * world.epochs, full_length(history)
+    pool = None if arm.pick == SINGLE else Pool(trials, world)
+    choice = choose(arm, pool, history, world, setting, seeds)
+    truths = truth_over_time(trials, pool, budget)
+    if choice.epochs:
+        truths[-1] = choice.truth
+    uniform = world.controls["uniform"].truth
+    baseline = max(candidate.truth for candidate in world.controls.values())
+    best = max(history.trials, key=lambda trial: trial.candidate.truth)
+    epochs, time = history.epochs + choice.epochs, history.time + choice.time
+    return Measured(
+        true=choice.truth,
+        reported=choice.reported,
+        bias=choice.reported - choice.truth,
+        regret=world.best - choice.truth,
+        worse_than_uniform=float(choice.truth < uniform - A_HAIR),
+        worse_than_baseline=float(choice.truth < baseline - A_HAIR),
+        best_stopped=float(best.stopped),
+        trials=float(len(history.trials)),
+        runs=choice.epochs / world.epochs,
+        epochs=float(epochs),
+        utilisation=epochs / (time * setting.workers),
+        curve=tuple(math.nan if math.isnan(t) else world.best - t for t in truths),
+    )
+
+
+def choose(
+    arm: Arm,
+    pool: Pool | None,
+    history: History,
+    world: World,
+    setting: Setting,
+    seeds: tuple[int, int],
+) -> Choice:
+    if pool is None:
+        return best_single_run(full_length(history))
+    if not arm.pick.k:
+        return pool.posterior_mean()
+    runs = setting.budget_trials - math.ceil(history.epochs / world.epochs)
+    return Confirmed(runs, arm.pick.k, setting.workers).choice(pool, world, seeds)

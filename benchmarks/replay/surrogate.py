@@ -1,0 +1,180 @@
+"""What accuracy curve would any weighting give, by a recorded table?
+
+Gaussian processes over the weightings' gradient shares predict the mean of the accuracies of many
+seeds; what single runs differ by is drawn from the residuals of the recorded replicates, whole
+curves at a time, so that early and final values hang together as they really do. All curves are of
+the best accuracy so far, in percent; the sum of a mean and a residual may dip a little. The seeds
+of a table are those of all its weightings, so that what they do cancels between weightings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.distance import pdist
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+
+from benchmarks.recording.table import Table
+from trainer.errors import UserError
+
+FloatArray = npt.NDArray[np.float64]
+
+COMPONENTS = 3
+"""Shapes of curves that weightings differ in: principal components of the mean shortfalls."""
+
+LEAST_NOISE = 1e-3
+"""Points; noise below it is taken for it, which keeps the processes well conditioned."""
+
+FEWEST = 8
+"""Weightings that a table must hold at least, of which two must have replicates."""
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """The trials of a table by weighting; diverged ones are left out.
+
+    Attributes:
+        shares: expected gradient shares of W weightings, (W, C).
+        n: trials of each, (W,).
+        means: mean curves, (W, E).
+        residuals: of R trials from the means of their weightings, (R, E), scaled up by what a
+            mean of n trials takes away from them.
+        noise_sd: of a single final accuracy, points.
+        seed_sd: of what a seed does to the final accuracies of all weightings alike, points.
+    """
+
+    shares: FloatArray
+    n: npt.NDArray[np.int64]
+    means: FloatArray
+    residuals: FloatArray
+    noise_sd: float
+    seed_sd: float
+
+    @property
+    def own_sd(self) -> float:
+        """Of a single final accuracy without what its seed does to all weightings, points."""
+        return float(np.sqrt(max(self.noise_sd**2 - self.seed_sd**2, 0.0)))
+
+    @classmethod
+    def of(cls, table: Table, epochs: int | None = None) -> Replicates:
+        """Take a table's trials, up to an epoch that then counts as the last; all where it is None.
+
+        Raises:
+            UserError: the table has fewer epochs, or is too small to tell weightings from noise.
+        """
+        recorded = table.correct.shape[1]
+        epochs = epochs or recorded
+        if epochs > recorded:
+            raise UserError(f"--epochs is {epochs}, but the table has {recorded}.")
+        curves, whole = table.best_so_far()[:, :epochs], table.epochs >= epochs
+        trials = [rows[whole[rows]] for rows in table.replicates()]
+        kept = [index for index, rows in enumerate(trials) if len(rows)]
+        repeated = [trials[index] for index in kept if len(trials[index]) > 1]
+        if len(kept) < FEWEST or len(repeated) < 2:
+            raise UserError(
+                f"the table has {len(kept)} weightings and {len(repeated)} with several seeds; "
+                f"a replay needs {FEWEST} and 2. Record more."
+            )
+        residuals = np.concatenate([_residuals(curves[rows]) for rows in repeated])
+        seeds = np.concatenate([table.seed[rows] for rows in repeated])
+        noise_sd = float(np.sqrt((residuals[:, -1] ** 2).mean()))
+        return cls(
+            shares=table.gradient_shares()[kept],
+            n=np.array([len(trials[index]) for index in kept]),
+            means=np.stack([curves[trials[index]].mean(axis=0) for index in kept]),
+            residuals=residuals,
+            noise_sd=noise_sd,
+            seed_sd=_seed_sd(residuals[:, -1], seeds, noise_sd),
+        )
+
+    def part(self, rows: npt.NDArray[np.int64]) -> Replicates:
+        """Return the same with these weightings only; the noise stays that of all."""
+        return dataclasses.replace(
+            self, shares=self.shares[rows], n=self.n[rows], means=self.means[rows]
+        )
+
+
+def _residuals(curves: FloatArray) -> FloatArray:
+    """From the mean of n >= 2 replicates, (n, E), with the variance of single runs."""
+    n = len(curves)
+    return np.asarray((curves - curves.mean(axis=0)) * np.sqrt(n / (n - 1)))
+
+
+def _seed_sd(residuals: FloatArray, seeds: npt.NDArray[np.int64], noise_sd: float) -> float:
+    """The standard deviation of seed effects, by the means of seeds over (scaled) residuals."""
+    names, inverse, n = np.unique(seeds, return_inverse=True, return_counts=True)
+    if len(names) < 2:
+        return 0.0
+    means = np.bincount(inverse, residuals) / n
+    by_chance = noise_sd**2 / n.mean()
+    return float(np.sqrt(max(means.var() - by_chance, 0.0)))
+
+
+class Surrogate:
+    """The mean curve and the noise of every weighting of a benchmark.
+
+    Attributes:
+        replicates: what it was fitted to.
+    """
+
+    def __init__(self, replicates: Replicates) -> None:
+        self.replicates = replicates
+        means, n = replicates.means, replicates.n
+        finals = means[:, -1:]
+        shortfalls = finals - means
+        self._shortfall = shortfalls.mean(axis=0)
+        _, _, shapes = np.linalg.svd(shortfalls - self._shortfall, full_matrices=False)
+        self._shapes = shapes[:COMPONENTS]
+        scores = (shortfalls - self._shortfall) @ self._shapes.T
+        noise = (replicates.residuals[:, -1:] - replicates.residuals) @ self._shapes.T
+        noise_sds = np.append(replicates.own_sd, np.sqrt((noise**2).mean(axis=0)))
+        columns = np.column_stack([finals, scores]).T
+        pairs = zip(columns, noise_sds, strict=True)
+        self._processes = [Process(replicates.shares, v, n, float(sd)) for v, sd in pairs]
+
+    def curves(self, shares: FloatArray) -> FloatArray:
+        """Return the true mean curves, float64 (N, E) in percent, for gradient shares (N, C)."""
+        finals, *scores = (process.mean(shares) for process in self._processes)
+        shortfalls = self._shortfall + np.column_stack(scores) @ self._shapes
+        return np.asarray(finals[:, None] - shortfalls)
+
+    def finals(self, shares: FloatArray) -> FloatArray:
+        """Return the true final accuracies, float64 (N,) in percent: the ends of ``curves``."""
+        return self._processes[0].mean(shares)
+
+    def final_sds(self, shares: FloatArray) -> FloatArray:
+        """Return how uncertain the true final accuracies are, points, float64 (N,)."""
+        return self._processes[0].sd(shares)
+
+    def residual(self, random: np.random.Generator) -> FloatArray:
+        """Draw by how much the curve of a single run differs from the mean, points, (E,)."""
+        return np.asarray(random.choice(self.replicates.residuals))
+
+
+class Process:
+    """A Gaussian process through noisy means of several replicates each."""
+
+    def __init__(
+        self, shares: FloatArray, means: FloatArray, n: npt.NDArray[np.int64], noise_sd: float
+    ) -> None:
+        self.scale = max(noise_sd, LEAST_NOISE)
+        self.centre = float(np.average(means, weights=n))
+        typical = float(np.median(pdist(shares)))
+        length = Matern(typical, (typical / 5, typical * 20), nu=2.5)
+        kernel = ConstantKernel(1.0, (1e-3, 1e7)) * length
+        self.regressor = GaussianProcessRegressor(kernel, alpha=1.0 / n, random_state=0)
+        with warnings.catch_warnings():  # an optimum on a bound is one: no signal, or a flat one
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.regressor.fit(shares, (means - self.centre) / self.scale)
+
+    def mean(self, shares: FloatArray) -> FloatArray:
+        return np.asarray(self.centre + self.scale * self.regressor.predict(shares))
+
+    def sd(self, shares: FloatArray) -> FloatArray:
+        return np.asarray(self.scale * self.regressor.predict(shares, return_std=True)[1])
