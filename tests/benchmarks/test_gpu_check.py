@@ -1,0 +1,365 @@
+"""The check on a GPU: its stages are cut, fail and end without harm, and its figures stay."""
+
+import bz2
+import dataclasses
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from repository import REPOSITORY
+from torchvision import transforms
+from training import colour_task, digits_data
+
+from benchmarks.gpu_check import __main__ as command
+from benchmarks.gpu_check import conductor, data_pack
+from benchmarks.gpu_check.conductor import Conductor
+from benchmarks.gpu_check.made_up import made_up
+from benchmarks.gpu_check.plan import STAGES, Stage, chosen
+from benchmarks.gpu_check.results import FILE, Reader, Results, rows_of
+from benchmarks.gpu_check.summary import summary
+from benchmarks.throughput import plain
+from benchmarks.throughput.arms import Arm
+from trainer.benchmarks.registry import BENCHMARKS
+
+WITHOUT = (
+    *("ray", "optuna", "torchvision", "rich", "jsonschema", "filelock", "yaml", "cmaes"),
+    *("greenlet", "matplotlib", "boto3", "pandas", "pyarrow"),
+)
+"""Packages that a machine with torch, numpy, Pillow and scikit-learn alone lacks."""
+BLOCKER = f"""
+import sys
+from importlib.machinery import PathFinder
+class Finder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] not in {WITHOUT}:
+            return super().find_spec(name, path, target)
+sys.meta_path[:] = [Finder if finder is PathFinder else finder for finder in sys.meta_path]
+"""
+
+Conduct = Callable[..., Conductor]
+
+
+@pytest.fixture
+def conduct(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Conduct:
+    """Run stages whose processes are shell scripts, $OUT being the file of the results."""
+    monkeypatch.setattr(conductor, "LEAST_SECONDS", 0.1)
+    monkeypatch.setattr(conductor, "RESERVE_SECONDS", 0.0)
+    monkeypatch.setattr(conductor, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(conductor, "GRACE_SECONDS", 0.2)
+    monkeypatch.setenv("OUT", str(tmp_path / FILE))
+    logs = tmp_path / "logs"
+    logs.mkdir()
+
+    def run(scripts: dict[Stage, str], seconds: float = 20.0) -> Conductor:
+        made = Conductor(tmp_path, logs, lambda stage, _: ["sh", "-c", scripts[stage]], seconds)
+        made.run(list(scripts))
+        return made
+
+    return run
+
+
+def a_row(stage: str, **fields: Any) -> str:
+    """Return the shell command that writes a row."""
+    return f"echo '{json.dumps({'stage': stage, **fields})}' >> $OUT"
+
+
+def test_stages_that_hang_or_fail_cost_the_others_and_their_own_figures_nothing(
+    conduct: Conduct, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = conduct(
+        {
+            Stage("hangs", 0.5): f"{a_row('hangs', figure=1)}; trap '' TERM; sleep 60 & wait",
+            Stage("fails", 10): f"{a_row('fails', figure=2)}; echo why >&2; exit 3",
+            Stage("works", 10): a_row("works", figure=3),
+        }
+    )
+    assert made.failed == ["hangs", "fails"]
+    rows = rows_of((tmp_path / FILE).read_bytes())
+    assert [row["figure"] for row in rows] == [1, 2, 3]
+    told = [line[10:] for line in (tmp_path / "summary.txt").read_text().splitlines()]
+    assert [line[:28] for line in told] == [
+        *("hangs: at most 0 s", "    figure 1", "hangs: cut after 1 s"),
+        *("fails: at most 10 s", "    figure 2", "fails: failed (exit code 3) "),
+        *("    | why", "works: at most 10 s", "    figure 3", "works: done after 0 s"),
+    ]
+    assert "fails: failed (exit code 3)" in capsys.readouterr().out
+    assert "===== fails\nwhy\n" in (tmp_path / "logs.txt").read_text()
+
+
+def test_the_helpers_of_a_stage_that_is_cut_end_with_it(conduct: Conduct, tmp_path: Path) -> None:
+    conduct({Stage("hangs", 0.5): f"sleep 60 & echo $! > {tmp_path}/helper; wait"})
+    helper = (tmp_path / "helper").read_text().strip()
+    assert any(is_over(helper) or time.sleep(0.01) for _ in range(500))
+
+
+def is_over(process: str) -> bool:
+    state = Path(f"/proc/{process}/stat")
+    return not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def test_the_time_for_everything_is_kept(conduct: Conduct, tmp_path: Path) -> None:
+    made = conduct({Stage("long", 60): "sleep 60", Stage("late", 60): a_row("late")}, seconds=0.6)
+    assert made.failed == ["long"]
+    assert "late: not begun, the time is over" in (tmp_path / "summary.txt").read_text()
+
+
+def test_nothing_is_timed_beside_the_compiler(conduct: Conduct, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    conduct(
+        {
+            Stage("warm-a", 10, background=True): f"sleep .3; touch {seen}",
+            Stage("facts", 10): f"test ! -e {seen}",
+            Stage("speed-a", 10): f"test -e {seen}",
+        }
+    )
+    told = (tmp_path / "summary.txt").read_text()
+    assert "facts: done" in told
+    assert "speed-a: done" in told
+
+
+def test_an_interruption_ends_the_stage_in_progress(
+    conduct: Conduct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(self: Conductor, stage: Stage) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Conductor, "echo", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        conduct({Stage("long", 60): "echo begun; sleep 60"})
+    assert "===== long" in (tmp_path / "logs.txt").read_text()
+
+
+def test_a_figure_is_on_disk_before_the_stage_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / FILE
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(path.read_bytes()))
+    Results(path, "a").put(figure=1.5)
+    assert rows_of(synced[0])[0]["figure"] == 1.5
+
+
+def test_a_row_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    path.write_text('{"from": "an earlier call"}\n')
+    reader = Reader(path)
+    with path.open("a") as file:
+        for text, rows in (('{"a": 1}\n{"b"', [{"a": 1}]), (": 2}\n", [{"b": 2}]), ("", [])):
+            file.write(text)
+            file.flush()
+            assert reader.new_rows() == rows
+    assert rows_of(b'{"torn\n{"a": 1}\n') == [{"a": 1}]
+
+
+def test_stages_are_chosen_by_name_or_kind_in_the_order_given() -> None:
+    assert [stage.name for stage in chosen("search,tests")] == ["search", "tests"]
+    assert {stage.kind for stage in chosen("profile")} == {"warm", "profile"}
+    assert [stage.name for stage in chosen("speed-tf32,speed-tf32")] == ["speed-tf32"]
+    assert [stage.name for stage in chosen(None)] == list(STAGES)
+
+
+def test_what_is_compiled_is_warmed_up_and_nothing_else() -> None:
+    assert [stage.name for stage in chosen("speed-bf16-compiled")] == [
+        *("warm-bf16", "speed-bf16-compiled")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    (
+        (["--only", "smok"], "--only names 'smok', and there is no such stage (did you mean 'smo"),
+        (["--only", "search"], "search need real images; give --data-root."),
+        (["--data-root", "nowhere"], "--data-root is nowhere, and there is no such folder."),
+        (["--seconds", "0"], "--seconds is 0; it must be more than 0."),
+        (["--device", "cuda:77"], "device is 'cuda:77', but torch sees "),
+        (["--summary"], "there are no results in "),
+    ),
+)
+def test_what_cannot_be_done_is_refused_in_a_sentence(
+    options: list[str],
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["out", "--device", "cpu", *options]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {sentence}")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def story(hardware: str) -> dict[str, Any]:
+    facts = {"hardware": hardware, "cpus": 4, "versions": {"torch": "2"}, "revision": "abc"}
+    return {"story": facts, "tiny": False}
+
+
+def speed(arm: Arm, seconds: float, variant: str = "none") -> dict[str, Any]:
+    return {
+        "benchmark": "resnet32-cifar100lt",
+        "arm": dataclasses.asdict(arm),
+        "variant": variant,
+        "seconds_per_trial": seconds,
+        "images_per_second": 1000 / seconds,
+    }
+
+
+def test_the_summary_gives_ratios_to_the_faster_plain_script_on_the_same_machine() -> None:
+    here = [
+        story("A"),
+        *(speed(Arm("tf32", workers=n), 100.0 * n) for n in (4, 2)),
+        *(speed(Arm("bf16", 8), seconds) for seconds in (9.0, 10.0, 14.0)),
+        speed(Arm("bf16", 8), 20.0, "native-bn"),
+    ]
+    there = [story("B"), speed(Arm("bf16", 8), 5.0)]
+    text = summary([{"stage": "speed", **row} for row in here + there])
+    assert "## A, 4 CPUs\n\ntorch 2; revision abc." in text
+    assert "| bf16 x8 | 10 (9-14) | 3 | 100 | 20.0 | - | - | - |" in text
+    assert "| bf16 x8 native-bn | 20 (20-20) | 1 | 50 | 10.0 |" in text
+    assert "| plain, 4 workers | 400 (400-400) | 1 | 2.5 | 0.50 |" in text
+    assert "| bf16 x8 | 5 (5-5) | 1 | 200 | - |" in text.partition("## B")[2]
+
+
+def test_the_summary_tells_accuracies_by_seed_and_what_went_wrong() -> None:
+    trial = {"weighting": "uniform", "precision": "bf16", "epochs": 200, "last": 3, "last_mean": 2}
+    rows: list[dict[str, Any]] = [
+        story("A"),
+        *({**trial, "seed": seed, "best": 40.0 + seed} for seed in (1, 3)),
+        {"check": "fp32: a", "ok": True, "seconds": 1, "found": []},
+        {"check": "fp32: b", "ok": False, "seconds": 1, "found": [1, 2]},
+        {"test": "t[True]", "outcome": "failed", "seconds": 1},
+        {"failed": "RuntimeError: no"},
+        {"left_out": "ray is not installed."},
+        {"export_exit_code": 0, "trials": {"COMPLETE": 3}},
+    ]
+    text = summary([{"stage": "s", **row} for row in rows])
+    assert "uniform, bf16: mean of the best 42.00, standard deviation 1.41, n 2" in text
+    assert "Checks: 1 of 2 hold.\n- FAILED fp32: b: [1, 2]" in text
+    assert "Tests: 1 failed.\n- FAILED t[True]" in text
+    assert "- s: failed: RuntimeError: no\n- s: left out: ray is not installed." in text
+    assert '- export_exit_code 0, trials {"COMPLETE": 3}' in text
+
+
+def test_made_up_images_have_the_benchmarks_sizes() -> None:
+    benchmark = dataclasses.replace(BENCHMARKS["resnet32-cifar10lt"], resolution=8)
+    whole, data = made_up(benchmark, test_images=60)
+    assert (data.counts == whole.counts).all()
+    assert data.train_images.shape == (12406, 3, 8, 8)
+    assert (data.half_a.sum(), len(data.half_a)) == (30, 60)
+    means = [data.train_images[data.train_labels == c].mean((0, 2, 3)) for c in range(10)]
+    assert np.ptp(means, axis=0).min() > 20  # something can be learned
+    few, cut = made_up(benchmark, 7, 60)
+    assert few.train_images == len(cut.train_images) == 7
+
+
+@pytest.mark.parametrize("colour", (True, False))
+def test_the_plain_scripts_transforms_are_torchvisions_bit_for_bit(colour: bool) -> None:
+    if colour:
+        benchmark, data = colour_task(train=20, test=20)
+    else:
+        benchmark, data = BENCHMARKS["resnet8-digitslt"], digits_data()
+    steps: list[Any] = [transforms.RandomCrop(benchmark.resolution, padding=benchmark.padding)]
+    steps += [transforms.RandomHorizontalFlip()] * benchmark.flip
+    steps += [transforms.ToTensor(), transforms.Normalize(data.mean, data.std)]
+    for pixels in data.train_images[:20]:
+        image = plain.picture(pixels)
+        images = []
+        for transform in (transforms.Compose(steps), plain.train_transform(benchmark, data)):
+            torch.manual_seed(int(pixels.sum()))
+            images.append(transform(image))
+        assert torch.equal(*images)
+
+
+def prepared(path: Path, train: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
+    description = np.frombuffer(b'{"benchmark": "b"}', dtype=np.uint8)
+    arrays = {"train_images": train, "test_images": test, "description": description}
+    np.savez(path, **arrays)
+    return arrays
+
+
+def test_a_pack_of_images_gives_back_every_byte_and_keeps_an_image_once(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (9, 3, 6, 5), dtype=np.uint8)
+    images[0], images[1] = 0, 255
+    files = {
+        "a.npz": prepared(tmp_path / "a.npz", images[:6], images[6:]),
+        "b.npz": prepared(tmp_path / "b.npz", images[3:6], images[6:]),
+    }
+    pack = tmp_path / "pack.bz2"
+    assert data_pack.main(["pack", str(pack), *(str(tmp_path / name) for name in files)]) == 0
+    assert data_pack.main(["unpack", str(pack), str(tmp_path / "root")]) == 0
+    for name, arrays in files.items():
+        back = np.load(tmp_path / "root" / "prepared" / name)
+        assert back.files == list(arrays)
+        for key, array in arrays.items():
+            np.testing.assert_array_equal(back[key], array)
+    content = np.load(io.BytesIO(bz2.decompress(pack.read_bytes())))
+    assert content["images"].shape == images.shape
+
+
+def test_only_colour_images_of_one_size_are_packed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grey = np.zeros((2, 1, 4, 4), np.uint8)
+    prepared(tmp_path / "grey.npz", grey, grey)
+    pack = tmp_path / "pack.bz2"
+    for path, sentence in (
+        (tmp_path / "grey.npz", "the images are of (1, 4, 4); pack colour images of one size"),
+        (tmp_path / "none.npz", "cannot be read"),
+    ):
+        assert data_pack.main(["pack", str(pack), str(path)]) == 2
+        assert sentence in capsys.readouterr().err
+    pack.write_bytes(b"no pack")
+    assert data_pack.main(["unpack", str(pack), str(tmp_path)]) == 2
+    assert "is no pack of images" in capsys.readouterr().err
+
+
+def check_on_the_cpu(out: Path, *options: str, without: bool = False) -> list[dict[str, Any]]:
+    """Rehearse stages and return their rows; ``without`` the packages that may be missing."""
+    environment = dict(os.environ)
+    if without:
+        (out.parent / "sitecustomize.py").write_text(BLOCKER)
+        environment["PYTHONPATH"] = str(out.parent)
+    command = [sys.executable, "-m", "benchmarks.gpu_check", str(out), "--device", "cpu", "--tiny"]
+    done = subprocess.run(
+        [*command, *options], cwd=REPOSITORY, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return rows_of((out / FILE).read_bytes())
+
+
+@pytest.mark.slow
+def test_stages_run_with_torch_numpy_pillow_and_scikit_learn_alone(tmp_path: Path) -> None:
+    only = "speed-tf32-native-bn,plain-vgg,search"
+    rows = check_on_the_cpu(
+        tmp_path / "out", "--only", only, "--data-root", str(tmp_path), without=True
+    )
+    assert not [row for row in rows if "failed" in row]
+    assert [row["left_out"] for row in rows if "left_out" in row] == ["optuna is not installed."]
+    assert sum("seconds_per_trial" in row for row in rows) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_everything_is_rehearsed_on_the_cpu(shared_data: Path, tmp_path: Path) -> None:
+    out, images = tmp_path / "out", ["--data-root", str(shared_data), "--seconds", "3000"]
+    rows = check_on_the_cpu(out, *images)
+    stages = {row["stage"] for row in rows}
+    assert stages == set(STAGES)
+    assert not [row for row in rows if "failed" in row or row.get("ok") is False]
+    trials = [row for row in rows if "best" in row and "weighting" in row]
+    assert len(trials) == 3 + 4 + 3
+    (exported,) = (row for row in rows if "export_exit_code" in row)
+    assert exported["exported"] == ["best.json", "best_weighting.py"]
+    assert "plain, 12 workers" in summary(rows)

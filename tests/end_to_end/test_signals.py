@@ -1,0 +1,96 @@
+"""What Ctrl-C and SIGTERM do while Ray starts, and while a search runs."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+from repository import REPOSITORY
+
+from search.cluster import connection
+from search.cluster.connection import local_ray
+from search.session.interrupt import Interrupt
+
+
+@pytest.fixture
+def shut_down(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Tells whether Ray was shut down; SIGTERM is as it was, however a test ends."""
+    told: list[str] = []
+    monkeypatch.setattr(connection.ray, "shutdown", lambda: told.append("shut down"))
+    before = signal.getsignal(signal.SIGTERM)
+    yield told
+    signal.signal(signal.SIGTERM, before)
+
+
+def takes_sigterm(**options: object) -> None:
+    """Stand in for ``ray.init``, which takes SIGTERM and keeps it."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        sys.exit(number)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def is_ended(**options: object) -> None:
+    takes_sigterm()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_is_the_searchs_own_again_once_ray_has_started(
+    monkeypatch: pytest.MonkeyPatch, shut_down: list[str]
+) -> None:
+    monkeypatch.setattr(connection.ray, "init", takes_sigterm)
+    told: list[int] = []
+    interrupt = Interrupt(told.append)
+    with interrupt.caught(), local_ray():
+        assert interrupt.reason() is None
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupt.reason() == "SIGTERM"
+        with pytest.raises(KeyboardInterrupt):  # a second one ends it at once
+            os.kill(os.getpid(), signal.SIGINT)
+    assert shut_down == ["shut down"]
+    assert told == [1, 2]
+
+
+BUSY = """
+import os, signal, sys, time
+from search.session import interrupt
+interrupt.LEAVE_SECONDS = 0.1
+if sys.argv[1] == "end":
+    interrupt.leave_soon()
+    time.sleep(30)
+
+with interrupt.Interrupt(lambda times: print("told", times, flush=True)).caught():
+    os.kill(os.getpid(), signal.SIGINT)
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        time.sleep(30)  # in a library that does not let go
+"""
+
+
+@pytest.mark.parametrize(("where", "told"), (("search", "told 1\ntold 2\n"), ("end", "")))
+def test_a_second_signal_ends_even_a_process_that_does_not_let_go(where: str, told: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BUSY, where],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (130, told), done.stderr
+
+
+def test_sigterm_while_ray_starts_is_as_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, shut_down: list[str]
+) -> None:
+    monkeypatch.setattr(connection.ray, "init", is_ended)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        local_ray().__enter__()
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert shut_down == ["shut down"]

@@ -1,0 +1,53 @@
+"""Runs of all kinds that have come to their end, and what is printed of them."""
+
+import io
+from pathlib import Path
+
+from confirming import HELD, HELD_OUT, Worth, steady, whole_run
+from rich.console import Console
+from twin import FACTS, JOINT
+
+from search.config.objective import Facts
+from search.report.leaderboard import show
+from search.report.verdict_view import conclusion_view
+from search.results.conclusion import Conclusion
+from search.store.record import Row
+from search.store.run_folder import RunFolder
+
+TRIALS, RUNS = 20, 12
+
+
+def uniform_wins(row: Row, part: int) -> int:
+    return steady(row, part) + 20 * (row.label == "uniform" and not row.in_search)
+
+
+def conclusion_of(path: Path, worth: Worth, runs: int | None, facts: Facts) -> Conclusion:
+    trials = TRIALS if runs else TRIALS - RUNS
+    return Conclusion.of(whole_run(path, worth, trials, runs, facts))
+
+
+def text_of(conclusion: Conclusion) -> str:
+    """Return what is printed, 80 columns wide, as it is into a pipe."""
+    console = Console(file=io.StringIO(), width=80, highlight=False, soft_wrap=True)
+    console.print(conclusion_view(conclusion))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+CASES: dict[str, tuple[Worth, int | None, Facts]] = {
+    "searched": (steady, None, FACTS),
+    "confirmed": (steady, RUNS, FACTS),
+    "uniform": (uniform_wins, RUNS, FACTS),
+    "joint": (steady, RUNS, JOINT),
+    "joint, searched": (steady, None, JOINT),
+    "held out": (steady, RUNS, HELD_OUT),
+    "held out, searched": (steady, None, HELD_OUT),
+    "holdout": (steady, RUNS, Facts(JOINT.benchmarks, holdout=HELD)),
+}
+
+
+def shown(folder: RunFolder) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    show(Conclusion.of(folder), console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()

@@ -1,0 +1,259 @@
+"""An in-process twin of the remote executor: simulated slots that drive a search without Ray."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.config.budget import Budget
+from search.config.objective import BenchmarkFacts, Facts, Stages
+from search.config.settings import Resources, Settings
+from search.session.plan import Plan
+from search.session.running import Running
+from search.session.search import Search
+from search.store import run_folder
+from search.store.journal import RunJournal
+from search.store.record import Record, Row
+from search.store.run_folder import RunFolder, part_key
+from spaces import Weighting
+from trainer.benchmarks.registry import BENCHMARKS
+from trainer.results import EpochResult
+
+HALVES = ((13, 13, 12, 12), (12, 12, 13, 13))
+BENCHMARK = BenchmarkFacts("small", 6, (200, 60, 20, 10), HALVES)
+FACTS = Facts((BENCHMARK,))
+OTHER = BenchmarkFacts("other", 4, (90, 30, 9, 3), HALVES, noise_sd=2.0)
+JOINT = Facts((replace(BENCHMARK, noise_sd=0.5), OTHER))
+SAVE_EVERY = 2
+WEIGHTING = Weighting(exponent=0.5)
+CONTROLS = ("uniform", "sqrt_inverse", "inverse", "mlsbench_balanced_softmax")
+"""Four of the default that differ on all of these counts."""
+
+
+MEMORY = "/dev/shm"
+
+
+@contextlib.contextmanager
+def fast_folder() -> Iterator[Path]:
+    """A temporary folder, in memory where possible: the journal's many small writes cost less."""
+    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+def make_settings(**changes: object) -> Settings:
+    fields: dict[str, object] = {
+        "benchmarks": ("0123456789abcdef",),
+        "space": "core",
+        "sampler": "random",
+        "scheduler": "asha",
+        "grace_epochs": 1,
+        "reduction_factor": 2,
+        "seed": 7,
+        "precision": "tf32",
+        "baselines": CONTROLS,
+    }
+    return Settings(**(fields | changes))
+
+
+def results_of(seed: int, epochs: int = FACTS.epochs) -> list[EpochResult]:
+    """Return the synthetic epochs of the trial with this training seed: the same every time."""
+    random = np.random.default_rng(seed)
+    results: list[EpochResult] = []
+    for epoch in range(1, epochs + 1):
+        correct = tuple(tuple(random.integers(0, 13, 4).tolist()) for _ in range(2))
+        accuracy = float(np.sum(correct))
+        best = max([accuracy, *(r.best_score for r in results)])
+        results.append(EpochResult(epoch, 1.0, 1.0, 0.1, 0.5, accuracy, best, correct))
+    return results
+
+
+def make_run(path: Path, settings: Settings) -> RunFolder:
+    """Make the folder and the record of a new run."""
+    folder = RunFolder(path)
+    folder.create()
+    Record.create(folder.journal, settings.baselines, settings.seed)
+    return folder
+
+
+def make_plan(folder: RunFolder, benchmark: str, budget: Budget, settings: Settings) -> Plan:
+    """Return the plan of a search on one CPU of this machine."""
+    return Plan(
+        benchmarks=(BENCHMARKS[benchmark],),
+        holdout=None,
+        data_root=folder.path.parent,
+        folder=folder,
+        settings=settings,
+        budget=budget,
+        resources=Resources(1, gpu=False, slots=None, concurrent=None, address=None),
+        device="cpu",
+        save_every=1,
+        resume=False,
+        resume_command="",
+        arguments=(),
+    )
+
+
+def attempt(
+    folder: RunFolder,
+    settings: Settings,
+    trials: int | None,
+    hours: float | None = None,
+    facts: Facts = FACTS,
+    **limits: Any,
+) -> Search:
+    """Open the run as a new process would; without a confirmation, unless ``limits`` ask for it."""
+    number = folder.begin_attempt({})
+    record = Record.reopen(folder.journal)
+    budget = Budget(trials, hours, **({"confirm": False} | limits))
+    return Search(settings, budget, facts, folder, record, number)
+
+
+def never(row: Row, epoch: int) -> bool:
+    return False
+
+
+@dataclass
+class Twin:
+    """Slots that each run one trial; which slot makes an epoch next is random but seeded.
+
+    As on a worker, a trial that goes on reports again all epochs behind its last checkpoint.
+
+    Attributes:
+        fails: whether a trial fails instead of finishing an epoch.
+        diverges: whether such a failure is that the loss is no longer finite.
+        started: keys in the order in which they were handed out.
+    """
+
+    search: Search
+    slots: int = 1
+    fails: Callable[[Row, int], bool] = never
+    diverges: bool = False
+    seed: int = 0
+    started: list[str] = field(default_factory=list)
+    trained: dict[str, list[int]] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Run trials until the search has no more, or wants all to stop."""
+        random = np.random.default_rng(self.seed)
+        work: list[Iterator[bool]] = []
+        while True:
+            while len(work) < self.slots and (trial := self.search.next_trial()):
+                self.started.append(trial.row.key)
+                work.append(self.epochs(trial))
+            if not work or self.search.must_stop():
+                assert self.search.must_stop() or not self.search.has_more()
+                return
+            slot = work[random.integers(len(work))]
+            if next(slot):
+                work.remove(slot)
+
+    def epochs(self, trial: Running) -> Iterator[bool]:
+        """Report the trial's epochs, one at a time, stage by stage; yield whether it has ended."""
+        key, seed = trial.row.key, trial.row.seed
+        saved = [len(part) // SAVE_EVERY * SAVE_EVERY for part in trial.results]
+        curves = [results_of(seed, facts.epochs) for facts in trial.benchmarks]
+        for part, epoch in order(trial.stages):
+            if epoch > saved[part]:
+                self.trained.setdefault(part_key(key, part), []).append(epoch)
+                if self.fails(trial.row, epoch):
+                    self.search.fail(key, "it diverged", "the details", self.diverges)
+                    yield True
+                checkpoint = self.search.folder.checkpoint_folder(part_key(key, part)) / "state"
+                checkpoint.parent.mkdir(exist_ok=True)
+                checkpoint.touch()
+            if self.search.report(key, part, curves[part][epoch - 1]):
+                break
+            if not trial.reached(-1):
+                yield False
+        self.search.finish(key)
+        yield True
+
+
+def order(stages: Stages) -> Iterator[tuple[int, int]]:
+    """Yield (part, epoch) in the order in which a worker trains them."""
+    done = [0] * len(stages[0])
+    for ends in stages:
+        for part, end in enumerate(ends):
+            yield from ((part, epoch) for epoch in range(done[part] + 1, end + 1))
+            done[part] = end
+
+
+class Killed(BaseException):
+    """The process ends here, as SIGKILL would end it."""
+
+
+class Killer:
+    """Ends the process at its n-th write: before it, in the middle of it, or after it.
+
+    Every durable effect of a search is a write to the journal or to a file of the run folder.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left: int | None = None
+        self.writes = 0
+        self.how = "before"
+        monkeypatch.setattr("os.fsync", lambda file: None)  # no power is cut here, and it is slow
+        self._watch(monkeypatch, RunJournal, "append_logs")
+        for name in ("append_line", "write_atomic"):
+            self._watch(monkeypatch, run_folder, name)
+        self._watch(monkeypatch, RunFolder, "drop_checkpoints")
+
+    def arm(self, writes: int, how: str) -> None:
+        self.left, self.how = writes, how
+
+    def disarm(self) -> None:
+        self.left = None
+
+    def _watch(self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
+        write = getattr(owner, name)
+
+        def watched(*arguments: object) -> None:
+            self.writes += 1
+            if self.left is None:
+                return write(*arguments)
+            self.left -= 1
+            if self.left > 0:
+                return write(*arguments)
+            if self.how != "before":
+                write(*arguments)
+            if self.how == "torn":
+                tear(name, arguments)
+            raise Killed
+
+        monkeypatch.setattr(owner, name, watched)
+
+
+def tear(name: str, arguments: tuple[object, ...]) -> None:
+    """Cut the last bytes from the file that was appended to."""
+    if name == "append_logs":
+        path = Path(arguments[0].path)  # type: ignore[attr-defined]
+    elif name == "append_line":
+        path = Path(str(arguments[0]))
+    else:
+        return
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 5)
+
+
+def plan_in(place: Path) -> Plan:
+    return Plan(
+        benchmarks=(BENCHMARKS["resnet8-digitslt"],),
+        holdout=None,
+        data_root=place,
+        folder=RunFolder(place / "run"),
+        settings=make_settings(),
+        budget=Budget(32, None),
+        resources=Resources(1, gpu=False, slots=None, concurrent=None, address=None),
+        device="cpu",
+        save_every=1,
+        resume=True,
+        resume_command="",
+        arguments=(),
+    )

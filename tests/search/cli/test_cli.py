@@ -1,0 +1,235 @@
+"""The command line: every bad input is one sentence and exit code 2, before anything is started."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from repository import REPOSITORY
+from training import heeding_ctrl_c
+
+from search.cli.commands import COMMANDS, main, wherever
+from search.cli.options import search_parser
+from search.cli.overview import overview
+from search.samplers.registry import SAMPLERS
+from spaces import NAMED, PARAMETERS
+from trainer.benchmarks.registry import BENCHMARKS
+
+OLD_RUN = REPOSITORY / "tests" / "old_runs" / "schema-1"
+DIGITS = ["--benchmark", "resnet8-digitslt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    (
+        (["--benchmark", "resnet8-digitslr"], "did you mean 'resnet8-digitslt'"),
+        (["--benchmark", "missing.toml"], "missing.toml"),
+        (["--benchmark", "resnet8-digitslt,"], "there is no benchmark ''"),
+        ([*DIGITS, "--name", ""], "the run's name is ''"),
+        ([*DIGITS, "--space", "cor"], "--space is 'cor'"),
+        ([*DIGITS, "--sampler", "bayes"], "--sampler is 'bayes'"),
+        ([*DIGITS, "--early-stopping", "pbt"], "--early-stopping is 'pbt'"),
+        ([*DIGITS, "--precision", "fp16"], "--precision is 'fp16'"),
+        ([*DIGITS, "--baselines", "uniform,typo"], "--baselines is 'typo'"),
+        ([*DIGITS, "--trials", "0"], "--trials is 0"),
+        ([*DIGITS, "--gpu-hours", "1", "--device", "cpu"], "--gpu-hours is 1, but trials train on"),
+        ([*DIGITS, "--holdout", "resnet32-cifar10lt", "--no-confirm"], "but nothing is confirmed"),
+        ([*DIGITS, "--confirm-runs", "9", "--no-confirm"], "leave one of them out"),
+        (["--benchmark", "resnet8-digitslt,resnet8-digitslt"], "more than once"),
+        ([*DIGITS, "--hours", "nan"], "--hours is nan"),
+        ([*DIGITS, "--epochs", "0"], "epochs = 0"),
+        ([*DIGITS, "--epochs", "41"], "epochs = 41"),
+        ([*DIGITS, "--seed", "-1"], "--seed is -1"),
+        ([*DIGITS, "--slots", "2", "--device", "cpu"], "--slots is 2, but trials train on the CPU"),
+        ([*DIGITS, "--cpus-per-trial", "0"], "--cpus-per-trial is 0"),
+        ([*DIGITS, "--cpus-per-trial", "4096"], "--cpus-per-trial is 4096, but there are"),
+        ([*DIGITS, "--concurrent", "0"], "--concurrent is 0"),
+        ([*DIGITS, "--save-every", "0"], "--save-every is 0"),
+        ([*DIGITS, "--name", ".."], "the run's name is '..'"),
+        ([*DIGITS, "--name", "../elsewhere"], "the run's name is '../elsewhere'"),
+        ([*DIGITS, "--resume"], "to resume"),
+        (["show", "nowhere"], "there is no run"),
+        (["export", "nowhere"], "there is no run"),
+    ),
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    (
+        (["--bench", "x"], "there is no option --bench (did you mean '--benchmark'?)"),
+        (["--trials", "3"], "--benchmark is missing (resnet32-cifar10lt, "),
+        ([*DIGITS, "--trials", "three"], "--trials is 'three'; it must be a whole number"),
+        ([*DIGITS, "--device", "gpu"], "--device is 'gpu'; it must be one of auto, cpu, cuda"),
+        ([*DIGITS, "extra"], "'extra' is not expected here"),
+        (["search", "--benchmark"], "--benchmark needs a value (resnet32-cifar10lt, "),
+        (["confirm", "a", "--trials", "3"], "there is no option --trials"),
+        (["show"], "RUN is missing (run folder, such as runs/resnet8-digitslt)"),
+        (["list", "spacs"], "WHAT is 'spacs' (did you mean 'spaces'?)"),
+    ),
+)
+def test_what_argparse_refuses_is_one_sentence_too(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {sentence}")
+    assert "; see python run_search.py " in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    (
+        ([], 2, ""),
+        (["help"], 0, ""),
+        (["help", "help"], 0, ""),
+        (["serach", *DIGITS], 2, "error: there is no command 'serach' (did you mean 'search'?)."),
+        (["resnet8-digitslt"], 2, "(did you mean --benchmark resnet8-digitslt?)."),
+    ),
+)
+def test_without_a_command_there_is_an_overview_with_two_examples(
+    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == code
+    captured = capsys.readouterr()
+    text = captured.err if words else captured.out
+    assert words in text
+    assert text.count("  python run_search.py ") == 2
+    assert all(f"  {name} " in text for name in COMMANDS)
+    assert max(map(len, overview(COMMANDS).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "help"])
+def test_help_of_a_command_is_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["help", name])
+    assert f"usage: python run_search.py {name}".removesuffix(" search") in capsys.readouterr().out
+
+
+def test_help_shows_each_default_once() -> None:
+    text = " ".join(search_parser().format_help().split())
+    assert "(default: a third of the trials)" in text
+    assert "(default: 42)" in text
+    assert "(default: None)" not in text
+    assert "(default: False)" not in text
+    assert not re.search(r"\(default: [^)]*\) \(default", text)
+
+
+def test_the_word_search_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    typo = ["--benchmark", "typo"]
+    assert [main(["search", *typo]), main(typo)] == [2, 2]
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == second
+
+
+def test_list_names_every_entry_of_the_registries_in_80_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["list"]) == 0
+    text = capsys.readouterr().out
+    for name in (*BENCHMARKS, *NAMED, *SAMPLERS, *PARAMETERS):
+        assert name in text or name in ("beta", "clip_low", "weight_range")  # in no space
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    "arguments", (("list", "samplers"), ("export", str(OLD_RUN), "--counts", "counts.csv"))
+)
+def test_what_needs_neither_torch_nor_ray_loads_neither(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "counts.csv").write_text("cat,5\nowl,300\n")
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", REPOSITORY / "run_search.py", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("cmaes" if arguments[0] == "list" else "owl") in done.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "optuna" in loaded
+    assert not loaded & {"torch", "ray"}
+
+
+def test_the_version_names_the_program_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.match(r"class-weighting-search \d+\.\d+\.\d+, torch ", capsys.readouterr().out)
+
+
+def readme() -> str:
+    return (REPOSITORY / "README.md").read_text()
+
+
+def test_every_search_command_of_the_readme_parses() -> None:
+    commands = re.findall(r"run_search\.py (--[^|`\n]*)$", readme(), flags=re.MULTILINE)
+    assert len(commands) >= 4
+    for command in commands:
+        search_parser().parse_args(command.split())
+
+
+def test_a_recorded_command_means_the_same_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["--benchmark", "resnet8-digitslt,mine.toml", "--holdout", "held.toml", "--seed", "7"]
+    recorded = list(wherever(given, search_parser().parse_args(given)))
+    options = search_parser().parse_args(recorded)
+    assert options.benchmark == f"resnet8-digitslt,{tmp_path / 'mine.toml'}"
+    assert options.holdout == str(tmp_path / "held.toml")
+    assert options.data_root == tmp_path / "data"
+    assert options.seed == 7
+
+
+def test_every_option_of_the_readme_exists() -> None:
+    known = search_parser().format_help()
+    table = [line for line in readme().splitlines() if line.startswith("| `--")]
+    options = [flag for line in table for flag in re.findall(r"`(--[a-z-]+)`", line)]
+    assert len(options) >= 10
+    assert [flag for flag in options if flag not in known] == []
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    (command,) = re.findall(r"^(python3 -m venv .* -m pytest)$", readme(), flags=re.MULTILINE)
+    ci = (
+        (REPOSITORY / ".ci" / "run")
+        .read_text()
+        .replace('"$venv/', ".venv/")
+        .replace('"$venv"', ".venv")
+    )
+    assert command in ci.replace('pip"', "pip").replace('python"', "python")
+
+
+def test_ctrl_c_while_the_program_loads_is_no_traceback(tmp_path: Path) -> None:
+    for program in ([str(REPOSITORY / "run_search.py")], ["-m", "trainer"]):
+        command = [sys.executable, "-X", "importtime", *program, "--benchmark", "resnet8-digitslt"]
+        with heeding_ctrl_c():
+            process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        with process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.rstrip().endswith("torch.version"):  # torch has begun to load
+                    break
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Traceback" not in rest
+        assert rest.splitlines()[-1] == "interrupted"

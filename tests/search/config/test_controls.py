@@ -1,0 +1,107 @@
+"""Which named weightings run as controls, what is said of the others, and names of long ago."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from concluded import RUNS, TRIALS, shown, text_of
+from confirming import drive, settings_of, steady, whole_run
+from twin import CONTROLS, FACTS, attempt, fast_folder, make_settings, plan_in
+
+from search.cli.commands import chosen_baselines
+from search.cli.options import search_parser
+from search.config.controls import checked_controls, controls_for
+from search.config.settings import Settings, fingerprint_of
+from search.results.conclusion import Conclusion
+from search.session.plan import check_same
+from spaces import BASELINES, FORMER_NAMES, NAMED, check_weights, renamed
+from trainer.benchmarks.registry import BENCHMARKS
+from trainer.cli import read_weighting
+from trainer.errors import UserError
+
+DIGITS = BENCHMARKS["resnet8-digitslt40"].counts
+STEEP = (5000, 12, 3)
+FORMER = ("uniform", *FORMER_NAMES)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with fast_folder() as folder:
+        yield folder
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_the_default_controls_of_every_benchmark_differ_and_can_train(name: str) -> None:
+    counts = BENCHMARKS[name].counts
+    found = checked_controls(BASELINES, [counts])
+    assert found.names[:3] == ("uniform", "sqrt_inverse", "inverse")
+    assert {*found.names, *found.left_out} == set(BASELINES)
+    for control in found.names:
+        check_weights(counts, NAMED[control].weighting.weights(counts))
+
+
+def test_a_replicate_runs_once_and_it_is_said() -> None:
+    found = controls_for(BASELINES, [DIGITS])
+    assert found.names == CONTROLS
+    assert found.left_out == {
+        "effective": "effective is the same weighting as inverse on these counts (total variation "
+        "0.0007): trained once"
+    }
+
+
+def test_a_replicate_on_one_of_two_benchmarks_runs() -> None:
+    cifar = BENCHMARKS["resnet32-cifar10lt"].counts
+    assert controls_for(BASELINES, [DIGITS, cifar]).names == BASELINES
+
+
+def test_uniform_runs_whatever_stands_before_it() -> None:
+    assert controls_for(("inverse", "uniform"), [(50, 50, 50)]).names == ("uniform",)
+
+
+def test_a_default_that_cannot_train_is_left_out_with_a_sentence() -> None:
+    found = checked_controls(BASELINES, [STEEP])
+    assert found.refused == ("inverse", "effective")
+    assert found.left_out["inverse"] == (
+        "inverse is no control: it cannot train on these counts (effective-sample fraction: got "
+        "0.0043; must be at least 0.10)"
+    )
+
+
+def test_a_control_that_was_asked_for_and_cannot_train_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--baselines: inverse is no control: .*; leave it out\."):
+        checked_controls(("uniform", "inverse"), [STEEP])
+
+
+def test_a_former_name_says_what_it_is_called_now_and_what_it_is() -> None:
+    assert renamed(["uniform", "inverse_freq"]) == [
+        "inverse_freq is called mlsbench_inverse_freq now: sqrt(N / (C n)), scaled to sum to C "
+        "(MLS-Bench class-weighting task, baseline inverse_freq; 1 / n is called inverse)."
+    ]
+    assert read_weighting("inverse_freq") == NAMED["sqrt_inverse"].weighting
+    now = tuple(FORMER_NAMES.values())
+    assert make_settings(baselines=tuple(FORMER_NAMES)).baselines == now
+
+
+def test_a_run_with_former_names_is_shown_and_goes_on(place: Path) -> None:
+    now = ("uniform", *FORMER_NAMES.values())
+    folder = whole_run(place / "run", steady, TRIALS, RUNS, FACTS, baselines=now)
+    content = folder.read_settings()
+    content["settings"]["baselines"] = FORMER
+    content["fingerprint"] = fingerprint_of(content["settings"])
+    folder.settings.write_text(json.dumps(content))
+    folder.journal.write_text(folder.journal.read_text().replace("mlsbench_", ""))
+    text = " ".join(shown(folder).split())
+    for name in FORMER_NAMES.values():
+        assert f"{name}: {NAMED[name].definition}" in text
+    assert "trained once" not in text
+    assert Conclusion.of(folder).controls == now
+    options = search_parser().parse_args(["--benchmark", "small", "--resume"])
+    baselines = chosen_baselines(options, folder)
+    settings = Settings.from_dict(content["settings"] | {"baselines": baselines})
+    assert settings.baselines == now
+    plan = replace(plan_in(place), folder=folder, settings=settings)
+    check_same(plan, folder.read_settings(), settings_of(FACTS, settings))
+    drive(attempt(folder, settings, TRIALS + 3, confirm=True, runs=RUNS), steady)
+    assert "Verdict after" in text_of(Conclusion.of(folder))

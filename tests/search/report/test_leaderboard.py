@@ -1,0 +1,115 @@
+"""The leaderboard: published rows stand beside a run of the full protocol, and nowhere else."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from concluded import shown
+from repository import REPOSITORY
+from twin import make_settings
+
+from search.config.objective import BenchmarkFacts
+from search.config.settings import SCHEMA_VERSION
+from search.report.leaderboard import PUBLISHED
+from search.results.conclusion import Conclusion
+from search.store.record import Outcome, Record
+from search.store.run_folder import RunFolder
+from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+
+SUMMARY: dict[str, Any] = {
+    "best_score": 71.5,
+    "best_epoch": 190,
+    "last_score": 71.0,
+    "last_ten_score": 70.9,
+    "epochs": 200,
+    "seconds": 1.0,
+    "shots": {"many": 80.0, "medium": 70.0, "few": 60.0},
+    "class_accuracy": [71.5] * 10,
+    "hardware": None,
+}
+OLD_RUN = REPOSITORY / "tests" / "old_runs" / "schema-1"
+
+
+def new_run(path: Path, benchmark: Benchmark) -> Record:
+    """Make a run of uniform weights alone that has not begun."""
+    folder = RunFolder(path)
+    folder.create()
+    folder.begin_attempt({"resources": {}})
+    half = (500,) * benchmark.num_classes
+    counts = tuple(benchmark.counts.tolist())
+    facts = BenchmarkFacts(benchmark.name, benchmark.epochs, counts, (half, half))
+    settings = make_settings(benchmarks=(benchmark.fingerprint(),), baselines=("uniform",))
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "fingerprint": settings.fingerprint(),
+        "settings": settings.to_dict(),
+        "benchmarks": [
+            {
+                "benchmark": benchmark.to_dict(),
+                "protocol": benchmark.protocol_note(),
+                "class_names": None,
+                "data_fingerprint": "0123456789abcdef",
+                "facts": facts.to_dict(),
+            }
+        ],
+        "holdout": None,
+    }
+    folder.write_settings(content)
+    return Record.create(folder.journal, settings.baselines, seed=42)
+
+
+def finished_run(path: Path, benchmark: Benchmark) -> RunFolder:
+    """A run whose one trial, uniform weights, came to its end."""
+    record = new_run(path, benchmark)
+    row = record.next_baseline()
+    assert row is not None
+    record.report(row.key, benchmark.epochs, 71.5)
+    summaries = [SUMMARY | {"epochs": benchmark.epochs}]
+    record.tell(row.key, Outcome.complete(71.5, {"summaries": summaries}))
+    return RunFolder(path)
+
+
+@pytest.mark.parametrize("name", tuple(PUBLISHED))
+def test_published_rows_stand_beside_the_full_protocol(name: str, tmp_path: Path) -> None:
+    text = shown(finished_run(tmp_path / "run", BENCHMARKS[name]))
+    assert "71.50" in text
+    for weighting, (seed_42, mean) in PUBLISHED[name].items():
+        published = [line for line in text.splitlines() if line.startswith(" published")]
+        (line,) = (line for line in published if weighting in line)
+        assert f"{seed_42:.2f}" in line
+        assert mean is None or f"3 seeds {mean:.2f}" in line
+
+
+def test_no_published_row_stands_beside_a_shortened_protocol(tmp_path: Path) -> None:
+    benchmark = BENCHMARKS["resnet32-cifar10lt"].with_epochs(199)
+    text = shown(finished_run(tmp_path / "run", benchmark))
+    assert "199 of 200 epochs (shortened)" in text
+    assert "71.50" in text
+    assert "effective_number" not in text
+
+
+def test_a_run_without_a_full_length_trial_has_no_export(tmp_path: Path) -> None:
+    record = new_run(tmp_path / "run", BENCHMARKS["resnet32-cifar10lt"])
+    row = record.next_baseline()
+    assert row is not None
+    record.tell(row.key, Outcome.failed("epoch 1: the training loss is nan"))
+    assert Conclusion.of(RunFolder(tmp_path / "run")).export() is None
+
+
+def test_a_run_of_an_earlier_version_stays_readable(tmp_path: Path) -> None:
+    """The run in old_runs/ was written by schema version 1 and is never regenerated."""
+    shutil.copytree(OLD_RUN, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    text = shown(folder)
+    for label in ("uniform", "mlsbench_", "inverse_freq", "#0"):
+        assert f"\n {label} " in text
+    before = json.loads((OLD_RUN / "best.json").read_text())
+    best = Conclusion.of(folder).best()
+    assert best is not None
+    assert best.result["value"] == pytest.approx(before["result"]["test_accuracy"], abs=10)
+    (metrics,) = best.result["metrics"].values()
+    assert "macro F1 not on record, worst-class accuracy" in text
+    assert metrics["macro_f1"] is None
+    assert metrics["worst_class"] < metrics["balanced_accuracy"] < 100

@@ -1,0 +1,263 @@
+"""Where does a run keep its things, and which damage does it survive?"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from confirming import settings_of
+from repository import REPOSITORY
+from twin import FACTS, make_settings, results_of
+
+from search.store.run_folder import RunFolder, append_line, cut_torn_line, other_runs, read_lines
+from trainer.errors import UserError
+
+KEY = "proposals-00000"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    made = RunFolder(tmp_path / "run")
+    made.create()
+    return made
+
+
+@pytest.mark.parametrize(
+    "name",
+    ("", ".", "..", ".hidden", "-x", "_x", "a/b", "../a", "/etc", "a\\b", "a b", "a\n", "ä", "a:b"),
+)
+def test_a_name_that_is_not_one_plain_file_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="use letters, digits"):
+        RunFolder.named(tmp_path, name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ("a", "7", "resnet32-cifar10lt", "v1.2_final"))
+def test_a_run_lies_directly_in_the_folder_of_runs(tmp_path: Path, name: str) -> None:
+    assert RunFolder.named(tmp_path, name).path == tmp_path / name
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ("..", "runs/..", ".", "runs/.hidden", "/"))
+def test_a_path_without_a_plain_last_part_is_refused(path: str) -> None:
+    with pytest.raises(UserError, match="the run's name is"):
+        RunFolder(Path(path))
+
+
+def test_paths_do_not_move_with_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder(Path("runs/a"))
+    monkeypatch.chdir("/")
+    folder.create()
+    assert (tmp_path / "runs" / "a" / "trials").is_dir()
+
+
+def test_a_place_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(UserError, match="cannot be made"):
+        RunFolder(tmp_path / "runs" / "a").create()
+
+
+def test_a_run_held_by_another_process_is_refused_until_that_ends(folder: RunFolder) -> None:
+    program = (
+        "import sys; from pathlib import Path; from search.store.run_folder import RunFolder\n"
+        f"with RunFolder(Path({str(folder.path)!r})).locked():\n"
+        "    print('held', flush=True); sys.stdin.readline()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match="is being searched by another process"):  # noqa: SIM117
+            with folder.locked():
+                pass
+        other.kill()  # the lock goes with the process
+        other.wait()
+    with folder.locked():
+        pass
+
+
+def test_a_run_can_be_held_again_after_an_error(folder: RunFolder) -> None:
+    with pytest.raises(ZeroDivisionError), folder.locked():
+        _ = 1 / 0
+    with folder.locked():
+        pass
+
+
+def test_settings_are_read_as_written(folder: RunFolder) -> None:
+    assert not folder.exists()
+    content = json.loads(json.dumps(settings_of(FACTS, make_settings())))
+    folder.write_settings(content)
+    assert folder.exists()
+    assert folder.read_settings() == content
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    (
+        (None, r"there is no run at .*/run\.$"),
+        (b'{"a": ', "settings.json is not JSON"),
+        (b"\xff\xfe\xfd", "settings.json is not JSON"),
+        (b"[1]", r"settings.json cannot be used: it is \[1\], and must be of type object"),
+        (b'{"settings": {}}', "settings.json cannot be used: settings lacks 'benchmarks'"),
+    ),
+)
+def test_unusable_settings_are_refused(
+    folder: RunFolder, content: bytes | None, sentence: str
+) -> None:
+    if content is not None:
+        folder.settings.write_bytes(content)
+    with pytest.raises(UserError, match=sentence):
+        folder.read_settings()
+
+
+def test_attempts_are_numbered_and_a_torn_one_is_not_counted(folder: RunFolder) -> None:
+    assert [folder.begin_attempt({"device": "cpu"}) for _ in range(2)] == [1, 2]
+    with folder.attempts.open("a") as file:
+        file.write('{"attempt": 3, "dev')
+    assert folder.begin_attempt({"device": "cuda"}) == 3
+    rows = read_lines(folder.attempts)
+    assert [(row["attempt"], row["device"]) for row in rows] == [
+        (1, "cpu"),
+        (2, "cpu"),
+        (3, "cuda"),
+    ]
+
+
+def test_epochs_are_read_as_written(folder: RunFolder) -> None:
+    assert folder.read_epochs(KEY) == []
+    results = results_of(0)
+    for result in results:
+        folder.append_epoch(KEY, result)
+    assert folder.read_epochs(KEY) == results
+
+
+def test_a_torn_last_epoch_is_cut_and_can_be_written_again(folder: RunFolder) -> None:
+    results = results_of(0)
+    for result in results[:3]:
+        folder.append_epoch(KEY, result)
+    path = folder.trials / f"{KEY}.jsonl"
+    os.truncate(path, path.stat().st_size - 1)  # all but the newline is there
+    assert folder.read_epochs(KEY) == results[:2]
+    folder.append_epoch(KEY, results[2])
+    assert folder.read_epochs(KEY) == results[:3]
+
+
+def drop_second(lines: list[bytes]) -> None:
+    del lines[1]
+
+
+def double_second(lines: list[bytes]) -> None:
+    lines.insert(2, lines[1])
+
+
+def garbage_second(lines: list[bytes]) -> None:
+    lines[1] = b"what is this"
+
+
+def bytes_second(lines: list[bytes]) -> None:
+    lines[1] = b"\xff\xfe\xfd"
+
+
+def blank_second(lines: list[bytes]) -> None:
+    lines[1] = b""
+
+
+def number_second(lines: list[bytes]) -> None:
+    lines[1] = b"3"
+
+
+def object_second(lines: list[bytes]) -> None:
+    lines[1] = b'{"epoch": 2}'
+
+
+def halves_second(lines: list[bytes]) -> None:
+    lines[1] = json.dumps(json.loads(lines[1]) | {"correct": [[1]]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    (
+        (drop_second, "line 2 of .*jsonl is epoch 3, not 2"),
+        (double_second, "line 3 of .*jsonl is epoch 2, not 3"),
+        (garbage_second, "line 2 of .*jsonl is not a JSON object"),
+        (bytes_second, "line 2 of .*jsonl is not a JSON object"),
+        (blank_second, "line 2 of .*jsonl is not a JSON object"),
+        (number_second, "line 2 of .*jsonl is not a JSON object"),
+        (object_second, "line 2 of .*jsonl is not the result of an epoch"),
+        (halves_second, "line 2 of .*jsonl is not the result of an epoch"),
+    ),
+)
+def test_damaged_epochs_are_refused_with_their_line(
+    folder: RunFolder, damage: Callable[[list[bytes]], None], sentence: str
+) -> None:
+    for result in results_of(0)[:4]:
+        folder.append_epoch(KEY, result)
+    path = folder.trials / f"{KEY}.jsonl"
+    lines = path.read_bytes().split(b"\n")
+    damage(lines)
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(UserError, match=sentence):
+        folder.read_epochs(KEY)
+
+
+def test_reading_lines_leaves_a_line_that_is_being_written_alone(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    append_line(path, {"a": 1})
+    with path.open("a") as file:
+        file.write('{"a":')
+    before = path.read_bytes()
+    assert read_lines(path) == [{"a": 1}]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "left"), ((b"", b""), (b"ab", b""), (b"a\nb", b"a\n"), (b"a\n", b"a\n"))
+)
+def test_a_file_is_cut_back_to_its_last_newline(
+    tmp_path: Path, content: bytes, left: bytes
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    cut_torn_line(path)
+    assert path.read_bytes() == left
+
+
+def test_cutting_a_missing_file_makes_none(tmp_path: Path) -> None:
+    cut_torn_line(tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_and_checkpoints_of_a_trial(folder: RunFolder) -> None:
+    folder.write_error(KEY, "why\n\nwhere")
+    assert (folder.trials / f"{KEY}.error.txt").read_text() == "why\n\nwhere"
+    checkpoints = folder.checkpoint_folder(KEY)
+    checkpoints.mkdir()
+    (checkpoints / "epoch-00005.ckpt").touch()
+    folder.drop_checkpoints(KEY)
+    folder.drop_checkpoints(KEY)
+    assert list(folder.checkpoints.iterdir()) == []
+
+
+def test_a_path_that_is_no_run_is_answered_with_the_runs_that_may_be_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("digits", "cifar"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "settings.json").touch()
+    assert other_runs(Path("runs/digit")) == " (did you mean 'runs/digits'?)"
+    assert other_runs(Path("digits")) == " (did you mean 'runs/digits'?)"
+    assert other_runs(Path("runs")) == ", but there are some in it: cifar, digits"
+    assert other_runs(Path("runs/cifar/best.json")) == " (did you mean 'runs/cifar'?)"
+    assert other_runs(Path("elsewhere")) == ""

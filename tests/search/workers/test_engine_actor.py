@@ -1,0 +1,213 @@
+"""The engine behind Ray Tune: what proxies are told, without Ray."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import engines
+import pytest
+import torch
+from engines import BENCHMARK, EPOCHS, config, epochs_in, setup, weights_of
+from repository import REPOSITORY
+from searching import without_seconds
+from training import FOREVER, digits_data, threads
+
+from search.store.run_folder import RunFolder
+from search.workers import engine_actor, reports
+from search.workers.engine_actor import EngineActor, EvictedError
+from trainer.execution.checkpoint import checkpoint_path, saved_epochs
+from trainer.execution.engine import Engine
+from trainer.execution.loop import train
+from trainer.execution.task import Task
+from trainer.trial import Trial
+
+HELPERS = Path(engines.__file__).parent
+
+
+def alone(seed: int) -> list[dict[str, object]]:
+    trial = Trial(BENCHMARK, tuple(weights_of(seed)), seed)
+    task = Task(digits_data(), BENCHMARK.padding, torch.device("cpu"))
+    with threads(1):
+        return without_seconds(list(train(trial, task)))
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> EngineActor:
+    return EngineActor(setup(tmp_path), gpu="", slots=2, deserted_seconds=FOREVER)
+
+
+def test_trials_in_one_engine_report_what_they_would_alone(engine: EngineActor) -> None:
+    for seed in (1, 2):
+        engine.begin(config(seed))
+    first = {seed: engine.report(f"trial-{seed}") for seed in (1, 2)}
+    second = {seed: engine.report(f"trial-{seed}") for seed in (1, 2)}
+    for seed in (1, 2):
+        assert epochs_in(first[seed]) == alone(seed)[:2]  # up to the rung
+        assert epochs_in(second[seed]) == alone(seed)[2:]
+        assert (first[seed]["done"], second[seed]["done"]) == (False, True)
+        assert first[seed]["hardware"]
+
+
+def test_a_stopped_trial_makes_room_and_its_checkpoint_goes_on(engine: EngineActor) -> None:
+    engine.begin(config(1))
+    engine.begin(config(2))
+    engine.report("trial-1")
+    engine.leave("trial-1")
+    engine.begin(config(3))
+    assert epochs_in(engine.report("trial-3")) == alone(3)[:2]
+    engine.leave("trial-2")
+    engine.begin(config(1, known=2))
+    assert epochs_in(engine.report("trial-1")) == alone(1)[2:]
+
+
+def test_a_trial_that_begins_again_where_it_was_goes_on(engine: EngineActor) -> None:
+    engine.begin(config(1))
+    engine.report("trial-1")
+    engine.begin(config(1, known=2))
+    assert epochs_in(engine.report("trial-1")) == alone(1)[2:]
+
+
+def test_a_trial_is_saved_within_an_epoch_and_goes_on_from_there(
+    engine: EngineActor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(reports, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(engine_actor, "LOOK_SECONDS", 0.01)
+    engine.setup = replace(engine.setup, save_every=EPOCHS)
+    engine.begin(config(1))
+    told = engine.report("trial-1")
+    while not (told["within"] and told["within"][1]):  # the first batch may take a while
+        assert not epochs_in(told)
+        told = engine.report("trial-1")
+    engine.save_now("trial-1")
+    engine.leave("trial-1")
+    folder = RunFolder(tmp_path / "run").checkpoint_folder("trial-1")
+    assert saved_epochs(folder) == [checkpoint_path(folder, 0)]
+    monkeypatch.undo()
+    engine.begin(config(1))
+    assert epochs_in(engine.report("trial-1")) == alone(1)[:2]
+    engine.save_now("unknown")
+
+
+def test_a_forgotten_trial_makes_room(engine: EngineActor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_actor, "FORGOTTEN_SECONDS", 0.0)
+    for seed in (1, 2, 3):
+        engine.begin(config(seed))
+    assert set(engine.clients) == {"trial-2", "trial-3"}
+    with pytest.raises(EvictedError, match="trial-1"):
+        engine.report("trial-1")
+    assert epochs_in(engine.report("trial-3")) == alone(3)[:2]
+
+
+def test_a_trial_that_leaves_while_it_is_waited_for_ends_the_wait(
+    engine: EngineActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "turn", held_until_it_left(engine))
+    engine.begin(config(1))
+    with pytest.raises(EvictedError, match="trial-1"):
+        engine.report("trial-1")
+
+
+def held_until_it_left(engine: EngineActor) -> Any:
+    turn = Engine.turn
+
+    def turned(self: Engine) -> Any:
+        client = engine.clients.get("trial-1")
+        if client and client.calls:
+            engine.leave("trial-1")
+        return turn(self)
+
+    return turned
+
+
+def test_an_absent_device_stops_the_search_with_a_sentence(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    shared = setup(tmp_path, device="cuda")
+    engine = EngineActor(shared, gpu="0", slots=2, deserted_seconds=FOREVER)
+    for seed in (1, 2):
+        engine.begin(config(seed))
+        report = engine.report(f"trial-{seed}")
+        assert "torch sees 0 CUDA devices" in report["halt"]
+        assert report["done"]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    (
+        (torch.OutOfMemoryError("out"), "does not hold --slots 2 of resnet8-digitslt; give fewer"),
+        (RuntimeError("no Triton"), r"cannot train resnet8-digitslt \(no Triton\); try --device"),
+    ),
+)
+def test_slots_that_cannot_be_made_stop_the_search_with_a_sentence(
+    error: Exception, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(engine_actor, "Slot", refused)
+    engine = EngineActor(setup(tmp_path), gpu="", slots=2, deserted_seconds=FOREVER)
+    engine.begin(config(1))
+    assert re.search(sentence, engine.report("trial-1")["halt"])
+
+
+FAILING_GPU = """
+import sys
+from functools import partial
+from pathlib import Path
+import torch
+from repository import REPOSITORY
+from engines import config, setup
+from trainer.execution.slot import Slot
+from search.workers.engine_actor import EngineActor
+
+def failing(self, size):
+    raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+Slot.test_batch = failing
+engine = EngineActor(setup(Path(sys.argv[1])), gpu="", slots=2)
+engine.begin(config(1))
+engine.report("trial-1")
+"""
+
+
+DESERTED = """
+import sys, time
+from pathlib import Path
+from engines import config, setup
+from search.workers.engine_actor import EngineActor
+
+engine = EngineActor(setup(Path(sys.argv[1])), gpu="", slots=2, deserted_seconds=0.5)
+engine.begin(config(1))
+engine.report("trial-1")
+time.sleep(2)
+print("a held trial keeps it", flush=True)
+engine.leave("trial-1")
+time.sleep(20)
+print("still there")
+"""
+
+
+def run_program(program: str, place: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, str(place)],
+        env=os.environ | {"PYTHONPATH": f"{HELPERS}:{REPOSITORY}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_an_engine_without_trials_ends_so_that_its_machine_can_go(tmp_path: Path) -> None:
+    done = run_program(DESERTED, tmp_path)
+    assert (done.returncode, done.stdout) == (0, "a held trial keeps it\n"), done.stderr
+
+
+def test_a_gpu_that_fails_ends_the_process(tmp_path: Path) -> None:
+    done = run_program(FAILING_GPU, tmp_path)
+    assert done.returncode == 1
+    assert "illegal memory access" in done.stderr
