@@ -1,4 +1,4 @@
-"""What do the results amount to? Tables as README.md has them, with the story of each figure."""
+"""What do the results amount to? Tables as the documents have them, with each figure's story."""
 
 import json
 import statistics

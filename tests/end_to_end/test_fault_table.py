@@ -7,7 +7,7 @@ from fault_table import BEGIN, END, FAULTS, HEADS, put, table
 from repository import REPOSITORY
 
 TESTS = REPOSITORY / "tests"
-README = REPOSITORY / "README.md"
+DOCUMENT = REPOSITORY / "docs" / "faults.md"
 
 
 def rows(faults: tuple[str, ...] = FAULTS) -> list[dict[str, str]]:
@@ -15,7 +15,7 @@ def rows(faults: tuple[str, ...] = FAULTS) -> list[dict[str, str]]:
 
 
 def test_every_fault_has_a_line_in_the_documentation_in_order() -> None:
-    part = README.read_text().partition(BEGIN)[2].partition(END)[0]
+    part = DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0]
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in part.splitlines()]
     assert lines[0] == list(HEADS)
     assert [line[0] for line in lines[2:]] == list(FAULTS)

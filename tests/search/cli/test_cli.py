@@ -175,17 +175,6 @@ def test_the_version_names_the_program_first(capsys: pytest.CaptureFixture[str])
     assert re.match(r"class-weighting-search \d+\.\d+\.\d+, torch ", capsys.readouterr().out)
 
 
-def readme() -> str:
-    return (REPOSITORY / "README.md").read_text()
-
-
-def test_every_search_command_of_the_readme_parses() -> None:
-    commands = re.findall(r"run_search\.py (--[^|`\n]*)$", readme(), flags=re.MULTILINE)
-    assert len(commands) >= 4
-    for command in commands:
-        search_parser().parse_args(command.split())
-
-
 def test_a_recorded_command_means_the_same_in_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,25 +186,6 @@ def test_a_recorded_command_means_the_same_in_another_folder(
     assert options.holdout == str(tmp_path / "held.toml")
     assert options.data_root == tmp_path / "data"
     assert options.seed == 7
-
-
-def test_every_option_of_the_readme_exists() -> None:
-    known = search_parser().format_help()
-    table = [line for line in readme().splitlines() if line.startswith("| `--")]
-    options = [flag for line in table for flag in re.findall(r"`(--[a-z-]+)`", line)]
-    assert len(options) >= 10
-    assert [flag for flag in options if flag not in known] == []
-
-
-def test_ci_runs_the_test_command_of_the_readme() -> None:
-    (command,) = re.findall(r"^(python3 -m venv .* -m pytest)$", readme(), flags=re.MULTILINE)
-    ci = (
-        (REPOSITORY / ".ci" / "run")
-        .read_text()
-        .replace('"$venv/', ".venv/")
-        .replace('"$venv"', ".venv")
-    )
-    assert command in ci.replace('pip"', "pip").replace('python"', "python")
 
 
 def test_ctrl_c_while_the_program_loads_is_no_traceback(tmp_path: Path) -> None:

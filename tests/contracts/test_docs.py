@@ -1,0 +1,201 @@
+"""The documents: every link, path, option and command in them is there, and what can run runs."""
+
+import argparse
+import importlib.util
+import re
+import runpy
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from concluded import CASES, conclusion_of
+from PIL import Image
+from repository import REPOSITORY
+
+from search.cli.commands import main
+from search.cli.options import search_parser
+from search.export import best_weighting
+from trainer.arguments import Parser
+from trainer.benchmarks.registry import BENCHMARKS
+
+DOCUMENTS = [*REPOSITORY.glob("*.md"), *sorted((REPOSITORY / "docs").glob("*.md"))]
+TEXTS = {path.relative_to(REPOSITORY).as_posix(): path.read_text() for path in DOCUMENTS}
+FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+FOLDERS = ("spaces", "trainer", "search", "benchmarks", "tests", "docs", "examples", ".ci")
+PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./*-]*|[\w-]+\.(?:py|md|yaml)")
+"""A file or folder of the repository; ``*`` is a pattern, and a bare name may be anywhere."""
+PROGRAMS = ("run_search", "trainer", "search", "benchmarks")
+NEEDS_NOTHING = ("help", "list", "--version")
+"""Commands that read nothing and end at once."""
+
+Call = tuple[str, ...]
+"""A module of the repository and its arguments."""
+
+
+class Parsed(BaseException):
+    """A command line was read; nothing of what it asks for was done."""
+
+
+def prose(text: str) -> str:
+    return FENCED.sub("", text)
+
+
+def blocks(language: str, text: str) -> list[str]:
+    return [body for name, body in FENCED.findall(text) if name == language]
+
+
+def quoted(text: str) -> list[str]:
+    return re.findall(r"`([^`\n]+)`", prose(text))
+
+
+def anchors(text: str) -> set[str]:
+    """Return the names by which a document's headings are linked to."""
+    headings = re.findall(r"^#+ (.*)$", prose(text), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def calls_in(line: str) -> Iterator[Call]:
+    """Yield the calls of the repository's programs in a line of shell, and in its quotes."""
+    if not re.search(r"python|class-weighting-search ", line):
+        return
+    words = shlex.split(re.sub(r"\$[A-Z]+", "1", line.replace("; ", " && ")), comments=True)
+    for i, word in enumerate(words):
+        if word.startswith("python "):
+            yield from calls_in(word)
+        rest = words[i + 1 :]
+        end = rest.index("&&") if "&&" in rest else len(rest)
+        match word.rpartition("/")[2], rest[:end]:
+            case "class-weighting-search", arguments:
+                yield ("run_search", *arguments)
+            case "python", ["-m", module, *arguments] if module.split(".")[0] in PROGRAMS:
+                yield (module, *arguments)
+            case "python", [script, *arguments] if script.endswith("run_search.py"):
+                yield ("run_search", *arguments)
+
+
+def all_calls() -> list[Call]:
+    """Return the calls in code blocks, and those with arguments in sentences."""
+    lines = [
+        line for text in TEXTS.values() for body in blocks("sh", text) for line in body.splitlines()
+    ]
+    lines += [words for text in TEXTS.values() for words in quoted(text) if " -" in words]
+    return list(dict.fromkeys(call for line in lines for call in calls_in(line)))
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_link_leads_to_a_file_and_to_a_heading_of_it(name: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(TEXTS[name])):
+        file, _, anchor = target.partition("#")
+        if file.startswith("https://"):
+            continue
+        path = (REPOSITORY / name).parent / file if file else REPOSITORY / name
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path.read_text()), target
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_path_and_module_that_is_named_is_there(name: str) -> None:
+    for words in (*quoted(TEXTS[name]), *" ".join(blocks("sh", TEXTS[name])).split()):
+        if PATH.fullmatch(words):
+            pattern = words.rstrip("/") if "/" in words else f"**/{words}"
+            assert next(REPOSITORY.glob(pattern), None), words
+        elif re.fullmatch(rf"(?:{'|'.join(PROGRAMS)})(?:\.[a-z_]+)+", words):
+            assert importlib.util.find_spec(words), words
+
+
+def stopping_after(parse_args: Callable[..., object]) -> Callable[..., NoReturn]:
+    """Return a method that reads a command line and does nothing else."""
+
+    def parse_and_stop(*arguments: object) -> NoReturn:
+        parse_args(*arguments)
+        raise Parsed
+
+    return parse_and_stop
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # other tests use it
+@pytest.mark.parametrize("call", all_calls(), ids=" ".join)
+def test_every_command_is_read_by_its_program(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, *arguments = call
+    if not arguments:
+        assert importlib.util.find_spec(module)
+        return
+    if module == "run_search" and arguments[0] in NEEDS_NOTHING:
+        assert main(arguments) == 0
+        return
+    for parser in (argparse.ArgumentParser, Parser):
+        monkeypatch.setattr(parser, "parse_args", stopping_after(parser.parse_args))
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    with pytest.raises(Parsed):
+        main(arguments) if module == "run_search" else runpy.run_module(module, run_name="__main__")
+
+
+def test_commands_on_a_finished_run_and_on_a_folder_of_images_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conclusion = conclusion_of(tmp_path / "runs" / "my-run", *CASES["confirmed"])
+    monkeypatch.chdir(tmp_path)
+    names = conclusion.content["benchmarks"][0]["class_names"]
+    Path("counts.csv").write_text("".join(f"{name},{9 + i}\n" for i, name in enumerate(names)))
+    for label, images in (("common", 9), ("rare", 3)):
+        Path("DIR", label).mkdir(parents=True)
+        for i in range(images):
+            Image.new("RGB", (32, 32), (i, i, i)).save(Path("DIR", label, f"{i}.png"))
+    commands = [
+        call[1:] for call in all_calls() if call[1:2] and call[1] in ("show", "export", "prepare")
+    ]
+    here = [call for call in commands if "/mnt/shared" not in call[1]]
+    assert {call[0] for call in here} == {"show", "export", "prepare"}
+    assert [call for call in here if main([*call]) != 0] == []
+
+
+def test_the_example_of_the_export_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = blocks("python", TEXTS["README.md"])
+    monkeypatch.setitem(sys.modules, "best_weighting", best_weighting)
+    values: dict[str, object] = {}
+    exec(example, values)
+    assert len(values["weights"]) == 5
+
+
+def test_the_diffs_fit_the_files_of_today() -> None:
+    diffs = blocks("diff", TEXTS["docs/extending.md"])
+    parts = [part for diff in diffs for part in diff.split("--- a/")[1:]]
+    assert len(parts) >= 5
+    for part in parts:
+        heading, *hunks = re.split(r"^@@.*\n", part, flags=re.MULTILINE)
+        name = heading.partition("\n")[0]
+        for hunk in hunks:
+            kept = [line[1:] for line in hunk.splitlines() if not line.startswith("+")]
+            assert "\n".join(kept) in (REPOSITORY / name).read_text(), f"{name}:\n{hunk}"
+
+
+def test_the_options_of_a_search_are_documented_and_no_others() -> None:
+    rows = re.findall(r"^\| (`--.*?) \|", TEXTS["docs/searching.md"], flags=re.MULTILINE)
+    told = set(re.findall(r"--[a-z-]+", " ".join(rows)))
+    assert told | {"--help"} == set(
+        re.findall(r"(?<![\w-])--[a-z-]+", search_parser().format_help())
+    )
+
+
+def test_the_table_of_benchmarks_is_the_registry() -> None:
+    rows = re.findall(
+        r"^\| `(\w+-\w+)` \|.*\| (.*) \| (.*) \| (.*) \|$", TEXTS["README.md"], re.MULTILINE
+    )
+    assert rows == [
+        (b.name, f"{b.imbalance_ratio:g}", f"{b.train_images:,}", str(b.epochs))
+        for b in BENCHMARKS.values()
+    ]
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    (command,) = re.findall(r"^(python3 -m venv .* -m pytest)$", TEXTS["README.md"], re.MULTILINE)
+    ci = (
+        (REPOSITORY / ".ci" / "run")
+        .read_text()
+        .replace('"$venv/', ".venv/")
+        .replace('"$venv"', ".venv")
+    )
+    assert command in ci.replace('pip"', "pip").replace('python"', "python")
