@@ -11,7 +11,7 @@ from search.export.export import ExportError
 from search.report.announcement import say_what
 from search.report.terminal import command_lines, keys_unseen
 from search.report.verdict_view import conclusion_view
-from search.results.conclusion import Conclusion, facts_from
+from search.results.conclusion import Conclusion, objective_from
 from search.session.forecast import Forecast, forecast
 from search.session.interrupt import EXIT_CODE, Interrupt, leave_soon
 from search.session.logs import logging_to, telling
@@ -30,7 +30,7 @@ from search.tune.capacity import places_of
 from search.tune.experiment import SESSION_ERRORS, search_on_ray
 from search.tune.recruit import Workers, recruit
 from search.tune.saving import SAVE_SECONDS
-from search.workers.code_version import Origin
+from search.workers.code_version import CodeVersion
 from search.workers.setup import WorkerSetup
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import provenance
@@ -73,8 +73,8 @@ def search_and_export(
             **provenance(),
         }
     )
-    facts = facts_from(plan.folder.read_settings())
-    search = Search(plan.settings, plan.budget, facts, plan.folder, record, attempt)
+    objective = objective_from(plan.folder.read_settings())
+    search = Search(plan.settings, plan.budget, objective, plan.folder, record, attempt)
     say_what(plan, search, console)
     with keys_unseen(console.file) as restore:
         interrupt = Interrupt(partial(acknowledge, plan, console, restore))
@@ -153,7 +153,7 @@ def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
         images=(),
         run=plan.folder.path,
         proof=plan.folder.make_proof(attempt),
-        origin=Origin.here(),
+        origin=CodeVersion.here(),
         precision=plan.settings.precision,
         compiled=plan.settings.compiled,
         device=plan.device,

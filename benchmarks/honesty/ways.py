@@ -9,7 +9,7 @@ from scipy import stats
 
 from benchmarks.honesty.world import Setting, World
 from search.stats.best_arm import Confirmation
-from search.stats.comparison import Run, run_table
+from search.stats.comparison import SeededRun, run_table
 from search.stats.estimate import Difference, Estimate
 from search.stats.ranking import rank
 from search.stats.verdict import verdict
@@ -59,14 +59,14 @@ def best_single_run(world: World, setting: Setting) -> Statement:
     return Statement(chosen, around(value, half), (to_uniform, to_baseline), setting.trials)
 
 
-def rerun_top(world: World) -> list[Run]:
+def rerun_top(world: World) -> list[SeededRun]:
     """The best eight and the controls with three fresh seeds."""
     controls = (0, world.baseline())
     top = [int(i) for i in np.argsort(-world.search) if i not in controls][:RERUN_ARMS]
     return [world.run(str(arm), seed) for arm in (*top, *controls) for seed in range(RERUN_SEEDS)]
 
 
-def confirm(world: World, setting: Setting) -> list[Run]:
+def confirm(world: World, setting: Setting) -> list[SeededRun]:
     """Rank the search, and run the best with fresh seeds until it is decided."""
     controls = (0, world.baseline())
     ranking = rank(setting.groups, world.search, setting.prior)
@@ -77,13 +77,13 @@ def confirm(world: World, setting: Setting) -> list[Run]:
         setting.budget,
         prior=setting.prior,
     )
-    runs: list[Run] = []
+    runs: list[SeededRun] = []
     while planned := plan.next_runs(runs, [], SLOTS):
         runs += [world.run(p.arm, p.seed) for p in planned]
     return runs
 
 
-def plain_means(world: World, setting: Setting, runs: list[Run]) -> Statement:
+def plain_means(world: World, setting: Setting, runs: list[SeededRun]) -> Statement:
     """State the highest mean, and differences, with t intervals of the pooled variance."""
     arms, values = run_table(runs)
     n, means = np.isfinite(values).sum(axis=1), np.nanmean(values, axis=1)
@@ -101,7 +101,7 @@ def plain_means(world: World, setting: Setting, runs: list[Run]) -> Statement:
     return Statement(int(arms[best]), accuracy, differences, setting.trials + len(runs))
 
 
-def judged_by_verdict(world: World, setting: Setting, runs: list[Run]) -> Statement:
+def judged_by_verdict(world: World, setting: Setting, runs: list[SeededRun]) -> Statement:
     """State what the verdict over the runs does."""
     found = verdict(runs, "0", str(world.baseline()), prior=setting.prior)
     best = max((arm.name for arm in found.arms), key=lambda arm: float(world.truth[int(arm)]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from search.stats.comparison import Run
+from search.stats.comparison import SeededRun
 from search.stats.ranking import GUESS, KNOWN_RUNS, FloatArray, NoisePrior
 
 BASELINES = 3
@@ -121,9 +121,9 @@ class World:
         """The best of the baselines by the search, uniform weights apart."""
         return 1 + int(self.search[1 : 1 + BASELINES].argmax())
 
-    def run(self, arm: str, seed: int) -> Run:
+    def run(self, arm: str, seed: int) -> SeededRun:
         """A run of the weighting whose index is the arm's name."""
-        return Run(arm, seed, float(self.fresh[int(arm), seed]))
+        return SeededRun(arm, seed, float(self.fresh[int(arm), seed]))
 
 
 def noise(setting: Setting, shape: tuple[int, ...], random: np.random.Generator) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from search.config.objective import BenchmarkFacts, Facts
+from search.config.objective import BenchmarkObjective, Objective
 from search.workers.schedule import PartResult, interleave
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable
@@ -24,10 +24,10 @@ PEAK, SPREAD, NOISE = 39.0, 6.0, 0.7
 """Percent: the best weighting's accuracy, what a factor e beside it costs, and trials' noise."""
 
 
-def facts_of(benchmark: Benchmark) -> Facts:
+def facts_of(benchmark: Benchmark) -> Objective:
     half = (TEST_IMAGES // 2,) * benchmark.num_classes
     counts = tuple(benchmark.counts.tolist())
-    return Facts((BenchmarkFacts(benchmark.name, benchmark.epochs, counts, (half, half)),))
+    return Objective((BenchmarkObjective(benchmark.name, benchmark.epochs, counts, (half, half)),))
 
 
 def final_accuracy(weights: Sequence[float], random: np.random.Generator) -> float:

@@ -24,7 +24,7 @@ from search.session.running import Running
 from search.session.search import Search
 from search.tune.experiment import search_on_ray
 from search.tune.recruit import Workers, share
-from search.workers.code_version import Origin
+from search.workers.code_version import CodeVersion
 from search.workers.setup import WorkerSetup
 from spaces import canonical_weights
 from trainer.cpus import available_cpus
@@ -80,15 +80,17 @@ class Slot:
 
     def __init__(self, search: Search, trial: Running) -> None:
         self.search, self.trial = search, trial
-        weights = canonical_weights(trial.row.weighting.weights(search.facts.benchmarks[0].counts))
-        self.results = results_of(weights.tolist(), trial.row.seed, search.facts.epochs)
+        weights = canonical_weights(
+            trial.row.weighting.weights(search.objective.benchmarks[0].counts)
+        )
+        self.results = results_of(weights.tolist(), trial.row.seed, search.objective.epochs)
 
     def report(self) -> bool:
         """Report the epochs up to the next rung or the last one; return whether it was the end."""
-        key, facts = self.trial.row.key, self.search.facts
+        key, objective = self.trial.row.key, self.search.objective
         for result in self.results:
             stop = self.search.report(key, 0, result)
-            if stop or result.epoch == facts.epochs:
+            if stop or result.epoch == objective.epochs:
                 self.search.finish(key)
                 return True
             if result.epoch in self.search.early_stopping.rungs:
@@ -113,7 +115,7 @@ def costless_workers(search: Search, slots: int, console: Console, interrupt: In
         images=(),
         run=search.folder.path,
         proof=search.folder.path,
-        origin=Origin.here(),
+        origin=CodeVersion.here(),
         precision=search.settings.precision,
         compiled=False,
         device="cpu",

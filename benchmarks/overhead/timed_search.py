@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from search.config.budget import Budget
-from search.config.objective import Facts
+from search.config.objective import Objective
 from search.config.settings import Settings
 from search.session.search import Search
 from search.store.record import Record
@@ -40,14 +40,14 @@ class TimedSearch(Search):
     """A search that notes when its trials end, and what the driver then holds."""
 
     @classmethod
-    def new(cls, settings: Settings, facts: Facts, trials: int, path: Path) -> Self:
+    def new(cls, settings: Settings, objective: Objective, trials: int, path: Path) -> Self:
         """Make a run of so many trials, without a confirmation, in ``path``."""
         folder = RunFolder(path)
         folder.create()
         record = Record.create(folder.journal, settings.baselines, settings.seed)
         attempt = folder.begin_attempt({})
         budget = Budget(trials, None, confirm=False)
-        return cls(settings, budget, facts, folder, record, attempt)
+        return cls(settings, budget, objective, folder, record, attempt)
 
     def begin(self) -> None:
         self.ends: list[float] = []

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.replay.simulation import Ended, History
 from benchmarks.replay.world import Candidate, World
 from search.stats.best_arm import DRAWS, Confirmation
-from search.stats.comparison import Run, compare
+from search.stats.comparison import SeededRun, compare
 from search.stats.ranking import Groups, Ranking, rank
 
 POINTS = 16
@@ -84,13 +84,13 @@ class Confirmed:
         candidates = ranking.top(self.k, without=controls)
         arms = {str(g): pool.first[g] for g in (*candidates, *controls)}
         plan = Confirmation(tuple(map(str, candidates)), tuple(map(str, controls)), self.budget)
-        runs: list[Run] = []
+        runs: list[SeededRun] = []
         rounds = 0
         while planned := plan.next_runs(runs, [], self.workers):
             rounds += 1
             for run in planned:
                 value = world.confirmation_run(arms[run.arm], repetition, int(run.arm), run.seed)
-                runs.append(Run(run.arm, run.seed, value))
+                runs.append(SeededRun(run.arm, run.seed, value))
         found = compare(runs, plan.controls, DRAWS)
         return Choice(
             truth=arms[found.winner].truth,

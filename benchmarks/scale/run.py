@@ -51,7 +51,7 @@ def measure(case: ScaleCase) -> dict[str, Any]:
         **summary,
         "asked": case.trials,
         "trial_seconds": case.seconds,
-        "epochs": search.facts.epochs,
+        "epochs": search.objective.epochs,
         "disk_seconds_per_trial": timer.disk / max(1, summary["trials"]),
         "load_average": os.getloadavg()[1],
     }
@@ -60,11 +60,11 @@ def measure(case: ScaleCase) -> dict[str, Any]:
 def prepare(case: ScaleCase, clock: DriverClock, path: Path) -> tuple[LoggedSearch, SimulatedRay]:
     """Return a search that has not begun, with its run in ``path``, and where it is to run."""
     world = recorded(case.table) if case.table else made_up()
-    half_counts = world.facts.benchmarks[0].half_counts
+    half_counts = world.objective.benchmarks[0].half_counts
     training = Training(case.seconds, case.ahead, world.curve, half_counts)
     log = DriverLog(clock, training, case.slots, max(1, case.trials // SNAPSHOTS))
     settings = settings_of(world.benchmark, case.sampler, case.seed)
-    search = LoggedSearch.new(settings, world.facts, case.trials, path)
+    search = LoggedSearch.new(settings, world.objective, case.trials, path)
     search.log = log
     random.seed(case.seed)  # Tune draws which of the reports that wait it takes
     return search, SimulatedRay(case.slots, training, clock, log, MEASURED)

@@ -10,7 +10,7 @@ from benchmarks.overhead.costless import BENCHMARK, facts_of, final_accuracy
 from benchmarks.recording.table import Table
 from benchmarks.replay.surrogate import Replicates, Surrogate
 from benchmarks.scale.simulated_trainable import Curve, FloatArray
-from search.config.objective import BenchmarkFacts, Facts
+from search.config.objective import BenchmarkObjective, Objective
 from spaces import gradient_shares
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 from trainer.errors import UserError
@@ -21,7 +21,7 @@ class World:
     """A benchmark, and what trials on it come to."""
 
     benchmark: Benchmark
-    facts: Facts
+    objective: Objective
     curve: Curve
 
 
@@ -54,7 +54,7 @@ def recorded(path: Path) -> World:
         return np.asarray(surrogate.curves(shares[None])[0] + residual)
 
     half_a, half_b = table.test_counts.tolist()
-    facts = BenchmarkFacts(
+    objective = BenchmarkObjective(
         name, benchmark.epochs, tuple(counts.tolist()), (tuple(half_a), tuple(half_b))
     )
-    return World(benchmark, Facts((facts,)), curve)
+    return World(benchmark, Objective((objective,)), curve)

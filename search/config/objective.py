@@ -17,7 +17,7 @@ Stages = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
-class BenchmarkFacts:
+class BenchmarkObjective:
     """What a search must know of one benchmark.
 
     Attributes:
@@ -76,7 +76,7 @@ class BenchmarkFacts:
         return {name: value for name, value in vars(self).items() if name != "shortened"}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "BenchmarkFacts":
+    def from_dict(cls, data: dict[str, Any]) -> "BenchmarkObjective":
         half_a, half_b = data["half_counts"]
         return cls(
             name=data["name"],
@@ -91,7 +91,7 @@ class BenchmarkFacts:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Objective:
     """The benchmarks of a search, and the one on which its verdict is tried at the end, if any.
 
     A trial is scored by its best percent of the benchmark's metric. A trial of a joint search, over
@@ -100,11 +100,11 @@ class Facts:
     mean gain over uniform in units of each benchmark's noise.
     """
 
-    benchmarks: tuple[BenchmarkFacts, ...]
-    holdout: BenchmarkFacts | None = None
+    benchmarks: tuple[BenchmarkObjective, ...]
+    holdout: BenchmarkObjective | None = None
 
     @property
-    def all_benchmarks(self) -> tuple[BenchmarkFacts, ...]:
+    def all_benchmarks(self) -> tuple[BenchmarkObjective, ...]:
         """The benchmarks of the search, then the hold-out."""
         return (*self.benchmarks, self.holdout) if self.holdout else self.benchmarks
 

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from search.config.budget import FEWEST_TRIALS, MOST_RUNS, Budget
 from search.config.controls import sentences_on
-from search.config.objective import BenchmarkFacts
+from search.config.objective import BenchmarkObjective
 from search.report.verdict_view import effect
 from search.samplers.registry import SAMPLERS
 from search.session.plan import Plan
@@ -29,7 +29,7 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
     lines += [
         f"space {settings.space}, sampler {settings.sampler}, {stopping}; {budget.describe()}",
         phases_text(budget),
-        *(line for facts in search.facts.all_benchmarks for line in scores_text(facts)),
+        *(line for objective in search.objective.all_benchmarks for line in scores_text(objective)),
         *controls_text(settings.baselines, search),
         symbols_text(settings.space),
         *notes(plan, search),
@@ -52,16 +52,17 @@ def phases_text(budget: Budget) -> str:
     return f"{budget.search_trials} trials search, up to {budget.confirm_runs} confirm the best"
 
 
-def scores_text(facts: BenchmarkFacts) -> list[str]:
+def scores_text(benchmark: BenchmarkObjective) -> list[str]:
     """Return by what a benchmark's networks are scored, where that is not plain accuracy."""
     lines = []
-    sentence = metric_sentence(facts.metric, facts.chosen_on, facts.selection_counts)
+    sentence = metric_sentence(benchmark.metric, benchmark.chosen_on, benchmark.selection_counts)
     if sentence:
-        lines.append(f"{facts.name}: {sentence}")
-    if facts.test_held_out:
+        lines.append(f"{benchmark.name}: {sentence}")
+    if benchmark.test_held_out:
+        validation, test = map(sum, benchmark.half_counts)
         lines.append(
-            f"{facts.name}: epochs and weightings are chosen on the {sum(facts.half_counts[0])} "
-            f"validation images; the {sum(facts.half_counts[1])} test images are for the verdict"
+            f"{benchmark.name}: epochs and weightings are chosen on the {validation} validation "
+            f"images; the {test} test images are for the verdict"
         )
     return lines
 
@@ -69,9 +70,10 @@ def scores_text(facts: BenchmarkFacts) -> list[str]:
 def controls_text(names: Sequence[str], search: Search) -> list[str]:
     """Return what runs as a control, and what does not."""
     running = search.record.controls()
-    counts = [benchmark.counts for benchmark in search.facts.benchmarks]
+    counts = [benchmark.counts for benchmark in search.objective.benchmarks]
     lines = [
-        f"control {name}: {NAMED[name].definition}; {effect(NAMED[name].weighting, search.facts)}"
+        f"control {name}: {NAMED[name].definition}; "
+        f"{effect(NAMED[name].weighting, search.objective)}"
         for name in running
     ]
     return lines + sentences_on(names, running, counts)
@@ -102,7 +104,7 @@ def notes(plan: Plan, search: Search) -> list[str]:
     if settings.scheduler != "none" and not search.early_stopping.rungs:
         lines.append(
             f"note: no trial is stopped early, because --grace-epochs is {settings.grace_epochs} "
-            f"and trials have {search.facts.epochs} epochs"
+            f"and trials have {search.objective.epochs} epochs"
         )
     lines += [
         f"note: {b.name} is the leaderboard's hidden setting, to be judged on once, at the end; a "

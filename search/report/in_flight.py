@@ -28,9 +28,9 @@ def in_flight_text(conclusion: Conclusion) -> list[str]:
 
 def trial_text(conclusion: Conclusion, row: Row) -> str:
     """Return how far a trial is on each of its benchmarks."""
-    facts = conclusion.facts
-    held_out = [facts.holdout] if facts.holdout else []
-    benchmarks = held_out if row.study == HOLDOUT else facts.benchmarks
+    objective = conclusion.objective
+    held_out = [objective.holdout] if objective.holdout else []
+    benchmarks = held_out if row.study == HOLDOUT else objective.benchmarks
     parts = [
         part_text(conclusion.folder, part_key(row.key, part), benchmark.epochs)
         for part, benchmark in enumerate(benchmarks)

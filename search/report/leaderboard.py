@@ -50,7 +50,7 @@ def show(conclusion: Conclusion, console: Console) -> None:
     for benchmark in conclusion.content["benchmarks"]:
         console.print(described(benchmark))
     console.print(f"run folder {conclusion.folder.path}")
-    for part in range(len(conclusion.facts.benchmarks)):
+    for part in range(len(conclusion.objective.benchmarks)):
         console.print(leaderboard(conclusion, part))
     for line in names_text(conclusion):
         console.print(line)
@@ -72,7 +72,7 @@ def leaderboard(conclusion: Conclusion, part: int) -> FittingTable:
 
     The best estimate comes first, as in the choice of what is confirmed.
     """
-    joint = conclusion.facts.joint
+    joint = conclusion.objective.joint
     names = ("gain" if joint else "estimate", "mean (n)", "last 10", *SHOTS)
     numbers = [Column(name, justify="right", no_wrap=True) for name in names]
     columns = [Column("trial", no_wrap=True), *numbers, Column("weighting", overflow="fold")]
@@ -119,20 +119,20 @@ def names_text(conclusion: Conclusion) -> list[str]:
     for content in conclusion.content["benchmarks"]:
         shown |= published_rows(content["benchmark"]).keys()
     lines = [
-        f"{name}: {member.definition}; {effect(member.weighting, conclusion.facts)}"
+        f"{name}: {member.definition}; {effect(member.weighting, conclusion.objective)}"
         for name, member in NAMED.items()
         if name in shown
     ]
-    counts = [benchmark.counts for benchmark in conclusion.facts.benchmarks]
+    counts = [benchmark.counts for benchmark in conclusion.objective.benchmarks]
     return lines + sentences_on(conclusion.settings.baselines, conclusion.controls, counts)
 
 
 def legend(conclusion: Conclusion) -> str:
     """Return what the columns of the leaderboard are."""
-    words = " / ".join(dict.fromkeys(b.score_words for b in conclusion.facts.benchmarks))
+    words = " / ".join(dict.fromkeys(b.score_words for b in conclusion.objective.benchmarks))
     pulled = "pulled towards the mean of all weightings as far as luck may have made it"
     estimate = f"estimate: the mean of a weighting's n runs, {pulled} (posterior mean)"
-    if conclusion.facts.joint:
+    if conclusion.objective.joint:
         estimate = f"gain: over uniform, in noise SDs averaged over the benchmarks, {pulled}"
     return (
         f"{estimate}; mean (n): of its n runs; last 10: of the last ten epochs; many, medium, few: "
@@ -145,8 +145,8 @@ def noise_note(conclusion: Conclusion) -> str:
     ranking = conclusion.standings.ranking()
     if ranking is None:
         return "There is no full-length trial yet."
-    unit = "noise SDs of the mean gain" if conclusion.facts.joint else "points"
-    known = conclusion.facts.noise_prior.runs > GUESSED_RUNS
+    unit = "noise SDs of the mean gain" if conclusion.objective.joint else "points"
+    known = conclusion.objective.noise_prior.runs > GUESSED_RUNS
     grounds = "stated by the benchmark" if known else "a guess"
     if ranking.noise_freedom:
         grounds += f", and measured on {ranking.noise_freedom} replicates"
@@ -185,7 +185,7 @@ def cells(
 
 def estimate_text(conclusion: Conclusion, known: GroupPosterior) -> str:
     """Return the posterior mean of a weighting; of a joint search, less that of uniform weights."""
-    if not conclusion.facts.joint:
+    if not conclusion.objective.joint:
         return f"{known.mean:.2f}"
     uniform = conclusion.standings.uniform_mean()
     return "" if uniform is None else f"{known.mean - uniform:+z.2f}"

@@ -45,7 +45,7 @@ def counts_text(search: Search) -> str:
 def best_text(search: Search) -> str:
     """Return the best of the search so far, by posterior mean."""
     found = incumbent(search.standings)
-    return incumbent_text(found, search.facts) if found else "no full-length result yet"
+    return incumbent_text(found, search.objective) if found else "no full-length result yet"
 
 
 def seconds_left(search: Search, elapsed: float) -> float | None:

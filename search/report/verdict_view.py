@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from search.config.objective import Facts
+from search.config.objective import Objective
 from search.report.tables import FittingTable
 from search.results.conclusion import Conclusion, Incumbent
 from search.results.judgement import Judgement, OnBenchmark
@@ -36,11 +36,11 @@ def conclusion_view(conclusion: Conclusion, shown: Iterable[Weighting] = ()) -> 
         found = conclusion.incumbent
         if found is None:
             return Group(Text("no full-length result yet"), *explained, *stopping)
-        words = f"{found.row.label}: {effect(found.row.weighting, conclusion.facts)}"
-        best = incumbent_text(found, conclusion.facts)
+        words = f"{found.row.label}: {effect(found.row.weighting, conclusion.objective)}"
+        best = incumbent_text(found, conclusion.objective)
         notes = map(Text, unconfirmed_notes(conclusion))
         return Group(Text(best), Text(words), *notes, *explained, *stopping)
-    return Group(Text(), *judgement_view(judgement, conclusion.facts), *explained, *stopping)
+    return Group(Text(), *judgement_view(judgement, conclusion.objective), *explained, *stopping)
 
 
 def weightings_in(conclusion: Conclusion) -> list[Weighting]:
@@ -79,18 +79,20 @@ def export_note(conclusion: Conclusion) -> str | None:
 def unconfirmed_notes(conclusion: Conclusion) -> list[str]:
     """Return the other metrics of the best of the search, and what only a verdict will say."""
     notes = []
-    for facts, reached in zip(conclusion.facts.benchmarks, conclusion.reached, strict=False):
-        said = other_metrics(reached.metrics, facts.metric)
-        notes.append(f"on the {facts.chosen_on} images of {facts.name}: {said}")
+    for objective, reached in zip(
+        conclusion.objective.benchmarks, conclusion.reached, strict=False
+    ):
+        said = other_metrics(reached.metrics, objective.metric)
+        notes.append(f"on the {objective.chosen_on} images of {objective.name}: {said}")
     notes += [
-        f"{facts.name}: its test images are held out for the verdict (confirm RUN)"
-        for facts in conclusion.facts.benchmarks
-        if facts.test_held_out
+        f"{objective.name}: its test images are held out for the verdict (confirm RUN)"
+        for objective in conclusion.objective.benchmarks
+        if objective.test_held_out
     ]
     return notes
 
 
-def incumbent_text(found: Incumbent, facts: Facts) -> str:
+def incumbent_text(found: Incumbent, objective: Objective) -> str:
     """Return the best of the search, and how little that says."""
     known = found.known
     who = (
@@ -99,11 +101,11 @@ def incumbent_text(found: Incumbent, facts: Facts) -> str:
     if found.alike:
         who = f"nothing was found: all {found.alike} weightings reached the same; {who}"
     runs = "its single run" if known.n == 1 else f"the mean of its {known.n} runs"
-    if facts.joint:
+    if objective.joint:
         gain = "" if found.gain is None else f", about {found.gain:+z.2f} noise SDs over uniform"
         return f"{who}{gain} (posterior SD {known.sd:.2f}), not confirmed"
     return (
-        f"{who}, about {known.mean:.2f} % {facts.benchmarks[0].score_words} "
+        f"{who}, about {known.mean:.2f} % {objective.benchmarks[0].score_words} "
         f"(posterior SD {known.sd:.2f}; {runs} {known.raw_mean:.2f}), not confirmed"
     )
 
@@ -113,9 +115,9 @@ def what_it_is(label: str, weighting: Weighting) -> str:
     return NAMED[label].definition if label in NAMED else weighting.describe()
 
 
-def effect(weighting: Weighting, facts: Facts) -> str:
+def effect(weighting: Weighting, objective: Objective) -> str:
     """Say in plain words what a weighting does to the counts of each benchmark."""
-    said = {b.name: in_words(weighting, b.counts) for b in facts.benchmarks}
+    said = {b.name: in_words(weighting, b.counts) for b in objective.benchmarks}
     if len(set(said.values())) == 1:
         return next(iter(said.values()))
     return "; ".join(f"on {name}, {words}" for name, words in said.items())
@@ -127,7 +129,7 @@ def folded(name: str) -> str:
     return f"{name[:end]}\n{name[end:]}" if len(name) > LONGEST_NAME and end else name
 
 
-def judgement_view(judgement: Judgement, facts: Facts) -> list[RenderableType]:
+def judgement_view(judgement: Judgement, objective: Objective) -> list[RenderableType]:
     """Return what to use first, then on what grounds, and what the weightings are."""
     verdict, decided = judgement.verdict, judgement.decided
     use, *more = verdict.sentences()
@@ -138,7 +140,7 @@ def judgement_view(judgement: Judgement, facts: Facts) -> list[RenderableType]:
     parts: list[RenderableType] = [
         Text(use if decided else f"So far: {use}", style="bold"),
         *(
-            Text(f"  {label}: {what_it_is(label, weighting)}; {effect(weighting, facts)}")
+            Text(f"  {label}: {what_it_is(label, weighting)}; {effect(weighting, objective)}")
             for label, weighting in arms.items()
         ),
         Text(f"{state} after {judgement.runs} runs with fresh seeds ({judgement.reason}):"),
@@ -172,10 +174,10 @@ def benchmark_view(benchmark: OnBenchmark, verdict: Verdict) -> list[RenderableT
 
 def metrics_text(benchmark: OnBenchmark, winner: str) -> str:
     """Return the other metrics of the winner, on the images that judge."""
-    facts, reached = benchmark.benchmark, benchmark.arms[winner]
+    objective, reached = benchmark.benchmark, benchmark.arms[winner]
     return (
-        f"  {winner} on the {facts.judged_on} images, mean of {reached.runs} runs: "
-        f"{other_metrics(reached.metrics, facts.metric)}."
+        f"  {winner} on the {objective.judged_on} images, mean of {reached.runs} runs: "
+        f"{other_metrics(reached.metrics, objective.metric)}."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from search.config.budget import MOST_CANDIDATES
-from search.config.objective import BenchmarkFacts, Facts
+from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import Settings
 from search.export.export import Best, ExportedPaths, export
 from search.results.judgement import Judgement, judge
@@ -30,18 +30,18 @@ ORDER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.
 ENDS = dict(zip(ORDER, ("complete", "stopped", "unfinished", "failed"), strict=True))
 
 
-def facts_from(content: dict[str, Any]) -> Facts:
+def objective_from(content: dict[str, Any]) -> Objective:
     """Return the facts that settings.json holds."""
     entries = [*content["benchmarks"], *([content["holdout"]] if content["holdout"] else [])]
-    facts = [
+    objective = [
         replace(
-            BenchmarkFacts.from_dict(entry["facts"]),
+            BenchmarkObjective.from_dict(entry["facts"]),
             shortened=entry["benchmark"]["shortened_from"] is not None,
         )
         for entry in entries
     ]
     searched = len(content["benchmarks"])
-    return Facts(tuple(facts[:searched]), *facts[searched:])
+    return Objective(tuple(objective[:searched]), *objective[searched:])
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Conclusion:
     folder: RunFolder
     content: dict[str, Any]
     attempt: dict[str, Any]
-    facts: Facts
+    objective: Objective
     rows: tuple[Row, ...]
     controls: tuple[str, ...]
     standings: Standings
@@ -107,18 +107,18 @@ class Conclusion:
         if not folder.journal.is_file():
             raise UserError(f"{folder.journal} is missing, so the run's trials cannot be read.")
         record = Record(folder.journal)
-        facts, rows, stored = facts_from(content), record.rows(), record.plan()
+        objective, rows, stored = objective_from(content), record.rows(), record.plan()
         plan = ConfirmationPlan.from_dict(stored) if stored else None
         return cls(
             folder=folder,
             content=content,
             attempt=folder.read_attempts()[-1],
-            facts=facts,
+            objective=objective,
             rows=tuple(rows),
             controls=tuple(record.controls()),
-            standings=Standings.of(facts, rows),
+            standings=Standings.of(objective, rows),
             plan=plan,
-            judgement=judge(folder, facts, plan, rows) if plan else None,
+            judgement=judge(folder, objective, plan, rows) if plan else None,
         )
 
     @functools.cached_property
@@ -152,7 +152,7 @@ class Conclusion:
         """What early stopping did."""
         settings = self.settings
         rule = (settings.scheduler, settings.grace_epochs, settings.reduction_factor)
-        immune = SCHEDULERS[settings.scheduler](*rule[1:], self.facts.epochs).is_immune
+        immune = SCHEDULERS[settings.scheduler](*rule[1:], self.objective.epochs).is_immune
         ended = (TrialState.COMPLETE, TrialState.PRUNED)
         observed = [
             Observed(
@@ -167,8 +167,8 @@ class Conclusion:
             if row.in_search and row.state in ended
         ]
         best = len(self.judgement.plan.candidates) if self.judgement else MOST_CANDIDATES
-        report = stopping_report(observed, *rule, self.facts.epochs, best)
-        epochs = report.saved_epochs * self.facts.epochs_of_all // self.facts.epochs
+        report = stopping_report(observed, *rule, self.objective.epochs, best)
+        epochs = report.saved_epochs * self.objective.epochs_of_all // self.objective.epochs
         return replace(report, saved_epochs=epochs)
 
     @property
@@ -184,7 +184,7 @@ class Conclusion:
         searched = [row for row in self.rows if row.in_search]
         result = self._result()
         named = NAMED.get(result["trial"])
-        names = [benchmark.name for benchmark in self.facts.benchmarks]
+        names = [benchmark.name for benchmark in self.objective.benchmarks]
         return {
             **result,
             "metrics": {n: r.metrics for n, r in zip(names, self.reached, strict=True)},
@@ -205,10 +205,10 @@ class Conclusion:
 
     def _metric(self) -> str:
         """What the result's value is, in words."""
-        benchmarks = self.facts.benchmarks
+        benchmarks = self.objective.benchmarks
         words = " and ".join(dict.fromkeys(f"best {b.score_words}" for b in benchmarks))
         metric = f"{words} over the epochs, percent"
-        if self.facts.joint:
+        if self.objective.joint:
             return f"gain over uniform in the {metric}, / noise SD, mean over the benchmarks"
         if self.judgement and benchmarks[0].test_held_out:
             return f"{benchmarks[0].judged_words} at the epoch of the {words}, percent"
@@ -219,7 +219,7 @@ class Conclusion:
         """What the winner reached by benchmark, in every metric; empty before there is one."""
         if self.judgement:
             return of_verdict(self.judgement)
-        return of_runs(self._runs(), self.facts.benchmarks) if self.incumbent else []
+        return of_runs(self._runs(), self.objective.benchmarks) if self.incumbent else []
 
     def _runs(self) -> list[Row]:
         """The search's own full-length runs of its best weighting."""
@@ -231,7 +231,7 @@ class Conclusion:
         if self.judgement:
             verdict = self.judgement.stated
             best, value = verdict.best, verdict.best.accuracy
-            if self.facts.joint:
+            if self.objective.joint:
                 value = verdict.to_uniform.points if verdict.to_uniform else Estimate(0, 0, 0)
             return {
                 "metric": metric,
@@ -245,7 +245,7 @@ class Conclusion:
         assert found is not None
         return {
             "metric": metric,
-            "value": found.gain if self.facts.joint else found.known.mean,
+            "value": found.gain if self.objective.joint else found.known.mean,
             "posterior_sd": found.known.sd,
             "runs": found.known.n,
             "basis": "posterior mean of the search's own runs; not confirmed with fresh seeds",
@@ -260,7 +260,7 @@ class Conclusion:
         first = self.content["benchmarks"][0]
         return Best(
             self.winner[1],
-            self.facts.benchmarks[0].counts,
+            self.objective.benchmarks[0].counts,
             first["class_names"],
             first["benchmark"],
             self.story(),

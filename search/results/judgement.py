@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from search.config.objective import BenchmarkFacts, Facts
+from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import UNIFORM
 from search.session.phases import ConfirmationPlan, runs_of
 from search.stats.accuracies import (
@@ -21,7 +21,7 @@ from search.stats.accuracies import (
     gains,
     half_split,
 )
-from search.stats.comparison import Run
+from search.stats.comparison import SeededRun
 from search.stats.scoring import Curve, Scoring
 from search.stats.verdict import Verdict, verdict
 from search.store.record import CONFIRMATION, HOLDOUT, Row
@@ -44,7 +44,7 @@ class OnBenchmark:
         gains: of the winner over uniform; None if it is uniform, or where too few seeds are common.
     """
 
-    benchmark: BenchmarkFacts
+    benchmark: BenchmarkObjective
     verdict: Verdict | None
     arms: dict[str, Accuracies]
     half_split: HalfSplit
@@ -107,25 +107,30 @@ class Judgement:
 
 
 def judge(
-    folder: RunFolder, facts: Facts, plan: ConfirmationPlan, rows: Sequence[Row]
+    folder: RunFolder, objective: Objective, plan: ConfirmationPlan, rows: Sequence[Row]
 ) -> Judgement | None:
     """Return what the confirmation shows; None before every arm has a result."""
     runs = runs_of(rows, CONFIRMATION, plan.arms)
-    decision = plan.confirmation(facts).decision(runs)
+    decision = plan.confirmation(objective).decision(runs)
     if decision.leader is None or not {UNIFORM, plan.baseline} <= {run.arm for run in runs}:
         return None
     said = verdict(
-        runs, UNIFORM, plan.baseline, prior=facts.noise_prior, unit=facts.unit, order=plan.order
+        runs,
+        UNIFORM,
+        plan.baseline,
+        prior=objective.noise_prior,
+        unit=objective.unit,
+        order=plan.order,
     )
-    said = replace(said, scored=facts.benchmarks[0].score_words)
+    said = replace(said, scored=objective.benchmarks[0].score_words)
     judge_part = PartJudge(folder, plan, rows, said.winner)
     benchmarks = tuple(
-        judge_part(CONFIRMATION, part, benchmark, facts.joint or benchmark.test_held_out)
-        for part, benchmark in enumerate(facts.benchmarks)
+        judge_part(CONFIRMATION, part, benchmark, objective.joint or benchmark.test_held_out)
+        for part, benchmark in enumerate(objective.benchmarks)
     )
     holdout = None
-    if facts.holdout and judge_part.done(HOLDOUT):
-        holdout = judge_part(HOLDOUT, 0, facts.holdout, True)
+    if objective.holdout and judge_part.done(HOLDOUT):
+        holdout = judge_part(HOLDOUT, 0, objective.holdout, True)
     return Judgement(plan, decision.decided, decision.reason, len(runs), said, benchmarks, holdout)
 
 
@@ -139,7 +144,7 @@ class PartJudge:
     winner: str
 
     def __call__(
-        self, study: str, part: int, benchmark: BenchmarkFacts, with_verdict: bool
+        self, study: str, part: int, benchmark: BenchmarkObjective, with_verdict: bool
     ) -> OnBenchmark:
         done = self.done(study)
         scoring = benchmark.scoring
@@ -173,7 +178,7 @@ class PartJudge:
         done: Iterable[Row],
         study: str,
         curves: Mapping[str, Curves],
-        benchmark: BenchmarkFacts,
+        benchmark: BenchmarkObjective,
     ) -> Verdict | None:
         """Return the verdict on the images that judge, every run at its own best epoch."""
         runs = [run for run in runs_of(self.rows, study, self.plan.arms) if run.value is None]
@@ -182,7 +187,7 @@ class PartJudge:
             if row.state == TrialState.COMPLETE and row.seed_index is not None:
                 best = scoring.best(curves[row.label][row.seed_index])
                 value = float(scoring.scores(best, scoring.judging))
-                runs.append(Run(row.label, row.seed_index, value))
+                runs.append(SeededRun(row.label, row.seed_index, value))
         out = {run.arm for run in runs if run.value is None}
         ran = {run.arm for run in runs}
         if self.winner in out or not {self.winner, UNIFORM, self.plan.baseline} <= ran:
@@ -198,7 +203,7 @@ class PartJudge:
         )
         return replace(said, scored=benchmark.judged_words)
 
-    def gains(self, curves: dict[str, Curves], benchmark: BenchmarkFacts) -> Gains | None:
+    def gains(self, curves: dict[str, Curves], benchmark: BenchmarkObjective) -> Gains | None:
         winner, uniform = curves.get(self.winner, {}), curves.get(UNIFORM, {})
         common = len(winner.keys() & uniform.keys())
         if self.winner == UNIFORM or common < FEWEST_COMMON_SEEDS:

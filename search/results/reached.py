@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from search.config.objective import BenchmarkFacts
+from search.config.objective import BenchmarkObjective
 from search.results.judgement import Judgement
 from search.stats.accuracies import mean_metrics
 from search.store.record import Row
@@ -38,27 +38,27 @@ def of_verdict(judgement: Judgement) -> list[Reached]:
     return [Reached(arm.metrics, arm.classes) for arm in arms]
 
 
-def of_runs(rows: Sequence[Row], benchmarks: Sequence[BenchmarkFacts]) -> list[Reached]:
+def of_runs(rows: Sequence[Row], benchmarks: Sequence[BenchmarkObjective]) -> list[Reached]:
     """Return what the search's own runs reached on the images that choose, by benchmark."""
     found = []
-    for part, facts in enumerate(benchmarks):
+    for part, objective in enumerate(benchmarks):
         summaries = [row.summaries[part] for row in rows]
-        classes = [known for s in summaries if (known := _classes(s, facts)) is not None]
+        classes = [known for s in summaries if (known := _classes(s, objective)) is not None]
         whole = tuple(np.mean(classes, axis=0).tolist()) if len(classes) == len(rows) else None
-        found.append(Reached(mean_metrics([_metrics(s, facts) for s in summaries]), whole))
+        found.append(Reached(mean_metrics([_metrics(s, objective) for s in summaries]), whole))
     return found
 
 
-def _classes(summary: Mapping[str, Any], facts: BenchmarkFacts) -> list[float] | None:
+def _classes(summary: Mapping[str, Any], objective: BenchmarkObjective) -> list[float] | None:
     classes = summary.get("class_accuracy", ())
-    return list(classes) if len(classes) == len(facts.counts) else None
+    return list(classes) if len(classes) == len(objective.counts) else None
 
 
-def _metrics(summary: Mapping[str, Any], facts: BenchmarkFacts) -> Metrics:
+def _metrics(summary: Mapping[str, Any], objective: BenchmarkObjective) -> Metrics:
     """Every metric of a run: as recorded, or what its class accuracies say of them."""
     if "metrics" in summary:
         return dict(summary["metrics"])
-    classes, counts = _classes(summary, facts), np.asarray(facts.selection_counts)
+    classes, counts = _classes(summary, objective), np.asarray(objective.selection_counts)
     if classes is None:
         return dict.fromkeys(METRICS)
     values = scores(np.asarray(classes) * counts / 100, None, counts)

@@ -65,7 +65,7 @@ class Forecast:
         left = epochs_left(search)
         if left is None:
             return None
-        trials = left / search.facts.epochs_of_all
+        trials = left / search.objective.epochs_of_all
         return (trials * self.trial_seconds(plan) + self.holdout_seconds(plan)) / self.places
 
     def sentences(self, plan: Plan, search: Search) -> list[str]:
@@ -107,8 +107,8 @@ def epochs_left(search: Search) -> float | None:
     """
     if search.budget.trials is None:
         return None
-    whole = search.facts.epochs_of_all
-    shares = [row.epochs / search.facts.epochs for row in search.ended if row.in_search]
+    whole = search.objective.epochs_of_all
+    shares = [row.epochs / search.objective.epochs for row in search.ended if row.in_search]
     usual = whole * sum(shares) / len(shares) if any(shares) else whole
     waiting = max(0, (search.budget.search_trials or 0) - search.search_trials) * usual
     begun = len(search.rows()) - search.search_trials

@@ -10,11 +10,11 @@ from typing import Any
 from optuna.trial import TrialState
 
 from search.config.budget import FEWEST_RUNS, SEEDS_EACH, candidates_for
-from search.config.objective import Facts
+from search.config.objective import Objective
 from search.config.settings import UNIFORM
 from search.session.standings import Standings
 from search.stats.best_arm import Confirmation, Planned, confirmation_seed
-from search.stats.comparison import Run
+from search.stats.comparison import SeededRun
 from search.stats.sentences import listed
 from search.store.record import CONFIRMATION, HOLDOUT, FreshRun, Record, Row
 from spaces import NAMED, Weighting, present_name
@@ -56,13 +56,13 @@ class ConfirmationPlan:
         """The best baseline; uniform, if there is no other."""
         return list(self.controls)[-1]
 
-    def confirmation(self, facts: Facts) -> Confirmation:
+    def confirmation(self, objective: Objective) -> Confirmation:
         return Confirmation(
             tuple(self.candidates),
             tuple(self.controls),
             self.runs,
-            prior=facts.noise_prior,
-            unit=facts.unit,
+            prior=objective.noise_prior,
+            unit=objective.unit,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def nothing_to_confirm(standings: Standings, rows: Iterable[Row]) -> str | None:
     )
 
 
-def runs_of(rows: Iterable[Row], study: str, arms: Iterable[str]) -> list[Run]:
+def runs_of(rows: Iterable[Row], study: str, arms: Iterable[str]) -> list[SeededRun]:
     """Return the ended runs of a study's arms; those lost to a failure elsewhere are left out."""
     known = set(arms)
     ended = (row for row in rows if row.study == study and row.label in known)
@@ -129,16 +129,16 @@ def runs_of(rows: Iterable[Row], study: str, arms: Iterable[str]) -> list[Run]:
     for row in ended:
         assert row.seed_index is not None
         if row.state == TrialState.COMPLETE or row.diverged:
-            runs.append(Run(row.label, row.seed_index, row.value))
+            runs.append(SeededRun(row.label, row.seed_index, row.value))
     return runs
 
 
 class LaterPhases:
     """Hands out the runs of the confirmation and of the hold-out, in this order."""
 
-    def __init__(self, record: Record, seed: int, facts: Facts, confirm_runs: int) -> None:
+    def __init__(self, record: Record, seed: int, objective: Objective, confirm_runs: int) -> None:
         """``confirm_runs`` is the most there may be, 0 for none; ``seed`` is the run's."""
-        self.record, self.seed, self.facts = record, seed, facts
+        self.record, self.seed, self.objective = record, seed, objective
         self.confirm_runs = confirm_runs
         stored = record.plan() if confirm_runs else None
         self.plan = ConfirmationPlan.from_dict(stored) if stored else None
@@ -161,14 +161,14 @@ class LaterPhases:
             return True
         if any(row.state == TrialState.RUNNING and not row.in_search for row in rows):
             return False  # what is decided without it may be undecided with it, and it may be lost
-        decided = self.plan.confirmation(self.facts).is_decided(self._runs(rows))
+        decided = self.plan.confirmation(self.objective).is_decided(self._runs(rows))
         return decided and not self._holdout_left(rows)
 
     def next_run(self, rows: Sequence[Row]) -> tuple[str, FreshRun] | None:
         """Return the study and the run to begin now, None if there is none or it must wait."""
         if self.plan is None:
             return None
-        confirmation = self.plan.confirmation(self.facts)
+        confirmation = self.plan.confirmation(self.objective)
         runs = self._runs(rows)
         if not confirmation.is_decided(runs):
             chosen = confirmation.next_runs(runs, self._pending(rows), 1)
@@ -176,7 +176,7 @@ class LaterPhases:
         left = self._holdout_left(rows)
         return (HOLDOUT, self._fresh(left[0])) if left and not self._pending(rows) else None
 
-    def _runs(self, rows: Sequence[Row]) -> list[Run]:
+    def _runs(self, rows: Sequence[Row]) -> list[SeededRun]:
         assert self.plan is not None
         return runs_of(rows, CONFIRMATION, self.plan.arms)
 
@@ -193,7 +193,7 @@ class LaterPhases:
 
     def _holdout_left(self, rows: Sequence[Row]) -> list[Planned]:
         """The hold-out runs that have not begun: every arm that did not diverge, three seeds."""
-        if self.facts.holdout is None or self.plan is None:
+        if self.objective.holdout is None or self.plan is None:
             return []
         out = {run.arm for run in self._runs(rows) if run.value is None}
         begun = {

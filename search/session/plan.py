@@ -8,7 +8,7 @@ from typing import Any
 
 from search.config.budget import Budget
 from search.config.controls import checked_controls
-from search.config.objective import BenchmarkFacts
+from search.config.objective import BenchmarkObjective
 from search.config.settings import SCHEMA_VERSION, Resources, Settings, fingerprint_of
 from search.store.record import Record
 from search.store.run_folder import RunFolder
@@ -209,7 +209,7 @@ def settings_content(plan: Plan, contents: list[dict[str, Any]]) -> dict[str, An
 
 
 def benchmark_content(benchmark: Benchmark, data: ImageData) -> dict[str, Any]:
-    facts = BenchmarkFacts(
+    objective = BenchmarkObjective(
         name=benchmark.name,
         epochs=benchmark.epochs,
         counts=tuple(data.counts.tolist()),
@@ -224,5 +224,5 @@ def benchmark_content(benchmark: Benchmark, data: ImageData) -> dict[str, Any]:
         "protocol": benchmark.protocol_note(),
         "class_names": list(data.class_names),
         "data_fingerprint": data.fingerprint,
-        "facts": facts.to_dict(),
+        "facts": objective.to_dict(),
     }

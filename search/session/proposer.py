@@ -19,7 +19,7 @@ class Proposer:
     ) -> None:
         """``attempt`` numbers this start, from 1."""
         self.record, self.standings, self.seed = record, standings, settings.seed
-        self.counts = [benchmark.counts for benchmark in standings.facts.benchmarks]
+        self.counts = [benchmark.counts for benchmark in standings.objective.benchmarks]
         self.space = SPACES[settings.space]
         self.domains = self.space.searched(SCALE_FREE_LOSS)
         self.sampler = SAMPLERS[settings.sampler]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from search.config.objective import BenchmarkFacts, Stages
+from search.config.objective import BenchmarkObjective, Stages
 from search.store.record import Row
 from trainer.results import EpochResult
 
@@ -26,7 +26,7 @@ class Running:
     """
 
     row: Row
-    benchmarks: tuple[BenchmarkFacts, ...]
+    benchmarks: tuple[BenchmarkObjective, ...]
     stages: Stages
     results: list[list[EpochResult]] = field(default_factory=list)
     passed: int = 0

@@ -10,7 +10,7 @@ from dataclasses import replace
 from optuna.trial import TrialState
 
 from search.config.budget import Budget
-from search.config.objective import Facts
+from search.config.objective import Objective
 from search.config.settings import Settings
 from search.session.phases import LaterPhases, make_plan, plan_text
 from search.session.proposer import Proposer
@@ -47,19 +47,19 @@ class Search:
         self,
         settings: Settings,
         budget: Budget,
-        facts: Facts,
+        objective: Objective,
         folder: RunFolder,
         record: Record,
         attempt: int,
     ) -> None:
-        self.settings, self.budget, self.facts = settings, budget, facts
+        self.settings, self.budget, self.objective = settings, budget, objective
         self.folder, self.record = folder, record
-        self.standings = Standings(facts)
+        self.standings = Standings(objective)
         self.proposer = Proposer(record, settings, attempt, self.standings)
         self.early_stopping = SCHEDULERS[settings.scheduler](
-            settings.grace_epochs, settings.reduction_factor, facts.epochs
+            settings.grace_epochs, settings.reduction_factor, objective.epochs
         )
-        self.later = LaterPhases(record, settings.seed, facts, budget.confirm_runs)
+        self.later = LaterPhases(record, settings.seed, objective, budget.confirm_runs)
         self.started = time.monotonic()
         self.running: dict[str, Running] = {}
         self.ended: list[Row] = []
@@ -106,10 +106,10 @@ class Search:
 
     def _trial(self, row: Row) -> Running:
         if row.study == HOLDOUT:
-            assert self.facts.holdout is not None
-            return Running(row, (self.facts.holdout,), ((self.facts.holdout.epochs,),))
+            assert self.objective.holdout is not None
+            return Running(row, (self.objective.holdout,), ((self.objective.holdout.epochs,),))
         rungs = self.early_stopping.rungs if row.in_search else ()
-        return Running(row, self.facts.benchmarks, self.facts.stages(rungs))
+        return Running(row, self.objective.benchmarks, self.objective.stages(rungs))
 
     def _take_over(self, row: Row) -> None:
         trial = self._trial(row)
@@ -291,7 +291,7 @@ class Search:
         while trial.passed < len(trial.stages) - 1 and trial.reached(trial.passed):
             epoch = self.early_stopping.rungs[trial.passed]
             with self.record.together():
-                self._judge_at(trial, epoch, self.facts.score(trial.scores(trial.passed)))
+                self._judge_at(trial, epoch, self.objective.score(trial.scores(trial.passed)))
             trial.passed += 1
 
     def _judge_at(self, trial: Running, epoch: int, score: float) -> None:
@@ -311,10 +311,10 @@ class Search:
         complete = trial.reached(-1)
         stage = -1 if complete else trial.passed - 1
         scores = trial.scores(stage)
-        score = scores[0] if trial.row.study == HOLDOUT else self.facts.score(scores)
+        score = scores[0] if trial.row.study == HOLDOUT else self.objective.score(scores)
         summaries = [
-            summary(part, facts.counts, facts.half_counts, facts.test_held_out)
-            for part, facts in zip(trial.results, trial.benchmarks, strict=True)
+            summary(part, objective.counts, objective.half_counts, objective.test_held_out)
+            for part, objective in zip(trial.results, trial.benchmarks, strict=True)
         ]
         end = Outcome.complete if complete else Outcome.stopped
         self._end(key, end(score, {"summaries": summaries}), {trial.stages[stage][0]: score})

@@ -6,7 +6,7 @@ from itertools import islice
 
 from optuna.trial import TrialState
 
-from search.config.objective import Facts
+from search.config.objective import Objective
 from search.config.settings import UNIFORM
 from search.stats.ranking import GroupPosterior, Groups, Ranking, rank
 from search.stats.ties import in_order
@@ -25,9 +25,9 @@ class Standings:
     added in the order in which they were asked.
     """
 
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
-        self.groups = Groups([benchmark.counts for benchmark in facts.benchmarks])
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self.groups = Groups([benchmark.counts for benchmark in objective.benchmarks])
         self.group: dict[str, int] = {}
         """Group of each trial, by key."""
         self.results: dict[str, Row] = {}
@@ -39,9 +39,9 @@ class Standings:
         self._ranking: Ranking | None = None
 
     @classmethod
-    def of(cls, facts: Facts, rows: Iterable[Row]) -> "Standings":
+    def of(cls, objective: Objective, rows: Iterable[Row]) -> "Standings":
         """Return the standings of the trials in ``rows`` that belong to the search itself."""
-        standings = cls(facts)
+        standings = cls(objective)
         for row in rows:
             if row.in_search:
                 standings.start(row)
@@ -51,7 +51,7 @@ class Standings:
     def start(self, row: Row) -> None:
         """Take up a trial that begins; taking it up again changes nothing."""
         if row.key not in self.group:
-            weights = [row.weighting.weights(b.counts) for b in self.facts.benchmarks]
+            weights = [row.weighting.weights(b.counts) for b in self.objective.benchmarks]
             self.group[row.key] = self.groups.add(weights)
 
     def end(self, row: Row) -> None:
@@ -72,7 +72,7 @@ class Standings:
             keys = sorted(self.results, key=_order)
             groups = [self.group[key] for key in keys]
             values = [self.results[key].value or 0.0 for key in keys]
-            ranking = rank(groups, values, self.facts.noise_prior)
+            ranking = rank(groups, values, self.objective.noise_prior)
             means = [known.mean for known in ranking.groups]
             order = in_order(means, lambda i: self.preferences[ranking.groups[i].group])
             self._ranking = replace(ranking, groups=tuple(ranking.groups[i] for i in order))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.stats.comparison import Comparison, Run, compare, diverged
+from search.stats.comparison import Comparison, SeededRun, compare, diverged
 from search.stats.estimate import Unit
 from search.stats.ranking import GUESS, FloatArray, NoisePrior
 
@@ -103,11 +103,11 @@ class Confirmation:
     def arms(self) -> tuple[str, ...]:
         return self.candidates + self.controls
 
-    def is_decided(self, runs: Sequence[Run]) -> bool:
+    def is_decided(self, runs: Sequence[SeededRun]) -> bool:
         """Whether the confirmation has come to its end."""
         return self.decision(runs).decided
 
-    def decision(self, runs: Sequence[Run]) -> Decision:
+    def decision(self, runs: Sequence[SeededRun]) -> Decision:
         """Say where the confirmation stands after ``runs``, in whatever order they ended.
 
         Raises:
@@ -115,7 +115,7 @@ class Confirmation:
         """
         return self._decision(runs, self._compare(runs))
 
-    def _decision(self, runs: Sequence[Run], comparison: Comparison | None) -> Decision:
+    def _decision(self, runs: Sequence[SeededRun], comparison: Comparison | None) -> Decision:
         left, out = self._left(runs), diverged(runs)
         reason = None
         if len(runs) >= self.budget:
@@ -134,7 +134,7 @@ class Confirmation:
         return Decision(reason is not None, reason or "undecided", leader, probability, out)
 
     def next_runs(
-        self, runs: Sequence[Run], pending: Sequence[Planned], slots: int
+        self, runs: Sequence[SeededRun], pending: Sequence[Planned], slots: int
     ) -> list[Planned]:
         """Return up to ``slots`` runs to start now, none if the confirmation is decided.
 
@@ -173,14 +173,14 @@ class Confirmation:
         wanted = top_two_shares(comparison.probability_best()) * (1 + extra.sum())
         return comparison.arms[int(np.argmax(wanted - extra))]
 
-    def _left(self, runs: Sequence[Run]) -> list[str]:
+    def _left(self, runs: Sequence[SeededRun]) -> list[str]:
         strangers = {run.arm for run in runs} - set(self.arms)
         if strangers:
             raise ValueError(f"runs: got arm {min(strangers)!r}; must be one of {self.arms}")
         out = diverged(runs)
         return [arm for arm in self.arms if arm not in out]
 
-    def _compare(self, runs: Sequence[Run]) -> Comparison | None:
+    def _compare(self, runs: Sequence[SeededRun]) -> Comparison | None:
         """The posterior of the arms that are left, None while one of them has no result."""
         left = self._left(runs)
         if not left or not {run.arm for run in runs}.issuperset(left):

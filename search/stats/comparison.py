@@ -18,13 +18,13 @@ from search.stats.ties import in_order
 
 
 @dataclass(frozen=True)
-class Run:
+class SeededRun:
     """A finished run of the confirmation.
 
     Attributes:
         arm: the weighting's name.
         seed: index of the training seed, from 0; an index means the same seed for all arms.
-        value: its score (``Facts.score``); None if it diverged.
+        value: its score (``Objective.score``); None if it diverged.
     """
 
     arm: str
@@ -81,7 +81,7 @@ class Comparison:
 
 
 def compare(
-    runs: Sequence[Run],
+    runs: Sequence[SeededRun],
     controls: Collection[str],
     draws: int = 10_000,
     prior: NoisePrior = GUESS,
@@ -135,12 +135,12 @@ def compare(
     )
 
 
-def diverged(runs: Sequence[Run]) -> tuple[str, ...]:
+def diverged(runs: Sequence[SeededRun]) -> tuple[str, ...]:
     """Return the arms with a diverged run, in the order in which they first did."""
     return tuple(dict.fromkeys(run.arm for run in runs if run.value is None))
 
 
-def run_table(runs: Sequence[Run]) -> tuple[tuple[str, ...], FloatArray]:
+def run_table(runs: Sequence[SeededRun]) -> tuple[tuple[str, ...], FloatArray]:
     """Return the k arms without a diverged run, by name, and their values (k, J), nan if not run.
 
     Sorted by name, so that the order in which parallel runs ended does not matter.

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from search.stats import sentences
-from search.stats.comparison import Comparison, Run, compare, diverged
+from search.stats.comparison import Comparison, SeededRun, compare, diverged
 from search.stats.estimate import LEVEL, Arm, Difference, Estimate, Unit
 from search.stats.ranking import GUESS, NoisePrior
 from search.stats.ties import TIE
@@ -140,7 +140,7 @@ class Verdict:
 
 
 def verdict(
-    runs: Sequence[Run],
+    runs: Sequence[SeededRun],
     uniform: str,
     baseline: str,
     winner: str | None = None,

@@ -98,7 +98,7 @@ class Asha(EarlyStopping):
 
 
 @dataclass
-class EarnedAsha(EarlyStopping):
+class GatedAsha(EarlyStopping):
     """Successive halving at those rungs that are known to foretell the end.
 
     Rungs and cut are those of ``Asha``. A rung stops nothing before ``FULL_LENGTH_TRIALS`` trials
@@ -175,7 +175,7 @@ def quantile(ascending: list[float], fraction: float) -> float:
 
 SCHEDULERS: dict[str, Callable[[int, int, int], EarlyStopping]] = {
     "asha": Asha,
-    "auto": EarnedAsha,
+    "auto": GatedAsha,
     "none": lambda grace_epochs, reduction_factor, max_epochs: NeverStop(),
 }
 """Name -> rule made from (grace_epochs, reduction_factor, max_epochs)."""

@@ -46,7 +46,7 @@ class Outcome:
 
     Attributes:
         state: COMPLETE (full length), PRUNED (stopped early) or FAIL.
-        value: score (``Facts.score``) at the last epoch, None for FAIL.
+        value: score (``Objective.score``) at the last epoch, None for FAIL.
         facts: JSON-able facts kept with the trial: its summaries, or the reason it failed.
     """
 
@@ -74,7 +74,7 @@ class Row:
     Attributes:
         key: ``STUDY-NUMBER``, unique in the run and safe as a file name.
         label: what people are shown: a baseline's name, ``#NUMBER``, or the arm of a later phase.
-        value: score (``Facts.score``) of a COMPLETE or PRUNED trial: on one benchmark, the best
+        value: score (``Objective.score``) of a COMPLETE or PRUNED trial: on one benchmark, the best
             percent of its metric.
         rungs: scores so far at the rungs that were reached, by epoch of the first benchmark.
         stop_epoch: where early stopping decided to end the trial, if it did.

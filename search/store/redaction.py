@@ -11,12 +11,12 @@ SECRET_PARAMETER = re.compile(
 HIDDEN = "***"
 
 
-def redacted(facts: Any) -> Any:
+def redacted(objective: Any) -> Any:
     """Return JSON-able facts without passwords in any of their texts."""
-    if isinstance(facts, str):
-        return SECRET_PARAMETER.sub(rf"\g<1>{HIDDEN}", CREDENTIALS.sub(f"{HIDDEN}@", facts))
-    if isinstance(facts, dict):
-        return {key: redacted(value) for key, value in facts.items()}
-    if isinstance(facts, list | tuple):
-        return [redacted(value) for value in facts]
-    return facts
+    if isinstance(objective, str):
+        return SECRET_PARAMETER.sub(rf"\g<1>{HIDDEN}", CREDENTIALS.sub(f"{HIDDEN}@", objective))
+    if isinstance(objective, dict):
+        return {key: redacted(value) for key, value in objective.items()}
+    if isinstance(objective, list | tuple):
+        return [redacted(value) for value in objective]
+    return objective

@@ -51,7 +51,7 @@ class StudySearcher(DriverOnly, Searcher):
         """``limit`` returns how many trials may be under way, ``stop`` why to stop, if at all."""
         super().__init__()
         self.search, self.limit, self.stop, self.refresh = search, limit, stop, refresh
-        self.benchmarks = search.facts.all_benchmarks
+        self.benchmarks = search.objective.all_benchmarks
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return a config; None if there is none now; FINISHED if there will be none."""
@@ -69,13 +69,13 @@ class StudySearcher(DriverOnly, Searcher):
             "seed": trial.row.seed,
             "parts": [
                 {
-                    "benchmark": self.benchmarks.index(facts),
+                    "benchmark": self.benchmarks.index(objective),
                     "weights": canonical_weights(
-                        trial.row.weighting.weights(facts.counts)
+                        trial.row.weighting.weights(objective.counts)
                     ).tolist(),
                     "known_epochs": len(results),
                 }
-                for facts, results in zip(trial.benchmarks, trial.results, strict=True)
+                for objective, results in zip(trial.benchmarks, trial.results, strict=True)
             ],
             "stages": [list(stage) for stage in trial.stages],
         }
@@ -89,7 +89,7 @@ class StudySearcher(DriverOnly, Searcher):
         """Nothing: the record has the state."""
 
 
-def record(search: Search, trial: Trial, result: dict[str, Any]) -> bool:
+def take_report(search: Search, trial: Trial, result: dict[str, Any]) -> bool:
     """Record the epochs in ``result``, in their order; return True if the trial must stop."""
     key = trial.config["key"]
     running = search.running.get(key)
@@ -140,7 +140,7 @@ class StudyScheduler(DriverOnly, FIFOScheduler):
         trial: Trial,
         result: dict[str, Any],
     ) -> str:
-        if record(self.search, trial, result):
+        if take_report(self.search, trial, result):
             return str(TrialScheduler.STOP)
         return str(TrialScheduler.NOOP if self.stop() else TrialScheduler.CONTINUE)
 
@@ -166,7 +166,7 @@ class StudyCallback(DriverOnly, Callback):
         **info: Any,
     ) -> None:
         key = trial.config["key"]
-        stop = record(self.search, trial, result)
+        stop = take_report(self.search, trial, result)
         self.search.notes.extend(f"{key}: {line}" for line in result["warnings"])
         if "halt" in result:
             self.search.halt(result["halt"])

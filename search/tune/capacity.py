@@ -35,7 +35,7 @@ def possible_places(nodes: Nodes, held: Mapping[str, float]) -> int:
 
 
 @dataclass
-class Places:
+class Capacity:
     """The places of a search's trials on the connected cluster, looked up once a second.
 
     On a cluster that starts nodes as they are asked for, trials are begun for all the places that
@@ -111,6 +111,6 @@ class Places:
 
 def places_of(
     held: Mapping[str, float], resources: Resources, say: Callable[[str], None]
-) -> Places:
+) -> Capacity:
     """Return the places of trials that hold so much."""
-    return Places(held, resources.concurrent, resources.address is None, say)
+    return Capacity(held, resources.concurrent, resources.address is None, say)

@@ -28,7 +28,7 @@ ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Interrupt handles it, and SIGTERM
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # snapshots grow with the search, and nobody reads them
-    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # Places decides how many trials are begun
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # Capacity decides how many trials are begun
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000000",  # and tells what is waited for
 }
 

@@ -16,9 +16,9 @@ from search.config.settings import Resources
 from search.session.interrupt import Interrupt
 from search.tune.capacity import places_of
 from search.workers.gpu_proxy import ProxySetup, ProxyTrainable
-from search.workers.office import Office
+from search.workers.office import EngineRegistry
 from search.workers.setup import WorkerSetup
-from search.workers.trainable import TrialTrainable, like, load_task
+from search.workers.trainable import TrialTrainable, load_task, template_trial
 from trainer import runtime
 from trainer.execution.calibrate import best_slots, calibrate
 from trainer.execution.slot import Slot
@@ -73,7 +73,11 @@ def recruit(
     given = resources.slots
     slots, speeds = (given, ()) if given else measured_slots(setup, resources, console, interrupt)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    office = ray.remote(Office).options(num_cpus=0, scheduling_strategy=here).remote(setup, slots)
+    office = (
+        ray.remote(EngineRegistry)
+        .options(num_cpus=0, scheduling_strategy=here)
+        .remote(setup, slots)
+    )
     trainable = tune.with_parameters(ProxyTrainable, shared=ProxySetup(office))
     held = {"cpu": share(resources.cpus, slots), "gpu": share(1, slots)}
     return Workers(trainable, held, office, slots, speeds)
@@ -130,7 +134,10 @@ def speeds_on_this_gpu(setup: WorkerSetup) -> list[dict[int, float]]:
 
 def speeds_of(setup: WorkerSetup, index: int, device: torch.device) -> dict[int, float]:
     """Return what ``speeds_on_this_gpu`` does for one benchmark, and give its memory back."""
-    trial, task = like(setup, index, least_epochs=LEAST_EPOCHS), load_task(setup, index, device)
+    trial, task = (
+        template_trial(setup, index, least_epochs=LEAST_EPOCHS),
+        load_task(setup, index, device),
+    )
     speeds = calibrate(lambda: Slot(trial, task), MOST_SLOTS)
     gc.collect()  # slots refer to themselves
     torch.cuda.empty_cache()

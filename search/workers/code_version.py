@@ -19,7 +19,7 @@ def sources() -> list[Path]:
 
 
 @dataclass(frozen=True)
-class Origin:
+class CodeVersion:
     """What a result depends on besides its inputs.
 
     Attributes:
@@ -31,7 +31,7 @@ class Origin:
     code: str
 
     @classmethod
-    def here(cls) -> "Origin":
+    def here(cls) -> "CodeVersion":
         """Return the origin of what this process computes; torch is not imported for it."""
         digest = hashlib.sha256()
         for path in sources():
@@ -40,7 +40,7 @@ class Origin:
         versions += [(name, version_of(name)) for name in LIBRARIES]
         return cls(tuple(versions), digest.hexdigest()[:16])
 
-    def differences(self, other: "Origin") -> list[str]:
+    def differences(self, other: "CodeVersion") -> list[str]:
         """Return a phrase for everything in which ``other`` differs, naming both."""
         pairs = [*zip(self.versions, other.versions, strict=True)]
         pairs.append((("this project's code", self.code), ("", other.code)))

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 from search.workers.reports import Warnings, report
-from search.workers.schedule import Batches, Part, PartResult, Turn, parts_of, turns_of
+from search.workers.schedule import Batches, Leg, Part, PartResult, parts_of, turns_of
 from search.workers.setup import WorkerSetup
-from search.workers.trainable import like, load_task, save_parts
+from search.workers.trainable import load_task, save_parts, template_trial
 from trainer import runtime
 from trainer.errors import CheckpointError, UserError
 from trainer.execution.engine import Engine
@@ -54,7 +54,7 @@ class Client:
     """
 
     parts: list[Part]
-    turns: list[Turn]
+    turns: list[Leg]
     slots: dict[int, Slot] = field(default_factory=dict)
     outcomes: "SimpleQueue[EpochResult | Exception]" = field(default_factory=SimpleQueue)
     epochs: list[int] = field(init=False)
@@ -76,7 +76,7 @@ class Client:
             slot = engine.begin((self, number), part.trial, part.folder, save_every, until)
             self.slots[part.benchmark] = slot
 
-    def allow(self, turn: Turn, engines: Sequence[Engine]) -> None:
+    def allow(self, turn: Leg, engines: Sequence[Engine]) -> None:
         engines[self.parts[turn.part].benchmark].allow((self, turn.part), turn.until)
 
     def next_outcome(self) -> "EpochResult | Exception | None":
@@ -86,7 +86,7 @@ class Client:
         except Empty:
             return None
 
-    def batches(self, turn: Turn) -> Batches:
+    def batches(self, turn: Leg) -> Batches:
         slot = self.slots.get(self.parts[turn.part].benchmark)
         return Batches(slot.batch, len(slot.sequence)) if slot else Batches(0, 1)
 
@@ -245,7 +245,7 @@ class EngineActor:
         return engines
 
     def make_engine(self, index: int, device: torch.device) -> Engine:
-        task, trial = load_task(self.setup, index, device), like(self.setup, index)
+        task, trial = load_task(self.setup, index, device), template_trial(self.setup, index)
         try:
             return Engine(lambda: Slot(trial, task), self.slots)
         except torch.OutOfMemoryError as error:

@@ -17,7 +17,7 @@ from ray.exceptions import RayActorError
 
 @dataclass(frozen=True)
 class ProxySetup:
-    """What a proxy needs: the actor that knows the engines (``search.workers.office.Office``)."""
+    """What a proxy needs: the actor that knows the engines (``workers.office.EngineRegistry``)."""
 
     office: ActorHandle
 

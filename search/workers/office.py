@@ -10,7 +10,7 @@ CALLS_BESIDE_REPORTS = 4
 """Every slot's proxy may wait in a call; these are for those that come and go meanwhile."""
 
 
-class Office:
+class EngineRegistry:
     """Owns the engines, as the driver owns the office: when either goes, so do the engines."""
 
     def __init__(self, setup: WorkerSetup, slots: int) -> None:

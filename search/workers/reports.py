@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from search.workers.schedule import Batches, PartResult, Turn
+from search.workers.schedule import Batches, Leg, PartResult
 from trainer.errors import CheckpointError, UserError
 from trainer.execution.loop import TrainingError
 from trainer.results import EpochResult
@@ -35,7 +35,7 @@ class Warnings(logging.Handler):
 
 def report(
     results: Iterator[PartResult],
-    turns: Sequence[Turn],
+    turns: Sequence[Leg],
     hardware: str | None,
     warnings: Warnings,
 ) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def report(
 
 
 def take_epochs(
-    results: Iterator[PartResult], turns: Sequence[Turn], epochs: list[tuple[int, EpochResult]]
+    results: Iterator[PartResult], turns: Sequence[Leg], epochs: list[tuple[int, EpochResult]]
 ) -> dict[str, Any]:
     """Add a report's epochs to ``epochs``; return whether, and if need be why, it is the last.
 

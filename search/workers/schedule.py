@@ -22,7 +22,7 @@ PartResult = tuple[int, EpochResult | Batches]
 """An epoch, or how far the next one is, and the part that it is of."""
 
 
-class Turn(NamedTuple):
+class Leg(NamedTuple):
     """A part is trained up to an epoch; the driver decides behind the last turn of a stage."""
 
     part: int
@@ -60,12 +60,12 @@ def parts_of(config: dict[str, Any], setup: WorkerSetup) -> list[Part]:
     return parts
 
 
-def turns_of(config: dict[str, Any]) -> list[Turn]:
+def turns_of(config: dict[str, Any]) -> list[Leg]:
     """Return the turns that a config leaves to be taken."""
     return order(config["stages"], [part["known_epochs"] for part in config["parts"]])
 
 
-def order(stages: Sequence[Sequence[int]], known: Sequence[int]) -> list[Turn]:
+def order(stages: Sequence[Sequence[int]], known: Sequence[int]) -> list[Leg]:
     """Return a trial's turns: in every stage, each part in turn goes on to the stage's epoch.
 
     A part has no turn where all of its epochs are ``known`` to the driver. What of them is behind
@@ -77,12 +77,12 @@ def order(stages: Sequence[Sequence[int]], known: Sequence[int]) -> list[Turn]:
         moving = [part for part, until in enumerate(stage) if until > reached[part]]
         for part in moving:
             reached[part] = stage[part]
-            turns.append(Turn(part, stage[part], ends_stage=part == moving[-1]))
+            turns.append(Leg(part, stage[part], ends_stage=part == moving[-1]))
     return turns
 
 
 def interleave(
-    turns: Sequence[Turn],
+    turns: Sequence[Leg],
     known: Sequence[int],
     train: Callable[[int], Iterator[EpochResult | Batches]],
 ) -> Iterator[PartResult]:

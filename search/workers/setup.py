@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.workers.code_version import Origin
+from search.workers.code_version import CodeVersion
 from trainer.benchmarks.registry import Benchmark
 from trainer.errors import UserError
 from trainer.prepared import ImageData
@@ -33,7 +33,7 @@ class WorkerSetup:
     images: tuple[Images, ...]
     run: Path
     proof: Path
-    origin: Origin
+    origin: CodeVersion
     precision: str
     compiled: bool
     device: str
@@ -42,7 +42,7 @@ class WorkerSetup:
 
     def check_here(self) -> None:
         """Raise UserError if trials must not be trained on this machine."""
-        differences = self.origin.differences(Origin.here())
+        differences = self.origin.differences(CodeVersion.here())
         if differences:
             raise UserError(
                 f"worker {platform.node()} has {' and '.join(differences)} as the driver has; "

@@ -25,7 +25,7 @@ def load_task(setup: WorkerSetup, index: int, device: torch.device) -> Task:
     return Task(setup.images[index](), setup.benchmarks[index].padding, device)
 
 
-def like(setup: WorkerSetup, index: int, least_epochs: int = 1) -> Trial:
+def template_trial(setup: WorkerSetup, index: int, least_epochs: int = 1) -> Trial:
     """Return a trial for whose like slots are made: of a benchmark, and of at least so long."""
     benchmark = setup.benchmarks[index]
     benchmark = replace(benchmark, epochs=max(least_epochs, benchmark.epochs))
@@ -92,7 +92,7 @@ class TrialTrainable(tune.Trainable):
         """Return the worker's slot for a benchmark, made when it is first needed."""
         if benchmark not in self.slots:
             task = load_task(self.shared, benchmark, device)
-            self.slots[benchmark] = Slot(like(self.shared, benchmark), task)
+            self.slots[benchmark] = Slot(template_trial(self.shared, benchmark), task)
         return self.slots[benchmark]
 
     def step(self) -> dict[str, Any]:

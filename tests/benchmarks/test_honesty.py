@@ -10,7 +10,7 @@ import pytest
 from benchmarks.honesty.__main__ import judged, main, study, summarised
 from benchmarks.honesty.ways import CONFIRMED, RERUN, SINGLE, Statement, confirm, plain_means
 from benchmarks.honesty.world import SETTINGS, Setting, World, noise
-from search.stats.comparison import Run
+from search.stats.comparison import SeededRun
 from search.stats.estimate import Estimate
 from search.stats.ranking import GUESS, KNOWN_RUNS, NoisePrior
 
@@ -54,7 +54,11 @@ def test_a_confirmation_spends_its_budget_at_most() -> None:
 
 def test_plain_means_state_the_t_interval_of_the_pooled_variance() -> None:
     made = world()
-    runs = [Run("0", 0, 40.0), Run("0", 1, 42.0), Run(str(made.baseline()), 0, 39.0)]
+    runs = [
+        SeededRun("0", 0, 40.0),
+        SeededRun("0", 1, 42.0),
+        SeededRun(str(made.baseline()), 0, 39.0),
+    ]
     found = plain_means(made, SMALL, runs)
     # One degree of freedom, variance 2: half width 12.706 * sqrt(2 / 2).
     assert found.chosen == 0

@@ -141,7 +141,7 @@ def test_slots_report_by_the_rule_of_real_workers(
 def test_a_recorded_table_can_be_searched(tmp_path: Path) -> None:
     found, _ = searched(tmp_path, trials=6, table=TABLE)
     values = [row.value for row in found.record.rows() if row.is_baseline]
-    assert found.facts.epochs == 40
+    assert found.objective.epochs == 40
     assert all(value is not None and 85 < value < 97 for value in values)
 
 

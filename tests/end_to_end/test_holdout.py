@@ -18,10 +18,10 @@ from confirming import (
     unclear,
 )
 from optuna.trial import TrialState
-from twin import FACTS, JOINT, Twin, attempt, fast_folder, make_run, results_of
+from twin import JOINT, OBJECTIVE, Twin, attempt, fast_folder, make_run, results_of
 
 from search.config.budget import SEEDS_EACH
-from search.config.objective import Facts
+from search.config.objective import Objective
 from search.stats.best_arm import confirmation_seed
 from search.store.record import CONFIRMATION, HOLDOUT, Row
 from search.store.run_folder import RunFolder
@@ -35,8 +35,10 @@ def folder() -> Iterator[RunFolder]:
         yield make_run(path / "run", PLAIN)
 
 
-def begin(folder: RunFolder, facts: Facts = WITH_HOLDOUT, **fates: object) -> Twin:
-    return Twin(attempt(folder, PLAIN, TRIALS, facts=facts, confirm=True, runs=RUNS), **fates)
+def begin(folder: RunFolder, objective: Objective = WITH_HOLDOUT, **fates: object) -> Twin:
+    return Twin(
+        attempt(folder, PLAIN, TRIALS, objective=objective, confirm=True, runs=RUNS), **fates
+    )
 
 
 @pytest.mark.parametrize("slots", (1, 4))
@@ -73,12 +75,12 @@ def test_it_waits_for_the_last_run_of_the_confirmation(folder: RunFolder) -> Non
 
 
 def test_on_a_joint_search_it_is_scored_by_its_accuracy_alone(folder: RunFolder) -> None:
-    facts = Facts(JOINT.benchmarks, holdout=HELD)
-    assert twin_run(folder, TRIALS, RUNS, facts, slots=2).search.finished()
+    objective = Objective(JOINT.benchmarks, holdout=HELD)
+    assert twin_run(folder, TRIALS, RUNS, objective, slots=2).search.finished()
     for row in rows_of(folder, HOLDOUT):
         assert row.value == results_of(row.seed, HELD.epochs)[-1].best_score
         assert len(row.summaries) == 1
-    check_all_ended(folder, facts)
+    check_all_ended(folder, objective)
 
 
 def test_arms_that_diverged_are_left_out(folder: RunFolder) -> None:
@@ -131,7 +133,7 @@ def test_the_last_run_that_is_lost_is_run_again(folder: RunFolder) -> None:
 
 
 def test_a_holdout_can_be_added_to_a_finished_run(folder: RunFolder) -> None:
-    twin_run(folder, TRIALS, RUNS, FACTS)
+    twin_run(folder, TRIALS, RUNS, OBJECTIVE)
     assert rows_of(folder, HOLDOUT) == []
     twin = twin_run(folder, TRIALS, RUNS, WITH_HOLDOUT, slots=2)
     assert len(twin.started) == SEEDS_EACH * len(plan_of(folder).arms)

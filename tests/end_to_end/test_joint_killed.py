@@ -87,7 +87,7 @@ def test_a_decision_to_stop_survives_a_kill(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
     killer = Killer(monkeypatch)
-    search = attempt(folder, SETTINGS, 16, facts=JOINT)
+    search = attempt(folder, SETTINGS, 16, objective=JOINT)
     trial, part = next_stop(search)
     key, stage = trial.row.key, STAGES[trial.passed]
     result = results_of(trial.row.seed, LENGTHS[part])[stage[part] - 1]
@@ -100,7 +100,7 @@ def test_a_decision_to_stop_survives_a_kill(
     with pytest.raises(Killed):
         report_and_finish()
     killer.disarm()
-    again = attempt(folder, SETTINGS, 16, facts=JOINT)
+    again = attempt(folder, SETTINGS, 16, objective=JOINT)
     row = again.record.row(key)
     assert not again.running
     assert (row.state, row.stop_epoch) == (TrialState.PRUNED, stage[0])

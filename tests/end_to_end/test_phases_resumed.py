@@ -21,16 +21,16 @@ from confirming import (
     unclear,
     usual,
 )
-from twin import BENCHMARK, FACTS, Killed, Killer, attempt, fast_folder, make_run
+from twin import BENCHMARK, OBJECTIVE, Killed, Killer, attempt, fast_folder, make_run
 
-from search.config.objective import Facts
+from search.config.objective import Objective
 from search.session.phases import ConfirmationPlan
 from search.store.record import CONFIRMATION, HOLDOUT, Record
 from search.store.run_folder import RunFolder
 
 SEARCHED, RUNS = 6, 9
 TRIALS = SEARCHED + RUNS
-SHORT = Facts((replace(BENCHMARK, epochs=2),))
+SHORT = Objective((replace(BENCHMARK, epochs=2),))
 
 
 @pytest.fixture
@@ -39,10 +39,10 @@ def place() -> Iterator[Path]:
         yield folder
 
 
-def searched(path: Path, facts: Facts) -> RunFolder:
+def searched(path: Path, objective: Objective) -> RunFolder:
     """Return a run whose search has ended, and whose confirmation has not begun."""
     folder = make_run(path, PLAIN)
-    drive(attempt(folder, PLAIN, SEARCHED, facts=facts), usual)
+    drive(attempt(folder, PLAIN, SEARCHED, objective=objective), usual)
     assert rows_of(folder, CONFIRMATION) == []
     return folder
 
@@ -102,21 +102,21 @@ def test_many_kills_from_the_search_to_the_holdout_lose_and_double_nothing(
 
 def test_a_finished_run_has_nothing_more_to_do(place: Path) -> None:
     folder = make_run(place / "run", PLAIN)
-    twin_run(folder, TRIALS, RUNS, FACTS, slots=2)
+    twin_run(folder, TRIALS, RUNS, OBJECTIVE, slots=2)
     journal = folder.journal.read_bytes()
     for _ in range(2):
-        again = twin_run(folder, TRIALS, RUNS, FACTS, slots=2)
+        again = twin_run(folder, TRIALS, RUNS, OBJECTIVE, slots=2)
         assert again.started == []
         assert again.search.finished()
     assert folder.journal.read_bytes() == journal
 
 
 def test_a_run_that_was_in_flight_goes_on_from_its_checkpoint(place: Path) -> None:
-    folder = searched(place / "run", FACTS)
+    folder = searched(place / "run", OBJECTIVE)
     first = attempt(folder, PLAIN, TRIALS, confirm=True, runs=RUNS)
     trial = first.next_trial()
     assert trial is not None
-    twin_like = twin_run(folder, TRIALS, RUNS, FACTS)
+    twin_like = twin_run(folder, TRIALS, RUNS, OBJECTIVE)
     assert twin_like.started[0] == trial.row.key == "confirmation-00000"
     assert len(rows_of(folder, CONFIRMATION)) == RUNS
     assert plan_of(folder).search_trials == SEARCHED
@@ -187,7 +187,7 @@ def test_without_a_confirmation_a_plan_on_record_changes_nothing(place: Path) ->
 
 
 def test_a_confirmation_can_be_added_to_a_finished_search(place: Path) -> None:
-    folder = searched(place / "run", FACTS)
+    folder = searched(place / "run", OBJECTIVE)
     drive(attempt(folder, PLAIN, TRIALS, confirm=True, runs=RUNS), unclear)
     assert plan_of(folder).search_trials == SEARCHED
     assert len(rows_of(folder, CONFIRMATION)) == RUNS

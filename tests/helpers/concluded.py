@@ -5,9 +5,9 @@ from pathlib import Path
 
 from confirming import HELD, HELD_OUT, Worth, steady, whole_run
 from rich.console import Console
-from twin import FACTS, JOINT
+from twin import JOINT, OBJECTIVE
 
-from search.config.objective import Facts
+from search.config.objective import Objective
 from search.report.leaderboard import show
 from search.report.verdict_view import conclusion_view
 from search.results.conclusion import Conclusion
@@ -21,9 +21,9 @@ def uniform_wins(row: Row, part: int) -> int:
     return steady(row, part) + 20 * (row.label == "uniform" and not row.in_search)
 
 
-def conclusion_of(path: Path, worth: Worth, runs: int | None, facts: Facts) -> Conclusion:
+def conclusion_of(path: Path, worth: Worth, runs: int | None, objective: Objective) -> Conclusion:
     trials = TRIALS if runs else TRIALS - RUNS
-    return Conclusion.of(whole_run(path, worth, trials, runs, facts))
+    return Conclusion.of(whole_run(path, worth, trials, runs, objective))
 
 
 def text_of(conclusion: Conclusion) -> str:
@@ -34,15 +34,15 @@ def text_of(conclusion: Conclusion) -> str:
     return console.file.getvalue()
 
 
-CASES: dict[str, tuple[Worth, int | None, Facts]] = {
-    "searched": (steady, None, FACTS),
-    "confirmed": (steady, RUNS, FACTS),
-    "uniform": (uniform_wins, RUNS, FACTS),
+CASES: dict[str, tuple[Worth, int | None, Objective]] = {
+    "searched": (steady, None, OBJECTIVE),
+    "confirmed": (steady, RUNS, OBJECTIVE),
+    "uniform": (uniform_wins, RUNS, OBJECTIVE),
     "joint": (steady, RUNS, JOINT),
     "joint, searched": (steady, None, JOINT),
     "held out": (steady, RUNS, HELD_OUT),
     "held out, searched": (steady, None, HELD_OUT),
-    "holdout": (steady, RUNS, Facts(JOINT.benchmarks, holdout=HELD)),
+    "holdout": (steady, RUNS, Objective(JOINT.benchmarks, holdout=HELD)),
 }
 
 

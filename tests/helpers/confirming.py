@@ -8,7 +8,7 @@ import numpy as np
 from optuna.trial import TrialState
 from twin import BENCHMARK, HALVES, Twin, attempt, make_run, make_settings, order, results_of
 
-from search.config.objective import BenchmarkFacts, Facts
+from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import SCHEMA_VERSION, Settings
 from search.session.phases import ConfirmationPlan
 from search.session.running import Running
@@ -18,12 +18,12 @@ from search.store.record import HOLDOUT, Record, Row
 from search.store.run_folder import RunFolder, part_key
 from trainer.results import EpochResult
 
-HELD = BenchmarkFacts("held", 2, (50, 20, 10, 5), HALVES)
-HELD_OUT = Facts(
+HELD = BenchmarkObjective("held", 2, (50, 20, 10, 5), HALVES)
+HELD_OUT = Objective(
     (replace(BENCHMARK, metric="balanced_accuracy", test_held_out=True, chosen_on="validation"),)
 )
 HELD_OUT_LOSS = 5
-WITH_HOLDOUT = Facts((BENCHMARK,), holdout=HELD)
+WITH_HOLDOUT = Objective((BENCHMARK,), holdout=HELD)
 PLAIN = make_settings(scheduler="none")
 
 Worth = Callable[[Row, int], int]
@@ -53,20 +53,20 @@ def steady(row: Row, part: int) -> int:
     return base if row.in_search else base + wobble + 2 * ((row.seed_index or 0) % 2)
 
 
-def results_worth(percent: int, facts: BenchmarkFacts = BENCHMARK) -> list[EpochResult]:
+def results_worth(percent: int, objective: BenchmarkObjective = BENCHMARK) -> list[EpochResult]:
     """Return epochs that gain a point each, the last of which has ``percent`` of 100 images.
 
     On a test set that is held out, ``HELD_OUT_LOSS`` fewer images are right.
     """
     results: list[EpochResult] = []
-    for epoch in range(1, facts.epochs + 1):
-        right = percent - (facts.epochs - epoch)
+    for epoch in range(1, objective.epochs + 1):
+        right = percent - (objective.epochs - epoch)
         cells = [right // 8 + (cell < right % 8) for cell in range(8)]
-        if facts.test_held_out:
+        if objective.test_held_out:
             cells[4] -= HELD_OUT_LOSS
         correct = (tuple(cells[:4]), tuple(cells[4:]))
         curve = Curve(np.array([correct]), np.array([correct]))
-        score = float(facts.scoring.scores(curve, facts.scoring.choosing)[0])
+        score = float(objective.scoring.scores(curve, objective.scoring.choosing)[0])
         results.append(EpochResult(epoch, 1.0, 1.0, 0.1, 0.5, score, score, correct, correct))
     return results
 
@@ -74,7 +74,8 @@ def results_worth(percent: int, facts: BenchmarkFacts = BENCHMARK) -> list[Epoch
 def train(search: Search, trial: Running, worth: Worth) -> None:
     """Report all epochs of a trial, and its end."""
     curves = [
-        results_worth(worth(trial.row, part), facts) for part, facts in enumerate(trial.benchmarks)
+        results_worth(worth(trial.row, part), objective)
+        for part, objective in enumerate(trial.benchmarks)
     ]
     for part, epoch in order(trial.stages):
         if search.report(trial.row.key, part, curves[part][epoch - 1]):
@@ -88,52 +89,56 @@ def drive(search: Search, worth: Worth) -> None:
         train(search, trial, worth)
 
 
-def content_of(facts: BenchmarkFacts) -> dict[str, object]:
+def content_of(objective: BenchmarkObjective) -> dict[str, object]:
     return {
-        "benchmark": {"name": facts.name, "epochs": facts.epochs, "shortened_from": None},
-        "protocol": f"{facts.epochs} epochs",
-        "class_names": [f"class {label}" for label in range(len(facts.counts))],
+        "benchmark": {"name": objective.name, "epochs": objective.epochs, "shortened_from": None},
+        "protocol": f"{objective.epochs} epochs",
+        "class_names": [f"class {label}" for label in range(len(objective.counts))],
         "data_fingerprint": "0" * 16,
-        "facts": facts.to_dict(),
+        "facts": objective.to_dict(),
     }
 
 
-def settings_of(facts: Facts, settings: Settings) -> dict[str, object]:
+def settings_of(objective: Objective, settings: Settings) -> dict[str, object]:
     """Return what settings.json holds of a run, but for facts of its benchmarks."""
-    contents = [content_of(benchmark) for benchmark in facts.all_benchmarks]
-    searched = len(facts.benchmarks)
+    contents = [content_of(benchmark) for benchmark in objective.all_benchmarks]
+    searched = len(objective.benchmarks)
     return {
         "schema_version": SCHEMA_VERSION,
         "fingerprint": settings.fingerprint(),
         "settings": settings.to_dict(),
         "benchmarks": contents[:searched],
-        "holdout": contents[searched] if facts.holdout else None,
+        "holdout": contents[searched] if objective.holdout else None,
     }
 
 
-def new_run(path: Path, facts: Facts, settings: Settings = PLAIN) -> RunFolder:
+def new_run(path: Path, objective: Objective, settings: Settings = PLAIN) -> RunFolder:
     """Make a run with its settings.json, as the driver does."""
     folder = make_run(path, settings)
-    folder.write_settings(settings_of(facts, settings))
+    folder.write_settings(settings_of(objective, settings))
     return folder
 
 
 def whole_run(
-    path: Path, worth: Worth, trials: int, runs: int | None, facts: Facts, **changes: object
+    path: Path, worth: Worth, trials: int, runs: int | None, objective: Objective, **changes: object
 ) -> RunFolder:
     """Make and finish a run; without a confirmation where ``runs`` is None."""
     settings = make_settings(**{"scheduler": "none"} | changes)
-    folder = new_run(path, facts, settings)
-    search = attempt(folder, settings, trials, facts=facts, confirm=runs is not None, runs=runs)
+    folder = new_run(path, objective, settings)
+    search = attempt(
+        folder, settings, trials, objective=objective, confirm=runs is not None, runs=runs
+    )
     drive(search, worth)
     assert search.finished()
     folder.begin_attempt({"resources": {}, "device": "cpu"})
     return folder
 
 
-def twin_run(folder: RunFolder, trials: int, runs: int, facts: Facts, slots: int = 1) -> Twin:
+def twin_run(
+    folder: RunFolder, trials: int, runs: int, objective: Objective, slots: int = 1
+) -> Twin:
     """Run an attempt at a run with a confirmation."""
-    twin = Twin(attempt(folder, PLAIN, trials, facts=facts, confirm=True, runs=runs), slots)
+    twin = Twin(attempt(folder, PLAIN, trials, objective=objective, confirm=True, runs=runs), slots)
     twin.run()
     return twin
 
@@ -169,7 +174,7 @@ def planned_pairs(folder: RunFolder, study: str) -> list[tuple[str, int | None]]
     return sorted((row.label, row.seed_index) for row in complete(rows_of(folder, study)))
 
 
-def check_all_ended(folder: RunFolder, facts: Facts) -> list[Row]:
+def check_all_ended(folder: RunFolder, objective: Objective) -> list[Row]:
     """Check all that must hold of a finished run of the Twin, and return its rows."""
     rows = Record(folder.journal).rows()
     assert not [row for row in rows if row.state == TrialState.RUNNING]
@@ -178,14 +183,16 @@ def check_all_ended(folder: RunFolder, facts: Facts) -> list[Row]:
     arms = [(row.study, row.label, row.seed_index) for row in later]
     assert len(set(arms)) == len(arms)
     for row in complete(rows):
-        trained = (facts.holdout,) if row.study == HOLDOUT else facts.benchmarks
+        trained = (objective.holdout,) if row.study == HOLDOUT else objective.benchmarks
         accuracies = list(check_epochs(folder, row, [b for b in trained if b]))
-        score = accuracies[0] if row.study == HOLDOUT else facts.score(accuracies)
+        score = accuracies[0] if row.study == HOLDOUT else objective.score(accuracies)
         assert row.value == score
     return rows
 
 
-def check_epochs(folder: RunFolder, row: Row, trained: Sequence[BenchmarkFacts]) -> Iterator[float]:
+def check_epochs(
+    folder: RunFolder, row: Row, trained: Sequence[BenchmarkObjective]
+) -> Iterator[float]:
     """Check that every part has the epochs that its seed gives; yield its best accuracy."""
     for part, benchmark in enumerate(trained):
         results = results_of(row.seed, benchmark.epochs)

@@ -8,7 +8,7 @@ from typing import Any
 from searching import without_seconds
 from training import DIGITS
 
-from search.workers.code_version import Origin
+from search.workers.code_version import CodeVersion
 from search.workers.setup import WorkerSetup
 from trainer.prepared import load, prepare
 from trainer.results import EpochResult
@@ -23,7 +23,7 @@ def setup(place: Path, device: str = "cpu") -> WorkerSetup:
         images=(partial(load, prepare(BENCHMARK, place / "data"), BENCHMARK),),
         run=place / "run",
         proof=place,
-        origin=Origin.here(),
+        origin=CodeVersion.here(),
         precision="tf32",
         compiled=False,
         device=device,

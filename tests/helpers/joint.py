@@ -14,7 +14,7 @@ STAGES = ((1, 1), (2, 2), (4, 3), (6, 4))
 
 
 def run_to_the_end(folder: RunFolder, trials: int, slots: int) -> Twin:
-    twin = Twin(attempt(folder, SETTINGS, trials, facts=JOINT), slots)
+    twin = Twin(attempt(folder, SETTINGS, trials, objective=JOINT), slots)
     twin.run()
     return twin
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from search.config.budget import Budget
-from search.config.objective import BenchmarkFacts, Facts, Stages
+from search.config.objective import BenchmarkObjective, Objective, Stages
 from search.config.settings import Resources, Settings
 from search.session.plan import Plan
 from search.session.running import Running
@@ -26,10 +26,10 @@ from trainer.benchmarks.registry import BENCHMARKS
 from trainer.results import EpochResult
 
 HALVES = ((13, 13, 12, 12), (12, 12, 13, 13))
-BENCHMARK = BenchmarkFacts("small", 6, (200, 60, 20, 10), HALVES)
-FACTS = Facts((BENCHMARK,))
-OTHER = BenchmarkFacts("other", 4, (90, 30, 9, 3), HALVES, noise_sd=2.0)
-JOINT = Facts((replace(BENCHMARK, noise_sd=0.5), OTHER))
+BENCHMARK = BenchmarkObjective("small", 6, (200, 60, 20, 10), HALVES)
+OBJECTIVE = Objective((BENCHMARK,))
+OTHER = BenchmarkObjective("other", 4, (90, 30, 9, 3), HALVES, noise_sd=2.0)
+JOINT = Objective((replace(BENCHMARK, noise_sd=0.5), OTHER))
 SAVE_EVERY = 2
 WEIGHTING = Weighting(exponent=0.5)
 CONTROLS = ("uniform", "sqrt_inverse", "inverse", "mlsbench_balanced_softmax")
@@ -62,7 +62,7 @@ def make_settings(**changes: object) -> Settings:
     return Settings(**(fields | changes))
 
 
-def results_of(seed: int, epochs: int = FACTS.epochs) -> list[EpochResult]:
+def results_of(seed: int, epochs: int = OBJECTIVE.epochs) -> list[EpochResult]:
     """Return the synthetic epochs of the trial with this training seed: the same every time."""
     random = np.random.default_rng(seed)
     results: list[EpochResult] = []
@@ -105,14 +105,14 @@ def attempt(
     settings: Settings,
     trials: int | None,
     hours: float | None = None,
-    facts: Facts = FACTS,
+    objective: Objective = OBJECTIVE,
     **limits: Any,
 ) -> Search:
     """Open the run as a new process would; without a confirmation, unless ``limits`` ask for it."""
     number = folder.begin_attempt({})
     record = Record.reopen(folder.journal)
     budget = Budget(trials, hours, **({"confirm": False} | limits))
-    return Search(settings, budget, facts, folder, record, number)
+    return Search(settings, budget, objective, folder, record, number)
 
 
 def never(row: Row, epoch: int) -> bool:
@@ -158,7 +158,7 @@ class Twin:
         """Report the trial's epochs, one at a time, stage by stage; yield whether it has ended."""
         key, seed = trial.row.key, trial.row.seed
         saved = [len(part) // SAVE_EVERY * SAVE_EVERY for part in trial.results]
-        curves = [results_of(seed, facts.epochs) for facts in trial.benchmarks]
+        curves = [results_of(seed, objective.epochs) for objective in trial.benchmarks]
         for part, epoch in order(trial.stages):
             if epoch > saved[part]:
                 self.trained.setdefault(part_key(key, part), []).append(epoch)

@@ -10,7 +10,7 @@ import pytest
 from confirming import steady, whole_run
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from twin import FACTS
+from twin import OBJECTIVE
 
 import search.store.containment
 from search.cli.commands import main
@@ -27,7 +27,7 @@ Prepare = Callable[[Path, Path], None]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return whole_run(tmp_path_factory.mktemp("runs") / "run", steady, 20, 12, FACTS).path
+    return whole_run(tmp_path_factory.mktemp("runs") / "run", steady, 20, 12, OBJECTIVE).path
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from ray import tune
 from repository import REPOSITORY
 from twin import fast_folder, make_settings
 
-from search.config.objective import BenchmarkFacts, Facts
+from search.config.objective import BenchmarkObjective, Objective
 from search.export.module_template import render_module
 from search.samplers.cmaes import SCRATCH, DataCmaEsSampler, optimizer_from
 from search.samplers.registry import SAMPLERS, STARTUP_TRIALS
@@ -34,7 +34,7 @@ from trainer.errors import UserError
 from trainer.execution import checkpoint
 
 COUNTS = (500, 200, 80, 30, 10)
-FACTS = Facts((BenchmarkFacts("five", 6, COUNTS, (COUNTS, COUNTS)),))
+OBJECTIVE = Objective((BenchmarkObjective("five", 6, COUNTS, (COUNTS, COUNTS)),))
 ENOUGH = 24
 """Trials after which CMA-ES has kept its state in the study."""
 
@@ -64,7 +64,7 @@ def proposer_of(journal: Path, sampler: str, attempt: int = 1) -> Proposer:
     """Open the record in ``journal``, which is made if there is none."""
     settings = make_settings(sampler=sampler, baselines=())
     record = Record.reopen(journal) if journal.exists() else Record.create(journal, (), 7)
-    return Proposer(record, settings, attempt, Standings(FACTS))
+    return Proposer(record, settings, attempt, Standings(OBJECTIVE))
 
 
 def run_trials(proposer: Proposer, trials: int) -> list[FrozenTrial]:

@@ -20,7 +20,7 @@ from benchmarks.scale.views import draw, table
 def log_of(ends: int, slots: int = 4) -> DriverLog:
     """Return the log of a search whose trials cost the driver 2 s, and later 4 s, each."""
     world = made_up()
-    training = Training(10.0, True, world.curve, world.facts.benchmarks[0].half_counts)
+    training = Training(10.0, True, world.curve, world.objective.benchmarks[0].half_counts)
     log = DriverLog(DriverClock(lambda: 0.0), training, slots, 1)
     for number in range(1, ends + 1):
         busy = 2.0 * number + 2.0 * max(0, number - ends // 2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from concluded import RUNS, TRIALS, shown, text_of
 from confirming import drive, settings_of, steady, whole_run
-from twin import CONTROLS, FACTS, attempt, fast_folder, make_settings, plan_in
+from twin import CONTROLS, OBJECTIVE, attempt, fast_folder, make_settings, plan_in
 
 from search.cli.commands import chosen_baselines
 from search.cli.options import search_parser
@@ -86,7 +86,7 @@ def test_a_former_name_says_what_it_is_called_now_and_what_it_is() -> None:
 
 def test_a_run_with_former_names_is_shown_and_goes_on(place: Path) -> None:
     now = ("uniform", *FORMER_NAMES.values())
-    folder = whole_run(place / "run", steady, TRIALS, RUNS, FACTS, baselines=now)
+    folder = whole_run(place / "run", steady, TRIALS, RUNS, OBJECTIVE, baselines=now)
     content = folder.read_settings()
     content["settings"]["baselines"] = FORMER
     content["fingerprint"] = fingerprint_of(content["settings"])
@@ -102,6 +102,6 @@ def test_a_run_with_former_names_is_shown_and_goes_on(place: Path) -> None:
     settings = Settings.from_dict(content["settings"] | {"baselines": baselines})
     assert settings.baselines == now
     plan = replace(plan_in(place), folder=folder, settings=settings)
-    check_same(plan, folder.read_settings(), settings_of(FACTS, settings))
+    check_same(plan, folder.read_settings(), settings_of(OBJECTIVE, settings))
     drive(attempt(folder, settings, TRIALS + 3, confirm=True, runs=RUNS), steady)
     assert "Verdict after" in text_of(Conclusion.of(folder))

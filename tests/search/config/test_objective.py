@@ -4,27 +4,27 @@ import json
 from dataclasses import replace
 
 import pytest
-from twin import BENCHMARK, FACTS, JOINT, OTHER
+from twin import BENCHMARK, JOINT, OBJECTIVE, OTHER
 
-from search.config.objective import BenchmarkFacts, Facts
-from search.results.conclusion import facts_from
+from search.config.objective import BenchmarkObjective, Objective
+from search.results.conclusion import objective_from
 from search.stats.ranking import GUESS, GUESSED_RUNS, KNOWN_RUNS, NOISE_SD, NoisePrior
 
 THIRD = replace(OTHER, name="third", epochs=7, noise_sd=1.25)
 
 
-def with_lengths(*epochs: int) -> Facts:
-    return Facts(tuple(replace(OTHER, epochs=n) for n in epochs))
+def with_lengths(*epochs: int) -> Objective:
+    return Objective(tuple(replace(OTHER, epochs=n) for n in epochs))
 
 
 def test_on_one_benchmark_the_score_is_the_accuracy() -> None:
-    assert FACTS.score([61.5]) == 61.5
-    assert Facts((OTHER,)).score([61.5]) == 61.5
+    assert OBJECTIVE.score([61.5]) == 61.5
+    assert Objective((OTHER,)).score([61.5]) == 61.5
 
 
 def test_on_several_the_score_is_the_mean_of_accuracies_in_noise_sds() -> None:
     assert JOINT.score([60.0, 44.0]) == pytest.approx((60 / 0.5 + 44 / 2) / 2)
-    three = Facts((*JOINT.benchmarks, THIRD))
+    three = Objective((*JOINT.benchmarks, THIRD))
     assert three.score([60.0, 44.0, 25.0]) == pytest.approx((120 + 22 + 20) / 3)
 
 
@@ -40,21 +40,21 @@ def test_a_score_needs_one_accuracy_per_benchmark(accuracies: list[float]) -> No
 
 
 def test_a_noise_that_is_not_known_counts_as_the_usual_one() -> None:
-    unknown = Facts((BENCHMARK, OTHER))
+    unknown = Objective((BENCHMARK, OTHER))
     assert unknown.score([60.0, 44.0]) == pytest.approx((60 / NOISE_SD + 44 / 2) / 2)
 
 
 def test_the_noise_to_expect_of_a_score() -> None:
-    assert FACTS.noise_prior == GUESS
-    assert Facts((OTHER,)).noise_prior == NoisePrior(2.0, KNOWN_RUNS)
+    assert OBJECTIVE.noise_prior == GUESS
+    assert Objective((OTHER,)).noise_prior == NoisePrior(2.0, KNOWN_RUNS)
     assert JOINT.noise_prior == NoisePrior(1 / 2**0.5, KNOWN_RUNS)
-    assert Facts((*JOINT.benchmarks, THIRD)).noise_prior.sd == pytest.approx(3**-0.5)
+    assert Objective((*JOINT.benchmarks, THIRD)).noise_prior.sd == pytest.approx(3**-0.5)
 
 
 def test_the_noise_of_a_shortened_training_is_a_guess() -> None:
     short = replace(OTHER, shortened=True)
-    assert Facts((short,)).noise_prior == NoisePrior(2.0, GUESSED_RUNS)
-    assert Facts((THIRD, short)).noise_prior.runs == GUESSED_RUNS
+    assert Objective((short,)).noise_prior == NoisePrior(2.0, GUESSED_RUNS)
+    assert Objective((THIRD, short)).noise_prior.runs == GUESSED_RUNS
 
 
 def test_a_rung_lies_at_the_same_part_of_every_training_rounded_up() -> None:
@@ -76,23 +76,23 @@ def test_a_benchmark_longer_than_the_first_keeps_its_length() -> None:
 
 def test_without_rungs_the_only_stage_is_the_whole_trial() -> None:
     assert JOINT.stages(()) == ((6, 4),)
-    assert FACTS.stages(()) == ((6,),)
+    assert OBJECTIVE.stages(()) == ((6,),)
 
 
 def test_rungs_on_the_first_benchmark_are_what_they_are() -> None:
     for epochs in range(1, 60):
-        facts = with_lengths(epochs, 7)
+        objective = with_lengths(epochs, 7)
         rungs = tuple(range(1, epochs))
-        assert tuple(stage[0] for stage in facts.stages(rungs)) == (*rungs, epochs)
-        reached = [stage[1] for stage in facts.stages(rungs)]
+        assert tuple(stage[0] for stage in objective.stages(rungs)) == (*rungs, epochs)
+        reached = [stage[1] for stage in objective.stages(rungs)]
         assert reached == sorted(reached)
         assert 1 <= reached[0] <= reached[-1] == 7
 
 
 def test_the_holdout_is_the_last_of_all_benchmarks_and_not_searched() -> None:
-    held = Facts(FACTS.benchmarks, holdout=OTHER)
+    held = Objective(OBJECTIVE.benchmarks, holdout=OTHER)
     assert held.all_benchmarks == (BENCHMARK, OTHER)
-    assert FACTS.all_benchmarks == (BENCHMARK,)
+    assert OBJECTIVE.all_benchmarks == (BENCHMARK,)
     assert not held.joint
     assert JOINT.joint
     assert held.epochs == JOINT.epochs == BENCHMARK.epochs
@@ -105,25 +105,25 @@ def test_images_that_choose_are_those_of_both_halves_unless_one_is_held_out() ->
 
 
 @pytest.mark.parametrize("facts", (BENCHMARK, OTHER), ids=("unknown noise", "known noise"))
-def test_facts_go_through_json_and_back(facts: BenchmarkFacts) -> None:
-    again = BenchmarkFacts.from_dict(json.loads(json.dumps(facts.to_dict())))
-    assert again == facts
-    assert hash(again) == hash(facts)
+def test_facts_go_through_json_and_back(objective: BenchmarkObjective) -> None:
+    again = BenchmarkObjective.from_dict(json.loads(json.dumps(objective.to_dict())))
+    assert again == objective
+    assert hash(again) == hash(objective)
 
 
 @pytest.mark.parametrize("holdout", (None, THIRD))
-def test_settings_hold_all_facts(holdout: BenchmarkFacts | None) -> None:
+def test_settings_hold_all_facts(holdout: BenchmarkObjective | None) -> None:
     short = replace(JOINT.benchmarks[1], shortened=True)
 
-    def entry(facts: BenchmarkFacts) -> dict[str, object]:
+    def entry(objective: BenchmarkObjective) -> dict[str, object]:
         return {
-            "facts": facts.to_dict(),
-            "benchmark": {"shortened_from": 9 if facts.shortened else None},
+            "facts": objective.to_dict(),
+            "benchmark": {"shortened_from": 9 if objective.shortened else None},
         }
 
     content = {
         "benchmarks": [entry(JOINT.benchmarks[0]), entry(short)],
         "holdout": holdout and entry(holdout),
     }
-    whole = Facts((JOINT.benchmarks[0], short), holdout)
-    assert facts_from(json.loads(json.dumps(content))) == whole
+    whole = Objective((JOINT.benchmarks[0], short), holdout)
+    assert objective_from(json.loads(json.dumps(content))) == whole

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from confirming import PLAIN, drive, new_run, usual
 from rich.console import Console
-from twin import FACTS, attempt, make_plan, make_run, make_settings
+from twin import OBJECTIVE, attempt, make_plan, make_run, make_settings
 
 from search.config.budget import FEWEST_RUNS, Budget
 from search.driver import conclude
@@ -62,15 +62,18 @@ def test_baselines_that_take_all_trials_are_a_note(tmp_path: Path) -> None:
 
 
 def test_a_grace_as_long_as_a_trial_is_a_note(tmp_path: Path) -> None:
-    text = said(tmp_path, "resnet8-digitslt", 32, "tpe", "asha", grace_epochs=FACTS.epochs)
-    assert f"because --grace-epochs is {FACTS.epochs} and trials have {FACTS.epochs} epochs" in text
+    text = said(tmp_path, "resnet8-digitslt", 32, "tpe", "asha", grace_epochs=OBJECTIVE.epochs)
+    assert (
+        f"because --grace-epochs is {OBJECTIVE.epochs} and trials have {OBJECTIVE.epochs} epochs"
+        in text
+    )
 
 
 def test_a_search_of_controls_alone_says_at_its_end_why_nothing_was_confirmed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Conclusion, "export", lambda _: None)
-    folder = new_run(tmp_path / "run", FACTS)
+    folder = new_run(tmp_path / "run", OBJECTIVE)
     budget = Budget(FEWEST_RUNS + 1, None, runs=FEWEST_RUNS)
     search = attempt(folder, PLAIN, budget.trials or 0, confirm=True, runs=FEWEST_RUNS)
     drive(search, usual)

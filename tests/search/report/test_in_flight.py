@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from confirming import PLAIN, new_run
 from leases import holder
-from twin import FACTS, JOINT, attempt, fast_folder, results_of
+from twin import JOINT, OBJECTIVE, attempt, fast_folder, results_of
 
-from search.config.objective import Facts
+from search.config.objective import Objective
 from search.report.in_flight import in_flight_text
 from search.results.conclusion import Conclusion
 from search.session.search import Search
@@ -23,8 +23,8 @@ def place() -> Iterator[Path]:
         yield folder / "run"
 
 
-def begun(place: Path, facts: Facts = FACTS) -> Search:
-    return attempt(new_run(place, facts), PLAIN, 8, facts=facts)
+def begun(place: Path, objective: Objective = OBJECTIVE) -> Search:
+    return attempt(new_run(place, objective), PLAIN, 8, objective=objective)
 
 
 def text_of(search: Search) -> list[str]:

@@ -10,7 +10,7 @@ from concluded import shown
 from repository import REPOSITORY
 from twin import make_settings
 
-from search.config.objective import BenchmarkFacts
+from search.config.objective import BenchmarkObjective
 from search.config.settings import SCHEMA_VERSION
 from search.report.leaderboard import PUBLISHED
 from search.results.conclusion import Conclusion
@@ -39,7 +39,7 @@ def new_run(path: Path, benchmark: Benchmark) -> Record:
     folder.begin_attempt({"resources": {}})
     half = (500,) * benchmark.num_classes
     counts = tuple(benchmark.counts.tolist())
-    facts = BenchmarkFacts(benchmark.name, benchmark.epochs, counts, (half, half))
+    objective = BenchmarkObjective(benchmark.name, benchmark.epochs, counts, (half, half))
     settings = make_settings(benchmarks=(benchmark.fingerprint(),), baselines=("uniform",))
     content = {
         "schema_version": SCHEMA_VERSION,
@@ -51,7 +51,7 @@ def new_run(path: Path, benchmark: Benchmark) -> Record:
                 "protocol": benchmark.protocol_note(),
                 "class_names": None,
                 "data_fingerprint": "0123456789abcdef",
-                "facts": facts.to_dict(),
+                "facts": objective.to_dict(),
             }
         ],
         "holdout": None,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from twin import FACTS, attempt, make_run, make_settings, results_of
+from twin import OBJECTIVE, attempt, make_run, make_settings, results_of
 
 from search.report.live_display import Display, best_text, duration, seconds_left
 from search.session.search import Search
@@ -42,7 +42,7 @@ def test_the_table_shows_running_trials_counts_and_the_best(search: Search) -> N
     text = shown(Display(search, console, title="my-run"))
     assert "my-run" in text
     assert "mlsbench_balanced_softmax" in text
-    assert f"3/{FACTS.epochs}" in text
+    assert f"3/{OBJECTIVE.epochs}" in text
     assert "3/8 trials: 2 complete, 0 stopped early, 1 failed, 1 running" in text
     assert best_text(search) in text
     assert "elapsed" in text

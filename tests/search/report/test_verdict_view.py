@@ -10,9 +10,9 @@ import pytest
 from concluded import CASES, RUNS, TRIALS, conclusion_of, text_of
 from confirming import PLAIN, drive, new_run, plan_of, steady, train, whole_run
 from rich.console import Console
-from twin import BENCHMARK, FACTS, JOINT, attempt, fast_folder
+from twin import BENCHMARK, JOINT, OBJECTIVE, attempt, fast_folder
 
-from search.config.objective import Facts
+from search.config.objective import Objective
 from search.report.leaderboard import leaderboard, show
 from search.report.verdict_view import LONGEST_NAME, export_note, gains_text
 from search.results.conclusion import Conclusion
@@ -44,11 +44,11 @@ def test_the_arms_fit_80_columns(place: Path, case: str) -> None:
     found = conclusion_of(place / "run", *CASES[case])
     text = text_of(found)
     assert "…" not in text
-    held_out = found.facts.benchmarks[0].test_held_out
+    held_out = found.objective.benchmarks[0].test_held_out
     assert ("half B" in text) == (found.judgement is not None and not held_out)
     if not found.judgement:
         return
-    tables = len(found.facts.all_benchmarks)
+    tables = len(found.objective.all_benchmarks)
     for arm in found.judgement.plan.arms:
         lines = arm_lines(text, arm)
         assert len(lines) == tables
@@ -56,7 +56,7 @@ def test_the_arms_fit_80_columns(place: Path, case: str) -> None:
 
 
 def test_a_row_has_the_numbers_of_its_arm(place: Path) -> None:
-    found = conclusion_of(place / "run", steady, RUNS, FACTS)
+    found = conclusion_of(place / "run", steady, RUNS, OBJECTIVE)
     assert found.judgement is not None
     reached = found.judgement.benchmarks[0].arms["#2"]
     cells = arm_lines(text_of(found), "#2")[0].split()
@@ -79,7 +79,7 @@ def test_a_long_name_cuts_nothing(place: Path, arm: str) -> None:
     def named(row: Row, part: int) -> int:
         return steady(row, part) + 20 * (row.label == arm)
 
-    folder = whole_run(place / "run", named, TRIALS, RUNS, FACTS, baselines=("uniform", arm))
+    folder = whole_run(place / "run", named, TRIALS, RUNS, OBJECTIVE, baselines=("uniform", arm))
     assert arm in plan_of(folder).controls
     text = text_of(Conclusion.of(folder))
     assert "…" not in text
@@ -87,7 +87,7 @@ def test_a_long_name_cuts_nothing(place: Path, arm: str) -> None:
 
 
 def test_what_is_not_confirmed_says_so(place: Path) -> None:
-    found = conclusion_of(place / "run", steady, None, FACTS)
+    found = conclusion_of(place / "run", steady, None, OBJECTIVE)
     assert str(export_note(found)).startswith("not confirmed: it is the best of the search by ")
     text = text_of(found)
     assert "best of the search: #2, p=" in text
@@ -119,7 +119,7 @@ def test_a_joint_score_is_in_noise_sds(place: Path) -> None:
 
 
 def test_an_unfinished_confirmation_says_so(place: Path) -> None:
-    folder = new_run(place / "run", FACTS)
+    folder = new_run(place / "run", OBJECTIVE)
     search = attempt(folder, PLAIN, TRIALS, confirm=True, runs=RUNS)
     while (trial := search.next_trial()) and trial.row.key != "confirmation-00005":
         train(search, trial, steady)
@@ -145,9 +145,9 @@ def test_every_benchmark_and_the_holdout_are_told_by_name(place: Path) -> None:
 
 
 def test_a_holdout_that_is_not_done_says_so(place: Path) -> None:
-    facts = CASES["holdout"][2]
-    folder = new_run(place / "run", facts)
-    search = attempt(folder, PLAIN, TRIALS, facts=facts, confirm=True, runs=RUNS)
+    objective = CASES["holdout"][2]
+    folder = new_run(place / "run", objective)
+    search = attempt(folder, PLAIN, TRIALS, objective=objective, confirm=True, runs=RUNS)
     while (trial := search.next_trial()) and trial.row.key != "holdout-00001":
         train(search, trial, steady)
     text = text_of(Conclusion.of(folder))
@@ -159,7 +159,7 @@ def test_the_leaderboard_is_in_the_order_of_the_estimates_and_shows_both_numbers
     place: Path,
 ) -> None:
     """A lucky single run stands below two good ones of another weighting, as in the choice."""
-    noisy = Facts((replace(BENCHMARK, noise_sd=5.0),))
+    noisy = Objective((replace(BENCHMARK, noise_sd=5.0),))
     baselines = (*PLAIN.baselines, "effective")
     found = Conclusion.of(whole_run(place / "run", twice, 9, None, noisy, baselines=baselines))
     console = Console(file=io.StringIO(), width=120, highlight=False)
@@ -211,7 +211,7 @@ def test_a_gain_by_class_frequency_is_told_only_where_it_is_known() -> None:
 def test_early_stopping_is_told_after_the_verdict_and_only_where_it_stopped_a_trial(
     place: Path,
 ) -> None:
-    found = conclusion_of(place / "run", steady, RUNS, FACTS)
+    found = conclusion_of(place / "run", steady, RUNS, OBJECTIVE)
     assert "arly stopping" not in text_of(found)
     stopping = replace(found.stopping, stopped=2, saved_epochs=6)
     found.__dict__["stopping"] = stopping

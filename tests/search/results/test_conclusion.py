@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from concluded import CASES, RUNS, TRIALS, conclusion_of, text_of, uniform_wins
 from confirming import PLAIN, WITH_HOLDOUT, new_run, plan_of, steady, whole_run
-from twin import BENCHMARK, FACTS, attempt, fast_folder
+from twin import BENCHMARK, OBJECTIVE, attempt, fast_folder
 
 from search.cli.commands import main
-from search.config.objective import Facts
+from search.config.objective import Objective
 from search.report import verdict_view
 from search.results.conclusion import Conclusion
 from search.store.record import Row
 from spaces import NAMED, Weighting
 
-NOISY = Facts((replace(BENCHMARK, noise_sd=5.0),))
+NOISY = Objective((replace(BENCHMARK, noise_sd=5.0),))
 STORY = {
     "metric",
     "value",
@@ -57,23 +57,23 @@ def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_story_is_whole_and_json_able(place: Path, case: str) -> None:
-    worth, runs, facts = CASES[case]
-    found = conclusion_of(place / "run", worth, runs, facts)
+    worth, runs, objective = CASES[case]
+    found = conclusion_of(place / "run", worth, runs, objective)
     story = json.loads(json.dumps(found.story(), allow_nan=False))
     assert story.keys() >= STORY
     assert story["trial"] == found.winner[0]  # type: ignore[index]
     assert (story["verdict"] is None) == (runs is None)
     assert ("interval_95" in story) == (runs is not None)
-    assert [b["name"] for b in story["benchmarks"]] == [b.name for b in facts.benchmarks]
+    assert [b["name"] for b in story["benchmarks"]] == [b.name for b in objective.benchmarks]
     assert story["trials"] == {"complete": 8, "stopped": 0, "unfinished": 0, "failed": 0}
     assert story["device_hours"] > 0
-    assert ("noise SD" in story["metric"]) == facts.joint
+    assert ("noise SD" in story["metric"]) == objective.joint
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_export_is_the_weighting_that_the_run_names(place: Path, case: str) -> None:
-    worth, runs, facts = CASES[case]
-    found = conclusion_of(place / "run", worth, runs, facts)
+    worth, runs, objective = CASES[case]
+    found = conclusion_of(place / "run", worth, runs, objective)
     paths = found.export()
     assert paths is not None
     best, written = found.best(), json.loads(paths.record.read_text())
@@ -88,7 +88,7 @@ def test_the_export_is_the_weighting_that_the_run_names(place: Path, case: str) 
 
 
 def test_the_result_is_the_corrected_one_with_its_interval(place: Path) -> None:
-    found = conclusion_of(place / "run", steady, RUNS, FACTS)
+    found = conclusion_of(place / "run", steady, RUNS, OBJECTIVE)
     assert found.judgement is not None
     best, story = found.judgement.verdict.best, found.story()
     low, high = story["interval_95"]
@@ -112,7 +112,7 @@ def test_before_a_confirmation_it_names_the_best_posterior_mean(place: Path) -> 
 
 
 def test_confirmed_or_not_uniform_may_be_the_winner_and_it_is_said(place: Path) -> None:
-    found = conclusion_of(place / "run", uniform_wins, RUNS, FACTS)
+    found = conclusion_of(place / "run", uniform_wins, RUNS, OBJECTIVE)
     assert found.winner == ("uniform", Weighting())
     nothing = "Use uniform: nothing that was found could be shown to be better."
     assert nothing in text_of(found)
@@ -122,7 +122,7 @@ def test_confirmed_or_not_uniform_may_be_the_winner_and_it_is_said(place: Path) 
 
 
 def test_a_run_without_a_full_length_trial_has_nothing_to_export(place: Path) -> None:
-    folder = new_run(place / "run", FACTS)
+    folder = new_run(place / "run", OBJECTIVE)
     search = attempt(folder, PLAIN, TRIALS)
     search.next_trial()
     found = Conclusion.of(folder)
@@ -157,9 +157,9 @@ def test_epochs_that_early_stopping_saved_are_told_in_hours_if_there_are_enough(
     def falling(row: Row, part: int) -> int:
         return 40 - int(row.key[-2:]) if "proposals" in row.key else steady(row, part)
 
-    folder = whole_run(place / "run", falling, 16, None, FACTS, scheduler="asha")
+    folder = whole_run(place / "run", falling, 16, None, OBJECTIVE, scheduler="asha")
     found = Conclusion.of(folder)
-    missing = sum(FACTS.epochs - row.epochs for row in found.rows)
+    missing = sum(OBJECTIVE.epochs - row.epochs for row in found.rows)
     assert missing > 6
     assert found.saved_hours == pytest.approx(0.5 * missing / 3600)
     assert "CPU worker-hours" not in text_of(found)
@@ -183,7 +183,7 @@ def test_where_all_trials_are_alike_uniform_is_exported_and_nothing_was_found(pl
         (RUNS, "nothing was found, as all 4 "),
         (None, "nothing was found: all 8 "),
     ):
-        found = conclusion_of(place / f"run-{runs}", perfect, runs, FACTS)
+        found = conclusion_of(place / f"run-{runs}", perfect, runs, OBJECTIVE)
         assert found.winner == ("uniform", Weighting())
         assert words + "weightings reached the same" in text_of(found)
 
@@ -192,7 +192,7 @@ def test_weights_for_other_counts_neither_write_nor_check_an_export(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So a run folder may be read only, and the command takes no seconds."""
-    found = conclusion_of(place / "run", steady, RUNS, FACTS)
+    found = conclusion_of(place / "run", steady, RUNS, OBJECTIVE)
     monkeypatch.setattr("search.export.export.verify_export", None)
     before = sorted(found.folder.path.rglob("*"))
     (place / "counts.csv").write_text("class 0;900\nclass 1;12\n")

@@ -21,9 +21,9 @@ from confirming import (
     train,
     whole_run,
 )
-from twin import FACTS, JOINT, attempt, fast_folder
+from twin import JOINT, OBJECTIVE, attempt, fast_folder
 
-from search.config.objective import Facts
+from search.config.objective import Objective
 from search.results.conclusion import Conclusion
 from search.results.judgement import Judgement, judge
 from search.stats.best_arm import PUBLISHED_SEEDS
@@ -41,18 +41,18 @@ def place() -> Iterator[Path]:
         yield folder
 
 
-def judged(folder: RunFolder, facts: Facts) -> Judgement | None:
-    return judge(folder, facts, plan_of(folder), Record(folder.journal).rows())
+def judged(folder: RunFolder, objective: Objective) -> Judgement | None:
+    return judge(folder, objective, plan_of(folder), Record(folder.journal).rows())
 
 
-def judgement_of(path: Path, worth: Worth, facts: Facts, runs: int = RUNS) -> Judgement:
-    found = judged(whole_run(path, worth, TRIALS, runs, facts), facts)
+def judgement_of(path: Path, worth: Worth, objective: Objective, runs: int = RUNS) -> Judgement:
+    found = judged(whole_run(path, worth, TRIALS, runs, objective), objective)
     assert found is not None
     return found
 
 
 def test_the_verdict_is_that_of_the_runs(place: Path) -> None:
-    found = judgement_of(place / "run", steady, FACTS)
+    found = judgement_of(place / "run", steady, OBJECTIVE)
     assert found.decided
     assert found.verdict.winner == "#2"
     assert (found.verdict.uniform, found.verdict.baseline) == ("uniform", "sqrt_inverse")
@@ -64,14 +64,14 @@ def test_the_verdict_is_that_of_the_runs(place: Path) -> None:
 
 
 def test_on_one_benchmark_the_verdict_is_not_said_twice(place: Path) -> None:
-    (benchmark,) = judgement_of(place / "run", steady, FACTS).benchmarks
+    (benchmark,) = judgement_of(place / "run", steady, OBJECTIVE).benchmarks
     assert benchmark.verdict is None
     assert benchmark.name == "small"
 
 
 def test_every_arm_has_what_its_runs_reached(place: Path) -> None:
-    folder = whole_run(place / "run", steady, TRIALS, RUNS, FACTS)
-    found = judged(folder, FACTS)
+    folder = whole_run(place / "run", steady, TRIALS, RUNS, OBJECTIVE)
+    found = judged(folder, OBJECTIVE)
     assert found is not None
     (benchmark,) = found.benchmarks
     rows = rows_of(folder, CONFIRMATION)
@@ -87,7 +87,7 @@ def test_every_arm_has_what_its_runs_reached(place: Path) -> None:
 
 
 def test_half_b_tells_what_half_a_chose(place: Path) -> None:
-    (benchmark,) = judgement_of(place / "run", steady, FACTS).benchmarks
+    (benchmark,) = judgement_of(place / "run", steady, OBJECTIVE).benchmarks
     assert benchmark.half_split.arm == "#2"
     assert benchmark.half_split.accuracies == benchmark.arms["#2"]
     assert benchmark.half_split.accuracies.half_b < 70
@@ -113,7 +113,7 @@ def test_a_test_set_that_is_held_out_judges_what_validation_chose(place: Path) -
 
 
 def test_gains_are_over_uniform_by_class(place: Path) -> None:
-    (benchmark,) = judgement_of(place / "run", steady, FACTS).benchmarks
+    (benchmark,) = judgement_of(place / "run", steady, OBJECTIVE).benchmarks
     assert benchmark.gains is not None
     assert len(benchmark.gains.classes) == 4
     assert benchmark.gains.seeds >= 3
@@ -124,15 +124,15 @@ def test_a_winner_that_is_uniform_gains_nothing_over_itself(place: Path) -> None
     def flat(row: Row, part: int) -> int:
         return 75 if row.label == "uniform" and not row.in_search else steady(row, part)
 
-    found = judgement_of(place / "run", flat, FACTS)
+    found = judgement_of(place / "run", flat, OBJECTIVE)
     assert found.verdict.winner == "uniform"
     assert found.verdict.to_uniform is None
     assert found.benchmarks[0].gains is None
 
 
 def test_a_judgement_goes_through_json(place: Path) -> None:
-    facts = Facts(JOINT.benchmarks, holdout=HELD)
-    found = judgement_of(place / "run", steady, facts)
+    objective = Objective(JOINT.benchmarks, holdout=HELD)
+    found = judgement_of(place / "run", steady, objective)
     data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert Verdict.from_dict(data["verdict"]) == found.verdict
     assert [benchmark["name"] for benchmark in data["benchmarks"]] == ["small", "other"]
@@ -142,27 +142,27 @@ def test_a_judgement_goes_through_json(place: Path) -> None:
 
 
 def test_nothing_is_said_before_every_arm_has_a_result(place: Path) -> None:
-    folder = new_run(place / "run", FACTS)
+    folder = new_run(place / "run", OBJECTIVE)
     search = attempt(folder, PLAIN, TRIALS, confirm=True, runs=RUNS)
     while (trial := search.next_trial()) and trial.row.in_search:
         train(search, trial, steady)
     arms = len(plan_of(folder).arms)
     for _ in range(arms):
         assert trial is not None
-        assert judged(folder, FACTS) is None
+        assert judged(folder, OBJECTIVE) is None
         train(search, trial, steady)
         trial = search.next_trial()
-    found = judged(folder, FACTS)
+    found = judged(folder, OBJECTIVE)
     assert found is not None
     assert (found.decided, found.runs) == (False, arms)
     assert found.benchmarks[0].gains is None  # one common seed is no spread
 
 
 def test_what_an_arm_outside_the_plan_reached_does_not_count(place: Path) -> None:
-    folder = whole_run(place / "run", steady, TRIALS, RUNS, FACTS)
+    folder = whole_run(place / "run", steady, TRIALS, RUNS, OBJECTIVE)
     plan = plan_of(folder)
     left = replace(plan, candidates={k: w for k, w in plan.candidates.items() if k != "#2"})
-    found = judge(folder, FACTS, left, Record(folder.journal).rows())
+    found = judge(folder, OBJECTIVE, left, Record(folder.journal).rows())
     assert found is not None
     assert found.verdict.winner == "#3"
     assert "#2" not in found.benchmarks[0].arms
@@ -193,7 +193,7 @@ def test_a_joint_verdict_is_in_noise_sds_and_stands_beside_one_per_benchmark(pla
 
 def test_a_benchmark_says_nothing_of_a_joint_winner_that_diverged(place: Path) -> None:
     folder = new_run(place / "run", JOINT)
-    search = attempt(folder, PLAIN, TRIALS, facts=JOINT, confirm=True, runs=RUNS)
+    search = attempt(folder, PLAIN, TRIALS, objective=JOINT, confirm=True, runs=RUNS)
     while trial := search.next_trial():
         if trial.row.study == CONFIRMATION and trial.row.label == "uniform":
             search.fail(trial.row.key, "nan", diverged=True)
@@ -226,7 +226,7 @@ def test_the_holdout_judges_the_winner_that_was_chosen_elsewhere(place: Path) ->
 
 
 def test_without_a_run_there_the_holdout_is_silent(place: Path) -> None:
-    folder = whole_run(place / "run", steady, TRIALS, RUNS, FACTS)
+    folder = whole_run(place / "run", steady, TRIALS, RUNS, OBJECTIVE)
     found = judged(folder, WITH_HOLDOUT)
     assert found is not None
     assert found.holdout is None
@@ -234,7 +234,7 @@ def test_without_a_run_there_the_holdout_is_silent(place: Path) -> None:
 
 def test_the_holdout_has_no_verdict_before_the_arms_that_it_needs_ran_there(place: Path) -> None:
     folder = new_run(place / "run", WITH_HOLDOUT)
-    search = attempt(folder, PLAIN, TRIALS, facts=WITH_HOLDOUT, confirm=True, runs=RUNS)
+    search = attempt(folder, PLAIN, TRIALS, objective=WITH_HOLDOUT, confirm=True, runs=RUNS)
     while (trial := search.next_trial()) and trial.row.key != "holdout-00001":
         train(search, trial, steady)
     found = judged(folder, WITH_HOLDOUT)
@@ -242,7 +242,7 @@ def test_the_holdout_has_no_verdict_before_the_arms_that_it_needs_ran_there(plac
     assert found.holdout is not None
     assert list(found.holdout.arms) == ["#2"]
     assert found.holdout.verdict is None
-    drive(attempt(folder, PLAIN, TRIALS, facts=WITH_HOLDOUT, confirm=True, runs=RUNS), steady)
+    drive(attempt(folder, PLAIN, TRIALS, objective=WITH_HOLDOUT, confirm=True, runs=RUNS), steady)
     found = judged(folder, WITH_HOLDOUT)
     assert found is not None
     assert found.holdout is not None

@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from twin import fast_folder, make_settings
 
-from search.config.objective import BenchmarkFacts, Facts
+from search.config.objective import BenchmarkObjective, Objective
 from search.samplers import history
 from search.samplers.history import merit
 from search.samplers.registry import SAMPLERS
@@ -17,7 +17,7 @@ from search.session.standings import Standings
 from search.store.record import PROPOSALS, Outcome, Record
 
 COUNTS = (500, 200, 80, 30, 10)
-FACTS = Facts((BenchmarkFacts("five", 6, COUNTS, (COUNTS, COUNTS)),))
+OBJECTIVE = Objective((BenchmarkObjective("five", 6, COUNTS, (COUNTS, COUNTS)),))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make_proposer(journal: Path, sampler: str) -> Proposer:
     record = Record.reopen(journal) if journal.exists() else Record.create(journal, (), 7)
-    return Proposer(record, make_settings(sampler=sampler, baselines=()), 1, Standings(FACTS))
+    return Proposer(record, make_settings(sampler=sampler, baselines=()), 1, Standings(OBJECTIVE))
 
 
 def run_trials(proposer: Proposer, trials: int) -> None:
@@ -141,7 +141,9 @@ def test_full_length_trials_are_better_than_stopped_ones_and_those_that_came_far
     journal: Path,
 ) -> None:
     record = Record.create(journal, (), 7)
-    proposer = Proposer(record, make_settings(sampler="random", baselines=()), 1, Standings(FACTS))
+    proposer = Proposer(
+        record, make_settings(sampler="random", baselines=()), 1, Standings(OBJECTIVE)
+    )
     ends = ((5, 90.0, False), (20, 30.0, False), (20, 40.0, False), (40, 20.0, True))
     for epoch, value, complete in (*ends, (40, 25.0, True)):
         key = proposer.ask().key

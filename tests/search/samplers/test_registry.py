@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from twin import fast_folder, make_settings
 
-from search.config.objective import BenchmarkFacts, Facts
+from search.config.objective import BenchmarkObjective, Objective
 from search.samplers.registry import SAMPLERS, STARTUP_TRIALS, default_sampler, make_sampler
 from search.session.proposer import Proposer
 from search.session.standings import Standings
@@ -19,7 +19,7 @@ from spaces import SPACES, Choice, Float, check_weights
 from trainer.execution.loop import SCALE_FREE_LOSS
 
 COUNTS = (500, 200, 80, 30, 10)
-FACTS = Facts((BenchmarkFacts("five", 6, COUNTS, (COUNTS, COUNTS)),))
+OBJECTIVE = Objective((BenchmarkObjective("five", 6, COUNTS, (COUNTS, COUNTS)),))
 TRIALS = 20
 STATIC = [name for name, sampler in SAMPLERS.items() if not sampler.conditional]
 
@@ -51,7 +51,7 @@ def make_proposer(journal: Path, sampler: str, space: str, attempt: int = 1) -> 
     """Open the record in ``journal``, which is made if there is none."""
     settings = make_settings(sampler=sampler, space=space, baselines=())
     record = Record.reopen(journal) if journal.exists() else Record.create(journal, (), 7)
-    return Proposer(record, settings, attempt, Standings(FACTS))
+    return Proposer(record, settings, attempt, Standings(OBJECTIVE))
 
 
 def ask_and_tell(proposer: Proposer, trials: int) -> list[FrozenTrial]:

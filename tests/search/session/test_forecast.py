@@ -8,7 +8,7 @@ from training import DIGITS, digits_data, digits_trial
 from twin import attempt, make_plan, make_run, make_settings
 
 from search.config.budget import Budget
-from search.config.objective import BenchmarkFacts, Facts
+from search.config.objective import BenchmarkObjective, Objective
 from search.session.forecast import Forecast, epoch_seconds, forecast, said
 from search.session.plan import Plan
 from search.store.run_folder import RunFolder
@@ -25,8 +25,12 @@ def told(found: Forecast, plan: Plan) -> str:
     """Return what is said of a new search by the plan."""
     make_run(plan.folder.path, plan.settings)
     [benchmark], budget = plan.benchmarks, plan.budget
-    facts = Facts((BenchmarkFacts(benchmark.name, benchmark.epochs, (9, 3), ((1, 1), (1, 1))),))
-    search = attempt(plan.folder, plan.settings, budget.trials, budget.hours, facts, confirm=True)
+    objective = Objective(
+        (BenchmarkObjective(benchmark.name, benchmark.epochs, (9, 3), ((1, 1), (1, 1))),)
+    )
+    search = attempt(
+        plan.folder, plan.settings, budget.trials, budget.hours, objective, confirm=True
+    )
     return " ".join(found.sentences(plan, search))
 
 

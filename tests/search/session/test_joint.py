@@ -59,14 +59,14 @@ def test_both_parts_are_recorded_under_the_key(folder: RunFolder) -> None:
 def test_without_early_stopping_every_part_has_its_full_length(place: Path) -> None:
     plain = make_settings(scheduler="none", benchmarks=SETTINGS.benchmarks)
     folder = make_run(place / "plain", plain)
-    Twin(attempt(folder, plain, 7, facts=JOINT), 2).run()
+    Twin(attempt(folder, plain, 7, objective=JOINT), 2).run()
     rows = check_all_ended(folder, JOINT)
     assert [tuple(s["epochs"] for s in row.summaries) for row in rows] == [LENGTHS] * 7
     assert all(row.value == score_at(row, LENGTHS) for row in rows)
 
 
 def first_trial(folder: RunFolder) -> tuple[Search, Running]:
-    search = attempt(folder, SETTINGS, 16, facts=JOINT)
+    search = attempt(folder, SETTINGS, 16, objective=JOINT)
     trial = search.next_trial()
     assert trial is not None
     return search, trial
@@ -130,7 +130,7 @@ def test_it_is_told_from_where_each_part_goes_on(folder: RunFolder) -> None:
     for part, known in enumerate((5, 3)):
         for result in results_of(trial.row.seed, LENGTHS[part])[:known]:
             search.report(trial.row.key, part, result)
-    again = attempt(folder, SETTINGS, 16, facts=JOINT)
+    again = attempt(folder, SETTINGS, 16, objective=JOINT)
     assert again.notes == [
         "uniform was unfinished after epoch 5 and 3; it goes on from epoch 0 and 0"
     ]

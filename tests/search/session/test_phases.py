@@ -18,7 +18,7 @@ from confirming import (
     usual,
 )
 from optuna.trial import TrialState
-from twin import FACTS, Twin, attempt, fast_folder, make_run, make_settings
+from twin import OBJECTIVE, Twin, attempt, fast_folder, make_run, make_settings
 
 from search.config.budget import SEEDS_EACH, candidates_for
 from search.session.phases import ConfirmationPlan, nothing_to_confirm
@@ -45,9 +45,9 @@ def begin(folder: RunFolder, runs: int = RUNS) -> Search:
 
 @pytest.mark.parametrize("slots", (1, 2, 5))
 def test_a_whole_run(folder: RunFolder, slots: int) -> None:
-    twin = twin_run(folder, TRIALS, RUNS, FACTS, slots)
+    twin = twin_run(folder, TRIALS, RUNS, OBJECTIVE, slots)
     assert twin.search.finished()
-    rows = check_all_ended(folder, FACTS)
+    rows = check_all_ended(folder, OBJECTIVE)
     confirmed = of_study(rows, CONFIRMATION)
     assert len(rows) == TRIALS
     assert len(confirmed) == RUNS
@@ -64,7 +64,7 @@ def test_a_whole_run(folder: RunFolder, slots: int) -> None:
 
 
 def test_the_arms_share_their_seeds_of_which_the_published_come_first(folder: RunFolder) -> None:
-    twin_run(folder, TRIALS + 2, RUNS + 2, FACTS, slots=3)
+    twin_run(folder, TRIALS + 2, RUNS + 2, OBJECTIVE, slots=3)
     confirmed = rows_of(folder, CONFIRMATION)
     for row in confirmed:
         assert row.seed_index is not None
@@ -75,7 +75,7 @@ def test_the_arms_share_their_seeds_of_which_the_published_come_first(folder: Ru
 
 
 def test_every_arm_trains_the_weighting_of_the_plan(folder: RunFolder) -> None:
-    twin_run(folder, TRIALS, RUNS, FACTS, slots=2)
+    twin_run(folder, TRIALS, RUNS, OBJECTIVE, slots=2)
     arms = plan_of(folder).arms
     assert all(row.weighting == arms[row.label] for row in rows_of(folder, CONFIRMATION))
     search = {row.label: row.weighting for row in rows_of(folder, "baselines")}
@@ -106,7 +106,7 @@ def test_uniform_is_a_control_even_if_the_search_had_no_baselines(folder: RunFol
 
 
 def test_a_plan_goes_through_json_and_back(folder: RunFolder) -> None:
-    twin_run(folder, TRIALS, RUNS, FACTS)
+    twin_run(folder, TRIALS, RUNS, OBJECTIVE)
     plan = plan_of(folder)
     again = ConfirmationPlan.from_dict(plan.to_dict())
     assert again == plan
@@ -122,8 +122,8 @@ def test_nothing_is_stopped_early_in_a_confirmation(folder: RunFolder) -> None:
     assert TrialState.PRUNED in states
     confirmed = rows_of(stopping, CONFIRMATION)
     assert {row.state for row in confirmed} == {TrialState.COMPLETE}
-    assert {row.epochs for row in confirmed} == {FACTS.epochs}
-    assert all(list(row.rungs) == [FACTS.epochs] for row in confirmed)
+    assert {row.epochs for row in confirmed} == {OBJECTIVE.epochs}
+    assert all(list(row.rungs) == [OBJECTIVE.epochs] for row in confirmed)
     assert not any(row.key in search.early_stopping.__dict__ for row in confirmed)
 
 
@@ -176,7 +176,7 @@ def test_a_run_lost_to_a_failure_elsewhere_is_run_again(folder: RunFolder) -> No
     again = [row for row in complete(confirmed) if row.label == failed.label]
     assert (failed.seed, failed.seed_index) in {(row.seed, row.seed_index) for row in again}
     assert len(complete(confirmed)) == RUNS
-    check_all_ended(folder, FACTS)
+    check_all_ended(folder, OBJECTIVE)
 
 
 def test_three_such_failures_in_a_row_stop_the_run_which_can_go_on(folder: RunFolder) -> None:
@@ -185,7 +185,7 @@ def test_three_such_failures_in_a_row_stop_the_run_which_can_go_on(folder: RunFo
     assert twin.search.must_stop() == "3 trials failed in a row: it diverged"
     assert len(rows_of(folder, CONFIRMATION)) == MAX_FAILURES_IN_A_ROW
     assert not twin.search.finished()
-    assert twin_run(folder, TRIALS, RUNS, FACTS).search.finished()
+    assert twin_run(folder, TRIALS, RUNS, OBJECTIVE).search.finished()
     assert len(complete(rows_of(folder, CONFIRMATION))) == RUNS
 
 
@@ -226,7 +226,7 @@ def test_a_run_in_flight_may_overthrow_what_the_others_decided(folder: RunFolder
 
 def why_nothing(folder: RunFolder) -> str | None:
     rows = Record(folder.journal).rows()
-    return nothing_to_confirm(Standings.of(FACTS, rows), rows)
+    return nothing_to_confirm(Standings.of(OBJECTIVE, rows), rows)
 
 
 def test_what_has_nothing_to_confirm_says_why(folder: RunFolder) -> None:

@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 from twin import (
     CONTROLS,
-    FACTS,
+    OBJECTIVE,
     SAVE_EVERY,
     Killed,
     Killer,
@@ -67,7 +67,7 @@ def check_finished(folder: RunFolder, trials: int) -> list[Row]:
         assert folder.read_epochs(row.key) == results
         assert row.value == results[-1].best_score == row.rungs[epochs]
         if row.state == TrialState.COMPLETE:
-            assert epochs == FACTS.epochs
+            assert epochs == OBJECTIVE.epochs
             assert row.stop_epoch is None
         else:
             assert row.state == TrialState.PRUNED

@@ -13,7 +13,7 @@ from confirming import (
     train,
     unclear,
 )
-from twin import FACTS, attempt, fast_folder, make_run
+from twin import OBJECTIVE, attempt, fast_folder, make_run
 
 from search.config.budget import CONFIRM_SHARE, MOST_RUNS
 from search.store.record import CONFIRMATION
@@ -155,7 +155,7 @@ def test_hours_of_all_phases_are_on_record(folder: RunFolder) -> None:
     search = attempt(folder, PLAIN, 15, confirm=True, runs=9)
     search.device_share = 0.5
     drive(search, unclear)
-    each = 0.5 * 0.5 * FACTS.epochs / 3600
+    each = 0.5 * 0.5 * OBJECTIVE.epochs / 3600
     rows = search.record.rows()
     assert [row.device_hours for row in rows] == pytest.approx([each] * 15)
     assert search.device_hours == pytest.approx(each * 15)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from optuna.trial import TrialState
-from twin import BENCHMARK, FACTS, JOINT
+from twin import BENCHMARK, JOINT, OBJECTIVE
 
 from search.session.standings import Standings
 from search.store.record import BASELINES, CONFIRMATION, PROPOSALS, Row, trial_key
@@ -63,7 +63,7 @@ def test_the_weightings_of_these_tests_are_as_far_apart_as_they_say() -> None:
 
 
 def test_results_of_replicates_are_pooled() -> None:
-    standings = Standings.of(FACTS, [*spread(50, 51, 52), proposal(7, STEPS[1] + 0.01, 55)])
+    standings = Standings.of(OBJECTIVE, [*spread(50, 51, 52), proposal(7, STEPS[1] + 0.01, 55)])
     ranking = standings.ranking()
     assert ranking is not None
     assert len(ranking.groups) == 3
@@ -76,7 +76,7 @@ def test_results_of_replicates_are_pooled() -> None:
 
 def test_a_proposal_may_be_a_replicate_of_a_baseline() -> None:
     rows = [baseline(0, "uniform", 40), baseline(1, "sqrt_inverse", 50)]
-    standings = Standings.of(FACTS, [*rows, proposal(0, ROOT + 0.01, 54), proposal(1, 1.0, 45)])
+    standings = Standings.of(OBJECTIVE, [*rows, proposal(0, ROOT + 0.01, 54), proposal(1, 1.0, 45)])
     ranking = standings.ranking()
     assert ranking is not None
     best = ranking.groups[0]
@@ -88,20 +88,20 @@ def test_a_proposal_may_be_a_replicate_of_a_baseline() -> None:
 def test_weightings_that_differ_on_one_of_the_benchmarks_are_not_pooled() -> None:
     even = replace(JOINT.benchmarks[1], counts=(30, 30, 30, 30))
     rows = spread(50, 51)
-    assert len(Standings.of(replace(FACTS, benchmarks=(even,)), rows).members) == 1
+    assert len(Standings.of(replace(OBJECTIVE, benchmarks=(even,)), rows).members) == 1
     assert len(Standings.of(replace(JOINT, benchmarks=(BENCHMARK, even)), rows).members) == 2
 
 
 def test_trials_that_did_not_reach_their_full_length_do_not_count() -> None:
     stopped = replace(proposal(3, STEPS[3], 99), state=TrialState.PRUNED)
     running = replace(proposal(4, STEPS[4], None), state=TrialState.RUNNING)
-    standings = Standings.of(FACTS, [stopped, running, *spread(50, 51)])
+    standings = Standings.of(OBJECTIVE, [stopped, running, *spread(50, 51)])
     assert labels(standings.candidates(9, ())) == ["#1", "#0"]
     assert set(standings.shown_values()) == {trial_key(PROPOSALS, n) for n in (0, 1)}
 
 
 def test_nothing_stands_before_a_full_length_trial() -> None:
-    standings = Standings.of(FACTS, [replace(proposal(0, 0.3, 99), state=TrialState.PRUNED)])
+    standings = Standings.of(OBJECTIVE, [replace(proposal(0, 0.3, 99), state=TrialState.PRUNED)])
     assert standings.ranking() is None
     assert standings.shown_values() == {}
     assert standings.best_baseline() is None
@@ -110,7 +110,7 @@ def test_nothing_stands_before_a_full_length_trial() -> None:
 
 def test_runs_of_later_phases_do_not_count() -> None:
     later = row(CONFIRMATION, 0, Weighting(exponent=STEPS[0]), 99.0, "#0")
-    assert set(Standings.of(FACTS, [*spread(50, 51), later]).shown_values()) == {
+    assert set(Standings.of(OBJECTIVE, [*spread(50, 51), later]).shown_values()) == {
         trial_key(PROPOSALS, n) for n in (0, 1)
     }
 
@@ -121,30 +121,30 @@ def test_the_best_baseline_is_any_but_uniform() -> None:
         baseline(1, "sqrt_inverse", 50),
         baseline(2, "mlsbench_balanced_softmax", 52),
     ]
-    found = Standings.of(FACTS, rows).best_baseline()
+    found = Standings.of(OBJECTIVE, rows).best_baseline()
     assert found is not None
     assert found.label == "mlsbench_balanced_softmax"
-    assert Standings.of(FACTS, rows[:1]).best_baseline() is None
+    assert Standings.of(OBJECTIVE, rows[:1]).best_baseline() is None
 
 
 def test_the_best_baseline_counts_by_all_runs_of_its_weighting() -> None:
     rows = [baseline(0, "sqrt_inverse", 50), baseline(1, "mlsbench_balanced_softmax", 52)]
     lucky = [proposal(n, ROOT, 56) for n in range(3)]
-    found = Standings.of(FACTS, [*rows, *lucky]).best_baseline()
+    found = Standings.of(OBJECTIVE, [*rows, *lucky]).best_baseline()
     assert found is not None
     assert found.label == "sqrt_inverse"
 
 
 def test_candidates_are_the_best_without_the_controls() -> None:
     rows = [baseline(0, "uniform", 70), baseline(1, "sqrt_inverse", 65), *spread(60, 64, 62)]
-    standings = Standings.of(FACTS, rows)
+    standings = Standings.of(OBJECTIVE, rows)
     assert labels(standings.candidates(2, ("uniform", "sqrt_inverse"))) == ["#1", "#2"]
     assert labels(standings.candidates(9, ("uniform",))) == ["sqrt_inverse", "#1", "#2", "#0"]
 
 
 def test_samplers_are_shown_posterior_means() -> None:
     rows = [*spread(50, 51, 58), proposal(7, STEPS[0], 52)]
-    standings = Standings.of(FACTS, rows)
+    standings = Standings.of(OBJECTIVE, rows)
     shown = standings.shown_values()
     ranking = standings.ranking()
     assert ranking is not None
@@ -155,9 +155,9 @@ def test_samplers_are_shown_posterior_means() -> None:
 
 
 def test_three_runs_beat_a_luckier_single_one() -> None:
-    facts = replace(FACTS, benchmarks=(replace(BENCHMARK, noise_sd=5.0),))
+    objective = replace(OBJECTIVE, benchmarks=(replace(BENCHMARK, noise_sd=5.0),))
     repeated = [proposal(5 + n, STEPS[1], 55) for n in range(2)]
-    standings = Standings.of(facts, [*spread(50, 55, 56, 49, 50), *repeated])
+    standings = Standings.of(objective, [*spread(50, 55, 56, 49, 50), *repeated])
     assert labels(standings.candidates(2, ())) == ["#1", "#2"]
 
 
@@ -166,7 +166,7 @@ def test_the_order_in_which_trials_end_does_not_matter() -> None:
     rows = [baseline(0, "sqrt_inverse", 50.3), *spread(50.2, 52.6), *again]
     outcomes = []
     for ended in itertools.permutations(rows):
-        standings = Standings(FACTS)
+        standings = Standings(OBJECTIVE)
         for begun in rows:
             standings.start(begun)
         for end in ended:
@@ -179,7 +179,7 @@ def test_the_order_in_which_trials_end_does_not_matter() -> None:
 
 
 def test_a_weighting_goes_by_its_baseline_even_if_that_ends_last() -> None:
-    standings = Standings(FACTS)
+    standings = Standings(OBJECTIVE)
     rows = [baseline(0, "sqrt_inverse", 50), proposal(0, ROOT, 53)]
     for begun in rows:
         standings.start(begun)
@@ -190,7 +190,7 @@ def test_a_weighting_goes_by_its_baseline_even_if_that_ends_last() -> None:
 
 
 def test_results_are_taken_up_as_they_come() -> None:
-    standings = Standings.of(FACTS, spread(50, 51))
+    standings = Standings.of(OBJECTIVE, spread(50, 51))
     before = standings.ranking()
     late = proposal(2, STEPS[2], 60)
     standings.start(late)
@@ -201,7 +201,7 @@ def test_results_are_taken_up_as_they_come() -> None:
 
 
 def test_a_trial_that_failed_says_nothing() -> None:
-    assert Standings.of(FACTS, [proposal(0, 0.3, None)]).ranking() is None
+    assert Standings.of(OBJECTIVE, [proposal(0, 0.3, None)]).ranking() is None
 
 
 def test_of_equal_weightings_uniform_comes_first_then_controls_then_the_simplest() -> None:
@@ -213,8 +213,8 @@ def test_of_equal_weightings_uniform_comes_first_then_controls_then_the_simplest
         baseline(1, "mlsbench_balanced_softmax", 100),
         baseline(0, "uniform", 100),
     ]
-    standings = Standings.of(FACTS, rows)
+    standings = Standings.of(OBJECTIVE, rows)
     expected = ["uniform", "mlsbench_balanced_softmax", "#1", "#2", "#0"]
     assert labels(standings.candidates(9, ())) == expected
-    higher = Standings.of(FACTS, [*rows, proposal(3, 1.1, 100.5)])
+    higher = Standings.of(OBJECTIVE, [*rows, proposal(3, 1.1, 100.5)])
     assert labels(higher.candidates(9, ())) == ["#3", *expected]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from search.stats.best_arm import Confirmation, Planned, confirmation_seed, top_two_shares
-from search.stats.comparison import Run
+from search.stats.comparison import SeededRun
 from search.stats.estimate import Unit
 from search.stats.ranking import NOISE_SD, NoisePrior
 
@@ -28,16 +28,16 @@ class World:
             for seed in range(60)
         }
 
-    def run(self, planned: Planned) -> Run:
-        return Run(planned.arm, planned.seed, self.values[planned.arm, planned.seed])
+    def run(self, planned: Planned) -> SeededRun:
+        return SeededRun(planned.arm, planned.seed, self.values[planned.arm, planned.seed])
 
 
 def plan(budget: int = 60) -> Confirmation:
     return Confirmation(CANDIDATES, CONTROLS, budget)
 
 
-def carried_out(confirmation: Confirmation, world: World, slots: int = 3) -> list[Run]:
-    runs: list[Run] = []
+def carried_out(confirmation: Confirmation, world: World, slots: int = 3) -> list[SeededRun]:
+    runs: list[SeededRun] = []
     while planned := confirmation.next_runs(runs, [], slots):
         runs += [world.run(p) for p in planned]
     return runs
@@ -129,7 +129,7 @@ def test_a_resumed_confirmation_ends_like_an_uninterrupted_one() -> None:
 def test_a_diverged_arm_is_out_and_named() -> None:
     world = World(MEANS | {"c": 44.0})
     runs = [world.run(p) for p in plan().next_runs([], [], 18)]
-    runs = [Run("c", 1, None) if (r.arm, r.seed) == ("c", 1) else r for r in runs]
+    runs = [SeededRun("c", 1, None) if (r.arm, r.seed) == ("c", 1) else r for r in runs]
     decision = plan().decision(runs)
     assert decision.out == ("c",)
     assert decision.leader != "c"
@@ -137,7 +137,7 @@ def test_a_diverged_arm_is_out_and_named() -> None:
 
 
 def test_it_ends_when_every_candidate_diverged() -> None:
-    runs = [Run(arm, 0, None) for arm in CANDIDATES] + [Run("uniform", 0, 40.0)]
+    runs = [SeededRun(arm, 0, None) for arm in CANDIDATES] + [SeededRun("uniform", 0, 40.0)]
     decision = plan().decision(runs)
     assert (decision.decided, decision.reason) == (True, "every candidate diverged")
     assert plan().next_runs(runs, [], 4) == []
@@ -177,7 +177,7 @@ def test_one_candidate_and_one_control_are_enough(better: str) -> None:
 
 def test_a_diverged_control_leaves_the_candidate_alone() -> None:
     small = Confirmation(("a",), ("uniform",), budget=30)
-    decision = small.decision([Run("a", 0, 40.0), Run("uniform", 0, None)])
+    decision = small.decision([SeededRun("a", 0, 40.0), SeededRun("uniform", 0, None)])
     assert (decision.decided, decision.leader) == (True, "a")
     assert decision.reason == "only one arm is left"
 
@@ -223,4 +223,4 @@ def test_impossible_plans_are_refused(arguments: tuple[Any, ...], message: str) 
 
 def test_runs_of_a_stranger_are_refused() -> None:
     with pytest.raises(ValueError, match="'stranger'"):
-        plan().decision([Run("stranger", 0, 40.0)])
+        plan().decision([SeededRun("stranger", 0, 40.0)])

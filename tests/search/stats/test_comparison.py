@@ -5,16 +5,18 @@ import itertools
 import numpy as np
 import pytest
 
-from search.stats.comparison import Run, compare, run_table
+from search.stats.comparison import SeededRun, compare, run_table
 from search.stats.posterior import Blocks, solve
 from search.stats.ranking import GUESS, NOISE_SD, NoisePrior
 
 
-def runs_of(table: dict[str, list[float]]) -> list[Run]:
-    return [Run(arm, seed, v) for arm, values in table.items() for seed, v in enumerate(values)]
+def runs_of(table: dict[str, list[float]]) -> list[SeededRun]:
+    return [
+        SeededRun(arm, seed, v) for arm, values in table.items() for seed, v in enumerate(values)
+    ]
 
 
-def noisy(means: dict[str, float], seeds: int, own: float, shared: float) -> list[Run]:
+def noisy(means: dict[str, float], seeds: int, own: float, shared: float) -> list[SeededRun]:
     random = np.random.default_rng(3)
     common = shared * random.standard_normal(seeds)
     return runs_of(
@@ -93,7 +95,7 @@ def test_probabilities_of_being_best_sum_to_one_and_follow_the_means() -> None:
 
 def test_in_another_unit_all_is_scaled_and_nothing_else_changes() -> None:
     runs = noisy({"a": 41.0, "b": 40.5, "c": 40.2, "u": 40.0}, 3, own=0.5, shared=0.3)
-    scaled = [Run(run.arm, run.seed, 2 * (run.value or 0)) for run in runs]
+    scaled = [SeededRun(run.arm, run.seed, 2 * (run.value or 0)) for run in runs]
     one, other = compare(runs, {"u"}), compare(scaled, {"u"}, prior=NoisePrior(2 * NOISE_SD))
     assert other.draws == pytest.approx(2 * one.draws)
     assert other.noise_sd == pytest.approx(2 * one.noise_sd)
@@ -115,20 +117,20 @@ def test_one_candidate_and_one_control_are_estimated_by_their_means(seeds: int) 
 
 
 def test_a_diverged_arm_takes_no_part() -> None:
-    runs = [*runs_of({"a": [40, 41], "b": [42, 43]}), Run("b", 2, None)]
+    runs = [*runs_of({"a": [40, 41], "b": [42, 43]}), SeededRun("b", 2, None)]
     assert compare(runs, {"a"}).arms == ("a",)
 
 
 @pytest.mark.parametrize(
     ("runs", "message"),
     (
-        ([Run("a", 0, None)], "need an arm"),
-        ([Run("a", 0, 1.0), Run("a", 0, 2.0)], "twice"),
-        ([Run("a", -1, 1.0)], "seed must be >= 0"),
-        ([Run("a", 0, float("inf"))], "value finite"),
+        ([SeededRun("a", 0, None)], "need an arm"),
+        ([SeededRun("a", 0, 1.0), SeededRun("a", 0, 2.0)], "twice"),
+        ([SeededRun("a", -1, 1.0)], "seed must be >= 0"),
+        ([SeededRun("a", 0, float("inf"))], "value finite"),
     ),
 )
-def test_bad_runs_are_refused(runs: list[Run], message: str) -> None:
+def test_bad_runs_are_refused(runs: list[SeededRun], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         compare(runs, ())
 

@@ -6,18 +6,18 @@ import re
 import numpy as np
 import pytest
 
-from search.stats.comparison import Run
+from search.stats.comparison import SeededRun
 from search.stats.estimate import Difference, Estimate, Unit
 from search.stats.ranking import NoisePrior
 from search.stats.sentences import difference_sentence
 from search.stats.verdict import Verdict, verdict
 
 
-def runs_of(means: dict[str, float], seeds: int = 5, noise: float = 0.4) -> list[Run]:
+def runs_of(means: dict[str, float], seeds: int = 5, noise: float = 0.4) -> list[SeededRun]:
     random = np.random.default_rng(7)
     common = noise * random.standard_normal(seeds)
     return [
-        Run(arm, seed, mean + float(common[seed]) + noise * float(random.standard_normal()))
+        SeededRun(arm, seed, mean + float(common[seed]) + noise * float(random.standard_normal()))
         for arm, mean in means.items()
         for seed in range(seeds)
     ]
@@ -60,8 +60,8 @@ def test_the_intervals_of_a_null_world_hold_the_truth_though_the_best_was_picked
     for replay in range(40):
         random = np.random.default_rng([1, replay])
         values = 40 + 0.7 * random.standard_normal((8, 3))
-        runs = [Run(f"arm{i}", j, float(values[i, j])) for i in range(8) for j in range(3)]
-        best = verdict([*runs, Run("u", 0, 30.0)], "u", "u").best.accuracy
+        runs = [SeededRun(f"arm{i}", j, float(values[i, j])) for i in range(8) for j in range(3)]
+        best = verdict([*runs, SeededRun("u", 0, 30.0)], "u", "u").best.accuracy
         covered += best.low <= 40 <= best.high
     assert covered >= 36
 
@@ -69,7 +69,7 @@ def test_the_intervals_of_a_null_world_hold_the_truth_though_the_best_was_picked
 def test_a_large_common_seed_effect_leaves_the_difference_sharp() -> None:
     shift = {seed: 3.0 * (-1) ** seed for seed in range(5)}
     calm = runs_of(CLEAR)
-    loud = [Run(r.arm, r.seed, (r.value or 0) + shift[r.seed]) for r in calm]
+    loud = [SeededRun(r.arm, r.seed, (r.value or 0) + shift[r.seed]) for r in calm]
     one, other = (verdict(runs, "uniform", "inverse") for runs in (calm, loud))
     assert one.to_uniform is not None
     assert other.to_uniform is not None
@@ -79,7 +79,7 @@ def test_a_large_common_seed_effect_leaves_the_difference_sharp() -> None:
 
 
 def test_a_diverged_arm_is_out_and_the_sentences_say_so() -> None:
-    runs = [*runs_of(CLEAR), Run("a", 5, None)]
+    runs = [*runs_of(CLEAR), SeededRun("a", 5, None)]
     found = verdict(runs, "uniform", "inverse")
     assert found.winner == "b"
     assert found.out == ("a",)
@@ -87,7 +87,7 @@ def test_a_diverged_arm_is_out_and_the_sentences_say_so() -> None:
 
 
 def test_the_difference_to_a_diverged_control_is_not_stated() -> None:
-    found = verdict([*runs_of(CLEAR), Run("uniform", 5, None)], "uniform", "inverse")
+    found = verdict([*runs_of(CLEAR), SeededRun("uniform", 5, None)], "uniform", "inverse")
     assert found.to_uniform is None
     assert found.to_baseline is not None
 
@@ -129,7 +129,7 @@ def test_a_control_named_twice_is_compared_with_once() -> None:
 @pytest.mark.parametrize("winner", (None, "b"))
 def test_the_verdict_survives_json(unit: Unit, winner: str | None) -> None:
     for means in (CLEAR, EQUAL, CLEAR | {"inverse": 44.0}):
-        runs = [*runs_of(means), Run("c", 5, None)]
+        runs = [*runs_of(means), SeededRun("c", 5, None)]
         found = verdict(runs, "uniform", "inverse", winner, unit=unit)
         assert Verdict.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
@@ -186,7 +186,7 @@ def test_a_given_winner_may_be_worse_than_a_control() -> None:
 
 
 def test_a_given_winner_that_diverged_or_never_ran_is_refused() -> None:
-    runs = [*runs_of(CLEAR), Run("c", 5, None)]
+    runs = [*runs_of(CLEAR), SeededRun("c", 5, None)]
     for name in ("c", "stranger"):
         with pytest.raises(ValueError, match=f"winner: got '{name}'"):
             verdict(runs, "uniform", "inverse", winner=name)
@@ -234,19 +234,19 @@ def test_one_candidate_against_uniform_is_judged(unit: Unit, better: str) -> Non
 
 
 def test_the_only_weighting_left_is_said_to_be_so() -> None:
-    found = verdict([Run("a", 0, 40.0), Run("uniform", 0, None)], "uniform", "uniform")
+    found = verdict([SeededRun("a", 0, 40.0), SeededRun("uniform", 0, None)], "uniform", "uniform")
     assert found.to_uniform is None
     assert found.sentences()[0] == "Use a: it is the only weighting left."
     assert "uniform is out: a run of it diverged." in found.sentences()
 
 
-PERFECT = [Run(arm, seed, 100.0) for arm in ("#7", "inverse", "uniform") for seed in range(3)]
+PERFECT = [SeededRun(arm, seed, 100.0) for arm in ("#7", "inverse", "uniform") for seed in range(3)]
 
 
 def test_the_intervals_of_accuracies_near_the_bounds_stay_within_them() -> None:
     random = np.random.default_rng(3)
     near = [
-        Run(arm, seed, min(100.0, mean + float(random.normal())))
+        SeededRun(arm, seed, min(100.0, mean + float(random.normal())))
         for arm, mean in {"uniform": 99.0, "inverse": 99.6, "#7": 100.0, "#8": 0.3}.items()
         for seed in range(3)
     ]

@@ -12,7 +12,7 @@ from search.stopping.rules import (
     SCHEDULERS,
     Asha,
     EarlyStopping,
-    EarnedAsha,
+    GatedAsha,
     NeverStop,
     quantile,
     rank_correlation,
@@ -142,7 +142,7 @@ def full_length(rule: EarlyStopping, finals: Sequence[float], first: int = 0) ->
 
 
 def test_a_rung_earns_its_right_with_twelve_full_length_trials() -> None:
-    rule = EarnedAsha(1, 2, 4)
+    rule = GatedAsha(1, 2, 4)
     full_length(rule, range(FULL_LENGTH_TRIALS - 1))
     assert not rule.may_stop(1)
     assert not rule.observe("proposals-00100", 1, -1.0)
@@ -162,13 +162,13 @@ def test_a_rung_earns_its_right_with_twelve_full_length_trials() -> None:
     ids=("reversed", "constant", "unrelated"),
 )
 def test_a_rung_that_does_not_foretell_the_end_stops_nothing(finals: Sequence[float]) -> None:
-    rule = EarnedAsha(1, 2, 4)
+    rule = GatedAsha(1, 2, 4)
     full_length(rule, finals)
     assert not rule.observe("proposals-00100", 1, -1.0)
 
 
 def test_a_rung_can_lose_its_right() -> None:
-    rule = EarnedAsha(1, 2, 4)
+    rule = GatedAsha(1, 2, 4)
     full_length(rule, range(12))
     assert rule.observe("proposals-00100", 1, -1.0)
     full_length(rule, range(0, -40, -1), first=200)
@@ -176,7 +176,7 @@ def test_a_rung_can_lose_its_right() -> None:
 
 
 def test_an_end_that_is_told_again_changes_nothing() -> None:
-    rule = EarnedAsha(1, 2, 4)
+    rule = GatedAsha(1, 2, 4)
     full_length(rule, range(12))
     full_length(rule, range(12, 0, -1))
     assert rule.observe("proposals-00100", 1, -1.0)
@@ -185,7 +185,7 @@ def test_an_end_that_is_told_again_changes_nothing() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_auto_rebuilt_in_any_order_decides_alike(seed: int) -> None:
     random = np.random.default_rng(seed)
-    lived, rebuilt = EarnedAsha(1, 2, 4), EarnedAsha(1, 2, 4)
+    lived, rebuilt = GatedAsha(1, 2, 4), GatedAsha(1, 2, 4)
     told = []
     for number in range(40):
         value = float(random.normal())
@@ -226,7 +226,7 @@ def test_correlations_are_computed_only_after_new_full_length_trials(
         return rank_correlation(a, b)
 
     monkeypatch.setattr("search.stopping.rules.rank_correlation", counted)
-    rule = EarnedAsha(1, 2, 4)
+    rule = GatedAsha(1, 2, 4)
     full_length(rule, range(12))
     for number in range(100, 20_000):
         rule.observe(f"proposals-{number:05d}", 1, float(-number))

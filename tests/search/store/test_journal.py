@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from twin import FACTS, Twin, attempt, fast_folder, make_run, make_settings
+from twin import OBJECTIVE, Twin, attempt, fast_folder, make_run, make_settings
 
 from search.store.journal import RunJournal
 from search.store.lease import LeaseLostError
@@ -175,4 +175,4 @@ def test_nothing_follows_from_what_is_not_on_disk(
     for name in ("next_trial", "finish", "fail"):
         assert max(waits[name]) == 1, name
     assert max(waits["report"]) == 1
-    assert sum(waits["report"]) <= len(search.ended) * len(FACTS.stages((1, 2, 4)))
+    assert sum(waits["report"]) <= len(search.ended) * len(OBJECTIVE.stages((1, 2, 4)))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from confirming import settings_of
 from repository import REPOSITORY
-from twin import FACTS, make_settings, results_of
+from twin import OBJECTIVE, make_settings, results_of
 
 from search.store.run_folder import RunFolder, append_line, cut_torn_line, other_runs, read_lines
 from trainer.errors import UserError
@@ -96,7 +96,7 @@ def test_a_run_can_be_held_again_after_an_error(folder: RunFolder) -> None:
 
 def test_settings_are_read_as_written(folder: RunFolder) -> None:
     assert not folder.exists()
-    content = json.loads(json.dumps(settings_of(FACTS, make_settings())))
+    content = json.loads(json.dumps(settings_of(OBJECTIVE, make_settings())))
     folder.write_settings(content)
     assert folder.exists()
     assert folder.read_settings() == content

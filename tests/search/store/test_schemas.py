@@ -12,11 +12,11 @@ import pytest
 from confirming import WITH_HOLDOUT, settings_of, steady, whole_run
 from jsonschema import Draft202012Validator
 from repository import REPOSITORY
-from twin import FACTS, JOINT, make_settings
+from twin import JOINT, OBJECTIVE, make_settings
 
 from search.cli.commands import main
 from search.config.budget import Budget
-from search.config.objective import BenchmarkFacts
+from search.config.objective import BenchmarkObjective
 from search.config.settings import Resources, Settings
 from search.results.conclusion import Conclusion
 from search.session.plan import benchmark_content
@@ -86,7 +86,7 @@ def test_what_is_unbounded_is_found() -> None:
     (
         (schemas.SETTINGS, Settings),
         (schemas.BENCHMARK, Benchmark),
-        (schemas.ON_BENCHMARK["properties"]["facts"], BenchmarkFacts),
+        (schemas.ON_BENCHMARK["properties"]["facts"], BenchmarkObjective),
     ),
 )
 def test_a_schema_knows_all_fields_of_what_it_describes(schema: Schema, kind: type) -> None:
@@ -123,7 +123,7 @@ def test_what_is_known_of_a_users_own_images_keeps_the_schema(
     check(json.loads(json.dumps(content)), schemas.ON_BENCHMARK, "mine")
 
 
-@pytest.mark.parametrize("facts", (FACTS, JOINT, WITH_HOLDOUT))
+@pytest.mark.parametrize("facts", (OBJECTIVE, JOINT, WITH_HOLDOUT))
 def test_a_whole_run_is_read_as_it_was_written(tmp_path: Path, facts: Any) -> None:
     folder = whole_run(tmp_path / "run", steady, 20, 12, facts)
     conclusion = Conclusion.of(folder)
@@ -191,10 +191,19 @@ FACTS_0 = ("benchmarks", 0, "facts")
         (put("settings", "baselines", value=["a", "a"]), "settings/baselines is ['a', 'a'], and"),
         (put("settings", "compiled", value=0), "settings/compiled is 0, and must be of type"),
         (put(*FACTS_0, "epochs", value=0), "benchmarks/0/facts/epochs is 0, and must keep"),
-        (put(*FACTS_0, "epochs", value=6.0), "benchmarks/0/facts/epochs is 6.0, and must be of"),
+        (
+            put(*FACTS_0, "epochs", value=6.0),
+            "benchmarks/0/facts/epochs is 6.0, and must be of",
+        ),
         (put(*FACTS_0, "epochs", value=True), "benchmarks/0/facts/epochs is True, and must be"),
-        (put(*FACTS_0, "counts", 1, value=0), "benchmarks/0/facts/counts/1 is 0, and must keep"),
-        (put(*FACTS_0, "counts", value="4" * 999), "benchmarks/0/facts/counts is '4444444444444"),
+        (
+            put(*FACTS_0, "counts", 1, value=0),
+            "benchmarks/0/facts/counts/1 is 0, and must keep",
+        ),
+        (
+            put(*FACTS_0, "counts", value="4" * 999),
+            "benchmarks/0/facts/counts is '4444444444444",
+        ),
         (put(*FACTS_0, "counts", value=[1, 2]), "states 4, 2, 4, 4 class names, training counts"),
         (put(*FACTS_0, "half_counts", value=[[1]]), "facts/half_counts is [[1]], and must keep"),
         (put(*FACTS_0, "noise_sd", value=0), "noise_sd is 0, and must keep the rule exclusiveMin"),
@@ -213,7 +222,7 @@ def test_settings_that_break_a_rule_are_refused(
 ) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.create()
-    content = json.loads(json.dumps(settings_of(FACTS, make_settings())))
+    content = json.loads(json.dumps(settings_of(OBJECTIVE, make_settings())))
     change(content)
     folder.write_settings(content)
     with pytest.raises(UserError) as caught:
@@ -285,7 +294,7 @@ def test_a_run_without_a_start_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return whole_run(tmp_path_factory.mktemp("runs") / "run", steady, 20, 12, FACTS).path
+    return whole_run(tmp_path_factory.mktemp("runs") / "run", steady, 20, 12, OBJECTIVE).path
 
 
 def with_attribute(folder: Path, name: str, value: object) -> Path:

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
-from twin import FACTS, attempt, fast_folder, make_run, make_settings, results_of
+from twin import OBJECTIVE, attempt, fast_folder, make_run, make_settings, results_of
 
 from search.session.running import Running
 from search.session.search import MAX_LOSSES_IN_A_ROW, Search
@@ -98,7 +98,7 @@ def test_a_trial_that_reports_to_a_search_that_stops_waits_for_its_end(search: S
 
 def test_the_last_report_ends_the_trial(search: Search) -> None:
     trial = started(search)
-    assert hand_over(search, trial, report_of(trial, range(1, FACTS.epochs + 1), done=True))
+    assert hand_over(search, trial, report_of(trial, range(1, OBJECTIVE.epochs + 1), done=True))
     assert [row.state for row in search.ended] == [TrialState.COMPLETE]
     assert recorded(search, trial) == [1, 2, 3, 4, 5, 6]
 
@@ -240,7 +240,7 @@ def test_without_a_place_the_search_is_not_over(search: Search) -> None:
 def test_without_a_place_a_search_that_is_over_ends(search: Search) -> None:
     while search.has_more():
         trial = started(search)
-        hand_over(search, trial, report_of(trial, range(1, FACTS.epochs + 1), done=True))
+        hand_over(search, trial, report_of(trial, range(1, OBJECTIVE.epochs + 1), done=True))
     assert searcher(search, 0).suggest("id") == Searcher.FINISHED
 
 

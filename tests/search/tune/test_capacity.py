@@ -5,7 +5,7 @@ import pytest
 from search.cluster.connection import Nodes, NodeType, check_offer
 from search.config.settings import Resources
 from search.tune import capacity
-from search.tune.capacity import Places, possible_places, present_places
+from search.tune.capacity import Capacity, possible_places, present_places
 from trainer.errors import UserError
 
 HEAD = {"CPU": 0.0, "memory": 8e9}
@@ -34,8 +34,8 @@ class Cluster:
     def become(self, *present: dict[str, float]) -> None:
         self.nodes = Nodes(present, self.nodes.types, self.nodes.most)
 
-    def places(self, most: int | None = None, held: dict[str, float] = HELD) -> Places:
-        return Places(held, most, False, self.told.append, lambda: self.nodes)
+    def places(self, most: int | None = None, held: dict[str, float] = HELD) -> Capacity:
+        return Capacity(held, most, False, self.told.append, lambda: self.nodes)
 
 
 def resources(cpus: int = 1, gpu: bool = True) -> Resources:

@@ -16,7 +16,7 @@ from search.session.interrupt import Interrupt
 from search.tune import recruit
 from search.tune.capacity import fitting
 from search.tune.recruit import measured_slots, share, speeds_on_this_gpu
-from search.workers.code_version import Origin
+from search.workers.code_version import CodeVersion
 from search.workers.setup import WorkerSetup
 from trainer.prepared import load, prepare
 
@@ -31,7 +31,7 @@ def setup(place: Path, benchmarks: int = 1) -> WorkerSetup:
         images=(partial(load, prepare(DIGITS, place), DIGITS),) * benchmarks,
         run=place,
         proof=place,
-        origin=Origin.here(),
+        origin=CodeVersion.here(),
         precision="tf32",
         compiled=False,
         device="cpu",

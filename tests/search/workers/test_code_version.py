@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from search.workers import code_version
-from search.workers.code_version import Origin, copy_sources
+from search.workers.code_version import CodeVersion, copy_sources
 from search.workers.setup import WorkerSetup
 from trainer.benchmarks.registry import BENCHMARKS
 from trainer.errors import UserError
 
 
-def setup(place: Path, driver: Origin) -> WorkerSetup:
+def setup(place: Path, driver: CodeVersion) -> WorkerSetup:
     return WorkerSetup(
         benchmarks=(BENCHMARKS["resnet8-digitslt"],),
         images=(),
@@ -27,17 +27,17 @@ def setup(place: Path, driver: Origin) -> WorkerSetup:
     )
 
 
-def with_version(here: Origin, name: str, version: str) -> Origin:
+def with_version(here: CodeVersion, name: str, version: str) -> CodeVersion:
     return replace(here, versions=tuple({**dict(here.versions), name: version}.items()))
 
 
 def test_the_same_versions_code_and_folder_pass(tmp_path: Path) -> None:
-    setup(tmp_path, Origin.here()).check_here()
+    setup(tmp_path, CodeVersion.here()).check_here()
 
 
 @pytest.mark.parametrize("name", ("Python", *code_version.LIBRARIES))
 def test_another_version_is_refused_with_both_named(name: str, tmp_path: Path) -> None:
-    here = Origin.here()
+    here = CodeVersion.here()
     mine = dict(here.versions)[name]
     with pytest.raises(UserError, match=rf"has {name} {mine}, not 1\.2\.3 as the driver has;"):
         setup(tmp_path, with_version(here, name, "1.2.3")).check_here()
@@ -45,25 +45,25 @@ def test_another_version_is_refused_with_both_named(name: str, tmp_path: Path) -
 
 def test_other_code_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"project's code [0-9a-f]{16}, not 0123 as the driver"):
-        setup(tmp_path, replace(Origin.here(), code="0123")).check_here()
+        setup(tmp_path, replace(CodeVersion.here(), code="0123")).check_here()
 
 
 def test_a_worker_that_does_not_see_the_run_folder_is_refused(tmp_path: Path) -> None:
-    lost = replace(setup(tmp_path, Origin.here()), proof=tmp_path / "proof")
+    lost = replace(setup(tmp_path, CodeVersion.here()), proof=tmp_path / "proof")
     with pytest.raises(UserError, match=r"does not see the run folder .*run that the driver"):
         lost.check_here()
 
 
 def test_the_copied_code_is_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = Origin.here()
+    here = CodeVersion.here()
     copy_sources(tmp_path)
     assert list(tmp_path.rglob("__pycache__")) == []
     monkeypatch.setattr(code_version, "ROOT", tmp_path)
-    assert Origin.here() == here
+    assert CodeVersion.here() == here
     (tmp_path / "spaces" / "named.py").write_text("# changed\n")
-    assert [name for name in Origin.here().differences(here) if "code" in name] != []
+    assert [name for name in CodeVersion.here().differences(here) if "code" in name] != []
 
 
 def test_a_library_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(code_version, "LIBRARIES", ("no-such-library",))
-    assert dict(Origin.here().versions)["no-such-library"] == "missing"
+    assert dict(CodeVersion.here().versions)["no-such-library"] == "missing"

@@ -17,7 +17,7 @@ import torch
 from searching import without_seconds
 from training import DIGITS, FOREVER, threads
 
-from search.workers.code_version import Origin
+from search.workers.code_version import CodeVersion
 from search.workers.engine_actor import EngineActor
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable
@@ -43,7 +43,7 @@ def setup(place: Path, second: Benchmark = SECOND) -> WorkerSetup:
         images=tuple(partial(load, prepare(b, place / "data"), b) for b in benchmarks),
         run=place / "run",
         proof=place,
-        origin=Origin.here(),
+        origin=CodeVersion.here(),
         precision="tf32",
         compiled=False,
         device="cpu",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from twin import results_of
 
-from search.workers.code_version import Origin
+from search.workers.code_version import CodeVersion
 from search.workers.reports import REPORT_SECONDS, Warnings
 from search.workers.schedule import Batches, PartResult
 from search.workers.setup import WorkerSetup
@@ -39,7 +39,7 @@ def worker(begin: Begin, rungs: tuple[int, ...] = (), known: int = 0) -> TrialTr
         images=(),
         run=Path("run"),
         proof=Path("run"),
-        origin=Origin.here(),
+        origin=CodeVersion.here(),
         precision="tf32",
         compiled=False,
         device="cpu",
