@@ -1,12 +1,12 @@
 """What can be searched: the family of class weightings, its known points, and parameter spaces."""
 
 from spaces.domains import SPACES, Choice, Domain, Float, ParameterValue, Space
+from spaces.errors import UserError, WeightingError
 from spaces.parameters import PARAMETERS, Parameter, in_words, legend
 from spaces.weighting.family import (
     EMPTY_CLASS,
     NORMALIZATIONS,
     Weighting,
-    WeightingError,
     check_counts,
 )
 from spaces.weighting.measures import (
@@ -41,6 +41,7 @@ __all__ = [
     "Parameter",
     "ParameterValue",
     "Space",
+    "UserError",
     "Weighting",
     "WeightingError",
     "canonical_weights",

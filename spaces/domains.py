@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TypeAlias
 
-from spaces.weighting.family import NORMALIZATIONS, Weighting, WeightingError, as_number, suggest
+from spaces.errors import WeightingError, did_you_mean
+from spaces.weighting.family import NORMALIZATIONS, Weighting, as_number
 
 ParameterValue: TypeAlias = float | str
 _FIELDS = frozenset(field.name for field in fields(Weighting))
@@ -74,7 +75,7 @@ class Choice:
         if not isinstance(value, str) or value not in self.choices:
             raise WeightingError(
                 f"{self.name}: got {value!r}; must be one of {', '.join(self.choices)}"
-                f"{suggest(value, self.choices)}"
+                f"{did_you_mean(value, self.choices)}"
             )
         return value
 
@@ -135,7 +136,7 @@ class Space:
             if name not in names:
                 raise WeightingError(
                     f"{name}: got {params[name]!r}; is not a parameter of space {self.name!r}"
-                    f"{suggest(name, names)}"
+                    f"{did_you_mean(name, names)}; known: {', '.join(names)}"
                 )
         values: dict[str, ParameterValue] = {}
         for domain in self.domains:

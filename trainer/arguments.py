@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from trainer.errors import suggestion
+from spaces.errors import did_you_mean
 
 _SENTENCES = (
     (r"argument (\S+): expected one argument", "{0} needs a value{about}"),
@@ -80,14 +80,14 @@ class Parser(argparse.ArgumentParser):
             return  # a value to argparse, too
         name, known = word.partition("=")[0], self._option_string_actions
         if name not in known:
-            self.error(f"there is no option {name}{suggestion(name, known)}")
+            self.error(f"there is no option {name}{did_you_mean(name, known)}")
 
     def _sentence(self, message: str) -> str:
         choices = re.fullmatch(r"argument (\S+): invalid choice: (.+) \(choose from .*", message)
         if choices:
             name, value = choices.groups()
             known = [str(choice) for choice in self._named(name).choices or ()]
-            meant = suggestion(value.strip("'"), known)
+            meant = did_you_mean(value.strip("'"), known)
             return f"{name} is {value}{meant}; it must be one of {', '.join(known)}"
         for pattern, words in _SENTENCES:
             if found := re.fullmatch(pattern, message):

@@ -19,11 +19,12 @@ from spaces import (
     present_name,
     renamed,
 )
+from spaces.errors import UserError, did_you_mean
 from trainer import runtime
 from trainer.arguments import Parser
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark, get_benchmark
 from trainer.cpus import available_cpus
-from trainer.errors import CheckpointError, UserError, suggestion
+from trainer.errors import CheckpointError
 from trainer.execution.loop import TrainingError, train
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task
@@ -85,7 +86,7 @@ def read_weighting(name: str) -> Weighting:
     path = Path(name)
     if not path.is_file():
         raise UserError(
-            f"weighting is {name!r}{suggestion(name, NAMED)}; it must be a JSON file or one of "
+            f"weighting is {name!r}{did_you_mean(name, NAMED)}; it must be a JSON file or one of "
             f"{', '.join(NAMED)}."
         )
     try:

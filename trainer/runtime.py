@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 if TYPE_CHECKING:
     import torch

@@ -3,7 +3,7 @@
 import codecs
 from pathlib import Path
 
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 

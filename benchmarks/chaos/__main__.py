@@ -23,8 +23,8 @@ import numpy as np
 
 from benchmarks.chaos.result import Loss, Result, judge, table
 from search.config.checks import check_minimum
+from spaces.errors import UserError
 from trainer.arguments import Parser
-from trainer.errors import UserError
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 

@@ -18,8 +18,8 @@ from benchmarks.gpu_check.conductor import Conductor
 from benchmarks.gpu_check.plan import Stage, chosen
 from benchmarks.gpu_check.results import FILE, rows_of
 from benchmarks.gpu_check.summary import summary
+from spaces.errors import UserError
 from trainer.arguments import Parser
-from trainer.errors import UserError
 from trainer.runtime import select_device
 
 STRETCH = 6.0

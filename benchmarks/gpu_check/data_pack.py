@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.errors import UserError
 from trainer.arguments import Parser
-from trainer.errors import UserError
 from trainer.files import write_atomic
 
 PARTS = ("train_images", "test_images")

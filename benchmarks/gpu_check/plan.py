@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trainer.errors import UserError, suggestion
+from spaces.errors import UserError, did_you_mean
 
 C100, VGG = "resnet32-cifar100lt", "vgg16bn-cifar100lt"
 GRID = (1, 2, 4, 8, 16)
@@ -100,7 +100,7 @@ def of_name(name: str) -> list[Stage]:
     if not found:
         known = [*STAGES, *(stage.kind for stage in _IN_ORDER)]
         raise UserError(
-            f"--only names {name!r}, and there is no such stage{suggestion(name, known)}; "
+            f"--only names {name!r}, and there is no such stage{did_you_mean(name, known)}; "
             f"there are {', '.join(stage.name for stage in _IN_ORDER if not stage.background)}."
         )
     return found

@@ -26,8 +26,8 @@ from benchmarks.overhead.views import draw, table
 from benchmarks.scale.__main__ import main as scale
 from search.cluster.address import use_token
 from search.session.interrupt import Interrupt
+from spaces.errors import UserError
 from trainer.cpus import available_cpus
-from trainer.errors import UserError
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from benchmarks.overhead.run import Case
 from search.config.checks import check_choice, check_minimum
 from search.samplers.registry import SAMPLERS
+from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.cpus import available_cpus
-from trainer.errors import UserError
 
 MODES = {"both": (False, True), "ray": (True,), "none": (False,)}
 """Value of --ray -> whether Ray Tune runs the trials, in each case to be measured."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 _DESCRIPTION = "description"

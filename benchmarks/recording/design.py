@@ -30,7 +30,7 @@ from spaces import (
     gradient_shares,
     present_name,
 )
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.execution.loop import SCALE_FREE_LOSS
 
 REPLICATE_DISTANCE = 0.01

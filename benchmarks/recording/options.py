@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.recording.table_folder import Job
+from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.benchmarks.registry import BENCHMARKS, SAFE_NAME, Benchmark, get_benchmark
 from trainer.cpus import available_cpus
-from trainer.errors import UserError
 from trainer.runtime import PRECISIONS, select_device
 
 

@@ -31,7 +31,7 @@ from benchmarks.recording.trainers import (
 )
 from search.session.interrupt import Interrupt
 from spaces import canonical_weights
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.files import write_atomic
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, now, provenance

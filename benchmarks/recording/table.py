@@ -12,7 +12,7 @@ from benchmarks.recording.array_file import ArrayFileError
 from benchmarks.recording.design import Point
 from benchmarks.recording.table_folder import FORMAT, RecordedTrial, TableFolder
 from spaces import gradient_shares
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 Half = Literal["A", "B"]
 _HALVES: dict[Half | None, list[int]] = {None: [0, 1], "A": [0], "B": [1]}

@@ -33,8 +33,8 @@ from benchmarks.replay.surrogate_check import cross_validate
 from benchmarks.replay.synthetic import BENCHMARK, SYNTHETIC, design_shares, synthetic_replicates
 from benchmarks.replay.views import GUIDE, draw, table
 from benchmarks.replay.world import World
+from spaces.errors import UserError
 from trainer.cpus import available_cpus
-from trainer.errors import UserError
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from search.samplers.registry import SAMPLERS
 from search.stopping.rules import SCHEDULERS
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 RAY = "ray"
 """Sampler and scheduler of plain Ray Tune."""

@@ -11,8 +11,8 @@ from benchmarks.replay.run import Setting
 from benchmarks.replay.synthetic import SYNTHETIC
 from search.config.checks import check_choice, check_minimum
 from spaces import BASELINES, SPACES
+from spaces.errors import UserError
 from trainer.arguments import Parser
-from trainer.errors import UserError
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

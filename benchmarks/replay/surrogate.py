@@ -21,7 +21,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from benchmarks.recording.table import Table
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 FloatArray = npt.NDArray[np.float64]
 

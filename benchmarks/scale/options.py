@@ -6,8 +6,8 @@ from pathlib import Path
 
 from benchmarks.overhead.options import add_common, check_common, numbers
 from search.config.checks import check_choice, check_positive
+from spaces.errors import UserError
 from trainer.arguments import Parser
-from trainer.errors import UserError
 
 DEVICES = {"cuda": True, "cpu": False}
 """Value of --device -> whether slots train on while the driver is busy (``Training.ahead``)."""

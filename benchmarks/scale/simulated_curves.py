@@ -12,8 +12,8 @@ from benchmarks.replay.surrogate import Replicates, Surrogate
 from benchmarks.scale.simulated_trainable import Curve, FloatArray
 from search.config.objective import BenchmarkObjective, Objective
 from spaces import gradient_shares
+from spaces.errors import UserError
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark
-from trainer.errors import UserError
 
 
 @dataclass(frozen=True)

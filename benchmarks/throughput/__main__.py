@@ -26,9 +26,9 @@ from benchmarks.throughput.options import Plan, parser, plan_of
 from benchmarks.throughput.processes import child_environment
 from benchmarks.throughput.rounds import compare
 from benchmarks.throughput.views import draw, table
+from spaces.errors import UserError
 from trainer.benchmarks.registry import Benchmark, get_benchmark
 from trainer.cpus import available_cpus
-from trainer.errors import UserError
 from trainer.files import write_atomic
 from trainer.prepared import load, prepare
 from trainer.provenance import device_name, provenance

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.throughput.arms import REFERENCE_PRECISION, Arm, grid
+from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.cpus import available_cpus
-from trainer.errors import UserError
 from trainer.runtime import PRECISIONS, select_device
 
 

@@ -27,9 +27,10 @@ from search.samplers.registry import default_sampler
 from search.store.redaction import redacted
 from search.store.run_folder import RunFolder
 from spaces import BASELINES, SPACES, WeightingError, renamed
+from spaces.errors import UserError
 from trainer.benchmarks.registry import Benchmark, get_benchmark, separate_names, whole_path
 from trainer.cpus import available_cpus
-from trainer.errors import CheckpointError, UserError
+from trainer.errors import CheckpointError
 
 if TYPE_CHECKING:
     from search.results.conclusion import Conclusion

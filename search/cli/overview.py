@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from search.cli.options import PROGRAM
+from spaces.errors import did_you_mean
 from trainer.benchmarks.registry import BENCHMARKS
-from trainer.errors import suggestion
 from trainer.provenance import git_revision, versions
 
 
@@ -57,4 +57,4 @@ def no_command(name: str, commands: Mapping[str, Command]) -> str:
     """Say that no command bears the name, and what was probably meant."""
     if name in BENCHMARKS or name.endswith(".toml") or Path(name).is_dir():
         return f"there is no command {name!r} (did you mean --benchmark {name}?)."
-    return f"there is no command {name!r}{suggestion(name, commands)}."
+    return f"there is no command {name!r}{did_you_mean(name, commands)}."

@@ -10,10 +10,11 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from search.cli.options import PROGRAM, add_data_root
+from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.benchmarks.folder_defaults import RULE, FolderDefaults, folder_defaults
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark, check_weights_act, folder_benchmark
-from trainer.errors import BenchmarkError, UserError
+from trainer.errors import BenchmarkError
 from trainer.files import write_atomic
 from trainer.metrics import METRICS
 from trainer.paths import expanded

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from search.store.redaction import redacted
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 LOCAL = "local"
 """As ``--address``: start Ray here, whatever cluster this machine belongs to."""

@@ -13,7 +13,7 @@ from ray.exceptions import AuthenticationError, RpcError
 
 from search.cluster.address import CLIENT
 from search.store.redaction import redacted
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 REMEDY = (
     "give the cluster's token in the file ~/.ray/auth_token, or where RAY_AUTH_TOKEN_PATH says, "

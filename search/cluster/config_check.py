@@ -19,8 +19,8 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from search.cluster import config_check_aws
+from spaces.errors import UserError
 from trainer.arguments import Parser
-from trainer.errors import UserError
 
 Config = dict[str, Any]
 PLACEHOLDER = "CHANGE"

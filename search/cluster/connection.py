@@ -23,8 +23,8 @@ from search.cluster.admission import check_admitted
 from search.cluster.session_folder import logs_in, session_folder
 from search.config.settings import Resources
 from search.workers.code_version import copy_sources
+from spaces.errors import UserError
 from trainer.cpus import available_cpus
-from trainer.errors import UserError
 
 NODES_SECONDS = 60.0
 """How long a cluster that does not grow by itself is given to show its first worker."""

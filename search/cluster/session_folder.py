@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 PREFIX, INNER = "ray-", "r"
 """Of the folder's name, and the name of the folder within: Ray lets everybody into the one that it

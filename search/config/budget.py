@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from search.config.checks import check_minimum, check_positive
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 CONFIRM_SHARE = 1 / 3
 """Part of the budget that is kept for the confirmation."""

@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.errors import UserError, suggestion
+from spaces.errors import UserError, did_you_mean
 
 
 def check_choice(name: str, value: str, choices: Mapping[str, Any]) -> None:
     """Raise UserError unless ``value`` is one of ``choices``."""
     if value not in choices:
-        meant = suggestion(value, choices)
+        meant = did_you_mean(value, choices)
         raise UserError(f"{name} is {value!r}{meant}; it must be one of {', '.join(choices)}.")
 
 

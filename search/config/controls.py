@@ -8,7 +8,7 @@ import numpy.typing as npt
 from search.config.settings import UNIFORM
 from search.stats.ranking import SAME_WEIGHTING
 from spaces import BASELINES, NAMED, WeightingError, check_weights, total_variation
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from search.config.checks import check_choice, check_minimum
 from search.samplers.registry import SAMPLERS
 from search.stopping.rules import SCHEDULERS
 from spaces import NAMED, SPACES, present_name
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.runtime import PRECISIONS
 
 SCHEMA_VERSION = 2

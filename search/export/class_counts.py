@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from spaces import EMPTY_CLASS, WeightingError, check_counts
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.text import read_text
 
 _COUNT = re.compile(r"[0-9]{1,16}")

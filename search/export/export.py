@@ -26,7 +26,7 @@ from spaces import (
     effective_sample_fraction,
     weighting_key,
 )
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.files import write_atomic
 
 RECORD_NAME = "best.json"

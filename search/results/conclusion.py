@@ -24,7 +24,7 @@ from search.stopping.rules import SCHEDULERS
 from search.store.record import Record, Row
 from search.store.run_folder import RunFolder
 from spaces import NAMED, Weighting
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 ORDER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
 ENDS = dict(zip(ORDER, ("complete", "stopped", "unfinished", "failed"), strict=True))

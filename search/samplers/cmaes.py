@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from optuna.samplers import CmaEsSampler
 from optuna.trial import FrozenTrial
 
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 MOST_DIMENSIONS = 100
 """Of a searched space; more than that would be somebody's attempt to fill the memory."""

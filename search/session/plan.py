@@ -12,9 +12,9 @@ from search.config.objective import BenchmarkObjective
 from search.config.settings import SCHEMA_VERSION, Resources, Settings, fingerprint_of
 from search.store.record import Record
 from search.store.run_folder import RunFolder
+from spaces.errors import UserError
 from trainer.benchmarks.registry import Benchmark
 from trainer.data.raw import FolderSpec
-from trainer.errors import UserError
 from trainer.metrics import METRICS
 from trainer.prepared import ImageData, changed_images
 from trainer.results import half_counts

@@ -5,7 +5,7 @@ from search.samplers.registry import SAMPLERS, draw, make_sampler
 from search.session.standings import Standings
 from search.store.record import PROPOSALS, Outcome, Record, Row, trial_key, trial_seed
 from spaces import SPACES, WeightingError, check_weights
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.execution.loop import SCALE_FREE_LOSS
 
 MAX_REFUSALS = 1000

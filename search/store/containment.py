@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 JOURNAL_LOCK = "study.journal.lock"
 """Optuna's lock, which earlier versions left behind: a link that nobody follows."""

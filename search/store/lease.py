@@ -24,7 +24,7 @@ import filelock
 
 from search.store.schemas import LEASE
 from search.store.validation import printable, read_json
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.files import patiently, write_atomic
 
 RENEW_SECONDS = 5.0

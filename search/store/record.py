@@ -24,7 +24,7 @@ from search.store.run_folder import cut_torn_line, read_lines
 from search.store.schemas import OBJECTS, PLAN, POINT, SUMMARIES, TRIAL
 from search.store.validation import check, printable, read_json
 from spaces import NAMED, Weighting, present_name
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.results import present_names
 
 BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT = "baselines", "proposals", "confirmation", "holdout"

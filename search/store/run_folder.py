@@ -34,7 +34,7 @@ from search.store.old_runs import KEYS_1, from_schema_1
 from search.store.redaction import redacted
 from search.store.schemas import ATTEMPT, SETTINGS_FILE, SETTINGS_FILE_1
 from search.store.validation import check, from_json
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.files import append_whole, write_atomic
 from trainer.results import EpochResult
 

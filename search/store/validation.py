@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from search.store.schemas import Schema
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 LONGEST_VALUE = 60
 """Characters that a sentence shows of a value."""

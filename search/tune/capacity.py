@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from search.cluster.connection import NODES_SECONDS, Nodes
 from search.config.settings import Resources
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 LOOK_SECONDS = 1.0
 """Between looks at the cluster's nodes."""

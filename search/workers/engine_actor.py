@@ -19,8 +19,9 @@ from search.workers.reports import Warnings, report
 from search.workers.schedule import Batches, Leg, Part, PartResult, parts_of, turns_of
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import load_task, save_parts, template_trial
+from spaces.errors import UserError
 from trainer import runtime
-from trainer.errors import CheckpointError, UserError
+from trainer.errors import CheckpointError
 from trainer.execution.engine import Engine
 from trainer.execution.slot import Slot
 from trainer.execution.watchdog import watch

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from search.workers.schedule import Batches, Leg, PartResult
-from trainer.errors import CheckpointError, UserError
+from spaces.errors import UserError
+from trainer.errors import CheckpointError
 from trainer.execution.loop import TrainingError
 from trainer.results import EpochResult
 

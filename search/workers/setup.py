@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.workers.code_version import CodeVersion
+from spaces.errors import UserError
 from trainer.benchmarks.registry import Benchmark
-from trainer.errors import UserError
 from trainer.prepared import ImageData
 
 Images = Callable[[], ImageData]

@@ -18,7 +18,6 @@ Where a step reads 0/0 because all classes are alike to it, it gives every class
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -27,6 +26,8 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from spaces.errors import WeightingError, did_you_mean
 
 NORMALIZATIONS = ("none", "sum_to_one", "sum_to_classes", "mean_sample_one")
 SQRT_RATIO: Literal["sqrt_ratio"] = "sqrt_ratio"
@@ -44,10 +45,6 @@ _MAX_COUNT = 2**53
 _SMALLEST_LINK = 1e-12
 
 FloatArray = npt.NDArray[np.float64]
-
-
-class WeightingError(ValueError):
-    """A weighting, its parameters or its class counts broke a rule; it shows key and value."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,7 @@ class Weighting:
         if self.normalization not in NORMALIZATIONS:
             raise WeightingError(
                 f"normalization: got {self.normalization!r}; must be one of "
-                f"{', '.join(NORMALIZATIONS)}{suggest(self.normalization, NORMALIZATIONS)}"
+                f"{', '.join(NORMALIZATIONS)}{did_you_mean(self.normalization, NORMALIZATIONS)}"
             )
         _check_combinations(self)
 
@@ -167,7 +164,7 @@ class Weighting:
             if name not in known:
                 raise WeightingError(
                     f"{name}: got {values[name]!r}; is not a field of a weighting"
-                    f"{suggest(name, known)}"
+                    f"{did_you_mean(name, known)}; known: {', '.join(known)}"
                 )
         return cls(**values)
 
@@ -373,12 +370,6 @@ def _normalize(
 
 def _short(value: float | str | None) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def suggest(name: object, known: list[str] | tuple[str, ...]) -> str:
-    """The end of an error sentence: the closest known word, or else all of them."""
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
 
 
 _DEFAULT = Weighting()

@@ -7,7 +7,8 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from spaces.weighting.family import FloatArray, WeightingError, check_counts
+from spaces.errors import WeightingError
+from spaces.weighting.family import FloatArray, check_counts
 
 MAX_WEIGHT_RATIO = 1e6
 MIN_EFFECTIVE_SAMPLE_FRACTION = 0.10

@@ -18,8 +18,9 @@ from search.store.containment import check_contained
 from search.store.record import STUDIES, Record, trial_key
 from search.store.redaction import redacted
 from search.store.run_folder import RunFolder, part_key
+from spaces.errors import UserError
 from trainer.benchmarks.registry import get_benchmark
-from trainer.errors import BenchmarkError, UserError
+from trainer.errors import BenchmarkError
 
 SECRET = "nobody else's business"
 Prepare = Callable[[Path, Path], None]

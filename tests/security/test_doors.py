@@ -26,7 +26,7 @@ from repository import REPOSITORY
 from search.cluster import admission
 from search.cluster.admission import check_admitted
 from search.store.containment import entries
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 TINY = ("--trials", "5", "--epochs", "1", "--no-confirm")
 

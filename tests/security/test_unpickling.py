@@ -30,7 +30,7 @@ from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import PROPOSALS, Outcome, Record
 from spaces import Weighting
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.execution import checkpoint
 
 COUNTS = (500, 200, 80, 30, 10)

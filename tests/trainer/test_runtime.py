@@ -21,7 +21,7 @@ from training import (
     without_seconds,
 )
 
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.execution.loop import train
 from trainer.models import BatchNorm2d
 from trainer.runtime import PRECISIONS, arithmetic, configure, select_device

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.text import read_text
 
 

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+from spaces.errors import did_you_mean
 from trainer.benchmarks.benchmark import SAFE_NAME, Benchmark
 from trainer.benchmarks.folder_defaults import FolderDefaults, folder_defaults
 from trainer.benchmarks.toml_file import from_toml, read_benchmark
-from trainer.errors import BenchmarkError, suggestion
+from trainer.errors import BenchmarkError
 from trainer.paths import expanded
 
 __all__ = ["BENCHMARKS", "SAFE_NAME", "Benchmark", "get_benchmark", "separate_names", "whole_path"]
@@ -28,8 +29,8 @@ def get_benchmark(name_or_path: str, data_root: Path) -> Benchmark:
         benchmark = folder_benchmark(folder_defaults(path, BENCHMARKS), path)
     else:
         raise BenchmarkError(
-            f"there is no benchmark {name_or_path!r}{suggestion(name_or_path, BENCHMARKS)}: choose"
-            f" {', '.join(BENCHMARKS)}, a path ending in .toml or a folder of images"
+            f"there is no benchmark {name_or_path!r}{did_you_mean(name_or_path, BENCHMARKS)}:"
+            f" choose {', '.join(BENCHMARKS)}, a path ending in .toml or a folder of images"
         )
     check_weights_act(benchmark)
     return benchmark

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from spaces.errors import did_you_mean
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.data.image_arrays import scan_arrays
 from trainer.data.image_folder import scan_folder, split_names
@@ -18,7 +19,7 @@ from trainer.data.image_table import PARQUET, scan_table
 from trainer.data.listing import spread
 from trainer.data.longtail import largest_max_count, long_tail_counts, ranked_counts
 from trainer.data.raw import FolderSpec
-from trainer.errors import BenchmarkError, DataError, suggestion
+from trainer.errors import BenchmarkError, DataError
 from trainer.metrics import METRICS, default_metric
 from trainer.paths import expanded
 from trainer.text import read_text
@@ -136,7 +137,7 @@ def _typed(
     for key in table:
         if key not in kinds:
             raise BenchmarkError(
-                f"{where} has an unknown key {key!r}{suggestion(key, kinds)}: its keys are"
+                f"{where} has an unknown key {key!r}{did_you_mean(key, kinds)}: its keys are"
                 f" {', '.join(kinds)}"
             )
     for key in required:
@@ -169,7 +170,7 @@ def _check_network(network: str) -> None:
 def _check_one_of(key: str, value: str, known: Collection[str]) -> None:
     if value not in known:
         raise BenchmarkError(
-            f"{key} = {value!r}{suggestion(value, known)} must be one of {', '.join(known)}"
+            f"{key} = {value!r}{did_you_mean(value, known)} must be one of {', '.join(known)}"
         )
 
 

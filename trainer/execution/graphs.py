@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -13,7 +13,7 @@ from benchmarks.recording import run
 from benchmarks.recording.design import first_points
 from benchmarks.recording.table import Table
 from benchmarks.recording.table_folder import Job, count_type
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 
 def test_a_packed_table_says_exactly_what_its_folder_does(

@@ -8,7 +8,7 @@ from replaying import EPOCHS, faithful, made_table, misleading, smooth
 
 from benchmarks.replay.surrogate import Replicates, Surrogate
 from benchmarks.replay.surrogate_check import cross_validate
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 
 @pytest.mark.parametrize("curve", (faithful, misleading))

@@ -16,7 +16,7 @@ from search.cli.commands import main
 from search.cluster import connection
 from search.cluster.address import TOKEN_MODE, check_reachable, ensure_home, find_address, use_token
 from search.cluster.connection import Nodes, check_closed, gpus_for, node_types
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from repository import REPOSITORY
 
 from search.cluster.config_check import faults, main
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 AWS, ONPREM = "cluster.yaml", "cluster-onprem.yaml"
 FILES = (AWS, ONPREM)

@@ -15,7 +15,7 @@ from ray.exceptions import RayError
 from search.cluster import connection, session_folder
 from search.cluster.connection import StartError, local_ray
 from search.cluster.session_folder import OWNER, SOCKET_BYTES, check_parent, delete
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 MOST = SOCKET_BYTES - len(session_folder.LONGEST)
 

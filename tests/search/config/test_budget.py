@@ -18,7 +18,7 @@ from search.config.budget import (
     candidates_for,
 )
 from search.config.checks import check_choice, check_minimum, check_positive
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 
 def of(*options: str) -> Budget:

@@ -17,9 +17,9 @@ from search.config.settings import Settings, fingerprint_of
 from search.results.conclusion import Conclusion
 from search.session.plan import check_same
 from spaces import BASELINES, FORMER_NAMES, NAMED, check_weights, renamed
+from spaces.errors import UserError
 from trainer.benchmarks.registry import BENCHMARKS
 from trainer.cli import read_weighting
-from trainer.errors import UserError
 
 DIGITS = BENCHMARKS["resnet8-digitslt40"].counts
 STEEP = (5000, 12, 3)

@@ -10,7 +10,7 @@ from twin import make_settings
 from search.config.budget import Budget
 from search.config.settings import Resources, Settings
 from spaces import SPACES, Space
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 OTHERS: dict[str, object] = {
     "benchmarks": ("fedcba9876543210",),

@@ -37,7 +37,7 @@ from spaces import (
     check_weights,
     weighting_key,
 )
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 COUNTS = [int(500 * (1 / 100) ** (i / 99)) for i in range(100)]
 NAMES = [f"class {i}" for i in range(100)]

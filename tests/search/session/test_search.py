@@ -29,7 +29,7 @@ from search.session.search import MAX_FAILURES_IN_A_ROW, Search
 from search.store.record import PROPOSALS, Record, Row
 from search.store.run_folder import RunFolder
 from spaces import WeightingError
-from trainer.errors import UserError
+from spaces.errors import UserError
 from trainer.results import EpochResult
 
 SETTINGS = make_settings()

@@ -15,7 +15,7 @@ from leases import OTHER, holder
 
 from search.store import lease
 from search.store.lease import Lease, LeaseLostError, held
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 ANOTHER = "fedcba9876543210"
 

@@ -15,7 +15,7 @@ from twin import WEIGHTING, fast_folder
 from search.store.lease import LeaseLostError
 from search.store.record import BASELINES, PROPOSALS, Outcome, Record, Row, trial_seed
 from spaces import NAMED
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 NAMES = ("uniform", "sqrt_inverse", "mlsbench_balanced_softmax")
 SEED = 7

@@ -13,7 +13,7 @@ from repository import REPOSITORY
 from twin import OBJECTIVE, make_settings, results_of
 
 from search.store.run_folder import RunFolder, append_line, cut_torn_line, other_runs, read_lines
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 KEY = "proposals-00000"
 

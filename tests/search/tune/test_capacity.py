@@ -6,7 +6,7 @@ from search.cluster.connection import Nodes, NodeType, check_offer
 from search.config.settings import Resources
 from search.tune import capacity
 from search.tune.capacity import Capacity, possible_places, present_places
-from trainer.errors import UserError
+from spaces.errors import UserError
 
 HEAD = {"CPU": 0.0, "memory": 8e9}
 GPU_TYPE = NodeType({"CPU": 8, "GPU": 1}, 4)

@@ -8,8 +8,8 @@ import pytest
 from search.workers import code_version
 from search.workers.code_version import CodeVersion, copy_sources
 from search.workers.setup import WorkerSetup
+from spaces.errors import UserError
 from trainer.benchmarks.registry import BENCHMARKS
-from trainer.errors import UserError
 
 
 def setup(place: Path, driver: CodeVersion) -> WorkerSetup:

@@ -15,8 +15,8 @@ from search.workers.reports import REPORT_SECONDS, Warnings
 from search.workers.schedule import Batches, PartResult
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable
+from spaces.errors import UserError
 from trainer.benchmarks.registry import BENCHMARKS
-from trainer.errors import UserError
 from trainer.execution.loop import TrainingError
 from trainer.results import EpochResult
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from spaces.errors import UserError
 from trainer.benchmarks.registry import Benchmark, get_benchmark
-from trainer.errors import BenchmarkError, DataError, UserError
+from trainer.errors import BenchmarkError, DataError
 
 MakeFolder = Callable[..., Path]
 HEAD = 'name = "mine"\nnetwork = "resnet8"\nresolution = 8\n'

@@ -10,8 +10,9 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from spaces.errors import UserError
 from trainer.benchmarks.registry import Benchmark, get_benchmark
-from trainer.errors import DataError, UserError
+from trainer.errors import DataError
 from trainer.prepared import ImageData, changed_images, load, prepare
 
 MakeFolder = Callable[..., Path]
