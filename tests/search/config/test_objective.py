@@ -104,7 +104,7 @@ def test_images_that_choose_are_those_of_both_halves_unless_one_is_held_out() ->
     assert replace(uneven, test_held_out=True).selection_counts == uneven.half_counts[0]
 
 
-@pytest.mark.parametrize("facts", (BENCHMARK, OTHER), ids=("unknown noise", "known noise"))
+@pytest.mark.parametrize("objective", (BENCHMARK, OTHER), ids=("unknown noise", "known noise"))
 def test_facts_go_through_json_and_back(objective: BenchmarkObjective) -> None:
     again = BenchmarkObjective.from_dict(json.loads(json.dumps(objective.to_dict())))
     assert again == objective
