@@ -1,14 +1,11 @@
-"""What do Ray and Optuna cost per trial and per report, and does it grow with the search?
+"""The overhead benchmark: what Ray and Optuna cost per trial and per report, as a search grows.
 
 Runs whole searches, with the real search layer, run folder and Ray Tune, of a trainer that costs
 nothing. From the repository's root:
 
     python -m benchmarks.overhead --trials 100,1000
 
-And how many slots can one driver serve? The same search layer and Ray Tune's controller, against
-the clock of a simulated cluster (``simulated_ray``), for which no Ray is started:
-
-    python -m benchmarks.overhead --cluster --slots 10,100,1000 --trials 2000 --trial-seconds 600
+``benchmarks.scale`` simulates clusters that this machine has not.
 """
 
 import argparse
@@ -20,10 +17,9 @@ from typing import Any
 
 from benchmarks.overhead.apart import measure_apart
 from benchmarks.overhead.measurement import summarize
-from benchmarks.overhead.options import cases, parser, switch
+from benchmarks.overhead.options import cases, parser
 from benchmarks.overhead.run import measure
 from benchmarks.overhead.views import draw, table
-from benchmarks.scale.__main__ import main as scale
 from search.cluster.address import use_token
 from search.session.interrupt import Interrupt
 from spaces.errors import UserError
@@ -53,8 +49,8 @@ def write(out: Path, options: argparse.Namespace, summaries: list[dict[str, Any]
     draw(summaries, out.with_suffix(".png"))
 
 
-def costless(arguments: list[str]) -> None:
-    options = parser().parse_args(arguments)
+def measure_and_write(options: argparse.Namespace) -> None:
+    """Measure, print and write."""
     use_token(None)
     summaries: list[dict[str, Any]] = []
     for summary in measure_all(options):
@@ -64,10 +60,9 @@ def costless(arguments: list[str]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print and write; return the exit code, 2 for bad input."""
-    chosen, rest = switch().parse_known_args(arguments)
+    """Return the exit code, 2 for bad input."""
     try:
-        (scale if chosen.cluster else costless)(rest)
+        measure_and_write(parser().parse_args(arguments))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -14,20 +14,10 @@ MODES = {"both": (False, True), "ray": (True,), "none": (False,)}
 """Value of --ray -> whether Ray Tune runs the trials, in each case to be measured."""
 
 
-def switch() -> argparse.ArgumentParser:
-    """Return the parser of what decides which of the other two is used."""
-    made = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    made.add_argument(
-        "--cluster", action="store_true", help="simulate one; has options of its own, see --help"
-    )
-    return made
-
-
 def parser() -> argparse.ArgumentParser:
     made = Parser(
-        prog="overhead.py",
+        prog="python -m benchmarks.overhead",
         description="Measure what Ray and Optuna cost per trial of a trainer that costs nothing.",
-        parents=[switch()],
     )
     add = made.add_argument
     add("--trials", default="100,1000", help="lengths of the searches, with commas between")

@@ -1,7 +1,14 @@
-"""How many slots can the one driver of a search serve? The command ``overhead.py --cluster``."""
+"""The scale benchmark: how many slots the one driver of a search can serve.
+
+Runs the real search layer and Ray Tune's controller against the clock of a simulated cluster
+(``simulated_ray``), for which no Ray is started. From the repository's root:
+
+    python -m benchmarks.scale --slots 10,100,1000 --trials 2000 --trial-seconds 600
+"""
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +23,7 @@ from benchmarks.scale.views import draw, table
 from search.session.interrupt import Interrupt
 from search.workers.reports import REPORT_SECONDS
 from trainer.cpus import available_cpus
+from trainer.errors import UserError
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 
@@ -48,15 +56,24 @@ def write(out: Path, options: argparse.Namespace, summaries: list[dict[str, Any]
     draw(summaries, out.with_suffix(".png"))
 
 
-def main(arguments: list[str]) -> None:
-    """Measure, print and write.
-
-    Raises:
-        UserError: bad input.
-    """
-    options = parser().parse_args(arguments)
+def measure_and_write(options: argparse.Namespace) -> None:
+    """Measure, print and write."""
     summaries: list[dict[str, Any]] = []
     for summary in measure_all(options):
         summaries.append(summary)
         print(table(summaries), flush=True)
         write(options.out, options, summaries)  # after each, for the next may take hours
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return the exit code, 2 for bad input."""
+    try:
+        measure_and_write(parser().parse_args(arguments))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Which searches on simulated clusters does ``benchmarks.overhead --cluster`` measure?"""
+"""The searches on simulated clusters that the command line of ``benchmarks.scale`` names."""
 
 import argparse
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class ScaleCase:
 
 def parser() -> argparse.ArgumentParser:
     made = Parser(
-        prog="overhead.py --cluster",
+        prog="python -m benchmarks.scale",
         description="Measure how many slots the driver of a simulated cluster can serve.",
     )
     add = made.add_argument

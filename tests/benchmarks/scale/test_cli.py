@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.overhead import __main__ as overhead
 from benchmarks.scale import __main__ as scale
 from benchmarks.scale.driver_clock import DriverClock
 from benchmarks.scale.driver_log import DriverLog, Snapshot, Steps
@@ -132,9 +131,9 @@ def test_the_command_writes_the_numbers_and_the_plot(
         return measure(case)
 
     monkeypatch.setattr(scale, "measure_apart", measure_here)
-    options = ["--cluster", "--slots", "2,5", "--trials", "10", "--trial-seconds", "20"]
+    options = ["--slots", "2,5", "--trials", "10", "--trial-seconds", "20"]
     more = ["--sampler", "random", "--place", str(tmp_path), "--out", str(tmp_path / "found")]
-    assert overhead.main([*options, *more]) == 0
+    assert scale.main([*options, *more]) == 0
     content = json.loads((tmp_path / "found.json").read_text())
     assert [(case["slots"], case["trials"]) for case in content["cases"]] == [(2, 10), (5, 10)]
     assert [case.slots for case in measured] == [2, 5]
@@ -169,15 +168,7 @@ def test_the_command_writes_the_numbers_and_the_plot(
 def test_a_wrong_option_is_refused_in_one_sentence(
     options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert overhead.main(["--cluster", *options]) == 2
+    assert scale.main(options) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: {options[0]} is ")
     assert error.count("\n") == 1
-
-
-def test_an_option_of_the_other_mode_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    for options in (["--cluster", "--ray", "none"], ["--trial-seconds", "60"]):
-        with pytest.raises(SystemExit) as caught:
-            overhead.main(options)
-        assert caught.value.code == 2
-        assert "error: there is no option --" in capsys.readouterr().err
