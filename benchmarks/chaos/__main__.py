@@ -164,7 +164,7 @@ def searches(options: argparse.Namespace) -> Iterator[Result]:
 
 def parser() -> argparse.ArgumentParser:
     made = Parser(
-        prog="chaos.py",
+        prog="python -m benchmarks.chaos",
         description="Search on a cluster whose workers, machines and drivers are killed.",
     )
     add = made.add_argument

@@ -49,7 +49,7 @@ class Plan:
 
 def parser() -> argparse.ArgumentParser:
     made = Parser(
-        prog="record.py",
+        prog="python -m benchmarks.recording",
         description="Train a design of weightings and keep what every epoch counted.",
         epilog="record.py pack --help: one compact file of what is recorded.",
     )
@@ -125,7 +125,7 @@ class Packing:
 
 def pack_parser() -> argparse.ArgumentParser:
     made = Parser(
-        prog="record.py pack",
+        prog="python -m benchmarks.recording pack",
         description="Write all recorded trials of a benchmark into one compact file.",
     )
     made.add_argument("--table", type=Path, required=True, help="as it was given to record.py")

@@ -40,7 +40,7 @@ class Plan:
 
 def parser() -> argparse.ArgumentParser:
     made = Parser(
-        prog="replay.py",
+        prog="python -m benchmarks.replay",
         description="Replay searches on a recorded table, or on made-up benchmarks.",
     )
     add = made.add_argument

@@ -22,8 +22,8 @@ from benchmarks.scale.simulated_trainable import SPEED_SPREAD
 from benchmarks.scale.views import draw, table
 from search.session.interrupt import Interrupt
 from search.workers.reports import REPORT_SECONDS
+from spaces.errors import UserError
 from trainer.cpus import available_cpus
-from trainer.errors import UserError
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 

@@ -35,7 +35,7 @@ class Plan:
 
 def parser() -> argparse.ArgumentParser:
     made = Parser(
-        prog="throughput.py",
+        prog="python -m benchmarks.throughput",
         description="Measure the seconds per trial of a plain script and of the engine.",
     )
     add = made.add_argument
