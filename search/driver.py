@@ -153,7 +153,7 @@ def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
         images=(),
         run=plan.folder.path,
         proof=plan.folder.make_proof(attempt),
-        origin=CodeVersion.here(),
+        code_version=CodeVersion.here(),
         precision=plan.settings.precision,
         compiled=plan.settings.compiled,
         device=plan.device,

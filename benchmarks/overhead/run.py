@@ -115,7 +115,7 @@ def costless_workers(search: Search, slots: int, console: Console, interrupt: In
         images=(),
         run=search.folder.path,
         proof=search.folder.path,
-        origin=CodeVersion.here(),
+        code_version=CodeVersion.here(),
         precision=search.settings.precision,
         compiled=False,
         device="cpu",

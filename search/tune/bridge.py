@@ -15,7 +15,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from search.session.running import Running
 from search.session.search import Search
+from search.store.run_folder import part_key
 from search.tune.saving import Saving
 from spaces import canonical_weights
 from trainer.results import EpochResult
@@ -64,21 +66,23 @@ class StudySearcher(DriverOnly, Searcher):
         if trial is None:
             over = (room or not under_way) and not self.search.has_more()
             return str(Searcher.FINISHED) if over else None
-        return {
-            "key": trial.row.key,
-            "seed": trial.row.seed,
-            "parts": [
-                {
-                    "benchmark": self.benchmarks.index(objective),
-                    "weights": canonical_weights(
-                        trial.row.weighting.weights(objective.counts)
-                    ).tolist(),
-                    "known_epochs": len(results),
-                }
-                for objective, results in zip(trial.benchmarks, trial.results, strict=True)
-            ],
-            "stages": [list(stage) for stage in trial.stages],
-        }
+        return self.config(trial)
+
+    def config(self, trial: Running) -> dict[str, Any]:
+        """Return what ``TrialTrainable`` is told of a trial."""
+        key, folder = trial.row.key, self.search.folder
+        parts = []
+        for part, objective in enumerate(trial.benchmarks):
+            weights = canonical_weights(trial.row.weighting.weights(objective.counts))
+            described = {
+                "benchmark": self.benchmarks.index(objective),
+                "weights": weights.tolist(),
+                "checkpoints": str(folder.checkpoint_folder(part_key(key, part))),
+                "known_epochs": len(trial.results[part]),
+            }
+            parts.append(described)
+        stages = [list(stage) for stage in trial.stages]
+        return {"key": key, "seed": trial.row.seed, "parts": parts, "stages": stages}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

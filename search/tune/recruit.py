@@ -15,8 +15,7 @@ from rich.console import Console
 from search.config.settings import Resources
 from search.session.interrupt import Interrupt
 from search.tune.capacity import places_of
-from search.workers.gpu_proxy import ProxySetup, ProxyTrainable
-from search.workers.office import EngineRegistry
+from search.workers.gpu_proxy import EngineRegistry, ProxySetup, ProxyTrainable
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable, load_task, template_trial
 from trainer import runtime
@@ -73,14 +72,14 @@ def recruit(
     given = resources.slots
     slots, speeds = (given, ()) if given else measured_slots(setup, resources, console, interrupt)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    office = (
+    registry = (
         ray.remote(EngineRegistry)
         .options(num_cpus=0, scheduling_strategy=here)
         .remote(setup, slots)
     )
-    trainable = tune.with_parameters(ProxyTrainable, shared=ProxySetup(office))
+    trainable = tune.with_parameters(ProxyTrainable, shared=ProxySetup(registry))
     held = {"cpu": share(resources.cpus, slots), "gpu": share(1, slots)}
-    return Workers(trainable, held, office, slots, speeds)
+    return Workers(trainable, held, registry, slots, speeds)
 
 
 def share(whole: int, parts: int) -> float:

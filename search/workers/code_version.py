@@ -32,7 +32,7 @@ class CodeVersion:
 
     @classmethod
     def here(cls) -> "CodeVersion":
-        """Return the origin of what this process computes; torch is not imported for it."""
+        """Return what this process computes with; torch is not imported for it."""
         digest = hashlib.sha256()
         for path in sources():
             digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())

@@ -13,13 +13,19 @@ import ray
 from ray import tune
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from search.workers.setup import WorkerSetup
+
+CALLS_BESIDE_REPORTS = 4
+"""Every slot's proxy may wait in a call; these are for those that come and go meanwhile."""
 
 
 @dataclass(frozen=True)
 class ProxySetup:
-    """What a proxy needs: the actor that knows the engines (``workers.office.EngineRegistry``)."""
+    """What a proxy needs: the actor that knows the engines (``EngineRegistry``)."""
 
-    office: ActorHandle
+    registry: ActorHandle
 
 
 class ProxyTrainable(tune.Trainable):
@@ -31,7 +37,7 @@ class ProxyTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any], shared: ProxySetup | None = None) -> None:
         assert shared is not None
-        self.office = shared.office
+        self.registry = shared.registry
         self.node = ray.get_runtime_context().get_node_id()
         # As Ray set it for this worker: the GPU of which it holds a share.
         self.gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "")
@@ -40,7 +46,7 @@ class ProxyTrainable(tune.Trainable):
 
     def find_engine(self, lost: ActorHandle | None = None) -> ActorHandle:
         """Return the engine of this worker's GPU; a new one if ``lost`` is the one it had."""
-        return ray.get(self.office.engine.remote(self.node, self.gpu, lost))
+        return ray.get(self.registry.engine.remote(self.node, self.gpu, lost))
 
     def enter(self, config: dict[str, Any]) -> None:
         self.key = config["key"]
@@ -65,3 +71,31 @@ class ProxyTrainable(tune.Trainable):
 
     def cleanup(self) -> None:
         self.engine.leave.remote(self.key)
+
+
+class EngineRegistry:
+    """Owns the engines, as the driver owns the registry: when either goes, so do the engines."""
+
+    def __init__(self, setup: WorkerSetup, slots: int) -> None:
+        self.setup, self.slots = setup, slots
+        self.engines: dict[tuple[str, str], ActorHandle] = {}
+
+    def engine(self, node: str, gpu: str, lost: ActorHandle | None = None) -> ActorHandle:
+        """Return the engine of a node's GPU; another one if ``lost`` is the one that is known."""
+        known = self.engines.get((node, gpu))
+        if known is None or (lost is not None and known._actor_id == lost._actor_id):
+            self.engines[node, gpu] = self.start(node, gpu)
+        return self.engines[node, gpu]
+
+    def start(self, node: str, gpu: str) -> ActorHandle:
+        from search.workers.engine_actor import EngineActor  # torch, which nothing else here needs
+
+        options = {
+            "num_cpus": 0,  # the proxies hold what it uses
+            "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False),
+            "max_concurrency": 2 * self.slots + CALLS_BESIDE_REPORTS,
+        }
+        actor: ActorHandle = (
+            ray.remote(EngineActor).options(**options).remote(self.setup, gpu, self.slots)
+        )
+        return actor

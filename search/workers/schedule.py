@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from search.store.run_folder import RunFolder, part_key
 from search.workers.setup import WorkerSetup
 from trainer.results import EpochResult
 from trainer.trial import Trial
@@ -48,13 +47,12 @@ class Part:
 
 def parts_of(config: dict[str, Any], setup: WorkerSetup) -> list[Part]:
     """Return the parts of the trial that a config (``TrialTrainable``) describes."""
-    run = RunFolder(setup.run)
     parts = []
-    for number, described in enumerate(config["parts"]):
+    for described in config["parts"]:
         index, weights = described["benchmark"], tuple(described["weights"])
         benchmark = setup.benchmarks[index]
         trial = Trial(benchmark, weights, config["seed"], setup.precision, setup.compiled)
-        folder = run.checkpoint_folder(part_key(config["key"], number))
+        folder = Path(described["checkpoints"])
         parts.append(Part(trial, index, folder, described["known_epochs"]))
     assert len({part.benchmark for part in parts}) == len(parts)
     return parts

@@ -20,9 +20,9 @@ class WorkerSetup:
     Attributes:
         benchmarks: what the parts of a trial train; a trial need not have a part for each.
         images: return the benchmarks' images.
-        run: the run folder; checkpoints are written below it.
+        run: the run folder.
         proof: a file that the driver made; a worker that does not see it has another run folder.
-        origin: what the driver's numbers would depend on.
+        code_version: of the driver.
         compiled: training and test run through ``torch.compile``.
         device: as ``trainer.runtime.select_device`` takes it.
         threads: CPU threads of a trial, or of the engine that trains it.
@@ -33,7 +33,7 @@ class WorkerSetup:
     images: tuple[Images, ...]
     run: Path
     proof: Path
-    origin: CodeVersion
+    code_version: CodeVersion
     precision: str
     compiled: bool
     device: str
@@ -42,7 +42,7 @@ class WorkerSetup:
 
     def check_here(self) -> None:
         """Raise UserError if trials must not be trained on this machine."""
-        differences = self.origin.differences(CodeVersion.here())
+        differences = self.code_version.differences(CodeVersion.here())
         if differences:
             raise UserError(
                 f"worker {platform.node()} has {' and '.join(differences)} as the driver has; "

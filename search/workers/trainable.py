@@ -46,8 +46,9 @@ class TrialTrainable(tune.Trainable):
 
     The config is JSON-able: ``key``, ``seed``, and
 
-    - ``parts``, each with the index of its ``benchmark`` in the set-up, ``weights`` (C,), and
-      ``known_epochs``, the number of epochs that the driver has on record already;
+    - ``parts``, each with the index of its ``benchmark`` in the set-up, ``weights`` (C,), the
+      folder of its ``checkpoints``, and ``known_epochs``, the number of epochs that the driver has
+      on record already;
     - ``stages``, each with an epoch for every part; the last stage has the benchmarks' epochs.
 
     In every stage each part in turn is trained up to the stage's epoch; behind it the driver may

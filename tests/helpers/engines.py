@@ -23,7 +23,7 @@ def setup(place: Path, device: str = "cpu") -> WorkerSetup:
         images=(partial(load, prepare(BENCHMARK, place / "data"), BENCHMARK),),
         run=place / "run",
         proof=place,
-        origin=CodeVersion.here(),
+        code_version=CodeVersion.here(),
         precision="tf32",
         compiled=False,
         device=device,
@@ -32,9 +32,15 @@ def setup(place: Path, device: str = "cpu") -> WorkerSetup:
     )
 
 
-def config(seed: int, known: int = 0) -> dict[str, Any]:
-    part = {"benchmark": 0, "weights": weights_of(seed), "known_epochs": known}
-    return {"key": f"trial-{seed}", "seed": seed, "parts": [part], "stages": [[2], [EPOCHS]]}
+def config(shared: WorkerSetup, seed: int, known: int = 0) -> dict[str, Any]:
+    key = f"trial-{seed}"
+    part = {
+        "benchmark": 0,
+        "weights": weights_of(seed),
+        "checkpoints": str(shared.run / "checkpoints" / key),
+        "known_epochs": known,
+    }
+    return {"key": key, "seed": seed, "parts": [part], "stages": [[2], [EPOCHS]]}
 
 
 def weights_of(seed: int) -> list[float]:

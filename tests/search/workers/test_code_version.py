@@ -18,7 +18,7 @@ def setup(place: Path, driver: CodeVersion) -> WorkerSetup:
         images=(),
         run=place / "run",
         proof=place,
-        origin=driver,
+        code_version=driver,
         precision="tf32",
         compiled=False,
         device="cpu",

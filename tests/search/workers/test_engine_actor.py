@@ -42,7 +42,7 @@ def engine(tmp_path: Path) -> EngineActor:
 
 def test_trials_in_one_engine_report_what_they_would_alone(engine: EngineActor) -> None:
     for seed in (1, 2):
-        engine.begin(config(seed))
+        engine.begin(config(engine.setup, seed))
     first = {seed: engine.report(f"trial-{seed}") for seed in (1, 2)}
     second = {seed: engine.report(f"trial-{seed}") for seed in (1, 2)}
     for seed in (1, 2):
@@ -53,21 +53,21 @@ def test_trials_in_one_engine_report_what_they_would_alone(engine: EngineActor) 
 
 
 def test_a_stopped_trial_makes_room_and_its_checkpoint_goes_on(engine: EngineActor) -> None:
-    engine.begin(config(1))
-    engine.begin(config(2))
+    engine.begin(config(engine.setup, 1))
+    engine.begin(config(engine.setup, 2))
     engine.report("trial-1")
     engine.leave("trial-1")
-    engine.begin(config(3))
+    engine.begin(config(engine.setup, 3))
     assert epochs_in(engine.report("trial-3")) == alone(3)[:2]
     engine.leave("trial-2")
-    engine.begin(config(1, known=2))
+    engine.begin(config(engine.setup, 1, known=2))
     assert epochs_in(engine.report("trial-1")) == alone(1)[2:]
 
 
 def test_a_trial_that_begins_again_where_it_was_goes_on(engine: EngineActor) -> None:
-    engine.begin(config(1))
+    engine.begin(config(engine.setup, 1))
     engine.report("trial-1")
-    engine.begin(config(1, known=2))
+    engine.begin(config(engine.setup, 1, known=2))
     assert epochs_in(engine.report("trial-1")) == alone(1)[2:]
 
 
@@ -77,7 +77,7 @@ def test_a_trial_is_saved_within_an_epoch_and_goes_on_from_there(
     monkeypatch.setattr(reports, "REPORT_SECONDS", 0.0)
     monkeypatch.setattr(engine_actor, "LOOK_SECONDS", 0.01)
     engine.setup = replace(engine.setup, save_every=EPOCHS)
-    engine.begin(config(1))
+    engine.begin(config(engine.setup, 1))
     told = engine.report("trial-1")
     while not (told["within"] and told["within"][1]):  # the first batch may take a while
         assert not epochs_in(told)
@@ -87,7 +87,7 @@ def test_a_trial_is_saved_within_an_epoch_and_goes_on_from_there(
     folder = RunFolder(tmp_path / "run").checkpoint_folder("trial-1")
     assert saved_epochs(folder) == [checkpoint_path(folder, 0)]
     monkeypatch.undo()
-    engine.begin(config(1))
+    engine.begin(config(engine.setup, 1))
     assert epochs_in(engine.report("trial-1")) == alone(1)[:2]
     engine.save_now("unknown")
 
@@ -95,7 +95,7 @@ def test_a_trial_is_saved_within_an_epoch_and_goes_on_from_there(
 def test_a_forgotten_trial_makes_room(engine: EngineActor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_actor, "FORGOTTEN_SECONDS", 0.0)
     for seed in (1, 2, 3):
-        engine.begin(config(seed))
+        engine.begin(config(engine.setup, seed))
     assert set(engine.clients) == {"trial-2", "trial-3"}
     with pytest.raises(EvictedError, match="trial-1"):
         engine.report("trial-1")
@@ -106,7 +106,7 @@ def test_a_trial_that_leaves_while_it_is_waited_for_ends_the_wait(
     engine: EngineActor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Engine, "turn", held_until_it_left(engine))
-    engine.begin(config(1))
+    engine.begin(config(engine.setup, 1))
     with pytest.raises(EvictedError, match="trial-1"):
         engine.report("trial-1")
 
@@ -129,7 +129,7 @@ def test_an_absent_device_stops_the_search_with_a_sentence(tmp_path: Path) -> No
     shared = setup(tmp_path, device="cuda")
     engine = EngineActor(shared, gpu="0", slots=2, deserted_seconds=FOREVER)
     for seed in (1, 2):
-        engine.begin(config(seed))
+        engine.begin(config(engine.setup, seed))
         report = engine.report(f"trial-{seed}")
         assert "torch sees 0 CUDA devices" in report["halt"]
         assert report["done"]
@@ -150,7 +150,7 @@ def test_slots_that_cannot_be_made_stop_the_search_with_a_sentence(
 
     monkeypatch.setattr(engine_actor, "Slot", refused)
     engine = EngineActor(setup(tmp_path), gpu="", slots=2, deserted_seconds=FOREVER)
-    engine.begin(config(1))
+    engine.begin(config(engine.setup, 1))
     assert re.search(sentence, engine.report("trial-1")["halt"])
 
 
@@ -169,7 +169,7 @@ def failing(self, size):
 
 Slot.test_batch = failing
 engine = EngineActor(setup(Path(sys.argv[1])), gpu="", slots=2)
-engine.begin(config(1))
+engine.begin(config(engine.setup, 1))
 engine.report("trial-1")
 """
 
@@ -181,7 +181,7 @@ from engines import config, setup
 from search.workers.engine_actor import EngineActor
 
 engine = EngineActor(setup(Path(sys.argv[1])), gpu="", slots=2, deserted_seconds=0.5)
-engine.begin(config(1))
+engine.begin(config(engine.setup, 1))
 engine.report("trial-1")
 time.sleep(2)
 print("a held trial keeps it", flush=True)

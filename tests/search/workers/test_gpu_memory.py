@@ -25,7 +25,7 @@ def test_a_fault_of_the_gpus_memory_ends_one_trial_with_its_reason(
     monkeypatch.setattr(Slot, "train_batch", full)
     engine = EngineActor(setup(tmp_path), gpu="", slots=2, deserted_seconds=FOREVER)
     for seed in (1, 2):
-        engine.begin(config(seed))
+        engine.begin(config(engine.setup, seed))
     report = engine.report("trial-1")
     assert report["failure"] == "the GPU's memory is full; give fewer --slots"
     assert (report["done"], report["diverged"]) == (True, False)

@@ -43,7 +43,7 @@ def setup(place: Path, second: Benchmark = SECOND) -> WorkerSetup:
         images=tuple(partial(load, prepare(b, place / "data"), b) for b in benchmarks),
         run=place / "run",
         proof=place,
-        origin=CodeVersion.here(),
+        code_version=CodeVersion.here(),
         precision="tf32",
         compiled=False,
         device="cpu",
@@ -52,15 +52,21 @@ def setup(place: Path, second: Benchmark = SECOND) -> WorkerSetup:
     )
 
 
+def part(shared: WorkerSetup, seed: int, benchmark: int, known: int = 0) -> dict[str, Any]:
+    return {
+        "benchmark": benchmark,
+        "weights": weights(seed, benchmark),
+        "checkpoints": str(shared.run / f"trial-{seed}.{benchmark}"),
+        "known_epochs": known,
+    }
+
+
 def weights(seed: int, benchmark: int) -> list[float]:
     return [1.0 + seed, 1.0 + benchmark, *[1.0] * 8]
 
 
-def config(seed: int, known: tuple[int, int] = (0, 0)) -> dict[str, Any]:
-    parts = [
-        {"benchmark": i, "weights": weights(seed, i), "known_epochs": epochs}
-        for i, epochs in enumerate(known)
-    ]
+def config(shared: WorkerSetup, seed: int, known: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+    parts = [part(shared, seed, benchmark, epochs) for benchmark, epochs in enumerate(known)]
     return {"key": f"trial-{seed}", "seed": seed, "parts": parts, "stages": STAGES}
 
 
@@ -157,7 +163,7 @@ def test_each_part_is_trained_as_if_alone_and_reported_stage_by_stage(
 ) -> None:
     shared = setup(tmp_path)
     made = worker(shared)
-    made.begin(config(1))
+    made.begin(config(shared, 1))
     reports = to_the_end(made)
     assert [[(part, result.epoch) for part, result in report] for report in reports] == [
         ORDER[:3],
@@ -172,10 +178,10 @@ def test_a_trial_that_is_stopped_at_a_stage_leaves_no_trace_in_the_next(
 ) -> None:
     shared = setup(tmp_path)
     made = worker(shared)
-    made.begin(config(1))
+    made.begin(config(shared, 1))
     made.report()
     slots = list(made.trainable.slots.values()) if isinstance(made, Direct) else []
-    made.begin(config(2))
+    made.begin(config(shared, 2))
     assert is_alone(list(chain.from_iterable(to_the_end(made))), shared, seed=2)
     if isinstance(made, Direct):
         assert list(made.trainable.slots.values()) == slots
@@ -187,7 +193,7 @@ def test_a_trial_goes_on_from_what_is_recorded(
 ) -> None:
     shared = setup(tmp_path)
     before, after = worker(shared), worker(shared)
-    before.begin(config(1))
+    before.begin(config(shared, 1))
     with monkeypatch.context() as hasty:
         hasty.setattr("search.workers.reports.REPORT_SECONDS", 0.0)
         told: list[tuple[int, EpochResult]] = []
@@ -195,7 +201,7 @@ def test_a_trial_goes_on_from_what_is_recorded(
             told += epochs_in(before.report())
     assert [(part, result.epoch) for part, result in told] == ORDER[:recorded]
     parts = [part for part, _ in told]
-    after.begin(config(1, known=(parts.count(0), parts.count(1))))
+    after.begin(config(shared, 1, known=(parts.count(0), parts.count(1))))
     reports = to_the_end(after)
     assert len(reports) == sum(end > recorded for end in STAGE_ENDS)
     assert is_alone(list(chain.from_iterable(reports)), shared, seed=1, skipped=recorded)
@@ -204,10 +210,10 @@ def test_a_trial_goes_on_from_what_is_recorded(
 def test_a_trial_need_not_train_every_benchmark(worker: MakeWorker, tmp_path: Path) -> None:
     shared = setup(tmp_path)
     made = worker(shared)
-    part = {"benchmark": 1, "weights": weights(1, 1), "known_epochs": 0}
-    made.begin({"key": "trial-1", "seed": 1, "parts": [part], "stages": [[2], [6]]})
+    only = part(shared, 1, benchmark=1)
+    made.begin({"key": "trial-1", "seed": 1, "parts": [only], "stages": [[2], [6]]})
     first, second = to_the_end(made)
-    assert [part for part, _ in first + second] == [0] * 6
+    assert [number for number, _ in first + second] == [0] * 6
     results = [result for _, result in first + second]
     assert without_seconds(results) == alone(shared.benchmarks[1], 1, seed=1)
     if isinstance(made, Direct):
@@ -219,14 +225,14 @@ def test_a_part_that_diverges_ends_the_trial_and_the_next_one_is_sound(
 ) -> None:
     shared = setup(tmp_path, dataclasses.replace(SECOND, learning_rate=1e30))
     made = worker(shared)
-    made.begin(config(1))
+    made.begin(config(shared, 1))
     report = made.report()
     assert [(part, result.epoch) for part, result in epochs_in(report)] == ORDER[:2]
     assert report["failure"].startswith("epoch 1: ")
     assert (report["diverged"], report["done"]) == (True, True)
     if isinstance(made, InEngine):
         assert made.free() == [1, 1]
-    made.begin(config(2))
+    made.begin(config(shared, 2))
     again = epochs_in(made.report())
     assert [(part, result.epoch) for part, result in again] == ORDER[:2]
 
@@ -242,7 +248,7 @@ def test_a_part_that_fails_in_the_code_is_no_divergence(
 
     monkeypatch.setattr("trainer.execution.checkpoint.save", breaking)
     made = worker(shared)
-    made.begin(config(1))
+    made.begin(config(shared, 1))
     report = made.report()
     assert report["failure"] == f"ZeroDivisionError: {broken}"
     assert report["diverged"] is False

@@ -39,7 +39,7 @@ def worker(begin: Begin, rungs: tuple[int, ...] = (), known: int = 0) -> TrialTr
         images=(),
         run=Path("run"),
         proof=Path("run"),
-        origin=CodeVersion.here(),
+        code_version=CodeVersion.here(),
         precision="tf32",
         compiled=False,
         device="cpu",
