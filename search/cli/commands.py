@@ -99,7 +99,7 @@ def chosen_resources(options: argparse.Namespace) -> Resources:
     """
     import torch
 
-    from search.cluster.connection import gpus_for
+    from search.cluster.nodes import gpus_for
 
     present = torch.cuda.device_count()
     gpu = gpus_for(options.device, options.address, present)

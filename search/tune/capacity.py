@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from search.cluster.connection import NODES_SECONDS, Nodes
+from search.cluster.nodes import NODES_SECONDS, Nodes
 from search.config.settings import Resources
 from spaces.errors import UserError
 

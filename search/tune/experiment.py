@@ -11,7 +11,8 @@ from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
 from rich.console import Console
 
-from search.cluster.connection import Nodes, check_offer, local_ray
+from search.cluster.connection import local_ray
+from search.cluster.nodes import Nodes, check_offer
 from search.config.settings import Resources
 from search.report.live_display import Display
 from search.session.interrupt import Interrupt

@@ -13,9 +13,8 @@ from clusters import free_port, ray_head
 from optuna.trial import TrialState
 
 from search.cli.commands import main
-from search.cluster import connection
 from search.cluster.address import TOKEN_MODE, check_reachable, ensure_home, find_address, use_token
-from search.cluster.connection import Nodes, check_closed, gpus_for, node_types
+from search.cluster.connection import check_closed
 from spaces.errors import UserError
 
 
@@ -188,47 +187,3 @@ def test_an_open_cluster_is_refused_where_a_token_is_kept(
     monkeypatch.setenv("RAY_AUTH_MODE", TOKEN_MODE)
     with pytest.raises(UserError, match=f"the Ray cluster at {head} lets anybody in, but a token"):
         check_closed(head)
-
-
-@pytest.mark.parametrize(
-    ("device", "address", "present", "gpu"),
-    (("auto", None, 0, False), ("auto", None, 2, True), ("cpu", None, 2, False)),
-)
-def test_where_ray_is_started_here_the_gpus_here_decide(
-    device: str, address: str | None, present: int, gpu: bool
-) -> None:
-    assert gpus_for(device, address, present) is gpu
-
-
-def test_on_a_cluster_its_gpus_decide_not_those_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "finds_gpus", lambda: True)
-    assert gpus_for("auto", "there:1", 0)
-    monkeypatch.setattr(connection, "finds_gpus", lambda: False)
-    assert not gpus_for("auto", "there:1", 1)
-    assert gpus_for("cuda", "there:1", 0)
-
-
-CONFIGURATION = """
-max_workers: 6
-head_node_type: head
-available_node_types:
-  head: {resources: {CPU: 0, GPU: 0}, max_workers: 0}
-  one: {resources: {CPU: 8, GPU: 1}, min_workers: 0, max_workers: 4}
-  many: {resources: {CPU: 32, GPU: 4}}
-  hosts: {resources: {}, max_workers: 3}
-"""
-
-
-def test_what_may_come_is_read_from_what_ray_up_left(tmp_path: Path) -> None:
-    path = tmp_path / "configuration.yaml"
-    assert node_types(path) == ((), 0)
-    path.write_text(CONFIGURATION)
-    types, most = node_types(path)
-    assert most == 6
-    assert [(kind.resources, kind.most) for kind in types] == [
-        ({"CPU": 8, "GPU": 1}, 4),
-        ({"CPU": 32, "GPU": 4}, 6),
-    ]
-    assert Nodes(({"CPU": 0.0},), types, most).has_gpu
-    assert not Nodes(({"CPU": 0.0},)).has_worker
-    assert Nodes(({"CPU": 4.0},)).has_worker

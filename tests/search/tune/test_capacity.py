@@ -2,8 +2,7 @@
 
 import pytest
 
-from search.cluster.connection import Nodes, NodeType, check_offer
-from search.config.settings import Resources
+from search.cluster.nodes import Nodes, NodeType
 from search.tune import capacity
 from search.tune.capacity import Capacity, possible_places, present_places
 from spaces.errors import UserError
@@ -36,22 +35,6 @@ class Cluster:
 
     def places(self, most: int | None = None, held: dict[str, float] = HELD) -> Capacity:
         return Capacity(held, most, False, self.told.append, lambda: self.nodes)
-
-
-def resources(cpus: int = 1, gpu: bool = True) -> Resources:
-    return Resources(cpus, gpu, slots=None, concurrent=None, address=None)
-
-
-@pytest.mark.parametrize(
-    ("asked", "sentence"),
-    (
-        (resources(cpus=5, gpu=False), "--cpus-per-trial is 5, but Ray offers 4 CPUs"),
-        (resources(), "--device is cuda, but Ray offers no GPU"),
-    ),
-)
-def test_a_machine_that_cannot_run_a_trial_is_refused(asked: Resources, sentence: str) -> None:
-    with pytest.raises(UserError, match=sentence):
-        check_offer(asked, Nodes(({"CPU": 4.0},)))
 
 
 def test_a_trial_must_fit_on_one_node() -> None:
