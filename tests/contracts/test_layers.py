@@ -47,7 +47,6 @@ NOT_YET = {
     ("search.results.conclusion", "search.export.export"),
     ("search.results.judgement", "optuna.trial.TrialState"),
     ("search.stopping.rules", "search.store.record"),
-    ("search.workers.schedule", "search.store.run_folder"),
 }
 """Walls that do not hold yet, as (importer, imported): whoever mends one deletes its line."""
 NOT_YET_SMALL = {"trainer", "benchmarks/gpu_check", "benchmarks/replay"}
