@@ -134,7 +134,7 @@ def test_every_command_is_read_by_its_program(call: Call, monkeypatch: pytest.Mo
 
 
 def test_commands_on_a_finished_run_and_on_a_folder_of_images_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conclusion = conclusion_of(tmp_path / "runs" / "my-run", *CASES["confirmed"])
     monkeypatch.chdir(tmp_path)
