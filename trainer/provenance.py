@@ -46,14 +46,24 @@ def device_name(device: torch.device) -> str:
 
 
 def git_revision() -> str | None:
-    """Return the source tree's commit, ``-dirty`` appended if it was changed; None outside git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    """Return the source tree's commit, ``-dirty`` appended if it was changed; None outside git.
+
+    An installed copy has none, even inside the repository of another project.
+    """
+    if not _git("ls-files", Path(__file__).name):
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or None
+
+
+def _git(*arguments: str) -> str:
+    """Return what git prints about this file's folder; nothing outside git, or without it."""
+    command = ["git", *arguments]
     here = Path(__file__).resolve().parent
     try:
         done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
     except OSError:
-        return None
-    return done.stdout.strip() or None
+        return ""
+    return done.stdout.strip()
 
 
 def now() -> str:

@@ -22,6 +22,7 @@ from search.cluster.address import ensure_home, find_address, use_token
 from search.cluster.session_folder import check_parent
 from search.config.budget import FEWEST_RUNS, FEWEST_TRIALS, Budget
 from search.config.checks import check_minimum
+from search.config.program import PROGRAM
 from search.config.settings import Resources, Settings
 from search.samplers.registry import default_sampler
 from search.store.redaction import redacted
@@ -118,7 +119,7 @@ def chosen_resources(options: argparse.Namespace) -> Resources:
 
 def search_command(arguments: list[str], console: Console) -> int:
     options = search_parser().parse_args(arguments)
-    resume = ["python", "run_search.py", *(a for a in arguments if a != "--resume"), "--resume"]
+    resume = [*PROGRAM.split(), *(a for a in arguments if a != "--resume"), "--resume"]
     return run_plan(options, chosen_budget(options), arguments, resume, console)
 
 
@@ -138,7 +139,7 @@ def confirm_command(arguments: list[str], console: Console) -> int:
     begun = sum(row.in_search for row in conclusion.rows)
     runs = options.confirm_runs or max(FEWEST_RUNS, begun // 2)
     budget = Budget(begun + runs, options.hours, runs=runs)
-    again = ["python", "run_search.py", "confirm", *arguments]
+    again = [*PROGRAM.split(), "confirm", *arguments]
     return run_plan(options, budget, searched, again, console)
 
 

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
+from search.config.program import PROGRAM
 from search.samplers.registry import SAMPLERS
 from search.stopping.rules import SCHEDULERS
 from spaces import BASELINES, SPACES
@@ -12,7 +13,6 @@ from trainer.benchmarks.registry import BENCHMARKS
 from trainer.paths import expanded
 from trainer.runtime import PRECISIONS
 
-PROGRAM = "python run_search.py"
 DEFAULT_TRIALS = 64
 DEVICES = ("auto", "cpu", "cuda")
 SAVE_EVERY = {"cpu": 5, "cuda": 20}

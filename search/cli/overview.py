@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from search.cli.options import PROGRAM
+from search.config.program import PROGRAM
 from spaces.errors import did_you_mean
 from trainer.benchmarks.registry import BENCHMARKS
 from trainer.provenance import git_revision, versions

@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
-from search.cli.options import PROGRAM, add_data_root
+from search.cli.options import add_data_root
+from search.config.program import PROGRAM
 from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.benchmarks.folder_defaults import RULE, FolderDefaults, folder_defaults

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from search.config.program import PROGRAM
 from search.export.class_counts import ClassCounts
 from search.export.module_template import render_module
 from spaces import (
@@ -154,7 +155,7 @@ def export(folder: Path, best: Best) -> ExportedPaths:
     except OSError as error:
         raise ExportError(
             f"the export cannot be written to {folder} ({error.strerror}); write it to a folder "
-            "of your own with run_search.py export RUN --output FOLDER."
+            f"of your own with {PROGRAM} export RUN --output FOLDER."
         ) from error
     return paths
 

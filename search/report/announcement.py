@@ -7,6 +7,7 @@ from rich.console import Console
 from search.config.budget import FEWEST_TRIALS, MOST_RUNS, Budget
 from search.config.controls import sentences_on
 from search.config.objective import BenchmarkObjective
+from search.config.program import PROGRAM
 from search.report.verdict_view import effect
 from search.samplers.registry import SAMPLERS
 from search.session.plan import Plan
@@ -84,7 +85,7 @@ def symbols_text(space: str) -> str:
     domains = SPACES[space].searched(SCALE_FREE_LOSS)
     known = (PARAMETERS[domain.name] for domain in domains if isinstance(domain, Float))
     words = ", ".join(f"{parameter.symbol} ({parameter.word})" for parameter in known)
-    return f"searched: {words}; 'python run_search.py list spaces' says what they do"
+    return f"searched: {words}; '{PROGRAM} list spaces' says what they do"
 
 
 def notes(plan: Plan, search: Search) -> list[str]:

@@ -7,6 +7,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from search.config.objective import Objective
+from search.config.program import PROGRAM
 from search.report.tables import FittingTable
 from search.results.conclusion import Conclusion, Incumbent
 from search.results.judgement import Judgement, OnBenchmark
@@ -66,12 +67,12 @@ def export_note(conclusion: Conclusion) -> str | None:
     if judgement is None:
         return (
             "not confirmed: it is the best of the search by the search's own runs, which is partly "
-            f"luck; 'python run_search.py confirm {run}' trains it again with fresh seeds."
+            f"luck; '{PROGRAM} confirm {run}' trains it again with fresh seeds."
         )
     if not judgement.decided:
         return (
-            f"the confirmation has not ended ({judgement.reason}); 'python run_search.py confirm "
-            f"{run}' goes on with it."
+            f"the confirmation has not ended ({judgement.reason}); '{PROGRAM} confirm {run}' goes "
+            "on with it."
         )
     return None
 
