@@ -12,7 +12,8 @@ from benchmarks.replay.simulation import Ended, History
 from benchmarks.replay.world import Candidate, World
 from search.stats.best_arm import DRAWS, Confirmation
 from search.stats.comparison import SeededRun, compare
-from search.stats.ranking import Groups, Ranking, rank
+from search.stats.ranking import Ranking, rank
+from search.stats.replicates import Groups
 
 POINTS = 16
 """Of the curve of regret over the epochs spent."""

@@ -16,7 +16,8 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.samplers.registry import SAMPLERS, draw, make_sampler
-from search.stats.ranking import Groups, rank
+from search.stats.ranking import rank
+from search.stats.replicates import Groups
 from search.stopping.rules import EarlyStopping
 from search.store.record import PROPOSALS, trial_key
 from spaces import Domain, Float, Space, Weighting

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy.typing as npt
 
 from search.config.settings import UNIFORM
-from search.stats.ranking import SAME_WEIGHTING
+from search.stats.replicates import SAME_WEIGHTING
 from spaces import BASELINES, NAMED, WeightingError, check_weights, total_variation
 from spaces.errors import UserError
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.stats.estimate import Unit
-from search.stats.noise import guessed_noise
-from search.stats.ranking import GUESSED_RUNS, KNOWN_RUNS, NoisePrior
+from search.stats.priors import GUESSED_RUNS, KNOWN_RUNS, NoisePrior, guessed_noise
 from search.stats.scoring import Scoring
 from trainer.metrics import METRICS
 from trainer.results import selection

@@ -13,7 +13,8 @@ from search.report.tables import FittingTable
 from search.report.verdict_view import conclusion_view, effect, folded
 from search.results.conclusion import ENDS, ORDER, Conclusion
 from search.session.phases import plan_text
-from search.stats.ranking import GUESSED_RUNS, GroupPosterior
+from search.stats.priors import GUESSED_RUNS
+from search.stats.ranking import GroupPosterior
 from search.store.record import Row
 from spaces import NAMED
 

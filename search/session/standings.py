@@ -8,7 +8,8 @@ from optuna.trial import TrialState
 
 from search.config.objective import Objective
 from search.config.settings import UNIFORM
-from search.stats.ranking import GroupPosterior, Groups, Ranking, rank
+from search.stats.ranking import GroupPosterior, Ranking, rank
+from search.stats.replicates import Groups
 from search.stats.ties import in_order
 from search.store.record import BASELINES, Row
 

@@ -1,4 +1,4 @@
-"""What did the runs of an arm reach, beside the official number, and where does it gain?
+"""Accuracies that an arm reached beside the official number, and its gains by class.
 
 `accuracies` and `half_split` state numbers that flatter less than the best epoch on all test
 images, `gains` says in which classes a weighting gains. Scores are percent, differences points.

@@ -1,4 +1,4 @@
-"""Which arm runs next with which seed, and when is it known which weighting is the best?
+"""Best-arm identification: which weighting runs next with which seed, and when one has won.
 
 A search picks candidates by single runs. Here the best few and the controls are run again with
 fresh seeds, the same for all arms, so that what a seed does to every arm cancels in their
@@ -16,13 +16,13 @@ import numpy as np
 
 from search.stats.comparison import Comparison, SeededRun, compare, diverged
 from search.stats.estimate import Unit
-from search.stats.ranking import GUESS, FloatArray, NoisePrior
+from search.stats.priors import GUESS, FloatArray, NoisePrior
 
 DRAWS = 2_000
 """Of the posterior for a decision; a probability near .95 is then known to half a percent."""
 
-CONFIRMATION = 2
-"""Sets confirmation seeds apart from those of the studies, 0 and 1 in ``record.trial_seed``."""
+CONFIRMATION_STREAM = 2
+"""Sets confirmation seeds apart from those of the search, whose streams are 0 and 1."""
 
 PUBLISHED_SEEDS = (42, 123, 456)
 """Of the leaderboard's rows and means (protocol): the first fresh seeds, to stand beside them."""
@@ -62,7 +62,7 @@ def confirmation_seed(seed: int, index: int) -> int:
     """
     if index < len(PUBLISHED_SEEDS):
         return PUBLISHED_SEEDS[index]
-    return int(np.random.SeedSequence([seed, CONFIRMATION, index]).generate_state(1)[0])
+    return int(np.random.SeedSequence([seed, CONFIRMATION_STREAM, index]).generate_state(1)[0])
 
 
 @dataclass(frozen=True)

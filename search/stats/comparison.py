@@ -1,4 +1,4 @@
-"""Which of a few arms is truly the best, if all of them ran with the same seeds?
+"""Joint posterior of a few arms' true accuracies, from runs with the same seeds.
 
 What a seed does to every arm cancels in their differences, and candidates are pulled towards their
 mean as in `search.stats.ranking`. Values are accuracies in percent and deviations points, or both
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.stats.posterior import Blocks, solve
-from search.stats.ranking import GRID, GUESS, FloatArray, NoisePrior, ratio_grid
+from search.stats.priors import GRID, GUESS, FloatArray, NoisePrior, ratio_grid
 from search.stats.ties import in_order
 
 
@@ -94,7 +94,7 @@ def compare(
     total noise variance v, seed effects have variance r v and the rest (1 - r) v; candidates are
     N(centre, l v) with an unknown centre. Controls are known weightings, not a sample of what was
     searched, and are not pulled anywhere, which favours them a little among near-equals. v has
-    the conjugate prior of `ranking.NoisePrior`; the square roots of r / (1 - r) and l are
+    the conjugate prior of `priors.NoisePrior`; the square roots of r / (1 - r) and l are
     half-Cauchy. Given r and l all is exact (a multivariate t; Gelman et al., BDA3, section 3.2 and
     chapter 15), and r and l are summed over a grid. The rule by which arms were given their next
     seeds looks at nothing but these runs, so that it does not bias the posterior (an ignorable

@@ -1,4 +1,4 @@
-"""How is it stated what an arm reaches and by how much it differs, if neither is known exactly?"""
+"""Estimates of what an arm reaches and by how much it differs, with their intervals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from search.stats.ranking import FloatArray
+from search.stats.priors import FloatArray
 
 LEVEL = 0.95
 """Of intervals, and of the set of arms that holds the best one."""

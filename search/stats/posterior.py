@@ -1,4 +1,4 @@
-"""What do the runs of a few arms say of their true accuracies, if seeds shift all arms alike?
+"""Posterior of a linear mixed model: a few arms, and seeds that shift all arms alike.
 
 The linear algebra behind `search.stats.comparison.compare`, which states the model.
 """
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from search.stats.ranking import FloatArray, NoisePrior, normalised
+from search.stats.priors import FloatArray, NoisePrior, normalised
 
 SMALLEST, LARGEST = 1e-300, 1 - 1e-16
 """Probabilities of which the normal quantile is finite."""

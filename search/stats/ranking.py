@@ -1,4 +1,4 @@
-"""Which weightings of a search look best, when nearly all of them ran once?
+"""Ranking of the weightings of a search, nearly all of which ran once.
 
 Two runs of one weighting differ by more than most weightings differ from each other, so that a
 result is an estimate. A normal model with exchangeable weightings pulls every estimate towards the
@@ -8,65 +8,14 @@ are accuracies in percent, or in any other unit that the guess of the noise shar
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from spaces.weighting.measures import gradient_shares
-
-FloatArray = npt.NDArray[np.float64]
-
-SAME_WEIGHTING = 0.01
-"""Total variation under which two weightings train as replicates of each other (protocol)."""
-
-NOISE_SD = 0.7
-"""Seed-to-seed standard deviation of the best accuracy where none is known, points (protocol)."""
-
-GUESSED_RUNS = 2.0
-"""Degrees of freedom of that guess: as good as what three replicates of one weighting say."""
-
-KNOWN_RUNS = 4.0
-"""Degrees of freedom of a standard deviation that the benchmark states.
-
-More than one pair of runs has, and few enough for a statement that is wrong. Coverage of the 95 %
-intervals of accuracies in `benchmarks.honesty` (1,000 replays of "64 trials" and "32 trials"),
-where the stated noise is right / 1.5 times / twice too low; regret is the same for all:
-
-    2: 97.7 / 97.0 / 96.0 and 97.8 / 94.9 / 93.9 %
-    4: 97.7 / 95.7 / 94.9 and 98.0 / 94.4 / 93.3 %
-    8: 97.5 / 95.0 / 93.3 and 97.5 / 93.6 / 89.8 %
-"""
-
-GRID = 12
-"""Number of values that a ratio of standard deviations with a half-Cauchy prior may take."""
-
-
-@dataclass(frozen=True)
-class NoisePrior:
-    """What is known of the noise between runs of one weighting before they run.
-
-    A scaled inverse chi-square distribution of its variance (Gelman et al., BDA3, section 2.6).
-
-    Attributes:
-        sd: standard deviation around which it lies, in the unit of the scores, above 0.
-        runs: degrees of freedom, as many as replicates of one weighting would bring after a first
-            run.
-    """
-
-    sd: float = NOISE_SD
-    runs: float = GUESSED_RUNS
-
-    def __post_init__(self) -> None:
-        if not (self.sd > 0 and self.runs > 0):
-            raise ValueError(f"noise prior: got {self}; both numbers must be above 0")
-
-
-GUESS = NoisePrior()
-"""Where nothing is known."""
+from search.stats.priors import GUESS, FloatArray, NoisePrior, normalised, ratio_grid
 
 
 @dataclass(frozen=True)
@@ -108,68 +57,6 @@ class Ranking:
     def top(self, k: int, without: Collection[int] = ()) -> list[int]:
         """Return the ids of the best ``k`` groups, leaving out those in ``without``."""
         return [g.group for g in self.groups if g.group not in without][:k]
-
-
-class Groups:
-    """Which weightings are the same, told as they come, for a search on one or more benchmarks.
-
-    A weighting joins the first group whose first member is within a total variation of .01 on
-    every benchmark; else it founds the next group. Members are compared with the first member and
-    not with each other, so that a chain of small steps cannot join distant weightings.
-
-    Args:
-        counts: class counts of each of the B benchmarks, (C_b,).
-
-    Raises:
-        ValueError: no benchmark.
-    """
-
-    def __init__(self, counts: Sequence[npt.ArrayLike]) -> None:
-        if not counts:
-            raise ValueError("counts: got no benchmark; there must be one or more")
-        self._counts = [np.asarray(numbers) for numbers in counts]
-        sizes = [numbers.size for numbers in self._counts]
-        self._starts = np.cumsum([0, *sizes[:-1]])
-        self._half = (sizes[0] + 1) // 2
-        # Grown by doubling; the first len(self) rows are in use.
-        self._founders = np.empty((64, sum(sizes)))
-        self._halves = np.empty(64)
-        self._number = 0
-
-    def __len__(self) -> int:
-        return self._number
-
-    def add(self, weights: Sequence[npt.ArrayLike]) -> int:
-        """Return the group, from 0, of a weighting with these weights (C_b,) on each benchmark.
-
-        Raises:
-            ValueError: not one vector per benchmark.
-            WeightingError: as ``spaces.weighting.measures.gradient_shares``.
-        """
-        pairs = zip(self._counts, weights, strict=True)
-        shares = np.concatenate([gradient_shares(numbers, values) for numbers, values in pairs])
-        near = self._near(shares)
-        return int(near[0]) if near.size else self._found(shares)
-
-    def _near(self, shares: FloatArray) -> npt.NDArray[np.intp]:
-        """The groups that shares (sum of C_b,) belong to, ascending."""
-        # No set of classes differs in its share by more than the total variation: one number per
-        # founder spares most of the comparisons.
-        halves = self._halves[: len(self)] - shares[: self._half].sum()
-        possible = np.flatnonzero(np.abs(halves) < SAME_WEIGHTING)
-        gaps = np.abs(self._founders[possible] - shares)
-        distances = 0.5 * np.add.reduceat(gaps, self._starts, axis=1)
-        return possible[(distances < SAME_WEIGHTING).all(axis=1)]
-
-    def _found(self, shares: FloatArray) -> int:
-        group = len(self)
-        if group == len(self._founders):
-            self._founders = np.concatenate([self._founders, np.empty_like(self._founders)])
-            self._halves = np.concatenate([self._halves, np.empty_like(self._halves)])
-        self._founders[group] = shares
-        self._halves[group] = shares[: self._half].sum()
-        self._number += 1
-        return group
 
 
 def pooled_noise(
@@ -259,14 +146,3 @@ def _spread_posterior(
     squares = ((means - centres[:, None]) ** 2 / variances).sum(axis=1)
     log_likelihood = -0.5 * (np.log(variances).sum(axis=1) + np.log(precision) + squares)
     return normalised(log_likelihood), centres, 1 / precision
-
-
-@functools.cache
-def ratio_grid() -> FloatArray:
-    """Equally likely values, ascending, of a half-Cauchy variable of scale 1, (GRID,)."""
-    return np.asarray(np.tan(np.pi / 2 * ((np.arange(GRID) + 0.5) / GRID)))
-
-
-def normalised(log_weights: FloatArray) -> FloatArray:
-    weights = np.exp(log_weights - log_weights.max())
-    return np.asarray(weights / weights.sum())

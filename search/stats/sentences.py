@@ -1,4 +1,4 @@
-"""How are estimates said in plain English, in percent and in noise SDs?"""
+"""Sentences that say estimates in plain English, in percent and in noise SDs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of several weightings comes first, where they reached the same?"""
+"""Order of weightings by score, with a preference among those that reached the same."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which weighting won, by how much, and what can the data not tell?
+"""Verdict over a confirmation: which weighting won, by how much, and what the data cannot tell.
 
 Judged from the fresh seeds of a confirmation; `search.stats.accuracies` says what else the same
 runs reached. Accuracies are percent and differences points, or both noise SDs for a confirmation on
@@ -26,7 +26,7 @@ import numpy as np
 from search.stats import sentences
 from search.stats.comparison import Comparison, SeededRun, compare, diverged
 from search.stats.estimate import LEVEL, Arm, Difference, Estimate, Unit
-from search.stats.ranking import GUESS, NoisePrior
+from search.stats.priors import GUESS, NoisePrior
 from search.stats.ties import TIE
 
 

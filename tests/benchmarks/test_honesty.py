@@ -12,7 +12,7 @@ from benchmarks.honesty.ways import CONFIRMED, RERUN, SINGLE, Statement, confirm
 from benchmarks.honesty.world import SETTINGS, Setting, World, noise
 from search.stats.comparison import SeededRun
 from search.stats.estimate import Estimate
-from search.stats.ranking import GUESS, KNOWN_RUNS, NoisePrior
+from search.stats.priors import GUESS, KNOWN_RUNS, NoisePrior
 
 SMALL = Setting("small", k=3, budget=18, trials=12)
 

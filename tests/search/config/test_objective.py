@@ -8,7 +8,7 @@ from twin import BENCHMARK, JOINT, OBJECTIVE, OTHER
 
 from search.config.objective import BenchmarkObjective, Objective
 from search.results.conclusion import objective_from
-from search.stats.ranking import GUESS, GUESSED_RUNS, KNOWN_RUNS, NOISE_SD, NoisePrior
+from search.stats.priors import GUESS, GUESSED_RUNS, KNOWN_RUNS, NOISE_SD, NoisePrior
 
 THIRD = replace(OTHER, name="third", epochs=7, noise_sd=1.25)
 

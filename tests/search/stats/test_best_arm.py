@@ -10,7 +10,7 @@ import pytest
 from search.stats.best_arm import Confirmation, Planned, confirmation_seed, top_two_shares
 from search.stats.comparison import SeededRun
 from search.stats.estimate import Unit
-from search.stats.ranking import NOISE_SD, NoisePrior
+from search.stats.priors import NOISE_SD, NoisePrior
 
 CANDIDATES = ("a", "b", "c", "d")
 CONTROLS = ("uniform", "inverse")

@@ -7,7 +7,7 @@ import pytest
 
 from search.stats.comparison import SeededRun, compare, run_table
 from search.stats.posterior import Blocks, solve
-from search.stats.ranking import GUESS, NOISE_SD, NoisePrior
+from search.stats.priors import GUESS, NOISE_SD, NoisePrior
 
 
 def runs_of(table: dict[str, list[float]]) -> list[SeededRun]:

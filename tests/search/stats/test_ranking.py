@@ -1,11 +1,10 @@
 """What single runs say: noise from replicates, and estimates pulled together."""
 
-import math
-
 import numpy as np
 import pytest
 
-from search.stats.ranking import GUESSED_RUNS, KNOWN_RUNS, NoisePrior, pooled_noise, rank
+from search.stats.priors import GUESSED_RUNS, KNOWN_RUNS, NoisePrior
+from search.stats.ranking import pooled_noise, rank
 
 
 def test_the_noise_is_pooled_within_groups() -> None:
@@ -75,12 +74,6 @@ def test_the_top_leaves_out_what_it_is_told_to() -> None:
 def test_bad_results_are_refused(groups: list[int], values: list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         rank(groups, values)
-
-
-@pytest.mark.parametrize("numbers", ((0.0, 2.0), (1.0, 0.0), (math.nan, 2.0)))
-def test_a_prior_of_no_noise_or_no_weight_is_refused(numbers: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="both numbers must be above 0"):
-        NoisePrior(*numbers)
 
 
 def test_one_unlucky_pair_counts_less_than_a_noise_that_is_known() -> None:

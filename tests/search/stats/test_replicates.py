@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from search.stats.ranking import Groups
+from search.stats.replicates import Groups
 from spaces import WeightingError, total_variation
 
 COUNTS = (500, 100, 20)

@@ -8,7 +8,7 @@ import pytest
 
 from search.stats.comparison import SeededRun
 from search.stats.estimate import Difference, Estimate, Unit
-from search.stats.ranking import NoisePrior
+from search.stats.priors import NoisePrior
 from search.stats.sentences import difference_sentence
 from search.stats.verdict import Verdict, verdict
 

@@ -1,10 +1,17 @@
-"""The guess of a metric's noise where a benchmark states none."""
+"""Priors of the noise: what is refused, and the guess where a benchmark states none."""
+
+import math
 
 import pytest
 
-from search.stats.noise import IMAGES, guessed_noise
-from search.stats.ranking import NOISE_SD
+from search.stats.priors import IMAGES, NOISE_SD, NoisePrior, guessed_noise
 from trainer.metrics import METRICS
+
+
+@pytest.mark.parametrize("numbers", ((0.0, 2.0), (1.0, 0.0), (math.nan, 2.0)))
+def test_a_prior_of_no_noise_or_no_weight_is_refused(numbers: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="both numbers must be above 0"):
+        NoisePrior(*numbers)
 
 
 def test_every_metric_has_a_guess() -> None:
