@@ -11,20 +11,19 @@ from search.export.export import ExportError
 from search.report.announcement import say_what
 from search.report.terminal import command_lines, keys_unseen
 from search.report.verdict_view import conclusion_view
-from search.results.conclusion import Conclusion, objective_from
+from search.results.conclusion import Conclusion
 from search.session.forecast import Forecast, forecast
 from search.session.interrupt import EXIT_CODE, Interrupt, leave_soon
 from search.session.logs import logging_to, telling
 from search.session.phases import nothing_to_confirm
 from search.session.plan import (
     Plan,
-    benchmark_content,
     check_benchmarks,
     check_name,
     open_record,
-    settings_content,
 )
 from search.session.search import Search
+from search.store.manifest import benchmark_content, objective_from, settings_content
 from search.store.record import Record
 from search.tune.capacity import places_of
 from search.tune.experiment import SESSION_ERRORS, search_on_ray
@@ -53,11 +52,12 @@ def run(plan: Plan, console: Console) -> int:
             console.print(f"  {note}")
         images.append(load(prepare(benchmark, plan.data_root), benchmark))
     contents = list(map(benchmark_content, plan.all_benchmarks, images))
+    holdout = contents.pop() if plan.holdout else None
     plan.folder.create()
     say = console.print
     with telling(say), plan.folder.locked(say), logging_to(plan.folder.log):
         check_name(plan)  # again: another process may have come first
-        record = open_record(plan, settings_content(plan, contents))
+        record = open_record(plan, settings_content(plan.settings, contents, holdout))
         return search_and_export(plan, tuple(images), record, console)
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from optuna.trial import TrialState
 
-from search.store.record import Record, Row
+from search.store.record import Record
 from search.store.run_folder import RunFolder
+from search.store.trials import Row, TrialState
 
 REPEATED = re.compile(r"(\d+) epochs were trained again")
 LOST = re.compile(r"(?:lost its worker|was unfinished) after epoch")

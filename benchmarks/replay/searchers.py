@@ -19,7 +19,7 @@ from search.samplers.registry import SAMPLERS, draw, make_sampler
 from search.stats.ranking import rank
 from search.stats.replicates import Groups
 from search.stopping.rules import EarlyStopping
-from search.store.record import PROPOSALS, trial_key
+from search.store.trials import PROPOSALS, trial_key
 from spaces import Domain, Float, Space, Weighting
 from trainer.execution.loop import SCALE_FREE_LOSS
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.replay.searchers import Searcher
 from benchmarks.replay.surrogate import FloatArray
 from benchmarks.replay.world import Candidate, World
-from search.store.record import BASELINES, trial_key
+from search.store.trials import BASELINES, trial_key
 from spaces import WeightingError
 
 

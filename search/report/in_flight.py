@@ -2,14 +2,13 @@
 
 import time
 
-from optuna.trial import TrialState
-
 from search.report.live_display import run_text
 from search.results.conclusion import Conclusion
 from search.session.forecast import said
+from search.store.jsonl import read_lines
 from search.store.lease import living_holder
-from search.store.record import HOLDOUT, Row
-from search.store.run_folder import RunFolder, part_key, read_lines
+from search.store.run_folder import RunFolder, part_key
+from search.store.trials import HOLDOUT, Row, TrialState
 from trainer.results import EpochResult
 
 

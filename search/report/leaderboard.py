@@ -15,7 +15,7 @@ from search.results.conclusion import ENDS, ORDER, Conclusion
 from search.session.phases import plan_text
 from search.stats.priors import GUESSED_RUNS
 from search.stats.ranking import GroupPosterior
-from search.store.record import Row
+from search.store.trials import Row
 from spaces import NAMED
 
 Published = dict[str, tuple[float, float | None]]

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from optuna.trial import TrialState
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -17,7 +16,7 @@ from search.results.conclusion import incumbent
 from search.session.forecast import epochs_left, said
 from search.session.running import Running
 from search.session.search import Search
-from search.store.record import Row
+from search.store.trials import Row, TrialState
 from spaces import legend
 
 REFRESH_SECONDS = 0.25

@@ -6,10 +6,8 @@ import functools
 from dataclasses import dataclass, replace
 from typing import Any
 
-from optuna.trial import TrialState
-
 from search.config.budget import MOST_CANDIDATES
-from search.config.objective import BenchmarkObjective, Objective
+from search.config.objective import Objective
 from search.config.settings import Settings
 from search.export.export import Best, ExportedPaths, export
 from search.results.judgement import Judgement, judge
@@ -21,27 +19,15 @@ from search.stats.ranking import GroupPosterior
 from search.stats.ties import TIE
 from search.stopping.report import Observed, StoppingReport, stopping_report
 from search.stopping.rules import SCHEDULERS
-from search.store.record import Record, Row
+from search.store.manifest import objective_from
+from search.store.record import Record
 from search.store.run_folder import RunFolder
+from search.store.trials import Row, TrialState
 from spaces import NAMED, Weighting
 from spaces.errors import UserError
 
 ORDER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
 ENDS = dict(zip(ORDER, ("complete", "stopped", "unfinished", "failed"), strict=True))
-
-
-def objective_from(content: dict[str, Any]) -> Objective:
-    """Return the facts that settings.json holds."""
-    entries = [*content["benchmarks"], *([content["holdout"]] if content["holdout"] else [])]
-    objective = [
-        replace(
-            BenchmarkObjective.from_dict(entry["facts"]),
-            shortened=entry["benchmark"]["shortened_from"] is not None,
-        )
-        for entry in entries
-    ]
-    searched = len(content["benchmarks"])
-    return Objective(tuple(objective[:searched]), *objective[searched:])
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from optuna.trial import TrialState
-
 from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import UNIFORM
 from search.session.phases import ConfirmationPlan, runs_of
@@ -24,8 +22,8 @@ from search.stats.accuracies import (
 from search.stats.comparison import SeededRun
 from search.stats.scoring import Curve, Scoring
 from search.stats.verdict import Verdict, verdict
-from search.store.record import CONFIRMATION, HOLDOUT, Row
 from search.store.run_folder import RunFolder, part_key
+from search.store.trials import CONFIRMATION, HOLDOUT, Row, TrialState
 
 FEWEST_COMMON_SEEDS = 2
 """For gains over uniform."""

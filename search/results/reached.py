@@ -11,7 +11,7 @@ import numpy as np
 from search.config.objective import BenchmarkObjective
 from search.results.judgement import Judgement
 from search.stats.accuracies import mean_metrics
-from search.store.record import Row
+from search.store.trials import Row
 from trainer.metrics import METRICS, scores
 
 Metrics = Mapping[str, float | None]

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.trial import TrialState
-
 from search.config.budget import FEWEST_RUNS, SEEDS_EACH, candidates_for
 from search.config.objective import Objective
 from search.config.settings import UNIFORM
@@ -16,7 +14,8 @@ from search.session.standings import Standings
 from search.stats.best_arm import Confirmation, Planned, confirmation_seed
 from search.stats.comparison import SeededRun
 from search.stats.sentences import listed
-from search.store.record import CONFIRMATION, HOLDOUT, FreshRun, Record, Row
+from search.store.record import Record
+from search.store.trials import CONFIRMATION, HOLDOUT, FreshRun, Row, TrialState
 from spaces import NAMED, Weighting, present_name
 
 LEFT_NAMED = 3

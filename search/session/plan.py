@@ -8,7 +8,6 @@ from typing import Any
 
 from search.config.budget import Budget
 from search.config.controls import checked_controls
-from search.config.objective import BenchmarkObjective
 from search.config.settings import SCHEMA_VERSION, Resources, Settings, fingerprint_of
 from search.store.record import Record
 from search.store.run_folder import RunFolder
@@ -16,8 +15,7 @@ from spaces.errors import UserError
 from trainer.benchmarks.registry import Benchmark
 from trainer.data.raw import FolderSpec
 from trainer.metrics import METRICS
-from trainer.prepared import ImageData, changed_images
-from trainer.results import half_counts
+from trainer.prepared import changed_images
 
 
 @dataclass(frozen=True)
@@ -194,35 +192,3 @@ def what_is_searched(contents: list[dict[str, Any]]) -> str:
 def with_later_fields(benchmark: dict[str, Any]) -> dict[str, Any]:
     """Return a benchmark on record with the defaults of fields that it was written without."""
     return {"metric": "accuracy", "test_held_out": False} | benchmark
-
-
-def settings_content(plan: Plan, contents: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what settings.json holds: enough to read the run without its data."""
-    searched = len(plan.benchmarks)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "fingerprint": plan.settings.fingerprint(),
-        "settings": plan.settings.to_dict(),
-        "benchmarks": contents[:searched],
-        "holdout": contents[searched] if plan.holdout else None,
-    }
-
-
-def benchmark_content(benchmark: Benchmark, data: ImageData) -> dict[str, Any]:
-    objective = BenchmarkObjective(
-        name=benchmark.name,
-        epochs=benchmark.epochs,
-        counts=tuple(data.counts.tolist()),
-        half_counts=half_counts(data.half_counts.tolist()),
-        noise_sd=benchmark.noise_sd,
-        metric=benchmark.metric,
-        test_held_out=benchmark.test_held_out,
-        chosen_on=benchmark.chosen_on,
-    )
-    return {
-        "benchmark": benchmark.to_dict(),
-        "protocol": benchmark.protocol_note(),
-        "class_names": list(data.class_names),
-        "data_fingerprint": data.fingerprint,
-        "facts": objective.to_dict(),
-    }

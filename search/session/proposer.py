@@ -3,7 +3,8 @@
 from search.config.settings import Settings
 from search.samplers.registry import SAMPLERS, draw, make_sampler
 from search.session.standings import Standings
-from search.store.record import PROPOSALS, Outcome, Record, Row, trial_key, trial_seed
+from search.store.record import Record
+from search.store.trials import PROPOSALS, Outcome, Row, trial_key, trial_seed
 from spaces import SPACES, WeightingError, check_weights
 from spaces.errors import UserError
 from trainer.execution.loop import SCALE_FREE_LOSS

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from search.config.objective import BenchmarkObjective, Stages
-from search.store.record import Row
+from search.store.trials import Row
 from trainer.results import EpochResult
 
 

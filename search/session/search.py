@@ -7,8 +7,6 @@ import time
 from collections import deque
 from dataclasses import replace
 
-from optuna.trial import TrialState
-
 from search.config.budget import Budget
 from search.config.objective import Objective
 from search.config.settings import Settings
@@ -17,8 +15,9 @@ from search.session.proposer import Proposer
 from search.session.running import Running
 from search.session.standings import Standings
 from search.stopping.rules import SCHEDULERS
-from search.store.record import HOLDOUT, Outcome, Record, Row
+from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
+from search.store.trials import HOLDOUT, Outcome, Row, TrialState
 from trainer.results import EpochResult, summary
 
 MAX_FAILURES_IN_A_ROW = 3

@@ -4,14 +4,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from optuna.trial import TrialState
-
 from search.config.objective import Objective
 from search.config.settings import UNIFORM
 from search.stats.ranking import GroupPosterior, Ranking, rank
 from search.stats.replicates import Groups
 from search.stats.ties import in_order
-from search.store.record import BASELINES, Row
+from search.store.trials import BASELINES, Row, TrialState
 
 Preference = tuple[bool, bool, int, int]
 """Not uniform, not a control, number of parameters, group."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from search.store.record import PROPOSALS
+from search.store.trials import PROPOSALS
 
 FULL_LENGTH_TRIALS = 12
 """Trials of full length that must have passed a rung before the rung may stop any."""

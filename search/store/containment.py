@@ -11,8 +11,6 @@ from pathlib import Path
 
 from spaces.errors import UserError
 
-JOURNAL_LOCK = "study.journal.lock"
-"""Optuna's lock, which earlier versions left behind: a link that nobody follows."""
 LARGEST = {"settings.json": 2**26, "attempts.jsonl": 2**28, "best.json": 2**26}
 """Bytes; these are read whole, as are all files."""
 LARGEST_OF_OTHERS = 2**32
@@ -52,7 +50,7 @@ def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 def fault_of(entry: os.DirEntry[str], inside: str) -> str | None:
     """Return why an entry cannot be trusted, None if it can."""
-    if entry.name.startswith(JOURNAL_LOCK) or entry.is_dir(follow_symlinks=False):
+    if entry.is_dir(follow_symlinks=False):
         return None
     if entry.is_symlink():
         target = os.path.realpath(entry.path)

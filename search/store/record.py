@@ -10,25 +10,32 @@ the search never saw.
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
-from optuna.trial import FrozenTrial, TrialState
 
 from search.samplers.history import BoundedStorage
 from search.store.journal import RunJournal, anybody
-from search.store.run_folder import cut_torn_line, read_lines
-from search.store.schemas import OBJECTS, PLAN, POINT, SUMMARIES, TRIAL
-from search.store.validation import check, printable, read_json
+from search.store.jsonl import cut_torn_line, read_lines
+from search.store.schemas import PLAN
+from search.store.trials import (
+    BASELINES,
+    CONFIRMATION,
+    PROPOSALS,
+    STUDIES,
+    FreshRun,
+    Outcome,
+    Row,
+    TrialState,
+    to_row,
+    trial_key,
+    trial_seed,
+)
+from search.store.validation import read_json
 from spaces import NAMED, Weighting, present_name
 from spaces.errors import UserError
-from trainer.results import present_names
 
-BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT = "baselines", "proposals", "confirmation", "holdout"
-STUDIES = (BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT)
 NOT_A_RECORD = (
     ValueError,
     LookupError,
@@ -38,147 +45,6 @@ NOT_A_RECORD = (
     RecursionError,
 )
 """What Optuna raises on lines that it did not write, and on a study that is not there."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended.
-
-    Attributes:
-        state: COMPLETE (full length), PRUNED (stopped early) or FAIL.
-        value: score (``Objective.score``) at the last epoch, None for FAIL.
-        facts: JSON-able facts kept with the trial: its summaries, or the reason it failed.
-    """
-
-    state: TrialState
-    value: float | None
-    facts: dict[str, Any]
-
-    @classmethod
-    def complete(cls, value: float, facts: dict[str, Any]) -> "Outcome":
-        return cls(TrialState.COMPLETE, value, facts)
-
-    @classmethod
-    def stopped(cls, value: float, facts: dict[str, Any]) -> "Outcome":
-        return cls(TrialState.PRUNED, value, facts)
-
-    @classmethod
-    def failed(cls, reason: str, diverged: bool = False) -> "Outcome":
-        return cls(TrialState.FAIL, None, {"reason": reason, "diverged": diverged})
-
-
-@dataclass(frozen=True)
-class Row:
-    """One trial as the record has it.
-
-    Attributes:
-        key: ``STUDY-NUMBER``, unique in the run and safe as a file name.
-        label: what people are shown: a baseline's name, ``#NUMBER``, or the arm of a later phase.
-        value: score (``Objective.score``) of a COMPLETE or PRUNED trial: on one benchmark, the best
-            percent of its metric.
-        rungs: scores so far at the rungs that were reached, by epoch of the first benchmark.
-        stop_epoch: where early stopping decided to end the trial, if it did.
-        summaries: ``trainer.results.summary`` of each part, when the trial has ended well.
-        diverged: it failed because the loss was no longer finite.
-        device_hours: of training; on a GPU that K trials share, a Kth of the wall time.
-        seed_index: in a later phase, the index of the training seed that its arms share.
-    """
-
-    key: str
-    label: str
-    state: TrialState
-    weighting: Weighting
-    seed: int
-    value: float | None
-    rungs: dict[int, float]
-    stop_epoch: int | None
-    summaries: tuple[dict[str, Any], ...]
-    reason: str | None
-    diverged: bool
-    seed_index: int | None
-    hardware: str | None
-    device_hours: float
-
-    @property
-    def study(self) -> str:
-        return self.key.rsplit("-", 1)[0]
-
-    @property
-    def is_baseline(self) -> bool:
-        return self.study == BASELINES
-
-    @property
-    def in_search(self) -> bool:
-        """Whether it belongs to the search itself, and not to a later phase."""
-        return self.study in (BASELINES, PROPOSALS)
-
-    @property
-    def epochs(self) -> int:
-        """How many epochs it trained on the first of its benchmarks, when it has ended well."""
-        return int(self.summaries[0]["epochs"]) if self.summaries else 0
-
-
-@dataclass(frozen=True)
-class FreshRun:
-    """A run of a later phase: an arm, and a training seed that no trial of the search had."""
-
-    label: str
-    weighting: Weighting
-    seed_index: int
-    seed: int
-
-
-def trial_key(study: str, number: int) -> str:
-    return f"{study}-{number:05d}"
-
-
-def trial_seed(seed: int, study: str, number: int) -> int:
-    """Return the training seed of a trial: fresh for each, the same whenever a run is repeated."""
-    words = [seed, STUDIES.index(study), number]
-    return int(np.random.SeedSequence(words).generate_state(1)[0])
-
-
-def to_row(study: str, trial: FrozenTrial) -> Row | None:
-    """Return the row of a started trial; None for one that waits or never came to be started.
-
-    Raises:
-        UserError: the record of it breaks a rule.
-    """
-    attributes = trial.user_attrs
-    if trial.state == TrialState.WAITING or "seed" not in attributes:
-        return None
-    values = trial.intermediate_values
-    key = trial_key(study, trial.number)
-    name = f"what study.journal has of {key}"
-    check(attributes | {"scores": [*values.values(), *(trial.values or ())]}, TRIAL, name)
-    value = trial.value if trial.state == TrialState.COMPLETE else None
-    if trial.state == TrialState.PRUNED and values:
-        value = values[max(values)]
-    return Row(
-        key=key,
-        label=present_name(attributes.get("name", f"#{trial.number}")),
-        state=trial.state,
-        weighting=Weighting.from_dict(read_json(attributes["weighting"], POINT, name)),
-        seed=attributes["seed"],
-        value=value,
-        rungs=dict(values),
-        stop_epoch=attributes.get("stop_epoch"),
-        summaries=summaries_of(attributes, name),
-        reason=printable(attributes["reason"]) if "reason" in attributes else None,
-        diverged=attributes.get("diverged", False),
-        seed_index=attributes.get("seed_index"),
-        hardware=printable(attributes.get("hardware") or "") or None,
-        device_hours=attributes.get("device_hours", 0.0),
-    )
-
-
-def summaries_of(attributes: dict[str, Any], name: str) -> tuple[dict[str, Any], ...]:
-    text = attributes.get("summaries", "[]")
-    if "summary" in attributes:  # as schema version 1 had it
-        text = f"[{attributes['summary']}]"
-    rows = [present_names(row) for row in read_json(text, OBJECTS, name)]
-    check(rows, SUMMARIES, name)
-    return tuple(rows)
 
 
 class Record:
@@ -196,11 +62,8 @@ class Record:
         try:
             self.journal = RunJournal(journal, may_write)
             self.storage = BoundedStorage(self.journal)
-            there = {study.study_name for study in self.storage.get_all_studies()}
             self.studies = {
-                name: optuna.load_study(study_name=name, storage=self.storage)
-                for name in STUDIES
-                if name in there or name in (BASELINES, PROPOSALS)  # schema version 1 had no more
+                name: optuna.load_study(study_name=name, storage=self.storage) for name in STUDIES
             }
         except (OSError, *NOT_A_RECORD) as error:
             raise UserError(
@@ -294,8 +157,7 @@ class Record:
 
     def plan(self) -> dict[str, Any] | None:
         """Return the plan of the confirmation, None before there is one."""
-        study = self.studies.get(CONFIRMATION)
-        text = study.user_attrs.get("plan") if study else None
+        text = self.studies[CONFIRMATION].user_attrs.get("plan")
         return None if text is None else dict(read_json(text, PLAN, "the plan in study.journal"))
 
     def set_plan(self, plan: dict[str, Any]) -> None:

@@ -29,13 +29,14 @@ import numpy as np
 
 from search.stats.scoring import Curve, Scoring
 from search.store.containment import check_contained
+from search.store.jsonl import append_line, cut_torn_line, read_lines
 from search.store.lease import Lease, held
-from search.store.old_runs import KEYS_1, from_schema_1
+from search.store.manifest import read_manifest
 from search.store.redaction import redacted
-from search.store.schemas import ATTEMPT, SETTINGS_FILE, SETTINGS_FILE_1
-from search.store.validation import check, from_json
+from search.store.schemas import ATTEMPT
+from search.store.validation import check
 from spaces.errors import UserError
-from trainer.files import append_whole, write_atomic
+from trainer.files import write_atomic
 from trainer.results import EpochResult
 
 SETTINGS = "settings.json"
@@ -129,16 +130,7 @@ class RunFolder:
         if not self.exists():
             raise UserError(f"there is no run at {self.path}{other_runs(self.path)}.")
         check_contained(self.path)
-        try:
-            content = from_json(self.settings.read_bytes())
-        except ValueError as error:
-            raise UserError(f"{self.settings} is not JSON: {error}.") from error
-        if isinstance(content, dict) and content.keys() >= KEYS_1:
-            check(content, SETTINGS_FILE_1, self.settings)
-            content = from_schema_1(content)
-        check(content, SETTINGS_FILE, self.settings)
-        check_lengths(content, self.settings)
-        return dict(content)
+        return read_manifest(self.settings)
 
     def read_attempts(self) -> list[dict[str, Any]]:
         """Return the facts of every start, the first one first.
@@ -232,60 +224,6 @@ class RunFolder:
         """Delete the checkpoints of all parts of a trial."""
         for folder in (self.checkpoint_folder(key), *self.checkpoints.glob(f"{key}.*")):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def check_lengths(content: dict[str, Any], path: Path) -> None:
-    """Raise UserError unless the lists about one benchmark's classes are equally long."""
-    entries = [*content["benchmarks"], *([content["holdout"]] if content["holdout"] else [])]
-    for entry in entries:
-        facts = entry["facts"]
-        names = facts["counts"] if entry["class_names"] is None else entry["class_names"]
-        lists = (names, facts["counts"], *facts["half_counts"])
-        if len({len(values) for values in lists}) > 1:
-            raise UserError(
-                f"{path} states {', '.join(str(len(values)) for values in lists)} class names, "
-                f"training counts and test counts of {facts['name']}, and not equally many; "
-                "restore the file."
-            )
-
-
-def append_line(path: Path, content: dict[str, Any]) -> None:
-    """Append one JSON line and hand it to the operating system at once."""
-    append_whole(path, json.dumps(content).encode() + b"\n")
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a JSON-lines file, none if it is missing; a torn last line is left out.
-
-    Raises:
-        UserError: another line is not a JSON object.
-    """
-    if not path.is_file():
-        return []
-    rows = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):  # also where the bytes are no text
-            row = None
-        if not isinstance(row, dict):
-            raise UserError(f"line {number} of {path} is not a JSON object; restore the file.")
-        rows.append(row)
-    return rows
-
-
-def cut_torn_line(path: Path) -> None:
-    """Cut an append-only file back to its last newline: a kill can tear the line being written.
-
-    Only for a file that nobody else is writing; a missing one is left so.
-    """
-    if not path.is_file():
-        return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with path.open("r+b") as file:
-            file.truncate(whole)
 
 
 def other_runs(path: Path) -> str:

@@ -158,30 +158,14 @@ ON_BENCHMARK = an_object(
 
 SETTINGS_FILE = an_object(
     {
-        "schema_version": {"enum": [1, 2]},
+        "schema_version": {"enum": [2]},
         "fingerprint": HEX16,
         "settings": SETTINGS,
         "benchmarks": a_list(ON_BENCHMARK, 100, minItems=1),
         "holdout": {"anyOf": [{"type": "null"}, ON_BENCHMARK]},
     }
 )
-"""settings.json of schema version 2, and of version 1 as ``search.store.old_runs`` gives it."""
-
-_SETTINGS_1 = {key: SETTINGS["properties"][key] for key in SETTINGS["required"][1:]}
-SETTINGS_FILE_1 = an_object(
-    {
-        "schema_version": {"enum": [1]},
-        "fingerprint": HEX16,
-        "settings": an_object({"benchmark": HEX16, **_SETTINGS_1}, optional=("compiled",)),
-        "benchmark": BENCHMARK,
-        "protocol": PHRASE,
-        "class_counts": CLASS_COUNTS,
-        "class_names": CLASS_NAMES,
-        "test_counts": IMAGES_OF_CLASSES,
-        "data_fingerprint": HEX16,
-    }
-)
-"""settings.json of schema version 1."""
+"""settings.json."""
 
 LEASE = an_object(
     {
@@ -258,7 +242,6 @@ TRIAL: Schema = {
         "scores": a_list(number(-LARGEST_NUMBER), 10_000),
         "stop_epoch": EPOCHS,
         "summaries": LONG_TEXT,
-        "summary": LONG_TEXT,
         "reason": LONG_TEXT,
         "diverged": {"type": "boolean"},
         "seed_index": whole(0, 10**6),

@@ -10,7 +10,8 @@ from twin import Twin, attempt, make_run, make_settings
 from benchmarks.chaos import __main__ as chaos
 from benchmarks.chaos.__main__ import Hosts, Run, losses_of
 from benchmarks.chaos.result import Loss, Result, judge, table
-from search.store.record import Outcome, Record
+from search.store.record import Record
+from search.store.trials import Outcome
 
 SETTINGS = make_settings()
 OUTPUT = (

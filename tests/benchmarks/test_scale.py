@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import ray
-from optuna.trial import TrialState
 from repository import REPOSITORY
 
 import search.workers.reports
@@ -22,7 +21,8 @@ from benchmarks.scale.ray_costs import RayCosts
 from benchmarks.scale.run import LoggedSearch, measure, prepare, run
 from benchmarks.scale.simulated_ray import START_SECONDS
 from search.session.interrupt import Interrupt
-from search.store.record import Record, Row
+from search.store.record import Record
+from search.store.trials import Row, TrialState
 
 TABLE = REPOSITORY / "benchmarks" / "tables" / "resnet8-digitslt40.npz"
 FREE = RayCosts(0.0, 0.0, 0.0, 0.0, 0.0)

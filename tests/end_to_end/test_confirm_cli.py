@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 import searching
 from confirming import complete, of_study, plan_of, seeds_by_arm
-from optuna.trial import TrialState
 
 from search.cli.commands import main
 from search.config.budget import SEEDS_EACH, candidates_for
 from search.stats.best_arm import confirmation_seed
-from search.store.record import CONFIRMATION, HOLDOUT, Row
+from search.store.trials import CONFIRMATION, HOLDOUT, Row, TrialState
 from spaces import Weighting
 
 pytestmark = pytest.mark.slow

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import searching
-from optuna.trial import TrialState
 
 from search.cli.commands import main
+from search.store.trials import TrialState
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import torch
 from clusters import below, ray_head
-from optuna.trial import TrialState
 from repository import REPOSITORY
 from search_on_declared_gpus import benchmarks_of
 from searching import without_seconds
@@ -21,6 +20,7 @@ from training import threads
 
 from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
+from search.store.trials import TrialState
 from spaces import canonical_weights
 from trainer.execution.loop import train
 from trainer.execution.task import Task

@@ -26,8 +26,8 @@ from enduring import (
     running,
 )
 from fault_table import Tell
-from optuna.trial import TrialState
 
+from search.store.trials import TrialState
 from trainer.execution.checkpoint import saved_epochs
 
 pytestmark = pytest.mark.slow

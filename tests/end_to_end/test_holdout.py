@@ -17,14 +17,13 @@ from confirming import (
     twin_run,
     unclear,
 )
-from optuna.trial import TrialState
 from twin import JOINT, OBJECTIVE, Twin, attempt, fast_folder, make_run, results_of
 
 from search.config.budget import SEEDS_EACH
 from search.config.objective import Objective
 from search.stats.best_arm import confirmation_seed
-from search.store.record import CONFIRMATION, HOLDOUT, Row
 from search.store.run_folder import RunFolder
+from search.store.trials import CONFIRMATION, HOLDOUT, Row, TrialState
 
 TRIALS, RUNS = 18, 12
 

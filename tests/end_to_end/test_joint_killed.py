@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from joint import LENGTHS, SETTINGS, STAGES, check_finished, run_to_the_end, score_at
-from optuna.trial import TrialState
 from twin import JOINT, Killed, Killer, attempt, fast_folder, make_run, results_of
 
 from search.session.running import Running
 from search.session.search import Search
 from search.store.run_folder import RunFolder
+from search.store.trials import TrialState
 
 
 @pytest.fixture

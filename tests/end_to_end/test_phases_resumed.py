@@ -25,8 +25,9 @@ from twin import BENCHMARK, OBJECTIVE, Killed, Killer, attempt, fast_folder, mak
 
 from search.config.objective import Objective
 from search.session.phases import ConfirmationPlan
-from search.store.record import CONFIRMATION, HOLDOUT, Record
+from search.store.record import Record
 from search.store.run_folder import RunFolder
+from search.store.trials import CONFIRMATION, HOLDOUT
 
 SEARCHED, RUNS = 6, 9
 TRIALS = SEARCHED + RUNS

@@ -11,8 +11,8 @@ from search.config.objective import Objective
 from search.report.leaderboard import show
 from search.report.verdict_view import conclusion_view
 from search.results.conclusion import Conclusion
-from search.store.record import Row
 from search.store.run_folder import RunFolder
+from search.store.trials import Row
 
 TRIALS, RUNS = 20, 12
 

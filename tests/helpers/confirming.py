@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from optuna.trial import TrialState
 from twin import BENCHMARK, HALVES, Twin, attempt, make_run, make_settings, order, results_of
 
 from search.config.objective import BenchmarkObjective, Objective
@@ -14,8 +13,9 @@ from search.session.phases import ConfirmationPlan
 from search.session.running import Running
 from search.session.search import Search
 from search.stats.scoring import Curve
-from search.store.record import HOLDOUT, Record, Row
+from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
+from search.store.trials import HOLDOUT, Row, TrialState
 from trainer.results import EpochResult
 
 HELD = BenchmarkObjective("held", 2, (50, 20, 10, 5), HALVES)

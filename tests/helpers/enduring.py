@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import searching
-from optuna.trial import TrialState
 
+from search.store.trials import TrialState
 from spaces import canonical_weights
 from trainer.benchmarks.registry import BENCHMARKS
 from trainer.execution.loop import train

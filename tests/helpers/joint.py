@@ -1,11 +1,10 @@
 """Helpers of the tests of joint searches: what must hold of every one that the Twin ends."""
 
 from confirming import check_all_ended
-from optuna.trial import TrialState
 from twin import JOINT, Twin, attempt, make_settings, results_of
 
-from search.store.record import Row
 from search.store.run_folder import RunFolder, part_key
+from search.store.trials import Row, TrialState
 
 SETTINGS = make_settings(benchmarks=("0123456789abcdef", "fedcba9876543210"))
 LENGTHS = tuple(benchmark.epochs for benchmark in JOINT.benchmarks)

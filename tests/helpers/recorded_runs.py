@@ -22,8 +22,9 @@ from search import driver
 from search.cli.commands import main
 from search.session.running import Running
 from search.session.search import Search
-from search.store.record import Record, Row
+from search.store.record import Record
 from search.store.run_folder import RunFolder
+from search.store.trials import Row
 from spaces import canonical_weights
 from trainer.metrics import score
 from trainer.provenance import processor

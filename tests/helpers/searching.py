@@ -7,8 +7,9 @@ from pathlib import Path
 
 from repository import REPOSITORY
 
-from search.store.record import Record, Row
+from search.store.record import Record
 from search.store.run_folder import RunFolder
+from search.store.trials import Row
 from trainer.results import EpochResult
 
 BENCHMARK = "resnet8-digitslt"

@@ -19,8 +19,9 @@ from search.session.running import Running
 from search.session.search import Search
 from search.store import run_folder
 from search.store.journal import RunJournal
-from search.store.record import Record, Row
+from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
+from search.store.trials import Row
 from spaces import Weighting
 from trainer.benchmarks.registry import BENCHMARKS
 from trainer.results import EpochResult

@@ -15,9 +15,10 @@ from twin import OBJECTIVE
 import search.store.containment
 from search.cli.commands import main
 from search.store.containment import check_contained
-from search.store.record import STUDIES, Record, trial_key
+from search.store.record import Record
 from search.store.redaction import redacted
 from search.store.run_folder import RunFolder, part_key
+from search.store.trials import STUDIES, trial_key
 from spaces.errors import UserError
 from trainer.benchmarks.registry import get_benchmark
 from trainer.errors import BenchmarkError
@@ -133,11 +134,6 @@ def test_a_run_that_lies_in_itself_is_contained(folder: Path, tmp_path: Path) ->
     check_contained(folder)
     (tmp_path / "way").symlink_to(folder)  # how a user gets there is the user's business
     check_contained(tmp_path / "way")
-
-
-def test_the_journals_lock_of_a_run_that_was_moved_is_no_fault(folder: Path) -> None:
-    (folder / "study.journal.lock").symlink_to("/where/it/was/study.journal")
-    check_contained(folder)
 
 
 def a_pipe(path: Path) -> None:

@@ -28,7 +28,8 @@ from search.samplers.cmaes import SCRATCH, DataCmaEsSampler, optimizer_from
 from search.samplers.registry import SAMPLERS, STARTUP_TRIALS
 from search.session.proposer import Proposer
 from search.session.standings import Standings
-from search.store.record import PROPOSALS, Outcome, Record
+from search.store.record import Record
+from search.store.trials import PROPOSALS, Outcome
 from spaces import Weighting
 from spaces.errors import UserError
 from trainer.execution import checkpoint

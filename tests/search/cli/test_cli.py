@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from repository import REPOSITORY
+from repository import EARLIER_RUN, REPOSITORY
 from training import heeding_ctrl_c
 
 from search.cli.commands import COMMANDS, main, wherever
@@ -17,7 +17,6 @@ from search.samplers.registry import SAMPLERS
 from spaces import NAMED, PARAMETERS
 from trainer.benchmarks.registry import BENCHMARKS
 
-OLD_RUN = REPOSITORY / "tests" / "old_runs" / "schema-1"
 DIGITS = ["--benchmark", "resnet8-digitslt"]
 
 
@@ -151,7 +150,7 @@ def test_list_names_every_entry_of_the_registries_in_80_columns(
 
 
 @pytest.mark.parametrize(
-    "arguments", (("list", "samplers"), ("export", str(OLD_RUN), "--counts", "counts.csv"))
+    "arguments", (("list", "samplers"), ("export", str(EARLIER_RUN), "--counts", "counts.csv"))
 )
 def test_what_needs_neither_torch_nor_ray_loads_neither(
     arguments: tuple[str, ...], tmp_path: Path

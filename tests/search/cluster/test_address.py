@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import searching
 from clusters import free_port, ray_head
-from optuna.trial import TrialState
 
 from search.cli.commands import main
 from search.cluster.address import TOKEN_MODE, check_reachable, ensure_home, find_address, use_token
 from search.cluster.connection import check_closed
+from search.store.trials import TrialState
 from spaces.errors import UserError
 
 

@@ -7,8 +7,8 @@ import pytest
 from twin import BENCHMARK, JOINT, OBJECTIVE, OTHER
 
 from search.config.objective import BenchmarkObjective, Objective
-from search.results.conclusion import objective_from
 from search.stats.priors import GUESS, GUESSED_RUNS, KNOWN_RUNS, NOISE_SD, NoisePrior
+from search.store.manifest import objective_from
 
 THIRD = replace(OTHER, name="third", epochs=7, noise_sd=1.25)
 

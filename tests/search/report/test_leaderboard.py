@@ -1,21 +1,19 @@
 """The leaderboard: published rows stand beside a run of the full protocol, and nowhere else."""
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from concluded import shown
-from repository import REPOSITORY
 from twin import make_settings
 
 from search.config.objective import BenchmarkObjective
 from search.config.settings import SCHEMA_VERSION
 from search.report.leaderboard import PUBLISHED
 from search.results.conclusion import Conclusion
-from search.store.record import Outcome, Record
+from search.store.record import Record
 from search.store.run_folder import RunFolder
+from search.store.trials import Outcome
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 
 SUMMARY: dict[str, Any] = {
@@ -29,7 +27,6 @@ SUMMARY: dict[str, Any] = {
     "class_accuracy": [71.5] * 10,
     "hardware": None,
 }
-OLD_RUN = REPOSITORY / "tests" / "old_runs" / "schema-1"
 
 
 def new_run(path: Path, benchmark: Benchmark) -> Record:
@@ -96,20 +93,3 @@ def test_a_run_without_a_full_length_trial_has_no_export(tmp_path: Path) -> None
     assert row is not None
     record.tell(row.key, Outcome.failed("epoch 1: the training loss is nan"))
     assert Conclusion.of(RunFolder(tmp_path / "run")).export() is None
-
-
-def test_a_run_of_an_earlier_version_stays_readable(tmp_path: Path) -> None:
-    """The run in old_runs/ was written by schema version 1 and is never regenerated."""
-    shutil.copytree(OLD_RUN, tmp_path / "run")
-    folder = RunFolder(tmp_path / "run")
-    text = shown(folder)
-    for label in ("uniform", "mlsbench_", "inverse_freq", "#0"):
-        assert f"\n {label} " in text
-    before = json.loads((OLD_RUN / "best.json").read_text())
-    best = Conclusion.of(folder).best()
-    assert best is not None
-    assert best.result["value"] == pytest.approx(before["result"]["test_accuracy"], abs=10)
-    (metrics,) = best.result["metrics"].values()
-    assert "macro F1 not on record, worst-class accuracy" in text
-    assert metrics["macro_f1"] is None
-    assert metrics["worst_class"] < metrics["balanced_accuracy"] < 100

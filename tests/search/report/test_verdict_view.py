@@ -19,7 +19,7 @@ from search.results.conclusion import Conclusion
 from search.session.phases import plan_text
 from search.stats.accuracies import Gains
 from search.stats.estimate import Estimate
-from search.store.record import Row
+from search.store.trials import Row
 
 
 @pytest.fixture

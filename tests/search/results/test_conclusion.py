@@ -14,7 +14,7 @@ from search.cli.commands import main
 from search.config.objective import Objective
 from search.report import verdict_view
 from search.results.conclusion import Conclusion
-from search.store.record import Row
+from search.store.trials import Row
 from spaces import NAMED, Weighting
 
 NOISY = Objective((replace(BENCHMARK, noise_sd=5.0),))

@@ -29,8 +29,9 @@ from search.results.judgement import Judgement, judge
 from search.stats.best_arm import PUBLISHED_SEEDS
 from search.stats.estimate import Unit
 from search.stats.verdict import Verdict
-from search.store.record import CONFIRMATION, HOLDOUT, Record, Row
+from search.store.record import Record
 from search.store.run_folder import RunFolder
+from search.store.trials import CONFIRMATION, HOLDOUT, Row
 
 TRIALS, RUNS = 20, 12
 

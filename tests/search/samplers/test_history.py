@@ -14,7 +14,8 @@ from search.samplers.history import merit
 from search.samplers.registry import SAMPLERS
 from search.session.proposer import Proposer
 from search.session.standings import Standings
-from search.store.record import PROPOSALS, Outcome, Record
+from search.store.record import Record
+from search.store.trials import PROPOSALS, Outcome
 
 COUNTS = (500, 200, 80, 30, 10)
 OBJECTIVE = Objective((BenchmarkObjective("five", 6, COUNTS, (COUNTS, COUNTS)),))

@@ -14,7 +14,8 @@ from search.config.objective import BenchmarkObjective, Objective
 from search.samplers.registry import SAMPLERS, STARTUP_TRIALS, default_sampler, make_sampler
 from search.session.proposer import Proposer
 from search.session.standings import Standings
-from search.store.record import Outcome, Record
+from search.store.record import Record
+from search.store.trials import Outcome
 from spaces import SPACES, Choice, Float, check_weights
 from trainer.execution.loop import SCALE_FREE_LOSS
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from confirming import PLAIN, check_all_ended, complete, rows_of, seeds_by_arm, twin_run
 from joint import LENGTHS, SETTINGS, STAGES, check_finished, run_to_the_end, score_at
-from optuna.trial import TrialState
 from twin import (
     CONTROLS,
     JOINT,
@@ -22,8 +21,9 @@ from twin import (
 
 from search.session.running import Running
 from search.session.search import Search
-from search.store.record import CONFIRMATION, Record
+from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
+from search.store.trials import CONFIRMATION, TrialState
 
 
 @pytest.fixture

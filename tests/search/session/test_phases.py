@@ -17,7 +17,6 @@ from confirming import (
     unclear,
     usual,
 )
-from optuna.trial import TrialState
 from twin import OBJECTIVE, Twin, attempt, fast_folder, make_run, make_settings
 
 from search.config.budget import SEEDS_EACH, candidates_for
@@ -26,8 +25,9 @@ from search.session.running import Running
 from search.session.search import MAX_FAILURES_IN_A_ROW, Search
 from search.session.standings import Standings
 from search.stats.best_arm import PUBLISHED_SEEDS, confirmation_seed
-from search.store.record import CONFIRMATION, Record, Row
+from search.store.record import Record
 from search.store.run_folder import RunFolder
+from search.store.trials import CONFIRMATION, Row, TrialState
 
 TRIALS, RUNS = 21, 12
 SEARCHED = TRIALS - RUNS

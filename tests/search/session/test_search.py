@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from optuna.trial import TrialState
 from twin import (
     CONTROLS,
     OBJECTIVE,
@@ -26,8 +25,9 @@ from twin import (
 from search.config.settings import Settings
 from search.session.running import Running
 from search.session.search import MAX_FAILURES_IN_A_ROW, Search
-from search.store.record import PROPOSALS, Record, Row
+from search.store.record import Record
 from search.store.run_folder import RunFolder
+from search.store.trials import PROPOSALS, Row, TrialState
 from spaces import WeightingError
 from spaces.errors import UserError
 from trainer.results import EpochResult

@@ -16,8 +16,8 @@ from confirming import (
 from twin import OBJECTIVE, attempt, fast_folder, make_run
 
 from search.config.budget import CONFIRM_SHARE, MOST_RUNS
-from search.store.record import CONFIRMATION
 from search.store.run_folder import RunFolder
+from search.store.trials import CONFIRMATION
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from optuna.trial import TrialState
 from twin import BENCHMARK, JOINT, OBJECTIVE
 
 from search.session.standings import Standings
-from search.store.record import BASELINES, CONFIRMATION, PROPOSALS, Row, trial_key
+from search.store.trials import BASELINES, CONFIRMATION, PROPOSALS, Row, TrialState, trial_key
 from spaces import NAMED, Weighting, total_variation
 
 ROOT = 0.5

@@ -198,7 +198,7 @@ def test_the_published_seeds_come_first() -> None:
 
 
 def test_confirmation_seeds_are_fresh() -> None:
-    from search.store.record import BASELINES, PROPOSALS, trial_seed
+    from search.store.trials import BASELINES, PROPOSALS, trial_seed
 
     fresh = {confirmation_seed(42, index) for index in range(50)}
     used = {trial_seed(42, study, n) for study in (BASELINES, PROPOSALS) for n in range(50)}

@@ -9,11 +9,11 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
 from twin import WEIGHTING, fast_folder
 
 from search.store.lease import LeaseLostError
-from search.store.record import BASELINES, PROPOSALS, Outcome, Record, Row, trial_seed
+from search.store.record import Record
+from search.store.trials import BASELINES, PROPOSALS, Outcome, Row, TrialState, trial_seed
 from spaces import NAMED
 from spaces.errors import UserError
 

@@ -12,7 +12,8 @@ from confirming import settings_of
 from repository import REPOSITORY
 from twin import OBJECTIVE, make_settings, results_of
 
-from search.store.run_folder import RunFolder, append_line, cut_torn_line, other_runs, read_lines
+from search.store.jsonl import append_line, cut_torn_line, read_lines
+from search.store.run_folder import RunFolder, other_runs
 from spaces.errors import UserError
 
 KEY = "proposals-00000"

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from confirming import WITH_HOLDOUT, settings_of, steady, whole_run
 from jsonschema import Draft202012Validator
-from repository import REPOSITORY
 from twin import JOINT, OBJECTIVE, make_settings
 
 from search.cli.commands import main
@@ -19,10 +18,9 @@ from search.config.budget import Budget
 from search.config.objective import BenchmarkObjective
 from search.config.settings import Resources, Settings
 from search.results.conclusion import Conclusion
-from search.session.plan import benchmark_content
 from search.stats.scoring import Scoring
 from search.store import schemas
-from search.store.old_runs import KEYS_1
+from search.store.manifest import benchmark_content
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.schemas import Schema
@@ -35,11 +33,10 @@ from trainer.data.raw import FolderSpec
 from trainer.prepared import load, prepare
 from trainer.provenance import provenance
 
-OLD = REPOSITORY / "tests" / "old_runs" / "schema-1"
 WHOLE = {
     name: getattr(schemas, name)
     for name in (
-        *("SETTINGS_FILE", "SETTINGS_FILE_1", "ATTEMPT", "LEASE"),
+        *("SETTINGS_FILE", "ATTEMPT", "LEASE"),
         *("PLAN", "SUMMARIES", "TRIAL", "POINT"),
     )
 }
@@ -134,13 +131,6 @@ def test_a_whole_run_is_read_as_it_was_written(tmp_path: Path, facts: Any) -> No
     assert folder.read_attempts()[-1]["device"] == "cpu"
 
 
-def test_a_run_of_schema_version_1_is_read(tmp_path: Path) -> None:
-    folder = RunFolder(Path(shutil.copytree(OLD, tmp_path / "run")))
-    assert folder.read_settings()["schema_version"] == 1
-    assert folder.read_attempts()[0]["attempt"] == 1
-    assert schemas.SETTINGS_FILE_1["properties"].keys() == KEYS_1
-
-
 def test_what_the_driver_notes_of_a_start_keeps_the_schema(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.create()
@@ -177,8 +167,8 @@ FACTS_0 = ("benchmarks", 0, "facts")
 @pytest.mark.parametrize(
     ("change", "words"),
     (
-        (put("schema_version", value=3), "schema_version is 3, and must be 1 or 2"),
-        (put("schema_version", value=True), "schema_version is True, and must be 1 or 2"),
+        (put("schema_version", value=3), "schema_version is 3, and must be 2"),
+        (put("schema_version", value=True), "schema_version is True, and must be 2"),
         (put("extra", value=1), "it has the unknown key 'extra'"),
         (dropped("settings"), "it lacks 'settings'"),
         (dropped("holdout"), "it lacks 'holdout'"),
@@ -242,27 +232,6 @@ def test_settings_that_are_nested_too_deeply_are_refused(tmp_path: Path) -> None
     folder.settings.write_text("[" * 100_000)
     with pytest.raises(UserError, match=r"settings.json is not JSON: it is nested too deeply"):
         folder.read_settings()
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    (
-        (put("class_counts", 0, value=-1), "class_counts/0 is -1, and must keep"),
-        (put("settings", value=[]), "settings is [], and must be of type object"),
-        (put("test_counts", value=3), "test_counts is 3, and must be of type array"),
-        (put("benchmark", value={}), "benchmark lacks 'name'"),
-    ),
-)
-def test_settings_of_version_1_that_break_a_rule_are_refused(
-    tmp_path: Path, change: Change, words: str
-) -> None:
-    folder = RunFolder(Path(shutil.copytree(OLD, tmp_path / "run")))
-    content = json.loads(folder.settings.read_text())
-    change(content)
-    folder.write_settings(content)
-    with pytest.raises(UserError) as caught:
-        folder.read_settings()
-    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +304,6 @@ def with_attribute(folder: Path, name: str, value: object) -> Path:
         ("hardware", {}, "hardware is {}, and must be of type string or null"),
         ("summaries", "{}", "it is {}, and must be of type array"),
         ("summaries", '[{"epochs": 1}]', "0 lacks 'best_score'"),
-        ("summary", "]", "what study.journal has of baselines-00000 is not JSON"),
     ),
 )
 def test_a_trial_that_breaks_a_rule_is_refused(

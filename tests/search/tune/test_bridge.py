@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from optuna.trial import TrialState
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -15,6 +14,7 @@ from twin import OBJECTIVE, attempt, fast_folder, make_run, make_settings, resul
 
 from search.session.running import Running
 from search.session.search import MAX_LOSSES_IN_A_ROW, Search
+from search.store.trials import TrialState
 from search.tune.bridge import StudyCallback, StudyScheduler, StudySearcher
 from search.tune.saving import Saving
 
