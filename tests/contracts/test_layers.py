@@ -23,7 +23,7 @@ FLOORS = (
     ("cli",),
 )
 """Rooms of ``search/`` from the lowest floor to the highest: a room imports lower floors."""
-BELOW_SPACES = {"numpy", "pydantic"}
+BELOW_SPACES = {"numpy", "pydantic", "pydantic_core"}
 """All that ``spaces/`` imports besides the standard library."""
 ONLY_IN = {
     "optuna": ("search.samplers", "search.store", "search.session", "benchmarks"),
