@@ -1,14 +1,11 @@
-"""What can be searched: the family of class weightings, its known points, and parameter spaces."""
+"""The spaces of a search are declared here: the family of class weightings and parameter spaces."""
 
-from spaces.domains import SPACES, Choice, Domain, Float, ParameterValue, Space
+from spaces.catalogue import SPACES
+from spaces.counts import EMPTY_CLASS, check_counts
+from spaces.domains import Choice, Domain, Float, ParameterValue, Space
 from spaces.errors import UserError, WeightingError
 from spaces.parameters import PARAMETERS, Parameter, in_words, legend
-from spaces.weighting.family import (
-    EMPTY_CLASS,
-    NORMALIZATIONS,
-    Weighting,
-    check_counts,
-)
+from spaces.weighting.family import NORMALIZATIONS, Weighting
 from spaces.weighting.measures import (
     canonical_weights,
     check_weights,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spaces.weighting.family import Weighting, check_counts
+from spaces.counts import check_counts
+from spaces.weighting.family import Weighting
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from search.stats.comparison import SeededRun
-from search.stats.priors import GUESS, KNOWN_RUNS, FloatArray, NoisePrior
+from search.stats.priors import GUESS, KNOWN_RUNS, NoisePrior
+from spaces.counts import FloatArray
 
 BASELINES = 3
 SEEDS = 64

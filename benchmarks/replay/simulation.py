@@ -6,10 +6,10 @@ import heapq
 from dataclasses import dataclass
 
 from benchmarks.replay.searchers import Searcher
-from benchmarks.replay.surrogate import FloatArray
 from benchmarks.replay.world import Candidate, World
 from search.store.trials import BASELINES, trial_key
 from spaces import WeightingError
+from spaces.counts import FloatArray
 
 
 @dataclass(frozen=True)

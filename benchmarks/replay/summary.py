@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.replay.run import Measured
-from benchmarks.replay.surrogate import FloatArray
+from spaces.counts import FloatArray
 
 RESAMPLES = 2000
 FIGURES = tuple(f.name for f in dataclasses.fields(Measured) if f.name != "curve")

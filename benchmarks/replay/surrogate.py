@@ -21,9 +21,8 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from benchmarks.recording.table import Table
+from spaces.counts import FloatArray
 from spaces.errors import UserError
-
-FloatArray = npt.NDArray[np.float64]
 
 COMPONENTS = 3
 """Shapes of curves that weightings differ in: principal components of the mean shortfalls."""

@@ -13,8 +13,9 @@ from scipy.spatial.distance import pdist
 from sklearn.gaussian_process.kernels import Matern
 
 from benchmarks.recording.design import first_points
-from benchmarks.replay.surrogate import FloatArray, Replicates
+from benchmarks.replay.surrogate import Replicates
 from spaces import gradient_shares
+from spaces.counts import FloatArray
 from trainer.benchmarks.registry import BENCHMARKS
 
 BENCHMARK = BENCHMARKS["resnet32-cifar100lt"]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.recording.design import candidates
-from benchmarks.replay.surrogate import LEAST_NOISE, FloatArray, Surrogate
+from benchmarks.replay.surrogate import LEAST_NOISE, Surrogate
 from search.config.controls import controls_for
 from spaces import (
     BASELINES,
@@ -21,6 +21,7 @@ from spaces import (
     check_weights,
     gradient_shares,
 )
+from spaces.counts import FloatArray
 
 DENSE = 4096
 """Points of low discrepancy over the space, the best of which is taken for the best of all."""

@@ -9,9 +9,10 @@ import numpy as np
 from benchmarks.overhead.costless import BENCHMARK, facts_of, final_accuracy
 from benchmarks.recording.table import Table
 from benchmarks.replay.surrogate import Replicates, Surrogate
-from benchmarks.scale.simulated_trainable import Curve, FloatArray
+from benchmarks.scale.simulated_trainable import Curve
 from search.config.objective import BenchmarkObjective, Objective
 from spaces import gradient_shares
+from spaces.counts import FloatArray
 from spaces.errors import UserError
 from trainer.benchmarks.registry import BENCHMARKS, Benchmark
 

@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from search.workers.reports import Warnings
 from search.workers.schedule import PartResult
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable
+from spaces.counts import FloatArray
 from trainer.results import EpochResult
 
-FloatArray = npt.NDArray[np.float64]
 Curve = Callable[[Sequence[float], int], FloatArray]
 """Takes class weights (C,) and a seed; returns the accuracy after each epoch, percent (E,)."""
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from search.stats.comparison import Comparison, SeededRun, compare, diverged
 from search.stats.estimate import Unit
-from search.stats.priors import GUESS, FloatArray, NoisePrior
+from search.stats.priors import GUESS, NoisePrior
+from spaces.counts import FloatArray
 
 DRAWS = 2_000
 """Of the posterior for a decision; a probability near .95 is then known to half a percent."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.stats.posterior import Blocks, solve
-from search.stats.priors import GRID, GUESS, FloatArray, NoisePrior, ratio_grid
+from search.stats.priors import GRID, GUESS, NoisePrior, ratio_grid
 from search.stats.ties import in_order
+from spaces.counts import FloatArray
 
 
 @dataclass(frozen=True)

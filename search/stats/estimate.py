@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from search.stats.priors import FloatArray
+from spaces.counts import FloatArray
 
 LEVEL = 0.95
 """Of intervals, and of the set of arms that holds the best one."""

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from search.stats.priors import FloatArray, NoisePrior, normalised
+from search.stats.priors import NoisePrior, normalised
+from spaces.counts import FloatArray
 
 SMALLEST, LARGEST = 1e-300, 1 - 1e-16
 """Probabilities of which the normal quantile is finite."""

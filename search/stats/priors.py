@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from spaces.counts import FloatArray
+
 Images = Callable[[FloatArray], float]
 """Evaluated images of each class (C,) -> how many images are as uncertain as the metric."""
 

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from search.stats.priors import GUESS, FloatArray, NoisePrior, normalised, ratio_grid
+from search.stats.priors import GUESS, NoisePrior, normalised, ratio_grid
+from spaces.counts import FloatArray
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from search.stats.priors import FloatArray
+from spaces.counts import FloatArray
 from spaces.weighting.measures import gradient_shares
 
 SAME_WEIGHTING = 0.01

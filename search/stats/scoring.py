@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from spaces.counts import FloatArray
 from trainer.metrics import METRICS, score, scores
 from trainer.results import HalfCounts, selection
 
 Counts = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 Choice = Callable[[Any], npt.NDArray[Any]]
 """Of numbers of images by half and class (..., 2, C): the images that are meant, (..., C)."""
 

@@ -1,4 +1,4 @@
-"""What is one class weighting? A point of the family, and the weights it gives to any class counts.
+"""A class weighting is a point of the family, which gives weights to any class counts.
 
 The steps, for counts `n_c` of shape (C,), with `E(n) = (1 - beta^n) / (1 - beta)` the effective
 number of Cui et al. (CVPR 2019), or `E(n) = n` when neither `beta` nor `nu` is given:
@@ -21,68 +21,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from spaces.counts import FloatArray, check_counts
 from spaces.errors import WeightingError, did_you_mean
+from spaces.weighting.ranges import RANGES, SQRT_RATIO, checked_number
 
 NORMALIZATIONS = ("none", "sum_to_one", "sum_to_classes", "mean_sample_one")
-SQRT_RATIO: Literal["sqrt_ratio"] = "sqrt_ratio"
-
-EMPTY_CLASS = (
-    "compute the weights of the classes with images, and insert 1.0 for a class without, "
-    "where it is the weight of no image"
-)
-"""What to do about a count of 0: the loss needs a weight for each output of the network."""
 
 # exp(600) still leaves room in float64 for squares of sums of weights divided by their scale.
 _MAX_LOG_RANGE = 600.0
-_MAX_COUNT = 2**53
 # Below this the link differs from its limit by less than float64 shows, and 1 / link may overflow.
 _SMALLEST_LINK = 1e-12
-
-FloatArray = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Interval:
-    low: float
-    high: float = math.inf
-    low_open: bool = False
-    high_open: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        above = value > self.low if self.low_open else value >= self.low
-        below = value < self.high if self.high_open else value <= self.high
-        return above and below and math.isfinite(value)
-
-    def __str__(self) -> str:
-        if self.high == math.inf:
-            return f"a finite number {'>' if self.low_open else '>='} {self.low:g}"
-        left, right = "[("[self.low_open], "])"[self.high_open]
-        return f"a number in {left}{self.low:g}, {self.high:g}{right}"
-
-
-_INTERVALS = {
-    "exponent": _Interval(0),
-    "link": _Interval(0, 1),
-    "beta": _Interval(0, 1, high_open=True),
-    # Far beyond 1, nu says E(n) = n, which is written by leaving nu out.
-    "nu": _Interval(0, 1e12, low_open=True),
-    "split_quantile": _Interval(0, 1, low_open=True, high_open=True),
-    "head_ratio": _Interval(0, 1),
-    "weight_range": _Interval(1, 1e200),
-    "shape": _Interval(0, 1),
-    "bump": _Interval(-1, 1e6, low_open=True),
-    "bump_center": _Interval(0, 1),
-    "bump_width": _Interval(0, low_open=True),
-    "clip_low": _Interval(0, 1),
-    "clip_high": _Interval(0, 1),
-}
-_OPTIONAL = frozenset({"beta", "nu", "split_quantile", "weight_range", "clip_low", "clip_high"})
 
 
 @dataclass(frozen=True)
@@ -127,8 +80,8 @@ class Weighting:
     normalization: str = "sum_to_classes"
 
     def __post_init__(self) -> None:
-        for name in _INTERVALS:
-            object.__setattr__(self, name, _checked_number(name, getattr(self, name)))
+        for name in RANGES:
+            object.__setattr__(self, name, checked_number(name, getattr(self, name)))
         if self.normalization not in NORMALIZATIONS:
             raise WeightingError(
                 f"normalization: got {self.normalization!r}; must be one of "
@@ -190,63 +143,6 @@ class Weighting:
             (self.normalization != "sum_to_classes", f"normalization={self.normalization}"),
         )
         return " ".join(text for shown, text in parts if shown)
-
-
-def check_counts(counts: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """The class counts as int64 (C,), in the order given.
-
-    Raises:
-        WeightingError: empty, not one-dimensional, or an entry that is not a positive integer.
-    """
-    if callable(getattr(counts, "items", None)):
-        raise WeightingError(
-            f"class_counts: got a {type(counts).__name__}, whose counts have labels; "
-            "pass a list of the counts, in the order of the classes"
-        )
-    # As objects, so that a stray string or bool is not converted before it is seen.
-    entries = np.asarray(counts, dtype=object)
-    if entries.ndim != 1 or entries.size == 0:
-        raise WeightingError(
-            f"class_counts: got shape {entries.shape}; must be one-dimensional (C,) with C >= 1; "
-            "pass one count per class"
-        )
-    for index, entry in enumerate(entries):
-        if not _is_count(entry):
-            remedy = EMPTY_CLASS if as_number(entry) == 0 else f"correct the count of class {index}"
-            raise WeightingError(
-                f"class_counts[{index}]: got {entry!r}; must be a positive integer, at most 2**53; "
-                f"{remedy}"
-            )
-    return entries.astype(np.int64)
-
-
-def as_number(value: object) -> float:
-    """A real number as a float; NaN for anything else, bool included, which no range holds."""
-    if not isinstance(value, Real) or isinstance(value, bool):
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:  # an integer beyond float64
-        return math.inf
-
-
-def _is_count(entry: object) -> bool:
-    number = as_number(entry)
-    return 1.0 <= number <= _MAX_COUNT and number.is_integer()
-
-
-def _checked_number(name: str, value: object) -> float | str | None:
-    interval = _INTERVALS[name]
-    if value is None and name in _OPTIONAL:
-        return None
-    if name == "weight_range" and value == SQRT_RATIO:
-        return SQRT_RATIO
-    number = as_number(value)
-    if number in interval:
-        return number
-    extra = f' or "{SQRT_RATIO}"' if name == "weight_range" else ""
-    none = " or None" if name in _OPTIONAL else ""
-    raise WeightingError(f"{name}: got {value!r}; must be {interval}{extra}{none}")
 
 
 def _check_combinations(point: Weighting) -> None:

@@ -1,4 +1,4 @@
-"""How far apart are two weightings, how noisy is one, and when are two of them the same?"""
+"""Measures tell how far apart two weightings are, how noisy one is, and when two are the same."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
+from spaces.counts import FloatArray, check_counts
 from spaces.errors import WeightingError
-from spaces.weighting.family import FloatArray, check_counts
 
 MAX_WEIGHT_RATIO = 1e6
 MIN_EFFECTIVE_SAMPLE_FRACTION = 0.10

@@ -1,11 +1,12 @@
-"""Which weightings of the literature are exact points of the family?"""
+"""The weightings of the literature that are exact points of the family are named."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from spaces.weighting.family import SQRT_RATIO, Weighting
+from spaces.weighting.family import Weighting
+from spaces.weighting.ranges import SQRT_RATIO
 
 
 @dataclass(frozen=True)

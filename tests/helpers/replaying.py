@@ -6,9 +6,10 @@ import numpy as np
 
 from benchmarks.recording.design import first_points
 from benchmarks.recording.table import Table
-from benchmarks.replay.surrogate import FloatArray, Replicates, Surrogate
+from benchmarks.replay.surrogate import Replicates, Surrogate
 from benchmarks.replay.world import World
 from spaces import gradient_shares
+from spaces.counts import FloatArray
 from trainer.benchmarks.registry import BENCHMARKS
 
 COUNTS = np.array(BENCHMARKS["resnet8-digitslt"].counts)
