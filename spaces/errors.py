@@ -11,6 +11,13 @@ class UserError(Exception):
     """Bad input: its one sentence names the value, the rule it breaks and what to do."""
 
 
+class FieldError(UserError):
+    """A field of what is asked for that breaks a rule; its sentence begins with the field's name.
+
+    A command line writes its option in place of the name.
+    """
+
+
 class WeightingError(ValueError):
     """A weighting, its parameters or its class counts broke a rule; it shows key and value."""
 

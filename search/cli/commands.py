@@ -13,6 +13,7 @@ from search.cli.options import (
     SAVE_EVERY,
     confirm_parser,
     export_parser,
+    in_options,
     list_parser,
     search_parser,
     show_parser,
@@ -28,7 +29,7 @@ from search.samplers.registry import default_sampler
 from search.store.redaction import redacted
 from search.store.run_folder import RunFolder
 from spaces import BASELINES, SPACES, WeightingError, renamed
-from spaces.errors import UserError
+from spaces.errors import FieldError, UserError
 from trainer.benchmarks.registry import Benchmark, get_benchmark, separate_names, whole_path
 from trainer.cpus import available_cpus
 from trainer.errors import CheckpointError
@@ -222,7 +223,7 @@ def chosen_plan(
         )
     device = "cuda" if resources.gpu else "cpu"
     save_every = SAVE_EVERY[device] if options.save_every is None else options.save_every
-    check_minimum("--save-every", save_every, 1)
+    check_minimum("save_every", save_every, 1)
     joined = "_".join(benchmark.name for benchmark in benchmarks)
     name = joined if options.name is None else options.name
     folder = RunFolder.named(options.runs, name)
@@ -352,6 +353,9 @@ def main(argv: list[str] | None = None) -> int:
     console, errors = console_on(sys.stdout), console_on(sys.stderr)
     try:
         return run_command(arguments, console)
+    except FieldError as error:
+        errors.print(f"error: {redacted(in_options(str(error)))}")
+        return BAD_INPUT
     except (UserError, WeightingError, CheckpointError) as error:
         errors.print(f"error: {redacted(str(error))}")
         return BAD_INPUT

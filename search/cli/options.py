@@ -1,6 +1,7 @@
 """Options of each command of the command line, with their defaults and what help says of them."""
 
 import argparse
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +18,23 @@ DEFAULT_TRIALS = 64
 DEVICES = ("auto", "cpu", "cuda")
 SAVE_EVERY = {"cpu": 5, "cuda": 20}
 """Epochs between checkpoints: a minute or less of training in either case."""
+OPTIONS = {
+    "scheduler": "--early-stopping",
+    "cpus": "--cpus-per-trial",
+    "runs": "--confirm-runs",
+    "compiled": "--compile",
+}
+"""Field of what is asked for -> its option, where that has another name."""
 RUN = "run folder, such as runs/resnet8-digitslt"
+
+
+def in_options(sentence: str) -> str:
+    """Return the sentence of a FieldError with the option in place of the field's name."""
+
+    def option(field: re.Match[str]) -> str:
+        return OPTIONS.get(field[1], f"--{field[1].replace('_', '-')}")
+
+    return re.sub(r"\A(\w+)(\[\d+\])?", option, sentence)
 
 
 def search_parser() -> Parser:

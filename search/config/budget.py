@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from search.config.checks import check_minimum, check_positive
-from spaces.errors import UserError
+from spaces.errors import FieldError
 
 CONFIRM_SHARE = 1 / 3
 """Part of the budget that is kept for the confirmation."""
@@ -49,19 +49,19 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.trials is not None:
-            check_minimum("--trials", self.trials, 1)
-        check_positive("--hours", self.hours)
-        check_positive("--gpu-hours", self.gpu_hours)
+            check_minimum("trials", self.trials, 1)
+        check_positive("hours", self.hours)
+        check_positive("gpu_hours", self.gpu_hours)
         if self.runs is not None:
-            check_minimum("--confirm-runs", self.runs, FEWEST_RUNS)
+            check_minimum("runs", self.runs, FEWEST_RUNS)
             if self.trials is not None:
                 self._check_trials(self.trials, self.runs)
 
     def _check_trials(self, trials: int, runs: int) -> None:
         if trials <= runs:
-            raise UserError(
-                f"--trials is {trials}, and --confirm-runs takes {runs} of them, which leaves none "
-                f"to the search; give at least {runs + 1} --trials."
+            raise FieldError(
+                f"trials is {trials}, and the runs of the confirmation take {runs} of them, which "
+                f"leaves none to the search; give at least {runs + 1}."
             )
 
     @property

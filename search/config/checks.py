@@ -1,26 +1,26 @@
-"""Rules for what users give; whoever breaks one is told the value, the rule and what to do."""
+"""Rules for fields that users set, and the sentences on those that are broken."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-from spaces.errors import UserError, did_you_mean
+from spaces.errors import FieldError, did_you_mean
 
 
 def check_choice(name: str, value: str, choices: Mapping[str, Any]) -> None:
-    """Raise UserError unless ``value`` is one of ``choices``."""
+    """Raise FieldError unless ``value`` is one of ``choices``."""
     if value not in choices:
         meant = did_you_mean(value, choices)
-        raise UserError(f"{name} is {value!r}{meant}; it must be one of {', '.join(choices)}.")
+        raise FieldError(f"{name} is {value!r}{meant}; it must be one of {', '.join(choices)}.")
 
 
 def check_minimum(name: str, value: float, minimum: float) -> None:
-    """Raise UserError if ``value`` is below ``minimum`` or not a number."""
+    """Raise FieldError if ``value`` is below ``minimum`` or not a number."""
     if not value >= minimum:
-        raise UserError(f"{name} is {value}; it must be at least {minimum}.")
+        raise FieldError(f"{name} is {value}; it must be at least {minimum}.")
 
 
 def check_positive(name: str, value: float | None) -> None:
-    """Raise UserError if ``value`` is given and is not above 0 and finite."""
+    """Raise FieldError if ``value`` is given and is not above 0 and finite."""
     if value is not None and not 0 < value < math.inf:
-        raise UserError(f"{name} is {value}; it must be more than 0 and finite.")
+        raise FieldError(f"{name} is {value}; it must be more than 0 and finite.")

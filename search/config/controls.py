@@ -8,7 +8,7 @@ import numpy.typing as npt
 from search.config.settings import UNIFORM
 from search.stats.replicates import SAME_WEIGHTING
 from spaces import BASELINES, NAMED, WeightingError, check_weights, total_variation
-from spaces.errors import UserError
+from spaces.errors import FieldError
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ def checked_controls(names: Sequence[str], counts: Sequence[npt.ArrayLike]) -> C
     """Return the controls, after checking that none that was asked for is left out as refused.
 
     Raises:
-        UserError: one cannot train on these counts, and ``names`` are not the default.
+        FieldError: one cannot train on these counts, and ``names`` are not the default.
     """
     found = controls_for(names, counts)
     if found.refused and tuple(names) != BASELINES:
-        raise UserError(f"--baselines: {found.left_out[found.refused[0]]}; leave it out.")
+        raise FieldError(f"baselines: {found.left_out[found.refused[0]]}; leave it out.")
     return found
 
 

@@ -11,7 +11,7 @@ from search.config.checks import check_choice, check_minimum
 from search.samplers.registry import SAMPLERS
 from search.stopping.rules import SCHEDULERS
 from spaces import NAMED, SPACES, present_name
-from spaces.errors import UserError
+from spaces.errors import FieldError, UserError
 from trainer.runtime import PRECISIONS
 
 SCHEMA_VERSION = 2
@@ -51,24 +51,24 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "baselines", tuple(map(present_name, self.baselines)))
-        check_choice("--space", self.space, SPACES)
+        check_choice("space", self.space, SPACES)
         if len(self.benchmarks) > 1 and UNIFORM not in self.baselines:
-            raise UserError(
-                f"--baselines is {','.join(self.baselines) or 'none'}; a search over several "
+            raise FieldError(
+                f"baselines is {','.join(self.baselines) or 'none'}; a search over several "
                 f"benchmarks is scored by the gain over uniform, so name {UNIFORM} among them."
             )
-        check_choice("--sampler", self.sampler, SAMPLERS)
-        check_choice("--early-stopping", self.scheduler, SCHEDULERS)
-        check_choice("--precision", self.precision, PRECISIONS)
+        check_choice("sampler", self.sampler, SAMPLERS)
+        check_choice("scheduler", self.scheduler, SCHEDULERS)
+        check_choice("precision", self.precision, PRECISIONS)
         for name in self.baselines:
-            check_choice("--baselines", name, NAMED)
+            check_choice("baselines", name, NAMED)
         if len(set(self.baselines)) < len(self.baselines):
-            raise UserError(f"--baselines is {','.join(self.baselines)}; name each one once.")
-        check_minimum("--grace-epochs", self.grace_epochs, 1)
-        check_minimum("--reduction-factor", self.reduction_factor, 2)
-        check_minimum("--seed", self.seed, 0)
+            raise FieldError(f"baselines is {','.join(self.baselines)}; name each one once.")
+        check_minimum("grace_epochs", self.grace_epochs, 1)
+        check_minimum("reduction_factor", self.reduction_factor, 2)
+        check_minimum("seed", self.seed, 0)
         if self.seed > LARGEST_SEED:
-            raise UserError(f"--seed is {self.seed}; it must be at most {LARGEST_SEED}.")
+            raise FieldError(f"seed is {self.seed}; it must be at most {LARGEST_SEED}.")
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -124,13 +124,13 @@ class Resources:
     address: str | None
 
     def __post_init__(self) -> None:
-        check_minimum("--cpus-per-trial", self.cpus, 1)
+        check_minimum("cpus", self.cpus, 1)
         if self.slots is not None:
-            check_minimum("--slots", self.slots, 1)
+            check_minimum("slots", self.slots, 1)
             if not self.gpu:
-                raise UserError(
-                    f"--slots is {self.slots}, but trials train on the CPU, each in a process of "
-                    "its own; leave it out, or use --device cuda."
+                raise FieldError(
+                    f"slots is {self.slots}, but trials train on the CPU, each in a process of "
+                    "its own; leave it out, or train on GPUs."
                 )
         if self.concurrent is not None:
-            check_minimum("--concurrent", self.concurrent, 1)
+            check_minimum("concurrent", self.concurrent, 1)

@@ -37,6 +37,8 @@ DIGITS = ["--benchmark", "resnet8-digitslt"]
         ([*DIGITS, "--holdout", "resnet32-cifar10lt", "--no-confirm"], "but nothing is confirmed"),
         ([*DIGITS, "--confirm-runs", "9", "--no-confirm"], "leave one of them out"),
         (["--benchmark", "resnet8-digitslt,resnet8-digitslt"], "more than once"),
+        ([*DIGITS, "--confirm-runs", "8"], "--confirm-runs is 8"),
+        ([*DIGITS, "--trials", "9", "--confirm-runs", "9"], "--trials is 9, and the runs of the"),
         ([*DIGITS, "--hours", "nan"], "--hours is nan"),
         ([*DIGITS, "--epochs", "0"], "epochs = 0"),
         ([*DIGITS, "--epochs", "41"], "epochs = 41"),

@@ -105,20 +105,20 @@ def test_the_command_line_has_a_default_only_where_nothing_limits() -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     (
-        ({"trials": 0}, "--trials is 0; it must be at least 1."),
-        ({"trials": -3}, "--trials is -3; it must be at least 1."),
-        ({"hours": 0.0}, "--hours is 0.0; it must be more than 0 and finite."),
-        ({"hours": math.nan}, "--hours is nan; it must be more than 0 and finite."),
-        ({"gpu_hours": -1.0}, "--gpu-hours is -1.0; it must be more than 0 and finite."),
-        ({"gpu_hours": math.inf}, "--gpu-hours is inf; it must be more than 0 and finite."),
+        ({"trials": 0}, "trials is 0; it must be at least 1."),
+        ({"trials": -3}, "trials is -3; it must be at least 1."),
+        ({"hours": 0.0}, "hours is 0.0; it must be more than 0 and finite."),
+        ({"hours": math.nan}, "hours is nan; it must be more than 0 and finite."),
+        ({"gpu_hours": -1.0}, "gpu_hours is -1.0; it must be more than 0 and finite."),
+        ({"gpu_hours": math.inf}, "gpu_hours is inf; it must be more than 0 and finite."),
         (
             {"runs": FEWEST_RUNS - 1},
-            f"--confirm-runs is {FEWEST_RUNS - 1}; it must be at least {FEWEST_RUNS}.",
+            f"runs is {FEWEST_RUNS - 1}; it must be at least {FEWEST_RUNS}.",
         ),
         (
             {"trials": 12, "runs": 12},
-            "--trials is 12, and --confirm-runs takes 12 of them, which leaves none to the search; "
-            "give at least 13 --trials.",
+            "trials is 12, and the runs of the confirmation take 12 of them, which leaves none to "
+            "the search; give at least 13.",
         ),
     ),
 )
@@ -139,13 +139,13 @@ def test_runs_of_no_confirmation_are_refused() -> None:
 def test_the_bounds_themselves_are_allowed() -> None:
     Budget(1, 1e-9, 1e-9)
     Budget(FEWEST_RUNS + 1, None, runs=FEWEST_RUNS)
-    check_choice("--way", "a", {"a": 1})
-    check_positive("--much", None)
-    check_minimum("--much", 0, 0)
+    check_choice("way", "a", {"a": 1})
+    check_positive("much", None)
+    check_minimum("much", 0, 0)
 
 
 def test_a_rule_that_is_broken_is_told_with_the_value_and_the_choices() -> None:
-    with pytest.raises(UserError, match=r"^--way is 'c'; it must be one of a, b\.$"):
-        check_choice("--way", "c", {"a": 1, "b": 2})
-    with pytest.raises(UserError, match=r"^--much is nan; it must be at least 1\.$"):
-        check_minimum("--much", math.nan, 1)
+    with pytest.raises(UserError, match=r"^way is 'c'; it must be one of a, b\.$"):
+        check_choice("way", "c", {"a": 1, "b": 2})
+    with pytest.raises(UserError, match=r"^much is nan; it must be at least 1\.$"):
+        check_minimum("much", math.nan, 1)

@@ -70,7 +70,7 @@ def test_a_default_that_cannot_train_is_left_out_with_a_sentence() -> None:
 
 
 def test_a_control_that_was_asked_for_and_cannot_train_is_refused() -> None:
-    with pytest.raises(UserError, match=r"--baselines: inverse is no control: .*; leave it out\."):
+    with pytest.raises(UserError, match=r"\Abaselines: inverse is no control: .*; leave it out\."):
         checked_controls(("uniform", "inverse"), [STEEP])
 
 

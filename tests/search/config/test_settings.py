@@ -44,18 +44,18 @@ def make_resources(**changes: object) -> Resources:
         (
             "space",
             "cores",
-            "--space is 'cores' (did you mean 'core'?); it must be one of core, full.",
+            "space is 'cores' (did you mean 'core'?); it must be one of core, full.",
         ),
-        ("sampler", "TPE", "--sampler is 'TPE'; it must be one of tpe, gp, cmaes, random, qmc."),
-        ("sampler", "auto", "--sampler is 'auto'; it must be one of tpe,"),
-        ("scheduler", "", "--early-stopping is ''; it must be one of asha, auto, none."),
-        ("precision", "fp8", "--precision is 'fp8'; it must be one of "),
-        ("baselines", ("uniform", "focal"), "--baselines is 'focal'; it must be one of uniform,"),
-        ("baselines", ("uniform", "uniform"), "--baselines is uniform,uniform; name each one once"),
-        ("grace_epochs", 0, "--grace-epochs is 0; it must be at least 1."),
-        ("reduction_factor", 1, "--reduction-factor is 1; it must be at least 2."),
-        ("seed", -1, "--seed is -1; it must be at least 0."),
-        ("seed", 2**63, f"--seed is {2**63}; it must be at most {2**63 - 1}."),
+        ("sampler", "TPE", "sampler is 'TPE'; it must be one of tpe, gp, cmaes, random, qmc."),
+        ("sampler", "auto", "sampler is 'auto'; it must be one of tpe,"),
+        ("scheduler", "", "scheduler is ''; it must be one of asha, auto, none."),
+        ("precision", "fp8", "precision is 'fp8'; it must be one of "),
+        ("baselines", ("uniform", "focal"), "baselines is 'focal'; it must be one of uniform,"),
+        ("baselines", ("uniform", "uniform"), "baselines is uniform,uniform; name each one once"),
+        ("grace_epochs", 0, "grace_epochs is 0; it must be at least 1."),
+        ("reduction_factor", 1, "reduction_factor is 1; it must be at least 2."),
+        ("seed", -1, "seed is -1; it must be at least 0."),
+        ("seed", 2**63, f"seed is {2**63}; it must be at most {2**63 - 1}."),
     ),
 )
 def test_a_setting_out_of_range_is_refused(name: str, value: object, sentence: str) -> None:
@@ -67,11 +67,11 @@ def test_a_setting_out_of_range_is_refused(name: str, value: object, sentence: s
 @pytest.mark.parametrize(
     ("trials", "hours", "sentence"),
     (
-        (0, None, "--trials is 0; it must be at least 1."),
-        (None, 0.0, "--hours is 0.0; it must be more than 0 and finite."),
-        (None, -1.0, "--hours is -1.0; it must be more than 0 and finite."),
-        (None, math.inf, "--hours is inf; it must be more than 0 and finite."),
-        (5, math.nan, "--hours is nan; it must be more than 0 and finite."),
+        (0, None, "trials is 0; it must be at least 1."),
+        (None, 0.0, "hours is 0.0; it must be more than 0 and finite."),
+        (None, -1.0, "hours is -1.0; it must be more than 0 and finite."),
+        (None, math.inf, "hours is inf; it must be more than 0 and finite."),
+        (5, math.nan, "hours is nan; it must be more than 0 and finite."),
     ),
 )
 def test_a_budget_out_of_range_is_refused(
@@ -85,9 +85,9 @@ def test_a_budget_out_of_range_is_refused(
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     (
-        ("cpus", 0, "--cpus-per-trial is 0; it must be at least 1."),
-        ("slots", 0, "--slots is 0; it must be at least 1."),
-        ("concurrent", 0, "--concurrent is 0; it must be at least 1."),
+        ("cpus", 0, "cpus is 0; it must be at least 1."),
+        ("slots", 0, "slots is 0; it must be at least 1."),
+        ("concurrent", 0, "concurrent is 0; it must be at least 1."),
     ),
 )
 def test_resources_out_of_range_are_refused(name: str, value: object, sentence: str) -> None:
@@ -97,7 +97,7 @@ def test_resources_out_of_range_are_refused(name: str, value: object, sentence: 
 
 
 def test_slots_without_a_gpu_are_refused() -> None:
-    with pytest.raises(UserError, match="--slots is 2, but trials train on the CPU"):
+    with pytest.raises(UserError, match="slots is 2, but trials train on the CPU"):
         make_resources(gpu=False, slots=2)
 
 
