@@ -22,7 +22,7 @@ from spaces import (
 from spaces.errors import UserError, did_you_mean
 from trainer import runtime
 from trainer.arguments import Parser
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark, get_benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.cpus import available_cpus
 from trainer.errors import CheckpointError
 from trainer.execution.loop import TrainingError, train

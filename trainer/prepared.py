@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks.benchmark import Benchmark
 from trainer.data.longtail import select_long_tail, stratified_halves
 from trainer.data.raw import RawImages, Request
 from trainer.data.sources import SOURCES

@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 from trainer.metrics import scores
 
+SHOTS = ("many", "medium", "few")
+"""Groups of classes by their training images."""
+
 MANY_SHOT, FEW_SHOT = 100, 20
 """Many-shot classes have more than 100 training images, few-shot fewer than 20 (protocol)."""
 
@@ -94,7 +97,7 @@ def shot_groups(counts: Sequence[int]) -> dict[str, np.ndarray]:
     """
     n = np.asarray(counts)
     many, few = n > MANY_SHOT, n < FEW_SHOT
-    groups = {"many": many, "medium": ~many & ~few, "few": few}
+    groups = dict(zip(SHOTS, (many, ~many & ~few, few), strict=True))
     if all(mask.any() for mask in groups.values()) or len(n) < len(groups):
         return groups
     rank = np.argsort(np.argsort(-n, kind="stable"), kind="stable")

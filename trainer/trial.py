@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks.benchmark import Benchmark
 from trainer.runtime import PRECISIONS
 
 

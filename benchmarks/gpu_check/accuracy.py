@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.gpu_check.context import Context
 from benchmarks.throughput.worker import NAP_SECONDS, cut
 from spaces import NAMED, canonical_weights
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.execution.engine import Engine
 from trainer.execution.loop import TrainingError
 from trainer.execution.slot import Slot

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.gpu_check.context import Context
 from benchmarks.throughput.worker import one_line
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks import Benchmark
 from trainer.execution.engine import Engine
 from trainer.execution.loop import train
 from trainer.execution.slot import Slot

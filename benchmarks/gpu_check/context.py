@@ -9,7 +9,7 @@ import torch
 from benchmarks.gpu_check.made_up import TEST_IMAGES, made_up
 from benchmarks.gpu_check.plan import Stage
 from benchmarks.gpu_check.results import Results
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.prepared import ImageData
 from trainer.trial import Trial
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks import Benchmark
 from trainer.data.longtail import stratified_halves
 from trainer.prepared import ImageData
 

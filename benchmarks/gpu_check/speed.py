@@ -14,7 +14,7 @@ from benchmarks.gpu_check.variants import VARIANTS
 from benchmarks.throughput.arms import Arm
 from benchmarks.throughput.comparison import Segment
 from benchmarks.throughput.worker import EngineTraining, peak_memory
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks import Benchmark
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task
 from trainer.trial import Trial

@@ -12,7 +12,7 @@ from benchmarks.throughput.arms import Arm
 from benchmarks.throughput.comparison import Spread
 from benchmarks.throughput.floors import Ceilings, floor_of, work_of_trial
 from benchmarks.throughput.views import ratio, short
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 
 HEADER = (
     "| s per trial (min-max) | n | training images/s | times the plain script | share of the floor "

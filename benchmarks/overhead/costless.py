@@ -11,7 +11,7 @@ from search.config.objective import BenchmarkObjective, Objective
 from search.workers.schedule import PartResult, interleave
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.provenance import processor
 from trainer.results import EpochResult
 

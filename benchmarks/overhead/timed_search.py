@@ -12,7 +12,7 @@ from search.session.search import Search
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from spaces import BASELINES
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks import Benchmark
 
 
 def resident_bytes() -> int:

@@ -10,7 +10,8 @@ import torch
 from benchmarks.recording.table_folder import Job
 from spaces.errors import UserError
 from trainer.arguments import Parser
-from trainer.benchmarks.registry import BENCHMARKS, SAFE_NAME, Benchmark, get_benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
+from trainer.benchmarks.benchmark import SAFE_NAME
 from trainer.cpus import available_cpus
 from trainer.runtime import PRECISIONS, select_device
 

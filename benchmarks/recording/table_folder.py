@@ -18,7 +18,7 @@ from benchmarks.recording import array_file
 from benchmarks.recording.array_file import ArrayFileError
 from benchmarks.recording.design import design_fingerprint
 from spaces.errors import UserError
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks import Benchmark
 from trainer.files import write_atomic
 from trainer.prepared import ImageData
 from trainer.results import EpochResult

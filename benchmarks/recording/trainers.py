@@ -19,7 +19,7 @@ import torch
 from benchmarks.recording.table_folder import Job
 from search.session.interrupt import NAMES
 from spaces.errors import UserError
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks import Benchmark
 from trainer.execution.calibrate import best_slots, calibrate
 from trainer.execution.engine import Engine
 from trainer.execution.loop import TrainingError, train

@@ -16,7 +16,7 @@ from benchmarks.recording.design import first_points
 from benchmarks.replay.surrogate import Replicates
 from spaces import gradient_shares
 from spaces.counts import FloatArray
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 
 BENCHMARK = BENCHMARKS["resnet32-cifar100lt"]
 EPOCHS = 40

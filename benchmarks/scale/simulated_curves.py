@@ -14,7 +14,7 @@ from search.config.objective import BenchmarkObjective, Objective
 from spaces import gradient_shares
 from spaces.counts import FloatArray
 from spaces.errors import UserError
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark
 
 
 @dataclass(frozen=True)

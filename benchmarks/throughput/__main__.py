@@ -27,7 +27,7 @@ from benchmarks.throughput.processes import child_environment
 from benchmarks.throughput.rounds import compare
 from benchmarks.throughput.views import draw, table
 from spaces.errors import UserError
-from trainer.benchmarks.registry import Benchmark, get_benchmark
+from trainer.benchmarks import Benchmark, get_benchmark
 from trainer.cpus import available_cpus
 from trainer.files import write_atomic
 from trainer.prepared import load, prepare

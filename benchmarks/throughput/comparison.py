@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.throughput.arms import Arm
 from benchmarks.throughput.floors import Ceilings, Floor, Work, floor_of
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks import Benchmark
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks import Benchmark
 from trainer.cpus import available_cpus
 from trainer.execution.slot import EVALUATION_BATCH, batch_sizes
 from trainer.models import NETWORKS

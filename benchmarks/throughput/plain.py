@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, Dataset
 
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks import Benchmark
 from trainer.execution.slot import EVALUATION_BATCH
 from trainer.models import build
 from trainer.prepared import ImageData

@@ -7,7 +7,7 @@ from benchmarks.throughput.arms import Job, jobs
 from benchmarks.throughput.comparison import Comparison, Outcome, Segment
 from benchmarks.throughput.options import Plan
 from benchmarks.throughput.processes import RunningArm
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks import Benchmark
 from trainer.cpus import available_cpus
 
 SEGMENT_SECONDS = 1.0

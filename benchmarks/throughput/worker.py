@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.throughput.arms import Job
 from benchmarks.throughput.plain import PlainTraining
-from trainer.benchmarks.registry import Benchmark, get_benchmark
+from trainer.benchmarks import Benchmark, get_benchmark
 from trainer.execution.engine import Engine
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task

@@ -30,7 +30,8 @@ from search.store.redaction import redacted
 from search.store.run_folder import RunFolder
 from spaces import BASELINES, SPACES, WeightingError, renamed
 from spaces.errors import FieldError, UserError
-from trainer.benchmarks.registry import Benchmark, get_benchmark, separate_names, whole_path
+from trainer.benchmarks import Benchmark, get_benchmark
+from trainer.benchmarks.registry import separate_names, whole_path
 from trainer.cpus import available_cpus
 from trainer.errors import CheckpointError
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from search.samplers.registry import SAMPLERS
 from spaces import BASELINES, NAMED, PARAMETERS, SPACES, Domain, Float
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 
 
 def benchmarks() -> RenderableType:

@@ -10,7 +10,7 @@ from search.samplers.registry import SAMPLERS
 from search.stopping.rules import SCHEDULERS
 from spaces import BASELINES, SPACES
 from trainer.arguments import Parser
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 from trainer.paths import expanded
 from trainer.runtime import PRECISIONS
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from search.config.program import PROGRAM
 from spaces.errors import did_you_mean
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 from trainer.provenance import git_revision, versions
 
 

@@ -13,8 +13,9 @@ from search.cli.options import add_data_root
 from search.config.program import PROGRAM
 from spaces.errors import UserError
 from trainer.arguments import Parser
+from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.benchmarks.folder_defaults import RULE, FolderDefaults, folder_defaults
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark, check_weights_act, folder_benchmark
+from trainer.benchmarks.registry import check_weights_act, folder_benchmark
 from trainer.errors import BenchmarkError
 from trainer.files import write_atomic
 from trainer.metrics import METRICS

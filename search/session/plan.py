@@ -12,7 +12,7 @@ from search.config.settings import SCHEMA_VERSION, Resources, Settings, fingerpr
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from spaces.errors import UserError
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks import Benchmark
 from trainer.data.raw import FolderSpec
 from trainer.metrics import METRICS
 from trainer.prepared import changed_images

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from search.stats.best_arm import PUBLISHED_SEEDS
 from search.stats.estimate import LEVEL, Estimate
 from search.stats.scoring import Curve, Scoring, half_a, half_b
 from spaces.counts import FloatArray
+from trainer.benchmarks.published import PUBLISHED_SEEDS
 from trainer.metrics import METRICS
 from trainer.results import shot_groups
 

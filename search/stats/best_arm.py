@@ -18,15 +18,13 @@ from search.stats.comparison import Comparison, SeededRun, compare, diverged
 from search.stats.estimate import Unit
 from search.stats.priors import GUESS, NoisePrior
 from spaces.counts import FloatArray
+from trainer.benchmarks.published import PUBLISHED_SEEDS
 
 DRAWS = 2_000
 """Of the posterior for a decision; a probability near .95 is then known to half a percent."""
 
 CONFIRMATION_STREAM = 2
 """Sets confirmation seeds apart from those of the search, whose streams are 0 and 1."""
-
-PUBLISHED_SEEDS = (42, 123, 456)
-"""Of the leaderboard's rows and means (protocol): the first fresh seeds, to stand beside them."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ shown on screens, and consist of letters that do nothing there.
 from typing import Any
 
 from trainer.metrics import METRICS
+from trainer.results import SHOTS
 
 Schema = dict[str, Any]
 
@@ -213,7 +214,6 @@ PLAN = an_object(
 )
 """Of a confirmation, as the study of that name holds it."""
 
-SHOTS = ("many", "medium", "few")
 PERCENT = number(0, 100 + 1e-6)  # a mean of hundreds may round up
 SUMMARY: Schema = {
     "type": "object",

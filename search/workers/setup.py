@@ -7,7 +7,7 @@ from pathlib import Path
 
 from search.workers.code_version import CodeVersion
 from spaces.errors import UserError
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks import Benchmark
 from trainer.prepared import ImageData
 
 Images = Callable[[], ImageData]

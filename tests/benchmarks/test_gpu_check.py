@@ -28,7 +28,7 @@ from benchmarks.gpu_check.results import FILE, Reader, Results, rows_of
 from benchmarks.gpu_check.summary import summary
 from benchmarks.throughput import plain
 from benchmarks.throughput.arms import Arm
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 
 WITHOUT = (
     *("ray", "optuna", "torchvision", "rich", "jsonschema", "filelock", "yaml", "cmaes"),

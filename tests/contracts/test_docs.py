@@ -19,7 +19,7 @@ from search.cli.commands import main
 from search.cli.options import search_parser
 from search.export import best_weighting
 from trainer.arguments import Parser
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 
 DOCUMENTS = [*REPOSITORY.glob("*.md"), *sorted((REPOSITORY / "docs").glob("*.md"))]
 TEXTS = {path.relative_to(REPOSITORY).as_posix(): path.read_text() for path in DOCUMENTS}

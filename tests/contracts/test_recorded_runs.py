@@ -18,7 +18,7 @@ from recorded_runs import BENCHMARK, LOSS_EPOCHS, RUNS, machine, read, replay
 from training import threads
 
 from search.export import export
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 from trainer.execution.loop import train
 from trainer.execution.task import Task
 from trainer.prepared import load, prepare

@@ -6,7 +6,7 @@ import searching
 
 from search.store.trials import TrialState
 from spaces import canonical_weights
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 from trainer.execution.loop import train
 from trainer.execution.task import Task
 from trainer.prepared import load, prepare

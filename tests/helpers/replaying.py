@@ -10,7 +10,7 @@ from benchmarks.replay.surrogate import Replicates, Surrogate
 from benchmarks.replay.world import World
 from spaces import gradient_shares
 from spaces.counts import FloatArray
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 
 COUNTS = np.array(BENCHMARKS["resnet8-digitslt"].counts)
 EPOCHS = 8

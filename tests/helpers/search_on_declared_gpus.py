@@ -16,7 +16,7 @@ from search.config.settings import Resources
 from search.driver import run
 from search.session.plan import Plan
 from search.store.run_folder import RunFolder
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark
 
 NAMES = ("resnet8-digitslt", "resnet8-digitslt40")
 

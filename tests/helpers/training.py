@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.data.longtail import stratified_halves
 from trainer.execution import loop
 from trainer.execution.slot import Slot

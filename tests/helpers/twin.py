@@ -23,7 +23,7 @@ from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import Row
 from spaces import Weighting
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 from trainer.results import EpochResult
 
 HALVES = ((13, 13, 12, 12), (12, 12, 13, 13))

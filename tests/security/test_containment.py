@@ -20,7 +20,7 @@ from search.store.redaction import redacted
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import STUDIES, trial_key
 from spaces.errors import UserError
-from trainer.benchmarks.registry import get_benchmark
+from trainer.benchmarks import get_benchmark
 from trainer.errors import BenchmarkError
 
 SECRET = "nobody else's business"

@@ -14,7 +14,7 @@ import torch
 from repository import REPOSITORY
 from training import heeding_ctrl_c, threads
 
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 from trainer.cli import main
 from trainer.execution.slot import Slot
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from training import threads
 
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark, get_benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.errors import BenchmarkError
 from trainer.models import NETWORKS, BasicBlock, build, initialise
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from repository import REPOSITORY
 
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark, get_benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.data import sources
 from trainer.data.digits import load_digits
 from trainer.data.longtail import select_long_tail, stratified_halves

@@ -1,16 +1,14 @@
-"""Which benchmarks are there? A row each, and for own images a TOML file or a folder."""
+"""The registry of benchmarks: a row each, and for own images a TOML file or a folder."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from spaces.errors import did_you_mean
-from trainer.benchmarks.benchmark import SAFE_NAME, Benchmark
+from trainer.benchmarks.benchmark import Benchmark
 from trainer.benchmarks.folder_defaults import FolderDefaults, folder_defaults
 from trainer.benchmarks.toml_file import from_toml, read_benchmark
 from trainer.errors import BenchmarkError
 from trainer.paths import expanded
-
-__all__ = ["BENCHMARKS", "SAFE_NAME", "Benchmark", "get_benchmark", "separate_names", "whole_path"]
 
 
 def get_benchmark(name_or_path: str, data_root: Path) -> Benchmark:

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from trainer.benchmarks.registry import Benchmark
+from trainer.benchmarks.benchmark import Benchmark
 from trainer.execution import checkpoint
 from trainer.execution.slot import Progress, Slot
 from trainer.execution.task import Task

@@ -10,7 +10,7 @@ from benchmarks.recording import design
 from benchmarks.recording.design import design_fingerprint, first_points
 from spaces import NAMED, check_weights, total_variation
 from spaces.errors import UserError
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 
 CIFAR = BENCHMARKS["resnet32-cifar100lt"]
 

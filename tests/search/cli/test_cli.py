@@ -15,7 +15,7 @@ from search.cli.options import search_parser
 from search.cli.overview import overview
 from search.samplers.registry import SAMPLERS
 from spaces import NAMED, PARAMETERS
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 
 DIGITS = ["--benchmark", "resnet8-digitslt"]
 

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from search.cli.commands import main
 from search.cli.prepare import chart
-from trainer.benchmarks.registry import get_benchmark
+from trainer.benchmarks import get_benchmark
 from trainer.prepared import prepare
 
 MakeFolder = Callable[..., Path]

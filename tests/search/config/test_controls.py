@@ -18,7 +18,7 @@ from search.results.conclusion import Conclusion
 from search.session.plan import check_same
 from spaces import BASELINES, FORMER_NAMES, NAMED, check_weights, renamed
 from spaces.errors import UserError
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 from trainer.cli import read_weighting
 
 DIGITS = BENCHMARKS["resnet8-digitslt40"].counts

@@ -9,12 +9,12 @@ from twin import make_settings
 
 from search.config.objective import BenchmarkObjective
 from search.config.settings import SCHEMA_VERSION
-from search.report.leaderboard import PUBLISHED
 from search.results.conclusion import Conclusion
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import Outcome
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark
+from trainer.benchmarks.published import PUBLISHED
 
 SUMMARY: dict[str, Any] = {
     "best_score": 71.5,

@@ -26,12 +26,12 @@ from twin import JOINT, OBJECTIVE, attempt, fast_folder
 from search.config.objective import Objective
 from search.results.conclusion import Conclusion
 from search.results.judgement import Judgement, judge
-from search.stats.best_arm import PUBLISHED_SEEDS
 from search.stats.estimate import Unit
 from search.stats.verdict import Verdict
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import CONFIRMATION, HOLDOUT, Row
+from trainer.benchmarks.published import PUBLISHED_SEEDS
 
 TRIALS, RUNS = 20, 12
 

@@ -12,7 +12,7 @@ from search.config.objective import BenchmarkObjective, Objective
 from search.session.forecast import Forecast, epoch_seconds, forecast, said
 from search.session.plan import Plan
 from search.store.run_folder import RunFolder
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 
 CIFAR = Forecast((73.0,), places=2)
 

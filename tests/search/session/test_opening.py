@@ -13,7 +13,7 @@ from search.config.budget import Budget
 from search.config.settings import SCHEMA_VERSION
 from search.session.plan import Plan, check_budget, check_same
 from spaces.errors import UserError
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark, get_benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.prepared import prepare
 
 DIGITS, OTHER = BENCHMARKS["resnet8-digitslt"], BENCHMARKS["resnet8-digitslt40"]

@@ -24,10 +24,11 @@ from search.session.phases import ConfirmationPlan, nothing_to_confirm
 from search.session.running import Running
 from search.session.search import MAX_FAILURES_IN_A_ROW, Search
 from search.session.standings import Standings
-from search.stats.best_arm import PUBLISHED_SEEDS, confirmation_seed
+from search.stats.best_arm import confirmation_seed
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import CONFIRMATION, Row, TrialState
+from trainer.benchmarks.published import PUBLISHED_SEEDS
 
 TRIALS, RUNS = 21, 12
 SEARCHED = TRIALS - RUNS

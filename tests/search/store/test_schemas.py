@@ -27,8 +27,8 @@ from search.store.schemas import Schema
 from search.store.validation import check, from_json, printable, shown
 from spaces import NAMED
 from spaces.errors import UserError
+from trainer.benchmarks import BENCHMARKS, get_benchmark
 from trainer.benchmarks.benchmark import Benchmark
-from trainer.benchmarks.registry import BENCHMARKS, get_benchmark
 from trainer.data.raw import FolderSpec
 from trainer.prepared import load, prepare
 from trainer.provenance import provenance

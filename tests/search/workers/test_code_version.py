@@ -9,7 +9,7 @@ from search.workers import code_version
 from search.workers.code_version import CodeVersion, copy_sources
 from search.workers.setup import WorkerSetup
 from spaces.errors import UserError
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 
 
 def setup(place: Path, driver: CodeVersion) -> WorkerSetup:

@@ -21,7 +21,7 @@ from search.workers.code_version import CodeVersion
 from search.workers.engine_actor import EngineActor
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.execution.loop import train
 from trainer.execution.task import Task
 from trainer.prepared import load, prepare

@@ -16,7 +16,7 @@ from search.workers.schedule import Batches, PartResult
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable
 from spaces.errors import UserError
-from trainer.benchmarks.registry import BENCHMARKS
+from trainer.benchmarks import BENCHMARKS
 from trainer.execution.loop import TrainingError
 from trainer.results import EpochResult
 

@@ -8,14 +8,8 @@ from typing import Any
 
 import pytest
 
-from trainer.benchmarks.registry import (
-    BENCHMARKS,
-    Benchmark,
-    check_weights_act,
-    get_benchmark,
-    separate_names,
-    whole_path,
-)
+from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
+from trainer.benchmarks.registry import check_weights_act, separate_names, whole_path
 from trainer.errors import BenchmarkError, DataError
 from trainer.models import NETWORKS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spaces.errors import UserError
-from trainer.benchmarks.registry import Benchmark, get_benchmark
+from trainer.benchmarks import Benchmark, get_benchmark
 from trainer.errors import BenchmarkError, DataError
 
 MakeFolder = Callable[..., Path]

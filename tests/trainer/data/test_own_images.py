@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from spaces.errors import UserError
-from trainer.benchmarks.registry import Benchmark, get_benchmark
+from trainer.benchmarks import Benchmark, get_benchmark
 from trainer.errors import DataError
 from trainer.prepared import ImageData, changed_images, load, prepare
 

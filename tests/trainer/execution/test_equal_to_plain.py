@@ -15,7 +15,7 @@ from torchvision import transforms
 from torchvision.transforms import functional
 from training import CPU, all_equal, all_numbers, colour_images, colour_task, threads
 
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.execution.augment import Augmenter, EpochPlan, epoch_plan, normalise
 from trainer.execution.loop import train
 from trainer.execution.slot import Slot

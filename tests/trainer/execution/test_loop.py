@@ -24,7 +24,7 @@ from training import (
 )
 
 from spaces import NAMED, canonical_weights
-from trainer.benchmarks.registry import BENCHMARKS, Benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.execution.augment import EpochPlan, epoch_plan, normalise
 from trainer.execution.loop import TrainingError, learning_rates, train
 from trainer.execution.slot import Slot
