@@ -9,6 +9,10 @@ from typing import Any
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.runtime import PRECISIONS
 
+SCALE_FREE_LOSS = True
+"""Multiplying all class weights by a constant changes nothing: ``nn.CrossEntropyLoss(weight=w)``
+divides a batch's loss by the batch's sum of weights."""
+
 
 @dataclass(frozen=True)
 class Trial:

@@ -31,7 +31,7 @@ from spaces import (
     present_name,
 )
 from spaces.errors import UserError
-from trainer.execution.loop import SCALE_FREE_LOSS
+from trainer.trial import SCALE_FREE_LOSS
 
 REPLICATE_DISTANCE = 0.01
 """Weightings less than this apart, in total variation of gradient shares, train as replicates."""

@@ -21,7 +21,7 @@ from search.stats.replicates import Groups
 from search.stopping.rules import EarlyStopping
 from search.store.trials import PROPOSALS, trial_key
 from spaces import Domain, Float, Space, Weighting
-from trainer.execution.loop import SCALE_FREE_LOSS
+from trainer.trial import SCALE_FREE_LOSS
 
 METRIC = "value"
 

@@ -34,6 +34,7 @@ from trainer.benchmarks import Benchmark, get_benchmark
 from trainer.benchmarks.registry import separate_names, whole_path
 from trainer.cpus import available_cpus
 from trainer.errors import CheckpointError
+from trainer.trial import SCALE_FREE_LOSS
 
 if TYPE_CHECKING:
     from search.results.conclusion import Conclusion
@@ -72,8 +73,6 @@ def chosen_baselines(options: argparse.Namespace, folder: RunFolder) -> tuple[st
 def chosen_settings(
     options: argparse.Namespace, benchmarks: tuple[Benchmark, ...], baselines: tuple[str, ...]
 ) -> Settings:
-    from trainer.execution.loop import SCALE_FREE_LOSS
-
     sampler = options.sampler
     if sampler == "auto" and options.space in SPACES:
         domains = SPACES[options.space].searched(SCALE_FREE_LOSS)

@@ -13,8 +13,8 @@ from search.samplers.registry import SAMPLERS
 from search.session.plan import Plan
 from search.session.search import Search
 from spaces import NAMED, PARAMETERS, SPACES, Float
-from trainer.execution.loop import SCALE_FREE_LOSS
 from trainer.metrics import metric_sentence
+from trainer.trial import SCALE_FREE_LOSS
 
 
 def say_what(plan: Plan, search: Search, console: Console) -> None:

@@ -5,14 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
-
 from search.config.budget import CONTROLS, FEWEST_TRIALS, SEEDS_EACH, candidates_for
 from search.session.plan import Plan
 from search.session.search import Search
 from trainer.cpus import available_cpus
-from trainer.execution.slot import Slot
-from trainer.execution.task import Task
 from trainer.prepared import ImageData
 from trainer.trial import Trial
 
@@ -148,6 +144,11 @@ def forecast(
 
 def epoch_seconds(trial: Trial, data: ImageData) -> float:
     """Return how long an epoch takes on one of this machine's CPUs, by a few of its batches."""
+    import torch  # here, because the length of a run is also shown by commands that train nothing
+
+    from trainer.execution.slot import Slot
+    from trainer.execution.task import Task
+
     slot = Slot(trial, Task(data, trial.benchmark.padding, torch.device("cpu")))
     slot.enter(trial)
     batches = slot.epoch(1, trial.benchmark.learning_rate)
@@ -167,6 +168,8 @@ def epoch_seconds(trial: Trial, data: ImageData) -> float:
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

@@ -7,7 +7,7 @@ from search.store.record import Record
 from search.store.trials import PROPOSALS, Outcome, Row, trial_key, trial_seed
 from spaces import SPACES, WeightingError, check_weights
 from spaces.errors import UserError
-from trainer.execution.loop import SCALE_FREE_LOSS
+from trainer.trial import SCALE_FREE_LOSS
 
 MAX_REFUSALS = 1000
 

@@ -20,9 +20,6 @@ from trainer.trial import Trial
 
 P = ParamSpec("P")
 R = TypeVar("R")
-SCALE_FREE_LOSS = True
-"""Multiplying all class weights by a constant changes nothing: ``nn.CrossEntropyLoss(weight=w)``
-divides a batch's loss by the batch's sum of weights."""
 DISK_THREADS = ThreadPoolExecutor(thread_name_prefix="disk")
 """Read and write checkpoints; the process ends when they are done."""
 NAP_SECONDS = 0.0005

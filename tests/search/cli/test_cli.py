@@ -1,5 +1,6 @@
 """The command line: every bad input is one sentence and exit code 2, before anything is started."""
 
+import os
 import re
 import signal
 import subprocess
@@ -7,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from repository import EARLIER_RUN, REPOSITORY
+from concluded import CASES, conclusion_of
+from repository import REPOSITORY
 from training import heeding_ctrl_c
 
 from search.cli.commands import COMMANDS, main, wherever
@@ -151,24 +153,37 @@ def test_list_names_every_entry_of_the_registries_in_80_columns(
     assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize(
-    "arguments", (("list", "samplers"), ("export", str(EARLIER_RUN), "--counts", "counts.csv"))
-)
-def test_what_needs_neither_torch_nor_ray_loads_neither(
-    arguments: tuple[str, ...], tmp_path: Path
-) -> None:
+LIGHT = """
+import sys
+from search.cli.commands import main
+from search.export import export
+export.verify_export = lambda *_: None  # which loads torch in a process of its own
+for line in sys.stdin:
+    try:
+        main(line.split())
+    except SystemExit:
+        pass
+    print(line.strip(), sorted({"torch", "ray"} & sys.modules.keys()), file=sys.stderr)
+"""
+
+
+def test_what_needs_neither_torch_nor_ray_loads_neither(tmp_path: Path) -> None:
+    conclusion_of(tmp_path / "run", *CASES["searched"])
     (tmp_path / "counts.csv").write_text("cat,5\nowl,300\n")
+    commands = ("--help", "list", "show run", "export run --counts counts.csv", "export run")
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", REPOSITORY / "run_search.py", *arguments],
+        [sys.executable, "-c", LIGHT],
         cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        input="\n".join(commands),
         capture_output=True,
         text=True,
         check=True,
     )
-    assert ("cmaes" if arguments[0] == "list" else "owl") in done.stdout
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "optuna" in loaded
-    assert not loaded & {"torch", "ray"}
+    told = [line for line in done.stderr.splitlines() if line.endswith("]")]
+    assert told == [f"{command} []" for command in commands]
+    assert "owl" in done.stdout
+    assert "best_weighting.py" in done.stdout
 
 
 def test_the_version_names_the_program_first(capsys: pytest.CaptureFixture[str]) -> None:

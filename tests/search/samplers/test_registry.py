@@ -17,7 +17,7 @@ from search.session.standings import Standings
 from search.store.record import Record
 from search.store.trials import Outcome
 from spaces import SPACES, Choice, Float, check_weights
-from trainer.execution.loop import SCALE_FREE_LOSS
+from trainer.trial import SCALE_FREE_LOSS
 
 COUNTS = (500, 200, 80, 30, 10)
 OBJECTIVE = Objective((BenchmarkObjective("five", 6, COUNTS, (COUNTS, COUNTS)),))
