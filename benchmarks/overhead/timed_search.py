@@ -27,7 +27,7 @@ def settings_of(benchmark: Benchmark, sampler: str, seed: int) -> Settings:
         benchmarks=(benchmark.fingerprint(),),
         space="core",
         sampler=sampler,
-        scheduler="asha",
+        early_stopping="asha",
         grace_epochs=benchmark.epochs // 4,
         reduction_factor=2,
         seed=seed,

@@ -82,7 +82,7 @@ def chosen_settings(
         benchmarks=tuple(benchmark.fingerprint() for benchmark in benchmarks),
         space=options.space,
         sampler=sampler,
-        scheduler=options.early_stopping,
+        early_stopping=options.early_stopping,
         grace_epochs=max(1, benchmarks[0].epochs // 4) if grace is None else grace,
         reduction_factor=options.reduction_factor,
         seed=options.seed,

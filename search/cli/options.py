@@ -19,7 +19,6 @@ DEVICES = ("auto", "cpu", "cuda")
 SAVE_EVERY = {"cpu": 5, "cuda": 20}
 """Epochs between checkpoints: a minute or less of training in either case."""
 OPTIONS = {
-    "scheduler": "--early-stopping",
     "cpus": "--cpus-per-trial",
     "runs": "--confirm-runs",
     "compiled": "--compile",

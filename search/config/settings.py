@@ -14,7 +14,6 @@ from spaces import NAMED, SPACES, present_name
 from spaces.errors import FieldError, UserError
 from trainer.runtime import PRECISIONS
 
-SCHEMA_VERSION = 2
 LARGEST_SEED = 2**63 - 1
 UNIFORM = "uniform"
 
@@ -27,7 +26,7 @@ class Settings:
         benchmarks: fingerprints of the benchmarks, their shortening included.
         space: a key of ``spaces.SPACES``.
         sampler: a key of ``SAMPLERS``.
-        scheduler: a key of ``SCHEDULERS``.
+        early_stopping: a key of ``SCHEDULERS``.
         grace_epochs: epochs before which no trial is stopped early.
         reduction_factor: a rung keeps the best 1/reduction_factor of the trials.
         seed: of the search; the sampler's and every trial's seed derive from it.
@@ -41,7 +40,7 @@ class Settings:
     benchmarks: tuple[str, ...]
     space: str
     sampler: str
-    scheduler: str
+    early_stopping: str
     grace_epochs: int
     reduction_factor: int
     seed: int
@@ -58,7 +57,7 @@ class Settings:
                 f"benchmarks is scored by the gain over uniform, so name {UNIFORM} among them."
             )
         check_choice("sampler", self.sampler, SAMPLERS)
-        check_choice("scheduler", self.scheduler, SCHEDULERS)
+        check_choice("early_stopping", self.early_stopping, SCHEDULERS)
         check_choice("precision", self.precision, PRECISIONS)
         for name in self.baselines:
             check_choice("baselines", name, NAMED)
@@ -101,7 +100,8 @@ class Settings:
 
 def fingerprint_of(settings: Mapping[str, Any]) -> str:
     """Return the fingerprint of settings as ``Settings.to_dict`` gives them, here or long ago."""
-    facts = [settings, SPACES[settings["space"]].fingerprint()]
+    space = SPACES.get(str(settings.get("space")))
+    facts = [settings, space and space.fingerprint()]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 

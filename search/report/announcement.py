@@ -21,9 +21,8 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
     """Print what is about to be searched, and what is deliberately not."""
     settings, budget = plan.settings, plan.budget
     rungs = ", ".join(map(str, search.early_stopping.rungs))
-    stopping = (
-        f"early stopping {settings.scheduler} at epochs {rungs}" if rungs else "no early stopping"
-    )
+    rule = settings.early_stopping
+    stopping = f"early stopping {rule} at epochs {rungs}" if rungs else "no early stopping"
     lines = [f"{b.name}: {b.protocol_note()}, {settings.precision}" for b in plan.benchmarks]
     if plan.holdout:
         lines.append(f"hold-out {plan.holdout.name}: {plan.holdout.protocol_note()}")
@@ -102,7 +101,7 @@ def notes(plan: Plan, search: Search) -> list[str]:
             f"note: sampler {settings.sampler} learns nothing from trials that are stopped early; "
             "tpe does"
         )
-    if settings.scheduler != "none" and not search.early_stopping.rungs:
+    if settings.early_stopping != "none" and not search.early_stopping.rungs:
         lines.append(
             f"note: no trial is stopped early, because --grace-epochs is {settings.grace_epochs} "
             f"and trials have {search.objective.epochs} epochs"

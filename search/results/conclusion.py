@@ -137,8 +137,8 @@ class Conclusion:
     def stopping(self) -> StoppingReport:
         """What early stopping did."""
         settings = self.settings
-        rule = (settings.scheduler, settings.grace_epochs, settings.reduction_factor)
-        immune = SCHEDULERS[settings.scheduler](*rule[1:], self.objective.epochs).is_immune
+        rule = (settings.early_stopping, settings.grace_epochs, settings.reduction_factor)
+        immune = SCHEDULERS[settings.early_stopping](*rule[1:], self.objective.epochs).is_immune
         ended = (TrialState.COMPLETE, TrialState.PRUNED)
         observed = [
             Observed(

@@ -8,7 +8,7 @@ from typing import Any
 
 from search.config.budget import Budget
 from search.config.controls import checked_controls
-from search.config.settings import SCHEMA_VERSION, Resources, Settings, fingerprint_of
+from search.config.settings import Resources, Settings, fingerprint_of
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from spaces.errors import UserError
@@ -128,11 +128,6 @@ def check_same(plan: Plan, known: dict[str, Any], content: dict[str, Any]) -> No
 
     A hold-out may be added to a run, but not changed: it is judged on once.
     """
-    if known["schema_version"] != SCHEMA_VERSION:
-        raise UserError(
-            f"{plan.folder.settings} has schema version {known['schema_version']}; this program "
-            f"continues version {SCHEMA_VERSION} only. show and export still read the run."
-        )
     if known["holdout"] and not content["holdout"]:
         raise UserError(
             f"run {plan.folder.path.name!r} holds out {known['holdout']['benchmark']['name']!r}; "

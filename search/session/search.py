@@ -55,7 +55,7 @@ class Search:
         self.folder, self.record = folder, record
         self.standings = Standings(objective)
         self.proposer = Proposer(record, settings, attempt, self.standings)
-        self.early_stopping = SCHEDULERS[settings.scheduler](
+        self.early_stopping = SCHEDULERS[settings.early_stopping](
             settings.grace_epochs, settings.reduction_factor, objective.epochs
         )
         self.later = LaterPhases(record, settings.seed, objective, budget.confirm_runs)

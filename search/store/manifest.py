@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from search.config.objective import BenchmarkObjective, Objective
-from search.config.settings import SCHEMA_VERSION, Settings
+from search.config.settings import Settings, fingerprint_of
 from search.store.schemas import SETTINGS_FILE
-from search.store.validation import read_json
+from search.store.validation import check, from_json
 from spaces.errors import UserError
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.prepared import ImageData
 from trainer.results import half_counts
+
+SCHEMA_VERSION = 3
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -25,9 +27,34 @@ def read_manifest(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it breaks a rule.
     """
-    content = read_json(path.read_bytes(), SETTINGS_FILE, path)
+    try:
+        content = migrated(from_json(path.read_bytes()))
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}.") from error
+    check(content, SETTINGS_FILE, path)
     check_lengths(content, path)
     return dict(content)
+
+
+def migrated(content: Any) -> Any:
+    """Return what a settings.json of an earlier schema version would hold in the present one."""
+    if isinstance(content, dict) and content.get("schema_version") == 2:
+        return from_schema_2(content)
+    return content
+
+
+def from_schema_2(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of schema version 2, which called ``early_stopping`` scheduler, as of 3.
+
+    Its fingerprint follows where it was that of its settings.
+    """
+    before, fingerprint = content.get("settings"), content.get("fingerprint")
+    if not isinstance(before, dict):
+        return content | {"schema_version": 3}
+    settings = {"early_stopping" if k == "scheduler" else k: v for k, v in before.items()}
+    if fingerprint == fingerprint_of(before):
+        fingerprint = fingerprint_of(settings)
+    return content | {"schema_version": 3, "fingerprint": fingerprint, "settings": settings}
 
 
 def check_lengths(content: dict[str, Any], path: Path) -> None:

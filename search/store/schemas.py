@@ -78,7 +78,7 @@ SETTINGS = an_object(
         "benchmarks": a_list(HEX16, 100, minItems=1),
         "space": WORD,
         "sampler": WORD,
-        "scheduler": WORD,
+        "early_stopping": WORD,
         "grace_epochs": whole(1, LARGEST_COUNT),
         "reduction_factor": whole(2, LARGEST_COUNT),
         "seed": SEED,
@@ -159,7 +159,7 @@ ON_BENCHMARK = an_object(
 
 SETTINGS_FILE = an_object(
     {
-        "schema_version": {"enum": [2]},
+        "schema_version": {"enum": [3]},
         "fingerprint": HEX16,
         "settings": SETTINGS,
         "benchmarks": a_list(ON_BENCHMARK, 100, minItems=1),

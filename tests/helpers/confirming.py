@@ -8,11 +8,12 @@ import numpy as np
 from twin import BENCHMARK, HALVES, Twin, attempt, make_run, make_settings, order, results_of
 
 from search.config.objective import BenchmarkObjective, Objective
-from search.config.settings import SCHEMA_VERSION, Settings
+from search.config.settings import Settings
 from search.session.phases import ConfirmationPlan
 from search.session.running import Running
 from search.session.search import Search
 from search.stats.scoring import Curve
+from search.store.manifest import SCHEMA_VERSION
 from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import HOLDOUT, Row, TrialState
@@ -24,7 +25,7 @@ HELD_OUT = Objective(
 )
 HELD_OUT_LOSS = 5
 WITH_HOLDOUT = Objective((BENCHMARK,), holdout=HELD)
-PLAIN = make_settings(scheduler="none")
+PLAIN = make_settings(early_stopping="none")
 
 Worth = Callable[[Row, int], int]
 """Test accuracy in whole percent that a trial comes to on each of its parts."""
@@ -123,7 +124,7 @@ def whole_run(
     path: Path, worth: Worth, trials: int, runs: int | None, objective: Objective, **changes: object
 ) -> RunFolder:
     """Make and finish a run; without a confirmation where ``runs`` is None."""
-    settings = make_settings(**{"scheduler": "none"} | changes)
+    settings = make_settings(**{"early_stopping": "none"} | changes)
     folder = new_run(path, objective, settings)
     search = attempt(
         folder, settings, trials, objective=objective, confirm=runs is not None, runs=runs

@@ -53,7 +53,7 @@ def make_settings(**changes: object) -> Settings:
         "benchmarks": ("0123456789abcdef",),
         "space": "core",
         "sampler": "random",
-        "scheduler": "asha",
+        "early_stopping": "asha",
         "grace_epochs": 1,
         "reduction_factor": 2,
         "seed": 7,

@@ -18,7 +18,7 @@ from search.session.interrupt import Interrupt
 def said(
     tmp_path: Path, benchmark: str, trials: int, sampler: str, scheduler: str, **changes: object
 ) -> str:
-    settings = make_settings(sampler=sampler, scheduler=scheduler, **changes)
+    settings = make_settings(sampler=sampler, early_stopping=scheduler, **changes)
     folder = make_run(tmp_path / "run", settings)
     search = attempt(folder, settings, trials, confirm=True)
     plan = make_plan(folder, benchmark, Budget(trials, None), settings)

@@ -8,8 +8,8 @@ from concluded import shown
 from twin import make_settings
 
 from search.config.objective import BenchmarkObjective
-from search.config.settings import SCHEMA_VERSION
 from search.results.conclusion import Conclusion
+from search.store.manifest import SCHEMA_VERSION
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import Outcome

@@ -157,7 +157,7 @@ def test_epochs_that_early_stopping_saved_are_told_in_hours_if_there_are_enough(
     def falling(row: Row, part: int) -> int:
         return 40 - int(row.key[-2:]) if "proposals" in row.key else steady(row, part)
 
-    folder = whole_run(place / "run", falling, 16, None, OBJECTIVE, scheduler="asha")
+    folder = whole_run(place / "run", falling, 16, None, OBJECTIVE, early_stopping="asha")
     found = Conclusion.of(folder)
     missing = sum(OBJECTIVE.epochs - row.epochs for row in found.rows)
     assert missing > 6

@@ -57,7 +57,7 @@ def test_both_parts_are_recorded_under_the_key(folder: RunFolder) -> None:
 
 
 def test_without_early_stopping_every_part_has_its_full_length(place: Path) -> None:
-    plain = make_settings(scheduler="none", benchmarks=SETTINGS.benchmarks)
+    plain = make_settings(early_stopping="none", benchmarks=SETTINGS.benchmarks)
     folder = make_run(place / "plain", plain)
     Twin(attempt(folder, plain, 7, objective=JOINT), 2).run()
     rows = check_all_ended(folder, JOINT)

@@ -10,8 +10,8 @@ import pytest
 from twin import make_settings, plan_in
 
 from search.config.budget import Budget
-from search.config.settings import SCHEMA_VERSION
 from search.session.plan import Plan, check_budget, check_same
+from search.store.manifest import SCHEMA_VERSION
 from spaces.errors import UserError
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.prepared import prepare
@@ -82,7 +82,6 @@ def test_a_run_whose_images_changed_says_which(
     (
         (content(OTHER), content(None), "holds out 'resnet8-digitslt40'; give it as --holdout"),
         (content(OTHER), content(OTHER.with_epochs(3)), "3 of 40 epochs"),
-        (content(None, schema_version=1), content(None), "has schema version 1"),
         (content(None, benchmarks=[entry(OTHER)]), content(None), "resnet8-digitslt40, full"),
         (
             content(OTHER),

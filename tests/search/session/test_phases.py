@@ -97,7 +97,7 @@ def test_the_plan_has_the_best_of_the_search_and_the_best_baseline(folder: RunFo
 
 
 def test_uniform_is_a_control_even_if_the_search_had_no_baselines(folder: RunFolder) -> None:
-    settings = make_settings(scheduler="none", baselines=())
+    settings = make_settings(early_stopping="none", baselines=())
     bare = make_run(folder.path.with_name("bare"), settings)
     drive(attempt(bare, settings, TRIALS, confirm=True, runs=RUNS), unclear)
     plan = plan_of(bare)
@@ -115,7 +115,7 @@ def test_a_plan_goes_through_json_and_back(folder: RunFolder) -> None:
 
 
 def test_nothing_is_stopped_early_in_a_confirmation(folder: RunFolder) -> None:
-    settings = make_settings(scheduler="asha")
+    settings = make_settings(early_stopping="asha")
     stopping = make_run(folder.path.with_name("stopping"), settings)
     search = attempt(stopping, settings, 16 + RUNS, confirm=True, runs=RUNS)
     Twin(search, 3).run()

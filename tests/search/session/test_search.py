@@ -92,7 +92,7 @@ def test_a_whole_search(tmp_path: Path, slots: int) -> None:
 
 
 def test_without_early_stopping_every_trial_has_its_full_length(tmp_path: Path) -> None:
-    settings = make_settings(scheduler="none")
+    settings = make_settings(early_stopping="none")
     folder = make_run(tmp_path / "run", settings)
     run_to_the_end(folder, settings, 8, slots=3)
     assert {row.state for row in check_finished(folder, 8)} == {TrialState.COMPLETE}
@@ -233,7 +233,7 @@ def test_a_full_length_trial_whose_end_was_lost_is_not_trained_again(tmp_path: P
 
 
 def test_trials_go_on_before_new_ones_start_and_keep_their_weighting(tmp_path: Path) -> None:
-    settings = make_settings(scheduler="none")
+    settings = make_settings(early_stopping="none")
     folder = make_run(tmp_path / "run", settings)
     search = attempt(folder, settings, 16)
     trials = [search.next_trial() for _ in range(6)]

@@ -167,8 +167,8 @@ FACTS_0 = ("benchmarks", 0, "facts")
 @pytest.mark.parametrize(
     ("change", "words"),
     (
-        (put("schema_version", value=3), "schema_version is 3, and must be 2"),
-        (put("schema_version", value=True), "schema_version is True, and must be 2"),
+        (put("schema_version", value=4), "schema_version is 4, and must be 3"),
+        (put("schema_version", value=True), "schema_version is True, and must be 3"),
         (put("extra", value=1), "it has the unknown key 'extra'"),
         (dropped("settings"), "it lacks 'settings'"),
         (dropped("holdout"), "it lacks 'holdout'"),
