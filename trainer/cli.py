@@ -23,19 +23,19 @@ from spaces.errors import UserError, did_you_mean
 from trainer import runtime
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
-from trainer.cpus import available_cpus
+from trainer.benchmarks.metrics import METRICS, metric_sentence
 from trainer.errors import CheckpointError
 from trainer.execution.loop import TrainingError, train
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task
 from trainer.execution.watchdog import watch
 from trainer.files import write_atomic
-from trainer.metrics import METRICS, metric_sentence
-from trainer.paths import expanded
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, provenance
 from trainer.results import EpochResult, selection, summary
+from trainer.runtime import available_cpus
 from trainer.trial import Trial
+from trainer.user_files import expanded
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainer.metrics import scores
+from trainer.benchmarks.metrics import scores
 
 SHOTS = ("many", "medium", "few")
 """Groups of classes by their training images."""

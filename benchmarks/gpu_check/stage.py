@@ -23,9 +23,8 @@ from benchmarks.gpu_check.plan import STAGES
 from benchmarks.gpu_check.results import FILE, Results
 from benchmarks.throughput.worker import Warned, one_line
 from trainer.arguments import Parser
-from trainer.cpus import available_cpus
 from trainer.provenance import device_name, provenance
-from trainer.runtime import configure, select_device
+from trainer.runtime import available_cpus, configure, select_device
 
 KINDS: dict[str, Callable[[Context], None]] = {
     "accuracy": accuracy.run,

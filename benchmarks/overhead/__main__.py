@@ -23,9 +23,9 @@ from benchmarks.overhead.views import draw, table
 from search.cluster.address import use_token
 from search.session.interrupt import Interrupt
 from spaces.errors import UserError
-from trainer.cpus import available_cpus
 from trainer.files import write_atomic
 from trainer.provenance import provenance
+from trainer.runtime import available_cpus
 
 
 def measure_all(options: argparse.Namespace) -> Iterator[dict[str, Any]]:

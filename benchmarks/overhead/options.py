@@ -8,7 +8,7 @@ from search.config.checks import check_choice, check_minimum
 from search.samplers.registry import SAMPLERS
 from spaces.errors import UserError
 from trainer.arguments import Parser
-from trainer.cpus import available_cpus
+from trainer.runtime import available_cpus
 
 MODES = {"both": (False, True), "ray": (True,), "none": (False,)}
 """Value of --ray -> whether Ray Tune runs the trials, in each case to be measured."""

@@ -27,7 +27,7 @@ from search.tune.recruit import Workers, share
 from search.workers.code_version import CodeVersion
 from search.workers.setup import WorkerSetup
 from spaces import canonical_weights
-from trainer.cpus import available_cpus
+from trainer.runtime import available_cpus
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.benchmarks.benchmark import SAFE_NAME
-from trainer.cpus import available_cpus
-from trainer.runtime import PRECISIONS, select_device
+from trainer.runtime import PRECISIONS, available_cpus, select_device
 
 
 @dataclass(frozen=True)

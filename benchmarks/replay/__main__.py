@@ -34,9 +34,9 @@ from benchmarks.replay.synthetic import BENCHMARK, SYNTHETIC, design_shares, syn
 from benchmarks.replay.views import GUIDE, draw, table
 from benchmarks.replay.world import World
 from spaces.errors import UserError
-from trainer.cpus import available_cpus
 from trainer.files import write_atomic
 from trainer.provenance import provenance
+from trainer.runtime import available_cpus
 
 
 class Replay:

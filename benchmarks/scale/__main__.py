@@ -23,9 +23,9 @@ from benchmarks.scale.views import draw, table
 from search.session.interrupt import Interrupt
 from search.workers.reports import REPORT_SECONDS
 from spaces.errors import UserError
-from trainer.cpus import available_cpus
 from trainer.files import write_atomic
 from trainer.provenance import provenance
+from trainer.runtime import available_cpus
 
 ASSUMPTIONS = {
     "ray_costs": asdict(MEASURED),

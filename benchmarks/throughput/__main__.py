@@ -28,11 +28,10 @@ from benchmarks.throughput.rounds import compare
 from benchmarks.throughput.views import draw, table
 from spaces.errors import UserError
 from trainer.benchmarks import Benchmark, get_benchmark
-from trainer.cpus import available_cpus
 from trainer.files import write_atomic
 from trainer.prepared import load, prepare
 from trainer.provenance import device_name, provenance
-from trainer.runtime import select_device
+from trainer.runtime import available_cpus, select_device
 
 METHOD = """\
 Seconds per trial are extrapolated from segments in steady state, tests after each epoch included,

@@ -30,10 +30,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.benchmarks import Benchmark
-from trainer.cpus import available_cpus
 from trainer.execution.slot import EVALUATION_BATCH, batch_sizes
 from trainer.models import NETWORKS
-from trainer.runtime import PRECISIONS, configure, select_device
+from trainer.runtime import PRECISIONS, available_cpus, configure, select_device
 
 ELEMENT_BYTES = {"fp32": 4, "tf32": 4, "bf16": 2}
 WARM_UPS, REPETITIONS = 3, 20

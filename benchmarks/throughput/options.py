@@ -9,8 +9,7 @@ from pathlib import Path
 from benchmarks.throughput.arms import REFERENCE_PRECISION, Arm, grid
 from spaces.errors import UserError
 from trainer.arguments import Parser
-from trainer.cpus import available_cpus
-from trainer.runtime import PRECISIONS, select_device
+from trainer.runtime import PRECISIONS, available_cpus, select_device
 
 
 @dataclass(frozen=True)

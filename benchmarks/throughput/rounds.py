@@ -8,7 +8,7 @@ from benchmarks.throughput.comparison import Comparison, Outcome, Segment
 from benchmarks.throughput.options import Plan
 from benchmarks.throughput.processes import RunningArm
 from trainer.benchmarks import Benchmark
-from trainer.cpus import available_cpus
+from trainer.runtime import available_cpus
 
 SEGMENT_SECONDS = 1.0
 """A segment is as many epochs as take about so long, and at least one."""

@@ -32,8 +32,8 @@ from spaces import BASELINES, SPACES, WeightingError, renamed
 from spaces.errors import FieldError, UserError
 from trainer.benchmarks import Benchmark, get_benchmark
 from trainer.benchmarks.registry import separate_names, whole_path
-from trainer.cpus import available_cpus
 from trainer.errors import CheckpointError
+from trainer.runtime import available_cpus
 from trainer.trial import SCALE_FREE_LOSS
 
 if TYPE_CHECKING:

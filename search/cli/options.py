@@ -11,8 +11,8 @@ from search.stopping.rules import SCHEDULERS
 from spaces import BASELINES, SPACES
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS
-from trainer.paths import expanded
 from trainer.runtime import PRECISIONS
+from trainer.user_files import expanded
 
 DEFAULT_TRIALS = 64
 DEVICES = ("auto", "cpu", "cuda")

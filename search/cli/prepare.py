@@ -15,12 +15,12 @@ from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.benchmarks.folder_defaults import RULE, FolderDefaults, folder_defaults
+from trainer.benchmarks.metrics import METRICS
 from trainer.benchmarks.registry import check_weights_act, folder_benchmark
 from trainer.errors import BenchmarkError
 from trainer.files import write_atomic
-from trainer.metrics import METRICS
-from trainer.paths import expanded
 from trainer.prepared import prepare
+from trainer.user_files import expanded
 
 WIDTH = 80
 SHOWN = 20

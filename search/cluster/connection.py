@@ -20,7 +20,7 @@ from search.cluster.admission import check_admitted
 from search.cluster.session_folder import logs_in, session_folder
 from search.workers.code_version import copy_sources
 from spaces.errors import UserError
-from trainer.cpus import available_cpus
+from trainer.runtime import available_cpus
 
 UNLOGGED: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
 

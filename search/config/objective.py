@@ -8,7 +8,7 @@ from typing import Any
 from search.stats.estimate import Unit
 from search.stats.priors import GUESSED_RUNS, KNOWN_RUNS, NoisePrior, guessed_noise
 from search.stats.scoring import Scoring
-from trainer.metrics import METRICS
+from trainer.benchmarks.metrics import METRICS
 from trainer.results import selection
 
 Stages = tuple[tuple[int, ...], ...]
@@ -24,7 +24,7 @@ class BenchmarkObjective:
         counts: training images per class, (C,).
         half_counts: test images per class in halves A and B of the test set, (2, C).
         noise_sd: of the best score between seeds, points; None where it is not known.
-        metric: a key of ``trainer.metrics.METRICS``.
+        metric: a key of ``trainer.benchmarks.metrics.METRICS``.
         test_held_out: half A is a validation split, which chooses, and half B the test set.
         chosen_on: "validation" or "test", as the images that choose are called.
         shortened: the training is shorter than that of which ``noise_sd`` is known.

@@ -15,7 +15,7 @@ from typing import Any
 
 from spaces import EMPTY_CLASS, WeightingError, check_counts
 from spaces.errors import UserError
-from trainer.text import read_text
+from trainer.user_files import read_text
 
 _COUNT = re.compile(r"[0-9]{1,16}")
 _SEPARATOR = re.compile(r"([,;\t])[\s\"]*[0-9]+[\s\"]*$")

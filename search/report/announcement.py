@@ -13,7 +13,7 @@ from search.samplers.registry import SAMPLERS
 from search.session.plan import Plan
 from search.session.search import Search
 from spaces import NAMED, PARAMETERS, SPACES, Float
-from trainer.metrics import metric_sentence
+from trainer.benchmarks.metrics import metric_sentence
 from trainer.trial import SCALE_FREE_LOSS
 
 

@@ -14,7 +14,7 @@ from search.results.judgement import Judgement, OnBenchmark
 from search.stats.accuracies import Accuracies, Gains
 from search.stats.verdict import Verdict
 from spaces import NAMED, Weighting, in_words, legend
-from trainer.metrics import METRICS
+from trainer.benchmarks.metrics import METRICS
 
 LONGEST_NAME = 16
 """Characters of a name on one line of a table, so that its numbers fit 80 columns."""

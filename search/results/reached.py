@@ -12,7 +12,7 @@ from search.config.objective import BenchmarkObjective
 from search.results.judgement import Judgement
 from search.stats.accuracies import mean_metrics
 from search.store.trials import Row
-from trainer.metrics import METRICS, scores
+from trainer.benchmarks.metrics import METRICS, scores
 
 Metrics = Mapping[str, float | None]
 """Every metric in percent; None where the record is too old to say."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from search.config.budget import CONTROLS, FEWEST_TRIALS, SEEDS_EACH, candidates_for
 from search.session.plan import Plan
 from search.session.search import Search
-from trainer.cpus import available_cpus
 from trainer.prepared import ImageData
+from trainer.runtime import available_cpus
 from trainer.trial import Trial
 
 MEASURE_SECONDS = 1.0

@@ -13,8 +13,8 @@ from search.store.record import Record
 from search.store.run_folder import RunFolder
 from spaces.errors import UserError
 from trainer.benchmarks import Benchmark
+from trainer.benchmarks.metrics import METRICS
 from trainer.data.raw import FolderSpec
-from trainer.metrics import METRICS
 from trainer.prepared import changed_images
 
 

@@ -17,8 +17,8 @@ from scipy import special
 from search.stats.estimate import LEVEL, Estimate
 from search.stats.scoring import Curve, Scoring, half_a, half_b
 from spaces.counts import FloatArray
+from trainer.benchmarks.metrics import METRICS
 from trainer.benchmarks.published import PUBLISHED_SEEDS
-from trainer.metrics import METRICS
 from trainer.results import shot_groups
 
 Curves = Mapping[int, Curve]

@@ -90,7 +90,7 @@ def guessed_noise(metric: str, counts: Sequence[int]) -> float:
     That of accuracy (``NOISE_SD``), scaled as if each image were right or wrong by its own luck.
 
     Args:
-        metric: a key of ``trainer.metrics.METRICS``.
+        metric: a key of ``trainer.benchmarks.metrics.METRICS``.
         counts: evaluated images of each class, (C,); classes without any do not count.
     """
     seen = np.array([count for count in counts if count], dtype=np.float64)

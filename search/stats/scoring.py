@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spaces.counts import FloatArray
-from trainer.metrics import METRICS, score, scores
+from trainer.benchmarks.metrics import METRICS, score, scores
 from trainer.results import HalfCounts, selection
 
 Counts = npt.NDArray[np.int64]
@@ -52,7 +52,7 @@ class Scoring:
     """How a benchmark scores.
 
     Attributes:
-        metric: a key of ``trainer.metrics.METRICS``.
+        metric: a key of ``trainer.benchmarks.metrics.METRICS``.
         half_counts: evaluated images of each class in halves A and B, (2, C).
         test_held_out: half A is a validation split, which chooses, and half B the test set.
     """

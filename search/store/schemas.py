@@ -7,7 +7,7 @@ shown on screens, and consist of letters that do nothing there.
 
 from typing import Any
 
-from trainer.metrics import METRICS
+from trainer.benchmarks.metrics import METRICS
 from trainer.results import SHOTS
 
 Schema = dict[str, Any]

@@ -26,7 +26,7 @@ from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import Row
 from spaces import canonical_weights
-from trainer.metrics import score
+from trainer.benchmarks.metrics import score
 from trainer.provenance import processor
 from trainer.results import EpochResult, half_counts, selection
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.benchmarks.metrics import METRICS
 from trainer.data.longtail import long_tail_counts, ranked_counts
 from trainer.data.raw import FolderSpec
 from trainer.data.sources import OWN_IMAGES, SOURCES
 from trainer.errors import BenchmarkError
-from trainer.metrics import METRICS
 
 PREPARED_FORMAT = 1
 """Of the file that prepared.prepare writes; a new layout gets a new number."""

@@ -8,7 +8,7 @@ from trainer.benchmarks.benchmark import Benchmark
 from trainer.benchmarks.folder_defaults import FolderDefaults, folder_defaults
 from trainer.benchmarks.toml_file import from_toml, read_benchmark
 from trainer.errors import BenchmarkError
-from trainer.paths import expanded
+from trainer.user_files import expanded
 
 
 def get_benchmark(name_or_path: str, data_root: Path) -> Benchmark:

@@ -13,6 +13,7 @@ from typing import Any
 
 from spaces.errors import did_you_mean
 from trainer.benchmarks.benchmark import Benchmark
+from trainer.benchmarks.metrics import METRICS, default_metric
 from trainer.data.image_arrays import scan_arrays
 from trainer.data.image_folder import scan_folder, split_names
 from trainer.data.image_table import PARQUET, scan_table
@@ -20,9 +21,7 @@ from trainer.data.listing import spread
 from trainer.data.longtail import largest_max_count, long_tail_counts, ranked_counts
 from trainer.data.raw import FolderSpec
 from trainer.errors import BenchmarkError, DataError
-from trainer.metrics import METRICS, default_metric
-from trainer.paths import expanded
-from trainer.text import read_text
+from trainer.user_files import expanded, read_text
 
 _TOP_KEYS: dict[str, Any] = {
     "name": str,

@@ -19,8 +19,7 @@ from trainer.data.listing import (
 from trainer.data.raw import FolderSpec, RawImages, Request
 from trainer.data.reading import collected, hash_file
 from trainer.errors import DataError
-from trainer.paths import expanded
-from trainer.text import read_text
+from trainer.user_files import expanded, read_text
 
 COLUMNS = ("path", "label", "split")
 SPLIT_OF = {name: split for split, names in USUAL_NAMES.items() for name in names}

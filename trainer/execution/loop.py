@@ -11,10 +11,10 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from trainer.benchmarks.benchmark import Benchmark
+from trainer.benchmarks.metrics import score
 from trainer.execution import checkpoint
 from trainer.execution.slot import Progress, Slot
 from trainer.execution.task import Task
-from trainer.metrics import score
 from trainer.results import EpochResult, half_counts, selection
 from trainer.trial import Trial
 

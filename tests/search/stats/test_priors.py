@@ -5,7 +5,7 @@ import math
 import pytest
 
 from search.stats.priors import IMAGES, NOISE_SD, NoisePrior, guessed_noise
-from trainer.metrics import METRICS
+from trainer.benchmarks.metrics import METRICS
 
 
 @pytest.mark.parametrize("numbers", ((0.0, 2.0), (1.0, 0.0), (math.nan, 2.0)))

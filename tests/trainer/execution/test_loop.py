@@ -25,11 +25,11 @@ from training import (
 
 from spaces import NAMED, canonical_weights
 from trainer.benchmarks import BENCHMARKS, Benchmark
+from trainer.benchmarks.metrics import METRICS, score
 from trainer.execution.augment import EpochPlan, epoch_plan, normalise
 from trainer.execution.loop import TrainingError, learning_rates, train
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task
-from trainer.metrics import METRICS, score
 from trainer.results import (
     EpochResult,
     shot_groups,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from trainer.metrics import METRICS, default_metric, metric_sentence, score, scores
+from trainer.benchmarks.metrics import METRICS, default_metric, metric_sentence, score, scores
 
 
 def of_labels(name: str, true: np.ndarray, found: np.ndarray, classes: int) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spaces.errors import UserError
-from trainer.text import read_text
+from trainer.user_files import read_text
 
 
 @pytest.mark.parametrize("encoding", ("utf-8", "utf-8-sig", "utf-16"))

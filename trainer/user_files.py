@@ -1,6 +1,7 @@
-"""Text files that people wrote, with whatever program they did."""
+"""Paths and text files that people wrote are read, in whatever program they wrote them."""
 
 import codecs
+import os
 from pathlib import Path
 
 from spaces.errors import UserError
@@ -25,3 +26,8 @@ def read_text(file: Path) -> str:
     if "\0" in text:
         raise UserError(f"{file} is not text in UTF-8 (it holds zero bytes): save it as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def expanded(name: str) -> Path:
+    """A path with "~" and environment variables replaced, as a shell does; others stay."""
+    return Path(os.path.expandvars(os.path.expanduser(name)))
