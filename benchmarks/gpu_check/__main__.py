@@ -44,7 +44,7 @@ def parser() -> Parser:
 
 
 def command_of(options: argparse.Namespace, scratch: Path, stage: Stage, limit: float) -> list[str]:
-    words = [sys.executable, "-m", "benchmarks.gpu_check.stage", stage.name]
+    words = [sys.executable, "-m", "benchmarks.gpu_check.stages", stage.name]
     words += ["--out", str(options.out.absolute()), "--scratch", str(scratch)]
     words += ["--seconds", f"{limit:.0f}", "--device", options.device]
     if options.data_root:

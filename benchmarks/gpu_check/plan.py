@@ -19,7 +19,7 @@ class Stage:
         seconds: it is ended after.
         slots: numbers of trials side by side, ascending.
         workers: numbers of loader workers of the plain script.
-        variant: a key of ``benchmarks.gpu_check.variants.VARIANTS``.
+        variant: a key of ``benchmarks.gpu_check.stages.variants.VARIANTS``.
         weightings, seeds: of the trials that are trained to their end, each with each.
         background: runs beside the stages before the first that is timed.
     """

@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.overhead.apart import measure_apart
-from benchmarks.overhead.measurement import summarize
+from benchmarks.overhead.measurement import measure_apart, summarize
 from benchmarks.overhead.options import cases, parser
 from benchmarks.overhead.run import measure
 from benchmarks.overhead.views import draw, table

@@ -1,9 +1,15 @@
-"""What one measured search amounts to: costs per trial, and whether they grow."""
+"""Measurement of one search in a process of its own: costs per trial, and whether they grow."""
 
+import multiprocessing
 import statistics
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
+
+CaseT = TypeVar("CaseT")
+ResultT = TypeVar("ResultT")
 
 START_UP = 20
 """Trials left out of the tenths: the baselines, the sampler's random draws, the workers' start."""
@@ -111,3 +117,10 @@ def summarize(repeats: list[Measurement]) -> dict[str, Any]:
         "tenths": [statistics.median(column) for column in zip(*tenths, strict=False)],
         "repeats": rows,
     }
+
+
+def measure_apart(measure: Callable[[CaseT], ResultT], case: CaseT) -> ResultT:
+    """Measure a case in a process of its own, whose memory tells of it alone."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(measure, case).result()

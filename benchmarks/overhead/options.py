@@ -1,9 +1,9 @@
-"""Which searches does ``benchmarks.overhead`` measure, by its command line?"""
+"""The searches that the command line of ``benchmarks.overhead`` names."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.overhead.run import Case
 from search.config.checks import check_choice, check_minimum
 from search.samplers.registry import SAMPLERS
 from spaces.errors import UserError
@@ -12,6 +12,23 @@ from trainer.runtime import available_cpus
 
 MODES = {"both": (False, True), "ray": (True,), "none": (False,)}
 """Value of --ray -> whether Ray Tune runs the trials, in each case to be measured."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A search to be measured.
+
+    Attributes:
+        slots: trials at a time.
+        place: folder for the run folder, which is removed at the end.
+    """
+
+    with_ray: bool
+    trials: int
+    sampler: str
+    slots: int
+    seed: int
+    place: Path | None
 
 
 def parser() -> argparse.ArgumentParser:

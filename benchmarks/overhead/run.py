@@ -1,11 +1,10 @@
-"""What does a search of trials that cost nothing take on this machine, with Ray and without?"""
+"""Whole searches of trials that cost nothing, run on this machine with Ray and without."""
 
 import io
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from rich.console import Console
 from benchmarks.overhead import costless
 from benchmarks.overhead.costless import BENCHMARK, CostlessTrainable, facts_of, results_of
 from benchmarks.overhead.measurement import Measurement
+from benchmarks.overhead.options import Case
 from benchmarks.overhead.timed_search import TimedSearch, settings_of
 from search.config.settings import Resources
 from search.session.interrupt import Interrupt
@@ -28,23 +28,6 @@ from search.workers.code_version import CodeVersion
 from search.workers.setup import WorkerSetup
 from spaces import canonical_weights
 from trainer.runtime import available_cpus
-
-
-@dataclass(frozen=True)
-class Case:
-    """A search to be measured.
-
-    Attributes:
-        slots: trials at a time.
-        place: folder for the run folder, which is removed at the end.
-    """
-
-    with_ray: bool
-    trials: int
-    sampler: str
-    slots: int
-    seed: int
-    place: Path | None
 
 
 def measured(search: TimedSearch, case: Case) -> Measurement:

@@ -7,10 +7,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.recording import array_file
-from benchmarks.recording.array_file import ArrayFileError
 from benchmarks.recording.design import Point
-from benchmarks.recording.table_folder import FORMAT, RecordedTrial, TableFolder
+from benchmarks.recording.table_folder import (
+    FORMAT,
+    ArrayFileError,
+    RecordedTrial,
+    TableFolder,
+    array_bytes,
+    read_arrays,
+)
 from spaces import gradient_shares
 from spaces.errors import UserError
 
@@ -123,11 +128,11 @@ class Table:
             "recordings": self.recordings,
             "diverged": {str(trial): reason for trial, reason in self.diverged.items()},
         }
-        return array_file.to_bytes(content, {name: getattr(self, name) for name in _ARRAYS})
+        return array_bytes(content, {name: getattr(self, name) for name in _ARRAYS})
 
 
 def from_packed(path: Path) -> Table:
-    content, arrays = array_file.read(path)
+    content, arrays = read_arrays(path)
     if content.get("packed") != FORMAT:
         raise UserError(f"{path} is no packed table of format {FORMAT}; pack the folder again.")
     try:

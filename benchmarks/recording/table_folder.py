@@ -1,4 +1,4 @@
-"""Where do the trials of a table lie, and do they belong together?
+"""The folder of a recorded table: its trials, each a file of arrays that is read only if whole.
 
 ``TABLE/BENCHMARK/table.json`` says what is recorded; ``trials/00012-001.npz`` there is weighting 12
 of the design with seed 1. Nothing in either depends on which machine began the table, so folders
@@ -6,7 +6,10 @@ that several machines recorded are merged by copying them together.
 """
 
 import hashlib
+import io
 import json
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.recording import array_file
-from benchmarks.recording.array_file import ArrayFileError
 from benchmarks.recording.design import design_fingerprint
 from spaces.errors import UserError
 from trainer.benchmarks import Benchmark
@@ -23,9 +24,15 @@ from trainer.files import write_atomic
 from trainer.prepared import ImageData
 from trainer.results import EpochResult
 
+Arrays = dict[str, NDArray[Any]]
+_DESCRIPTION = "description"
 FORMAT = 1
 DECISIVE = ("format", "protocol", "fingerprint", "data_fingerprint", "precision", "design")
 """Entries of a description that all trials of a table share."""
+
+
+class ArrayFileError(UserError):
+    """A file that is missing, damaged or something else; the sentence names it and the remedy."""
 
 
 @dataclass(frozen=True, order=True)
@@ -72,7 +79,7 @@ class RecordedTrial:
 
     def to_bytes(self) -> bytes:
         names = ("correct", "train_loss", "test_loss")
-        return array_file.to_bytes(self.story, {name: getattr(self, name) for name in names})
+        return array_bytes(self.story, {name: getattr(self, name) for name in names})
 
     @classmethod
     def read(cls, path: Path) -> "RecordedTrial":
@@ -82,7 +89,7 @@ class RecordedTrial:
             ArrayFileError: the file is not whole.
             UserError: it is another trial than its name says.
         """
-        story, arrays = array_file.read(path)
+        story, arrays = read_arrays(path)
         try:
             trial = cls(story, arrays["correct"], arrays["train_loss"], arrays["test_loss"])
             named = path.name == file_name(trial.job)
@@ -208,3 +215,36 @@ def unwritable(path: Path, option: str, error: OSError) -> UserError:
     return UserError(
         f"{path} cannot be written ({error.strerror}); make room, or give another {option}."
     )
+
+
+def array_bytes(description: dict[str, Any], arrays: Arrays) -> bytes:
+    """Return the content of an .npz file; equal input gives equal bytes."""
+    words = json.dumps(description, separators=(",", ":")).encode()
+    buffer = io.BytesIO()
+    members = arrays | {_DESCRIPTION: np.frombuffer(words, dtype=np.uint8)}
+    np.savez_compressed(buffer, allow_pickle=False, **members)
+    return buffer.getvalue()
+
+
+def read_arrays(path: Path) -> tuple[dict[str, Any], Arrays]:
+    """Return the description and the arrays that ``array_bytes`` was given.
+
+    Raises:
+        ArrayFileError: there is no such file, or it is not whole.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:  # read whole, which checks the CRC of each member
+            members = {name: archive.read(name) for name in archive.namelist()}
+        arrays = {
+            name.removesuffix(".npy"): np.load(io.BytesIO(content), allow_pickle=False)
+            for name, content in members.items()
+        }
+        description = json.loads(arrays.pop(_DESCRIPTION).tobytes())
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError) as error:
+        raise ArrayFileError(
+            f"{path} is damaged or was not written by this program ({error}); delete it, and "
+            "record or copy it again."
+        ) from error
+    except OSError as error:
+        raise ArrayFileError(f"{path} cannot be read ({error.strerror}).") from error
+    return description, arrays

@@ -20,7 +20,7 @@ from benchmarks.recording.table_folder import Job
 from search.session.interrupt import NAMES
 from spaces.errors import UserError
 from trainer.benchmarks import Benchmark
-from trainer.execution.calibrate import best_slots, calibrate
+from trainer.execution.calibrate import LEAST_EPOCHS, MOST_SLOTS, best_slots, calibrate
 from trainer.execution.engine import Engine
 from trainer.execution.loop import TrainingError, train
 from trainer.execution.slot import Slot
@@ -37,8 +37,6 @@ TICK_SECONDS = 0.5
 """How long nothing may be yielded; then None is."""
 NAP_SECONDS = 0.0005
 """Between looks at a GPU on which everything is queued."""
-MOST_SLOTS = 32
-"""The trial run stops here at the latest; most GPUs are full long before."""
 
 
 class RecordingError(Exception):
@@ -215,8 +213,8 @@ def uniform_trial(benchmark: Benchmark, precision: str) -> Trial:
 
 def paying_slots(setup: Setup, task: Task) -> int:
     """Return how many trials should share the GPU, found by training on it."""
-    # A slot does not depend on the number of epochs, and the measurement needs three.
-    longer = replace(setup.benchmark, epochs=max(3, setup.benchmark.epochs))
+    # A slot does not depend on the number of epochs, which must be enough to measure it.
+    longer = replace(setup.benchmark, epochs=max(LEAST_EPOCHS, setup.benchmark.epochs))
     like = uniform_trial(longer, setup.precision)
     slots = best_slots(calibrate(lambda: Slot(like, task), MOST_SLOTS))
     gc.collect()  # slots are cycles, and hold their memory until they are found

@@ -26,10 +26,8 @@ import optuna
 
 from benchmarks.recording.table import Table
 from benchmarks.replay.options import Plan, parser, plan_of
-from benchmarks.replay.run import Measured, repetition
-from benchmarks.replay.summary import summarize
-from benchmarks.replay.surrogate import Replicates, Surrogate
-from benchmarks.replay.surrogate_check import cross_validate
+from benchmarks.replay.run import Measured, repetition, summarize
+from benchmarks.replay.surrogate import Replicates, Surrogate, cross_validate
 from benchmarks.replay.synthetic import BENCHMARK, SYNTHETIC, design_shares, synthetic_replicates
 from benchmarks.replay.views import GUIDE, draw, table
 from benchmarks.replay.world import World

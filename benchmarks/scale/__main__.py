@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.overhead.apart import measure_apart
+from benchmarks.overhead.measurement import measure_apart
 from benchmarks.scale import run, simulated_ray
 from benchmarks.scale.options import cases, parser
 from benchmarks.scale.ray_costs import MEASURED
@@ -58,6 +58,7 @@ def write(out: Path, options: argparse.Namespace, summaries: list[dict[str, Any]
 
 def measure_and_write(options: argparse.Namespace) -> None:
     """Measure, print and write."""
+    simulated_ray.check_ray_version()
     summaries: list[dict[str, Any]] = []
     for summary in measure_all(options):
         summaries.append(summary)

@@ -14,9 +14,8 @@ from benchmarks.scale.driver_log import DriverLog
 from benchmarks.scale.measurement import summarize
 from benchmarks.scale.options import ScaleCase
 from benchmarks.scale.ray_costs import MEASURED
-from benchmarks.scale.simulated_curves import made_up, recorded
 from benchmarks.scale.simulated_ray import SimulatedRay
-from benchmarks.scale.simulated_trainable import SimulatedTrainable, Training
+from benchmarks.scale.simulated_trainable import SimulatedTrainable, Training, made_up, recorded
 from search.config.settings import Resources
 from search.session.interrupt import Interrupt
 from search.session.logs import logging_to

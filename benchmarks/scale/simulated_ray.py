@@ -1,10 +1,11 @@
-"""How does Ray Tune drive a cluster that is not there?
+"""Ray Tune on a simulated cluster: Ray's calls and what is inside Tune, replaced for a driver.
 
 Everything in the driver is real: Tune's controller, its actor manager, and what a search gives it.
 Beneath it, Ray's calls are answered here: an actor is a slot of the simulated cluster, and waiting
 moves the clock to when a call is done. What is sent to and from an actor crosses as a pickle, as
 between processes. What Ray itself would take of the driver's time is charged (``ray_costs``).
-Left out: the network, and the steps that Tune takes every .1 s while it waits.
+Left out: the network, and the steps that Tune takes every .1 s while it waits. What is replaced is
+no public interface of Ray, so that it holds for one version (``RAY_VERSION``).
 """
 
 import contextlib
@@ -30,7 +31,10 @@ from benchmarks.scale.driver_clock import DriverClock
 from benchmarks.scale.driver_log import DriverLog
 from benchmarks.scale.ray_costs import RayCosts
 from benchmarks.scale.simulated_trainable import SimulatedTrainable, Training
+from spaces.errors import UserError
 
+RAY_VERSION = "2.60"
+"""For which this file was written, and in which ``ray_costs`` were measured."""
 START_SECONDS = 5.0
 """From asking for an actor until it is there."""
 NODE_SLOTS = 8
@@ -38,6 +42,15 @@ NODE_SLOTS = 8
 ANSWERED = ("is_initialized", "wait", "get", "remote", "nodes", "cluster_resources")
 IGNORED = ("init", "shutdown", "kill")
 """Functions of ``ray``: those that ``SimulatedRay`` has too, and those that do nothing."""
+
+
+def check_ray_version() -> None:
+    """Raise UserError if another version of Ray is installed than is simulated here."""
+    if not ray.__version__.startswith(f"{RAY_VERSION}."):
+        raise UserError(
+            f"Ray is {ray.__version__}, but the inside of Ray {RAY_VERSION} is simulated; install "
+            "that, or bring benchmarks/scale/simulated_ray.py up to date."
+        )
 
 
 @dataclass(eq=False)

@@ -19,16 +19,13 @@ from search.workers.gpu_proxy import EngineRegistry, ProxySetup, ProxyTrainable
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable, load_task, template_trial
 from trainer import runtime
-from trainer.execution.calibrate import best_slots, calibrate
+from trainer.execution.calibrate import LEAST_EPOCHS, MOST_SLOTS, best_slots, calibrate
 from trainer.execution.slot import Slot
 from trainer.prepared import ImageData
 
 SHARE_STEPS = 10_000
 """Ray counts fractions of a resource in so many steps."""
-MOST_SLOTS = 32
 DEFAULT_SLOTS = 1
-LEAST_EPOCHS = 3
-"""That ``calibrate`` needs of a benchmark."""
 
 
 @dataclass(frozen=True)

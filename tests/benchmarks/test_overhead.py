@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.overhead import __main__ as overhead
-from benchmarks.overhead.apart import measure_apart
 from benchmarks.overhead.costless import BENCHMARK, results_of
-from benchmarks.overhead.measurement import START_UP, Measurement, summarize
-from benchmarks.overhead.run import Case, measure
+from benchmarks.overhead.measurement import START_UP, Measurement, measure_apart, summarize
+from benchmarks.overhead.options import Case
+from benchmarks.overhead.run import measure
 from benchmarks.overhead.timed_search import TimedSearch
 from benchmarks.overhead.views import table
 from search.cluster.address import use_token

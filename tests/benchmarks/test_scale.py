@@ -19,10 +19,11 @@ from benchmarks.scale.measurement import summarize
 from benchmarks.scale.options import ScaleCase
 from benchmarks.scale.ray_costs import RayCosts
 from benchmarks.scale.run import LoggedSearch, measure, prepare, run
-from benchmarks.scale.simulated_ray import START_SECONDS
+from benchmarks.scale.simulated_ray import START_SECONDS, check_ray_version
 from search.session.interrupt import Interrupt
 from search.store.record import Record
 from search.store.trials import Row, TrialState
+from spaces.errors import UserError
 
 TABLE = REPOSITORY / "benchmarks" / "tables" / "resnet8-digitslt40.npz"
 FREE = RayCosts(0.0, 0.0, 0.0, 0.0, 0.0)
@@ -49,6 +50,13 @@ def searched(
 @pytest.fixture
 def even_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulated_trainable, "SPEED_SPREAD", 0.0)
+
+
+def test_another_version_of_ray_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_ray_version()  # fails with a new Ray: the sentence says what there is to do
+    monkeypatch.setattr(ray, "__version__", "2.600.0")
+    with pytest.raises(UserError, match=r"Ray is 2\.600\.0, but the inside of Ray 2\.60 is"):
+        check_ray_version()
 
 
 def test_every_trial_ends_once_and_is_on_record(tmp_path: Path) -> None:

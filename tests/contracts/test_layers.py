@@ -45,8 +45,6 @@ NOT_YET = {
     ("search.stopping.rules", "search.store.trials"),
 }
 """Walls that do not hold yet, as (importer, imported): whoever mends one deletes its line."""
-NOT_YET_SMALL = {"benchmarks/gpu_check", "benchmarks/replay"}
-"""Folders that still have too many files: whoever mends one deletes it here."""
 
 Imports = dict[str, set[str]]
 """What each module imports: modules of ours, and dotted names of others."""
@@ -168,9 +166,7 @@ def test_benchmarks_import_each_other_in_no_circle(imports: Imports) -> None:
 
 
 def test_no_folder_has_too_many_files() -> None:
-    found = crowded(REPOSITORY)
-    assert not found - NOT_YET_SMALL, f"at most {MOST_FILES} files a folder: make rooms"
-    assert not NOT_YET_SMALL - found, "these are small now: delete them from NOT_YET_SMALL"
+    assert crowded(REPOSITORY) == set(), f"at most {MOST_FILES} files a folder: make rooms"
 
 
 def test_every_room_of_search_has_a_floor(imports: Imports) -> None:

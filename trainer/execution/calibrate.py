@@ -8,6 +8,10 @@ import torch
 from trainer.execution.engine import Engine
 from trainer.execution.slot import Slot
 
+MOST_SLOTS = 32
+"""Where a calibration ends at the latest; most GPUs are full long before."""
+LEAST_EPOCHS = 3
+"""That the benchmark of a slot must have to be measured."""
 GAIN = 1.05
 """Twice as many trials must train at least so many times as many images per second."""
 MEMORY_SHARE = 0.85
@@ -31,7 +35,7 @@ def epoch_of_each(engine: Engine, number: int) -> float:
 def images_per_second(engine: Engine, slots: int) -> float:
     """Return the training images per second of all slots together, evaluation included.
 
-    The second of two epochs is measured, the slots' benchmark must have more than these.
+    The second of two epochs is measured; the slots' benchmark has ``LEAST_EPOCHS`` or more.
     """
     for key in range(slots):
         engine.begin(key, engine.free[0].like, None, 1, until=1)

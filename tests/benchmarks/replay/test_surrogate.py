@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from replaying import EPOCHS, faithful, made_table, misleading, smooth
 
-from benchmarks.replay.surrogate import Replicates, Surrogate
-from benchmarks.replay.surrogate_check import cross_validate
+from benchmarks.replay.surrogate import Replicates, Surrogate, cross_validate
 from spaces.errors import UserError
 
 

@@ -11,8 +11,7 @@ from benchmarks.scale.driver_clock import DriverClock
 from benchmarks.scale.driver_log import DriverLog, Snapshot, Steps
 from benchmarks.scale.measurement import Span, summarize, tenths
 from benchmarks.scale.options import ScaleCase, cases, parser
-from benchmarks.scale.simulated_curves import made_up
-from benchmarks.scale.simulated_trainable import Training
+from benchmarks.scale.simulated_trainable import Training, made_up
 from benchmarks.scale.views import draw, table
 
 

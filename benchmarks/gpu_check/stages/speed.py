@@ -10,7 +10,7 @@ import time
 import torch
 
 from benchmarks.gpu_check.context import Context
-from benchmarks.gpu_check.variants import VARIANTS
+from benchmarks.gpu_check.stages.variants import VARIANTS
 from benchmarks.throughput.arms import Arm
 from benchmarks.throughput.comparison import Segment
 from benchmarks.throughput.worker import EngineTraining, peak_memory

@@ -7,10 +7,13 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.gpu_check import (
+from benchmarks.gpu_check.context import Context, LeftOutError
+from benchmarks.gpu_check.plan import STAGES
+from benchmarks.gpu_check.results import FILE, Results
+from benchmarks.gpu_check.stages import (
     accuracy,
     checks,
-    facts,
+    device,
     kernels,
     reference,
     resumed_search,
@@ -18,9 +21,6 @@ from benchmarks.gpu_check import (
     suite,
     warm,
 )
-from benchmarks.gpu_check.context import Context, LeftOutError
-from benchmarks.gpu_check.plan import STAGES
-from benchmarks.gpu_check.results import FILE, Results
 from benchmarks.throughput.worker import Warned, one_line
 from trainer.arguments import Parser
 from trainer.provenance import device_name, provenance
@@ -28,7 +28,7 @@ from trainer.runtime import available_cpus, configure, select_device
 
 KINDS: dict[str, Callable[[Context], None]] = {
     "accuracy": accuracy.run,
-    "facts": facts.run,
+    "facts": device.run,
     "plain": reference.run,
     "profile": kernels.run,
     "search": resumed_search.run,
@@ -41,7 +41,7 @@ LOGGERS = ("trainer", "torch._dynamo", "torch._inductor")
 
 
 def parser() -> Parser:
-    made = Parser(prog="python -m benchmarks.gpu_check.stage")
+    made = Parser(prog="python -m benchmarks.gpu_check.stages")
     add = made.add_argument
     add("stage", choices=STAGES)
     add("--out", type=Path, required=True)
@@ -70,13 +70,13 @@ def main() -> int:
                 reproducible=stage.variant != "fast",
                 native_batch_norm=stage.variant == "native-bn",
             )
-        device = select_device(options.device)
-        story = {"hardware": device_name(device), "cpus": available_cpus(), **provenance()}
+        found = select_device(options.device)
+        story = {"hardware": device_name(found), "cpus": available_cpus(), **provenance()}
         results.put(story=story, tiny=options.tiny)
         KINDS[stage.kind](
             Context(
                 stage=stage,
-                device=device,
+                device=found,
                 tiny=options.tiny,
                 seconds=options.seconds,
                 data_root=options.data_root,
