@@ -8,24 +8,21 @@ from functools import partial
 from rich.console import Console
 
 from search.export.export import ExportError
-from search.report.announcement import say_what
+from search.export.winner import export_winner
+from search.report.announcement import forecast_text, say_what
 from search.report.terminal import command_lines, keys_unseen
 from search.report.verdict_view import conclusion_view
 from search.results.conclusion import Conclusion
 from search.session.forecast import Forecast, forecast
 from search.session.interrupt import EXIT_CODE, Interrupt, leave_soon
 from search.session.logs import logging_to, telling
+from search.session.opening import check_name, open_record
 from search.session.phases import nothing_to_confirm
-from search.session.plan import (
-    Plan,
-    check_benchmarks,
-    check_name,
-    open_record,
-)
+from search.session.plan import Plan, check_benchmarks
 from search.session.search import Search
 from search.store.manifest import benchmark_content, objective_from, settings_content
 from search.store.record import Record
-from search.tune.capacity import places_of
+from search.tune.capacity import capacity_of
 from search.tune.experiment import SESSION_ERRORS, search_on_ray
 from search.tune.recruit import Workers, recruit
 from search.tune.saving import SAVE_SECONDS
@@ -110,8 +107,8 @@ def print_command(plan: Plan, console: Console) -> None:
 
 
 def tell_length(found: Forecast, plan: Plan, search: Search, console: Console) -> None:
-    search.expected_seconds = found.seconds(plan, search)
-    console.print("\n".join(found.sentences(plan, search)))
+    search.spending.expected_seconds = found.seconds(plan, search)
+    console.print("\n".join(forecast_text(found, plan, search)))
 
 
 def train(
@@ -131,8 +128,8 @@ def train(
     def recruiting(console: Console, interrupt: Interrupt) -> Workers:
         workers = recruit(setup, images, plan.resources, console, interrupt)
         if workers.speeds:
-            places = places_of(workers.held, plan.resources, lambda sentence: None).limit()
-            found = Forecast.of_gpus(workers.speeds, workers.slots, images, places)
+            capacity = capacity_of(workers.held, plan.resources, lambda sentence: None)
+            found = Forecast.of_gpus(workers.speeds, workers.slots, images, capacity.limit())
             tell_length(found, plan, search, console)
         return workers
 
@@ -164,13 +161,13 @@ def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
 
 def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console) -> int:
     """Export the best weighting so far, print where things stand, and return the exit code."""
-    if search.repeated_epochs:
-        console.print(f"{search.repeated_epochs} epochs were trained again from checkpoints")
+    if repeated := search.spending.repeated_epochs:
+        console.print(f"{repeated} epochs were trained again from checkpoints")
     conclusion = Conclusion.of(plan.folder)
     console.print(conclusion_view(conclusion))
     exported = None
     try:
-        exported = conclusion.export()
+        exported = export_winner(conclusion)
     except ExportError as error:
         console.print(f"not exported: {error}")
     if exported:
@@ -187,4 +184,4 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
     print_command(plan, console)
     if interrupt.signal is not None:
         return INTERRUPTED
-    return FINISHED if search.out_of_time() else FAILED
+    return FINISHED if search.spending.out_of_time() else FAILED

@@ -38,7 +38,7 @@ def measured(search: TimedSearch, case: Case) -> Measurement:
         ended=tuple(search.ends),
         memory=tuple(search.memory),
         reports=search.reports(),
-        epochs=search.trained_epochs,
+        epochs=search.spending.trained_epochs,
         seconds=seconds,
         cpu_seconds=cpu,
         folder_bytes=search.folder_bytes(),

@@ -101,7 +101,7 @@ class StudySearcher(Searcher):
         if trial is None:  # a baseline
             return False
         trial.report(value, epoch)
-        if not worse or self.early_stopping.is_immune(key):
+        if not worse or self.early_stopping.is_immune(trial.number):
             return False
         self.study.tell(trial, state=TrialState.PRUNED)
         return True

@@ -255,6 +255,7 @@ def show_command(arguments: list[str], console: Console) -> int:
 def export_command(arguments: list[str], console: Console) -> int:
     options = export_parser().parse_args(arguments)
     from search.export.export import export
+    from search.export.winner import winner_of
     from search.report.verdict_view import export_note
     from search.results.conclusion import Conclusion
 
@@ -267,8 +268,8 @@ def export_command(arguments: list[str], console: Console) -> int:
         print(f"note: {note}", file=sys.stderr)
     if options.counts:
         print_weights(conclusion, options.counts)
-    elif best := conclusion.best():
-        exported = export(options.output or conclusion.folder.path, best)
+    elif winner := winner_of(conclusion):
+        exported = export(options.output or conclusion.folder.path, winner)
         console.print(f"{exported.record}\n{exported.module}")
     return 0
 

@@ -1,4 +1,4 @@
-"""What is said before a search begins."""
+"""The announcement of a search: what is searched, what is not, and how long it takes."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,21 @@ from search.config.budget import FEWEST_TRIALS, MOST_RUNS, Budget
 from search.config.controls import sentences_on
 from search.config.objective import BenchmarkObjective
 from search.config.program import PROGRAM
+from search.report.durations import rough_duration
 from search.report.verdict_view import effect
 from search.samplers.registry import SAMPLERS
+from search.session.forecast import Forecast
 from search.session.plan import Plan
 from search.session.search import Search
 from spaces import NAMED, PARAMETERS, SPACES, Float
 from trainer.benchmarks.metrics import metric_sentence
 from trainer.trial import SCALE_FREE_LOSS
+
+LONG_HOURS = 12.0
+"""A longer search is told how to see results sooner."""
+FEASIBLE_HOURS = 8.0
+"""What is offered then takes so long."""
+SMALL = "resnet8-digitslt40"
 
 
 def say_what(plan: Plan, search: Search, console: Console) -> None:
@@ -36,6 +44,40 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
         f"run folder {plan.folder.path}",
     ]
     console.print("\n".join(lines))
+
+
+def forecast_text(forecast: Forecast, plan: Plan, search: Search) -> list[str]:
+    """Return how long the search takes, and how to see results sooner if it is long."""
+    trial = forecast.trial_seconds(plan)
+    grounds = f"{rough_duration(trial)} a trial, {forecast.concurrency} at a time"
+    left = forecast.seconds(plan, search)
+    if left is None:
+        hours = plan.budget.hours
+        if hours is None or hours * 3600 >= trial:
+            return [f"On this hardware: {grounds}."]
+        lines = [f"On this hardware: {grounds}; no trial ends within {hours:g} hours."]
+        return [*lines, advice(forecast, plan, hours)]
+    lines = [
+        f"On this hardware: {rough_duration(left)} if no trial is stopped early ({grounds}, "
+        "just measured)."
+    ]
+    if left > 3600 * LONG_HOURS:
+        lines.append(advice(forecast, plan, FEASIBLE_HOURS))
+    return lines
+
+
+def advice(forecast: Forecast, plan: Plan, hours: float) -> str:
+    """Return how to see results within so many hours."""
+    trials = min(plan.budget.trials or FEWEST_TRIALS, FEWEST_TRIALS)
+    longest = max(benchmark.epochs for benchmark in plan.benchmarks)
+    epoch = sum(forecast.epoch_seconds[: len(plan.benchmarks)])
+    one = epoch * trials / forecast.concurrency
+    epochs = min(longest, max(1, int(3600 * hours / one)))
+    elsewhere = "" if plan.resources.gpu else "; or use a machine with a GPU"
+    return (
+        f"To see results sooner: --trials {trials} --epochs {epochs} takes "
+        f"{rough_duration(one * epochs)}, --benchmark {SMALL} --trials 32 a few minutes{elsewhere}."
+    )
 
 
 def phases_text(budget: Budget) -> str:

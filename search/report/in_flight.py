@@ -2,9 +2,9 @@
 
 import time
 
+from search.report.durations import rough_duration
 from search.report.live_display import run_text
 from search.results.conclusion import Conclusion
-from search.session.forecast import said
 from search.store.jsonl import read_lines
 from search.store.lease import living_holder
 from search.store.run_folder import RunFolder, part_key
@@ -45,5 +45,5 @@ def part_text(folder: RunFolder, key: str, length: int) -> str:
     last, ago = EpochResult.from_dict(lines[-1]), max(0.0, time.time() - path.stat().st_mtime)
     return (
         f"{last.epoch} of {length} epochs, {last.score:.2f} % (best {last.best_score:.2f}), "
-        f"the last one {said(ago)} ago"
+        f"the last one {rough_duration(ago)} ago"
     )

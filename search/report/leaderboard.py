@@ -74,11 +74,11 @@ def leaderboard(conclusion: Conclusion, part: int) -> FittingTable:
 def rows_in_order(conclusion: Conclusion) -> list[Row]:
     """Return the trials of the search: those of full length by estimate, then the others."""
     ranking = conclusion.standings.ranking()
-    places = {known.group: place for place, known in enumerate(ranking.groups if ranking else ())}
+    ranks = {known.group: rank for rank, known in enumerate(ranking.groups if ranking else ())}
     known = conclusion.standings.known()
 
     def place(row: Row) -> tuple[int, int, float]:
-        here = places[known[row.key].group] if row.key in known else len(places)
+        here = ranks[known[row.key].group] if row.key in known else len(ranks)
         return ORDER.index(row.state), here, -(row.value or 0.0)
 
     return sorted((row for row in conclusion.rows if row.in_search), key=place)

@@ -11,9 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from search.report.durations import duration, rough_duration
 from search.report.verdict_view import incumbent_text
 from search.results.conclusion import incumbent
-from search.session.forecast import epochs_left, said
+from search.session.forecast import seconds_left
 from search.session.running import Running
 from search.session.search import Search
 from search.store.trials import Row, TrialState
@@ -22,13 +23,6 @@ from spaces import legend
 REFRESH_SECONDS = 0.25
 LINE_SECONDS = 60.0
 MOST_ROWS = 16
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as h:mm:ss or m:ss."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
 def counts_text(search: Search) -> str:
@@ -45,21 +39,6 @@ def best_text(search: Search) -> str:
     """Return the best of the search so far, by posterior mean."""
     found = incumbent(search.standings)
     return incumbent_text(found, search.objective) if found else "no full-length result yet"
-
-
-def seconds_left(search: Search, elapsed: float) -> float | None:
-    """Estimate the rest: as it was expected, then by the batches and the epochs a second."""
-    limit, epochs = search.seconds_left(), epochs_left(search)
-    if search.trained_epochs and search.ended:
-        pace = search.trained_epochs / elapsed
-    else:
-        paces = [trial.pace for trial in search.running.values() if trial.pace]
-        pace = sum(paces) * len(search.running) / max(1, len(paces))
-    left = search.expected_seconds
-    if pace:
-        left = None if epochs is None else epochs / pace
-    known = [seconds for seconds in (left, limit) if seconds is not None]
-    return min(known, default=None)
 
 
 @dataclass
@@ -163,7 +142,9 @@ class Display:
 
 
 def time_left(seconds: float | None) -> str:
-    return "the time left is not known yet" if seconds is None else f"{said(seconds)} left"
+    return (
+        "the time left is not known yet" if seconds is None else f"{rough_duration(seconds)} left"
+    )
 
 
 def symbols_text(search: Search) -> str:

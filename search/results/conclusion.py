@@ -1,4 +1,4 @@
-"""What a run amounts to so far: which weighting it names, on what grounds, and its export."""
+"""The conclusion of a run so far: which weighting it names, and on what grounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from search.config.budget import MOST_CANDIDATES
 from search.config.objective import Objective
 from search.config.settings import Settings
-from search.export.export import Best, ExportedPaths, export
 from search.results.judgement import Judgement, judge
 from search.results.reached import Reached, of_runs, of_verdict
 from search.session.phases import ConfirmationPlan
@@ -146,7 +145,7 @@ class Conclusion:
                 rungs=row.rungs,
                 final=row.value if row.state == TrialState.COMPLETE else None,
                 stopped=row.stop_epoch if row.state == TrialState.PRUNED else None,
-                immune=immune(row.key),
+                immune=not row.is_baseline and immune(row.number),
                 baseline=row.is_baseline,
             )
             for row in self.rows
@@ -238,25 +237,3 @@ class Conclusion:
             "trial": found.row.label,
             "single_runs": [{"seed": row.seed, "value": row.value} for row in self._runs()],
         }
-
-    def best(self) -> Best | None:
-        """Return the winner on the first benchmark; None if no trial has finished yet."""
-        if self.winner is None:
-            return None
-        first = self.content["benchmarks"][0]
-        return Best(
-            self.winner[1],
-            self.objective.benchmarks[0].counts,
-            first["class_names"],
-            first["benchmark"],
-            self.story(),
-        )
-
-    def export(self) -> ExportedPaths | None:
-        """Write best.json and best_weighting.py; None if no trial has finished yet.
-
-        Raises:
-            ExportError: they cannot be written, or do not agree.
-        """
-        best = self.best()
-        return export(self.folder.path, best) if best else None

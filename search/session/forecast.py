@@ -1,11 +1,11 @@
-"""How long a search will take: what a few batches, or a short trial on a GPU, say before it."""
+"""The forecast of a search's length, from a few batches or a short trial on a GPU before it."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from search.config.budget import CONTROLS, FEWEST_TRIALS, SEEDS_EACH, candidates_for
+from search.config.budget import CONTROLS, SEEDS_EACH, candidates_for
 from search.session.plan import Plan
 from search.session.search import Search
 from trainer.prepared import ImageData
@@ -14,11 +14,6 @@ from trainer.trial import Trial
 
 MEASURE_SECONDS = 1.0
 """Of training batches, per benchmark; one is measured however long it takes."""
-LONG_HOURS = 12.0
-"""A longer search is told how to see results sooner."""
-FEASIBLE_HOURS = 8.0
-"""What is offered then takes so long."""
-SMALL = "resnet8-digitslt40"
 
 
 @dataclass(frozen=True)
@@ -27,22 +22,24 @@ class Forecast:
 
     Attributes:
         epoch_seconds: of an epoch of each of the plan's benchmarks, tests included.
-        places: trials at a time.
+        concurrency: trials at a time.
     """
 
     epoch_seconds: tuple[float, ...]
-    places: int
+    concurrency: int
 
     @classmethod
     def of_gpus(
-        cls, speeds: Sequence[float], slots: int, images: Sequence[ImageData], places: int
+        cls, speeds: Sequence[float], slots: int, images: Sequence[ImageData], concurrency: int
     ) -> "Forecast":
         """Return it for GPUs, given how many images of each benchmark one trains a second.
 
         So fast are all ``slots`` of a GPU together.
         """
         pairs = zip(images, speeds, strict=True)
-        return cls(tuple(slots * len(data.train_labels) / speed for data, speed in pairs), places)
+        return cls(
+            tuple(slots * len(data.train_labels) / speed for data, speed in pairs), concurrency
+        )
 
     def trial_seconds(self, plan: Plan) -> float:
         """Return how long one trial of full length takes."""
@@ -62,38 +59,7 @@ class Forecast:
         if left is None:
             return None
         trials = left / search.objective.epochs_of_all
-        return (trials * self.trial_seconds(plan) + self.holdout_seconds(plan)) / self.places
-
-    def sentences(self, plan: Plan, search: Search) -> list[str]:
-        """Return what a person should know before the search begins."""
-        trial = self.trial_seconds(plan)
-        grounds = f"{said(trial)} a trial, {self.places} at a time"
-        left = self.seconds(plan, search)
-        if left is None:
-            hours = plan.budget.hours
-            if hours is None or hours * 3600 >= trial:
-                return [f"On this hardware: {grounds}."]
-            lines = [f"On this hardware: {grounds}; no trial ends within {hours:g} hours."]
-            return [*lines, self.advice(plan, hours)]
-        lines = [
-            f"On this hardware: {said(left)} if no trial is stopped early ({grounds}, "
-            "just measured)."
-        ]
-        if left > 3600 * LONG_HOURS:
-            lines.append(self.advice(plan, FEASIBLE_HOURS))
-        return lines
-
-    def advice(self, plan: Plan, hours: float) -> str:
-        """Return how to see results within so many hours."""
-        trials = min(plan.budget.trials or FEWEST_TRIALS, FEWEST_TRIALS)
-        longest = max(benchmark.epochs for benchmark in plan.benchmarks)
-        one = sum(self.epoch_seconds[: len(plan.benchmarks)]) * trials / self.places
-        epochs = min(longest, max(1, int(3600 * hours / one)))
-        elsewhere = "" if plan.resources.gpu else "; or use a machine with a GPU"
-        return (
-            f"To see results sooner: --trials {trials} --epochs {epochs} takes "
-            f"{said(one * epochs)}, --benchmark {SMALL} --trials 32 a few minutes{elsewhere}."
-        )
+        return (trials * self.trial_seconds(plan) + self.holdout_seconds(plan)) / self.concurrency
 
 
 def epochs_left(search: Search) -> float | None:
@@ -112,15 +78,22 @@ def epochs_left(search: Search) -> float | None:
     return waiting + sum(t.length - t.progress for t in search.running.values())
 
 
-def said(seconds: float) -> str:
-    """Return a length of time as people say it, in two digits."""
-    if seconds < 100:
-        return f"about {seconds:.0f} s"
-    for unit, length in (("minutes", 60), ("hours", 3600)):
-        if seconds < 100 * length or unit == "hours":
-            number = seconds / length
-            return f"about {number:.{0 if number >= 9.5 else 1}f} {unit}"
-    raise AssertionError
+def seconds_left(search: Search, elapsed: float) -> float | None:
+    """Estimate the rest: as it was expected, then by the batches and the epochs a second.
+
+    ``elapsed`` are the seconds since trials began; None is returned while nothing is known.
+    """
+    spending, epochs = search.spending, epochs_left(search)
+    if spending.trained_epochs and search.ended:
+        pace = spending.trained_epochs / elapsed
+    else:
+        paces = [trial.pace for trial in search.running.values() if trial.pace]
+        pace = sum(paces) * len(search.running) / max(1, len(paces))
+    left = spending.expected_seconds
+    if pace:
+        left = None if epochs is None else epochs / pace
+    known = [seconds for seconds in (left, spending.seconds_left()) if seconds is not None]
+    return min(known, default=None)
 
 
 def forecast(
@@ -131,7 +104,7 @@ def forecast(
     if resources.gpu or resources.address is not None:
         return None
     fitting = max(1, available_cpus() // resources.cpus)
-    places = min(fitting, resources.concurrent or fitting)
+    concurrency = min(fitting, resources.concurrent or fitting)
     with threads(resources.cpus):
         seconds = []
         for benchmark, data in zip(plan.all_benchmarks, images, strict=True):
@@ -139,7 +112,7 @@ def forecast(
             if stop():
                 return None
             seconds.append(epoch_seconds(trial, data))
-    return Forecast(tuple(seconds), places)
+    return Forecast(tuple(seconds), concurrency)
 
 
 def epoch_seconds(trial: Trial, data: ImageData) -> float:

@@ -3,7 +3,6 @@
 Knows nothing of Ray: whoever runs trials asks for one, reports its epochs, and says when it ended.
 """
 
-import time
 from collections import deque
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from search.config.settings import Settings
 from search.session.phases import LaterPhases, make_plan, plan_text
 from search.session.proposer import Proposer
 from search.session.running import Running
+from search.session.spending import Spending
 from search.session.standings import Standings
 from search.stopping.rules import SCHEDULERS
 from search.store.record import Record
@@ -32,14 +32,9 @@ class Search:
         running: the trials in flight, by key.
         ended: the rows of all trials that have come to their end, earlier attempts included.
         standings: of the search's trials, by weighting.
-        device_share: the part of a device that a trial holds while it trains.
+        spending: of the budget.
         search_trials: how many trials of the search have begun.
-        hours_before: device-hours of the trials that had ended before this attempt.
-        seconds: of training of all others.
-        trained_epochs: epochs recorded in this attempt.
-        repeated_epochs: recorded epochs that were to be trained again from a checkpoint.
         notes: what a person should know of, in the order it happened.
-        expected_seconds: all that was left was to take so long when it began; None if unknown.
     """
 
     def __init__(
@@ -59,17 +54,11 @@ class Search:
             settings.grace_epochs, settings.reduction_factor, objective.epochs
         )
         self.later = LaterPhases(record, settings.seed, objective, budget.confirm_runs)
-        self.started = time.monotonic()
+        self.spending = Spending(budget)
         self.running: dict[str, Running] = {}
         self.ended: list[Row] = []
-        self.device_share = 1.0
-        self.hours_before = 0.0
-        self.seconds = 0.0
         self.search_trials = 0
-        self.trained_epochs = 0
-        self.repeated_epochs = 0
         self.notes: list[str] = []
-        self.expected_seconds: float | None = None
         self.halted: str | None = None
         self.failures_in_a_row = 0
         self.adopted: deque[Running] = deque()
@@ -83,7 +72,7 @@ class Search:
             if row.in_search:
                 self._look_at(row)
         self.ended = [row for row in rows if row.state != TrialState.RUNNING]
-        self.hours_before = sum(row.device_hours for row in self.ended)
+        self.spending.hours_before = sum(row.device_hours for row in self.ended)
         for row in self.ended:  # a kill can come between a trial's end and this
             self.folder.drop_checkpoints(row.key)
         for row in rows:
@@ -115,7 +104,7 @@ class Search:
         self.running[row.key] = trial
         for part in range(len(trial.benchmarks)):
             trial.results[part] = self.folder.read_epochs(part_key(row.key, part))
-        self.seconds += trial.seconds
+        self.spending.seconds += trial.seconds
         self._judge(trial)
         if trial.stop or trial.reached(-1):
             self.finish(row.key)
@@ -128,7 +117,8 @@ class Search:
         parts = range(len(trial.benchmarks))
         saved = [self.folder.saved_epoch(part_key(trial.row.key, part)) for part in parts]
         known = [len(results) for results in trial.results]
-        self.repeated_epochs += sum(max(0, k - s) for k, s in zip(known, saved, strict=True))
+        repeated = sum(max(0, k - s) for k, s in zip(known, saved, strict=True))
+        self.spending.repeated_epochs += repeated
         self.notes.append(
             f"{trial.row.label} {why} after epoch {numbers(known)}; it goes on from epoch "
             f"{numbers(saved)}"
@@ -225,43 +215,20 @@ class Search:
 
     def _had_its_time(self) -> bool:
         """Whether the rest of the time is the confirmation's, and there is something to confirm."""
-        budget, share = self.budget, self.budget.search_share
-        hours = (time.monotonic() - self.started) / 3600
-        past = budget.hours is not None and hours >= share * budget.hours
-        if budget.gpu_hours is not None:
-            past = past or self.device_hours >= share * budget.gpu_hours
-        runs = budget.confirm_runs
-        return past and (not runs or bool(make_plan(self.standings, self.search_trials, runs)))
-
-    @property
-    def device_hours(self) -> float:
-        """Hours of training over all attempts, each trial by its share of a device."""
-        return self.hours_before + self.seconds * self.device_share / 3600
+        runs = self.budget.confirm_runs
+        return self.spending.search_had_its_share() and (
+            not runs or bool(make_plan(self.standings, self.search_trials, runs))
+        )
 
     def must_stop(self) -> str | None:
         """Return why everything should stop now, None if it should not."""
         if self.halted:
             return self.halted
-        if self.out_of_gpu_hours():
-            return f"the budget of {self.budget.gpu_hours:g} GPU-hours is used up"
-        if self.seconds_left() == 0:
-            return f"the budget of {self.budget.hours:g} hours is used up"
+        if used_up := self.spending.used_up():
+            return used_up
         if self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
             return f"{self.failures_in_a_row} trials failed in a row: {self.ended[-1].reason}"
         return None
-
-    def seconds_left(self) -> float | None:
-        """Return the rest of the hours, None without a limit."""
-        if self.budget.hours is None:
-            return None
-        return max(0.0, self.started + 3600 * self.budget.hours - time.monotonic())
-
-    def out_of_time(self) -> bool:
-        """Whether the hours or the GPU-hours are used up."""
-        return self.out_of_gpu_hours() or self.seconds_left() == 0
-
-    def out_of_gpu_hours(self) -> bool:
-        return self.budget.gpu_hours is not None and self.device_hours >= self.budget.gpu_hours
 
     def finished(self) -> bool:
         """Whether every trial of the budget has come to its end."""
@@ -280,8 +247,7 @@ class Search:
             self.folder.append_epoch(part_key(key, part), result)
             known.append(result)
             trial.losses = 0
-            self.trained_epochs += 1
-            self.seconds += result.seconds
+            self.spending.add_epoch(result.seconds)
             self._judge(trial)
         return trial.stop
 
@@ -297,7 +263,7 @@ class Search:
         """Let a rung see a trial; baselines and immune trials are seen by it but never stopped."""
         row = trial.row
         worse = self.early_stopping.observe(row.key, epoch, score)
-        if worse and not row.is_baseline and not self.early_stopping.is_immune(row.key):
+        if worse and not row.is_baseline and not self.early_stopping.is_immune(row.number):
             self.record.decide_stop(row.key, epoch)
             trial.stop = True
         if row.stop_epoch == epoch:  # decided before this attempt
@@ -332,7 +298,8 @@ class Search:
     def _end(self, key: str, outcome: Outcome, scores: dict[int, float]) -> None:
         """Record how a trial ended, with its last scores by epoch, and let go of it."""
         trial = self.running[key]
-        spent = {"hardware": trial.hardware, "device_hours": self._hours_of(trial)}
+        hours = self.spending.hours_of(trial.seconds)
+        spent = {"hardware": trial.hardware, "device_hours": hours}
         with self.record.together():
             for epoch, score in scores.items():
                 self.record.report(key, epoch, score)
@@ -343,9 +310,6 @@ class Search:
         if row.in_search:
             self._note_result(row)
         self.folder.drop_checkpoints(key)
-
-    def _hours_of(self, trial: Running) -> float:
-        return trial.seconds * self.device_share / 3600
 
 
 def numbers(values: list[int]) -> str:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from search.store.trials import PROPOSALS
-
 FULL_LENGTH_TRIALS = 12
 """Trials of full length that must have passed a rung before the rung may stop any."""
 
@@ -41,8 +39,8 @@ class EarlyStopping(ABC):
     def complete(self, key: str, value: float) -> None:  # noqa: B027
         """Take the final ``value`` of trial ``key``, which ran to its full length."""
 
-    def is_immune(self, key: str) -> bool:
-        """Whether trial ``key`` (``STUDY-NUMBER``) must not be stopped, whatever is observed."""
+    def is_immune(self, number: int) -> bool:
+        """Whether proposal ``number`` (from 0) must not be stopped, whatever is observed."""
         return False
 
     def may_stop(self, rung: int) -> bool:
@@ -136,9 +134,8 @@ class GatedAsha(EarlyStopping):
             self.finals[key] = value
             self.earned.clear()
 
-    def is_immune(self, key: str) -> bool:
-        study, _, number = key.rpartition("-")
-        return study == PROPOSALS and int(number) % IMMUNE_ONE_IN == IMMUNE_ONE_IN - 1
+    def is_immune(self, number: int) -> bool:
+        return number % IMMUNE_ONE_IN == IMMUNE_ONE_IN - 1
 
     def may_stop(self, rung: int) -> bool:
         if rung not in self.rungs:

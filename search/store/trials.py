@@ -81,6 +81,11 @@ class Row:
         return self.key.rsplit("-", 1)[0]
 
     @property
+    def number(self) -> int:
+        """Its place in its study, from 0."""
+        return int(self.key.rsplit("-", 1)[1])
+
+    @property
     def is_baseline(self) -> bool:
         return self.study == BASELINES
 

@@ -1,4 +1,4 @@
-"""How many trials may be under way, on the nodes there are and on those that may come."""
+"""The capacity of a cluster: how many trials fit on its nodes, and on those that may come."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -20,26 +20,26 @@ def fitting(resources: Mapping[str, float], held: Mapping[str, float]) -> int:
     return int(min(counts))
 
 
-def present_places(nodes: Nodes, held: Mapping[str, float]) -> int:
+def present_capacity(nodes: Nodes, held: Mapping[str, float]) -> int:
     """Return how many trials fit on the nodes that are there."""
     return sum(fitting(resources, held) for resources in nodes.present)
 
 
-def possible_places(nodes: Nodes, held: Mapping[str, float]) -> int:
+def possible_capacity(nodes: Nodes, held: Mapping[str, float]) -> int:
     """Return how many trials fit on the cluster at its largest, 0 if it does not grow by itself."""
-    left, places = nodes.most, 0
+    left, trials = nodes.most, 0
     for each, most in sorted((fitting(k.resources, held), k.most) for k in nodes.types)[::-1]:
-        places += each * min(most, left)
+        trials += each * min(most, left)
         left -= min(most, left)
-    return places
+    return trials
 
 
 @dataclass
 class Capacity:
-    """The places of a search's trials on the connected cluster, looked up once a second.
+    """How many trials of a search fit on the connected cluster, looked up once a second.
 
-    On a cluster that starts nodes as they are asked for, trials are begun for all the places that
-    it may have: those that find none yet wait, and are what asks for more nodes. Once they end,
+    On a cluster that starts nodes as they are asked for, trials are begun for all nodes that
+    it may have: those that fit on none yet wait, and are what asks for more nodes. Once they end,
     or the driver does, nothing asks any more, and idle nodes go.
 
     Attributes:
@@ -76,22 +76,22 @@ class Capacity:
             self.update(self.look(), now)
         return self.bounded(max(self.present, self.possible))
 
-    def bounded(self, places: int) -> int:
-        return places if self.most is None else min(places, self.most)
+    def bounded(self, trials: int) -> int:
+        return trials if self.most is None else min(trials, self.most)
 
     def update(self, nodes: Nodes, now: float) -> None:
-        places = present_places(nodes, self.held)
-        self.possible = possible_places(nodes, self.held)
-        before, self.present = self.present, places
-        if places:
-            if places != before:
-                self.say(f"{self.bounded(places)} trials at a time, on {nodes.describe()}")
+        fit = present_capacity(nodes, self.held)
+        self.possible = possible_capacity(nodes, self.held)
+        before, self.present = self.present, fit
+        if fit:
+            if fit != before:
+                self.say(f"{self.bounded(fit)} trials at a time, on {nodes.describe()}")
             self.began = float("inf")  # from here on, nodes may be away for as long as they like
             self.said = -SAY_SECONDS
         elif before > 0 or now - self.said >= SAY_SECONDS:
             self.said = now
             self.say(self.waiting_for(nodes))
-        if not places and not self.possible and now - self.began > NODES_SECONDS:
+        if not fit and not self.possible and now - self.began > NODES_SECONDS:
             raise UserError(
                 f"a trial needs {self.needs()} on one node, but the cluster has "
                 f"{nodes.describe()}, and no other node came within {NODES_SECONDS:g} s; add one, "
@@ -109,8 +109,8 @@ class Capacity:
         )
 
 
-def places_of(
+def capacity_of(
     held: Mapping[str, float], resources: Resources, say: Callable[[str], None]
 ) -> Capacity:
-    """Return the places of trials that hold so much."""
+    """Return the capacity of the connected cluster for trials that hold so much."""
     return Capacity(held, resources.concurrent, resources.address is None, say)

@@ -18,7 +18,7 @@ from search.report.live_display import Display
 from search.session.interrupt import Interrupt
 from search.session.search import Search
 from search.tune.bridge import StopSwitch, StudyCallback, StudyScheduler, StudySearcher
-from search.tune.capacity import places_of
+from search.tune.capacity import capacity_of
 from search.tune.recruit import Recruit, Workers
 from search.tune.saving import Saving
 
@@ -64,10 +64,10 @@ def search_on_ray(
             workers = recruit(console, interrupt)
             if interrupt.reason():
                 return
-            search.device_share = workers.held.get("gpu", 1.0)
+            search.spending.device_share = workers.held.get("gpu", 1.0)
             saving = Saving(search, stop)
             with Display(search, console, search.folder.path.name, saving.text) as display:
-                places = places_of(workers.held, resources, display.tell)
+                capacity = capacity_of(workers.held, resources, display.tell)
                 experiment = tune.RunConfig(
                     name=f"attempt-{attempt}",
                     storage_path=str(scratch),
@@ -76,7 +76,7 @@ def search_on_ray(
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                     verbose=0,
                 )
-                searcher = StudySearcher(search, places.limit, stop, display.refresh)
+                searcher = StudySearcher(search, capacity.limit, stop, display.refresh)
                 tuner(searcher, workers, experiment).fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from search.config.settings import Resources
 from search.session.interrupt import Interrupt
-from search.tune.capacity import places_of
+from search.tune.capacity import capacity_of
 from search.workers.gpu_proxy import EngineRegistry, ProxySetup, ProxyTrainable
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable, load_task, template_trial
@@ -97,14 +97,14 @@ def measured_slots(
     one_gpu = ray.remote(num_cpus=resources.cpus, num_gpus=1, max_calls=1)
     future = one_gpu(speeds_on_this_gpu).remote(setup)
     whole = {"cpu": resources.cpus, "gpu": 1.0}
-    places = places_of(
-        whole, resources, lambda text: None if places.present else console.print(text)
+    capacity = capacity_of(
+        whole, resources, lambda text: None if capacity.present else console.print(text)
     )
     while not ray.wait([future], timeout=1)[0]:
         if interrupt.reason():
             ray.cancel(future, force=True)
             return DEFAULT_SLOTS, ()  # nothing will be started
-        places.limit()  # tells, now and then, that a GPU is waited for
+        capacity.limit()  # tells, now and then, that a GPU is waited for
     speeds: list[dict[int, float]] = ray.get(future)
     found = min(map(best_slots, speeds))
     if len(speeds) > 1:

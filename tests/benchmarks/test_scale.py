@@ -70,7 +70,7 @@ def test_every_trial_ends_once_and_is_on_record(tmp_path: Path) -> None:
         epochs = found.folder.read_epochs(row.key)
         assert len(epochs) == row.epochs
         assert epochs[-1].best_score == pytest.approx(row.value)
-    assert found.trained_epochs == sum(row.epochs for row in rows)
+    assert found.spending.trained_epochs == sum(row.epochs for row in rows)
     assert Path.cwd() == folder
     assert (ray.init, ray.wait, ray.get, ray.remote) == functions
     assert not ray.is_initialized()

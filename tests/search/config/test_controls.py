@@ -15,7 +15,7 @@ from search.cli.options import search_parser
 from search.config.controls import checked_controls, controls_for
 from search.config.settings import Settings, fingerprint_of
 from search.results.conclusion import Conclusion
-from search.session.plan import check_same
+from search.session.opening import check_same
 from spaces import BASELINES, FORMER_NAMES, NAMED, check_weights, renamed
 from spaces.errors import UserError
 from trainer.benchmarks import BENCHMARKS

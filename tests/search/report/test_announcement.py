@@ -11,7 +11,6 @@ from twin import OBJECTIVE, attempt, make_plan, make_run, make_settings
 from search.config.budget import FEWEST_RUNS, Budget
 from search.driver import conclude
 from search.report.announcement import say_what
-from search.results.conclusion import Conclusion
 from search.session.interrupt import Interrupt
 
 
@@ -72,7 +71,7 @@ def test_a_grace_as_long_as_a_trial_is_a_note(tmp_path: Path) -> None:
 def test_a_search_of_controls_alone_says_at_its_end_why_nothing_was_confirmed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Conclusion, "export", lambda _: None)
+    monkeypatch.setattr("search.driver.export_winner", lambda _: None)
     folder = new_run(tmp_path / "run", OBJECTIVE)
     budget = Budget(FEWEST_RUNS + 1, None, runs=FEWEST_RUNS)
     search = attempt(folder, PLAIN, budget.trials or 0, confirm=True, runs=FEWEST_RUNS)

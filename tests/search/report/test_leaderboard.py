@@ -8,6 +8,7 @@ from concluded import shown
 from twin import make_settings
 
 from search.config.objective import BenchmarkObjective
+from search.export.winner import export_winner
 from search.results.conclusion import Conclusion
 from search.store.manifest import SCHEMA_VERSION
 from search.store.record import Record
@@ -92,4 +93,4 @@ def test_a_run_without_a_full_length_trial_has_no_export(tmp_path: Path) -> None
     row = record.next_baseline()
     assert row is not None
     record.tell(row.key, Outcome.failed("epoch 1: the training loss is nan"))
-    assert Conclusion.of(RunFolder(tmp_path / "run")).export() is None
+    assert export_winner(Conclusion.of(RunFolder(tmp_path / "run"))) is None

@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console
 from twin import OBJECTIVE, attempt, make_run, make_settings, results_of
 
-from search.report.live_display import Display, best_text, duration, seconds_left
+from search.report.durations import duration
+from search.report.live_display import Display, best_text
+from search.session.forecast import seconds_left
 from search.session.search import Search
 
 
@@ -88,7 +90,7 @@ def test_before_a_trial_has_ended_the_time_left_follows_its_batches(tmp_path: Pa
     assert first is not None
     assert second is not None
     assert seconds_left(search, elapsed=1.0) is None
-    search.expected_seconds = 600.0
+    search.spending.expected_seconds = 600.0
     assert seconds_left(search, elapsed=1.0) == 600.0
     for now, batch in ((10.0, 3), (20.0, 6)):
         first.within = (0, batch, 12)

@@ -12,6 +12,7 @@ from twin import BENCHMARK, OBJECTIVE, attempt, fast_folder
 
 from search.cli.commands import main
 from search.config.objective import Objective
+from search.export.winner import export_winner, winner_of
 from search.report import verdict_view
 from search.results.conclusion import Conclusion
 from search.store.trials import Row
@@ -74,9 +75,9 @@ def test_the_story_is_whole_and_json_able(place: Path, case: str) -> None:
 def test_the_export_is_the_weighting_that_the_run_names(place: Path, case: str) -> None:
     worth, runs, objective = CASES[case]
     found = conclusion_of(place / "run", worth, runs, objective)
-    paths = found.export()
+    paths = export_winner(found)
     assert paths is not None
-    best, written = found.best(), json.loads(paths.record.read_text())
+    best, written = winner_of(found), json.loads(paths.record.read_text())
     assert best is not None
     assert found.winner is not None
     assert best.weighting == found.winner[1]
@@ -116,7 +117,7 @@ def test_confirmed_or_not_uniform_may_be_the_winner_and_it_is_said(place: Path) 
     assert found.winner == ("uniform", Weighting())
     nothing = "Use uniform: nothing that was found could be shown to be better."
     assert nothing in text_of(found)
-    best = found.best()
+    best = winner_of(found)
     assert best is not None
     assert set(best.weights) == {1.0}
 
@@ -127,7 +128,7 @@ def test_a_run_without_a_full_length_trial_has_nothing_to_export(place: Path) ->
     search.next_trial()
     found = Conclusion.of(folder)
     assert (found.winner, found.incumbent, found.judgement) == (None, None, None)
-    assert found.export() is None
+    assert export_winner(found) is None
     assert "no full-length result yet" in text_of(found)
 
 

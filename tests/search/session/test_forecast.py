@@ -9,12 +9,14 @@ from twin import attempt, make_plan, make_run, make_settings
 
 from search.config.budget import Budget
 from search.config.objective import BenchmarkObjective, Objective
-from search.session.forecast import Forecast, epoch_seconds, forecast, said
+from search.report.announcement import forecast_text
+from search.report.durations import rough_duration
+from search.session.forecast import Forecast, epoch_seconds, forecast
 from search.session.plan import Plan
 from search.store.run_folder import RunFolder
 from trainer.benchmarks import BENCHMARKS
 
-CIFAR = Forecast((73.0,), places=2)
+CIFAR = Forecast((73.0,), concurrency=2)
 
 
 def plan_of(place: Path, benchmark: str, budget: Budget) -> Plan:
@@ -31,7 +33,7 @@ def told(found: Forecast, plan: Plan) -> str:
     search = attempt(
         plan.folder, plan.settings, budget.trials, budget.hours, objective, confirm=True
     )
-    return " ".join(found.sentences(plan, search))
+    return " ".join(forecast_text(found, plan, search))
 
 
 def test_a_long_search_is_told_its_hours_and_what_would_be_feasible(tmp_path: Path) -> None:
@@ -43,7 +45,7 @@ def test_a_long_search_is_told_its_hours_and_what_would_be_feasible(tmp_path: Pa
 
 
 def test_a_short_search_is_told_its_minutes_alone(tmp_path: Path) -> None:
-    found = Forecast((0.2,), places=2)
+    found = Forecast((0.2,), concurrency=2)
     text = told(found, plan_of(tmp_path, "resnet8-digitslt", Budget(32, None)))
     assert text.startswith("On this hardware: about 2.1 minutes if no trial is stopped early")
     assert "sooner" not in text
@@ -57,7 +59,7 @@ def test_hours_in_which_no_trial_ends_are_told(tmp_path: Path) -> None:
 
 def test_on_gpus_it_follows_from_the_images_a_second(tmp_path: Path) -> None:
     # A GPU trains 3980 of the 398 images' a second in 8 slots: .8 s an epoch; two GPUs, 40 epochs.
-    found = Forecast.of_gpus((3980.0,), 8, (digits_data(),), places=16)
+    found = Forecast.of_gpus((3980.0,), 8, (digits_data(),), concurrency=16)
     plan = plan_of(tmp_path, "resnet8-digitslt", Budget(32, None))
     assert "about 64 s if no trial is stopped early (about 32 s a trial, 16" in told(found, plan)
 
@@ -75,7 +77,7 @@ def test_runs_on_a_hold_out_count(tmp_path: Path) -> None:
     ((8, "about 8 s"), (150, "about 2.5 minutes"), (2280, "about 38 minutes"), (7200, "about 2.0")),
 )
 def test_times_are_said_in_two_digits(seconds: float, text: str) -> None:
-    assert said(seconds).startswith(text)
+    assert rough_duration(seconds).startswith(text)
 
 
 def test_an_epoch_is_measured_by_some_of_its_batches() -> None:
@@ -90,4 +92,4 @@ def test_other_machines_and_gpus_are_not_measured(tmp_path: Path) -> None:
     assert forecast(plan, (digits_data(),), lambda: "SIGINT") is None
     found = forecast(plan, (digits_data(),), lambda: None)
     assert found is not None
-    assert found.places >= 1
+    assert found.concurrency >= 1

@@ -45,7 +45,9 @@ def test_a_whole_search(folder: RunFolder, slots: int) -> None:
     assert [row.label for row in rows[:4]] == list(CONTROLS)
     assert all(row.state == TrialState.COMPLETE for row in rows[:4])
     assert sum(row.state == TrialState.PRUNED for row in rows) >= 3
-    assert twin.search.trained_epochs == sum(s["epochs"] for row in rows for s in row.summaries)
+    assert twin.search.spending.trained_epochs == sum(
+        s["epochs"] for row in rows for s in row.summaries
+    )
 
 
 def test_both_parts_are_recorded_under_the_key(folder: RunFolder) -> None:
@@ -108,7 +110,7 @@ def test_epochs_of_each_part_are_taken_once_and_in_order(folder: RunFolder) -> N
         search.report(key, 1, result)
     assert [r.epoch for r in folder.read_epochs(f"{key}.1")] == [1, 2]
     assert folder.read_epochs(key) == []
-    assert search.trained_epochs == 2
+    assert search.spending.trained_epochs == 2
 
 
 def test_every_part_goes_on_from_its_own_checkpoint(folder: RunFolder) -> None:
@@ -121,7 +123,7 @@ def test_every_part_goes_on_from_its_own_checkpoint(folder: RunFolder) -> None:
     twin = run_to_the_end(folder, 1, slots=1)
     behind = [list(range(k // SAVE_EVERY * SAVE_EVERY + 1, n + 1)) for k, n in ((5, 6), (3, 4))]
     assert twin.trained == {key: behind[0], f"{key}.1": behind[1]}
-    assert twin.search.trained_epochs == 2
+    assert twin.search.spending.trained_epochs == 2
     check_finished(folder, 1)
 
 
@@ -134,7 +136,7 @@ def test_it_is_told_from_where_each_part_goes_on(folder: RunFolder) -> None:
     assert again.notes == [
         "uniform was unfinished after epoch 5 and 3; it goes on from epoch 0 and 0"
     ]
-    assert again.repeated_epochs == 8
+    assert again.spending.repeated_epochs == 8
 
 
 def test_checkpoints_of_all_parts_go_with_the_trial(folder: RunFolder) -> None:

@@ -10,7 +10,8 @@ import pytest
 from twin import make_settings, plan_in
 
 from search.config.budget import Budget
-from search.session.plan import Plan, check_budget, check_same
+from search.session.opening import check_budget, check_same
+from search.session.plan import Plan
 from search.store.manifest import SCHEMA_VERSION
 from spaces.errors import UserError
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark

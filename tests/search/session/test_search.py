@@ -87,7 +87,7 @@ def test_a_whole_search(tmp_path: Path, slots: int) -> None:
     assert all(key.startswith("baselines") for key in twin.started[:4])
     assert all(row.state == TrialState.COMPLETE for row in rows if row.is_baseline)
     assert sum(row.state == TrialState.PRUNED for row in rows) >= 3
-    assert twin.search.trained_epochs == sum(row.epochs for row in rows)
+    assert twin.search.spending.trained_epochs == sum(row.epochs for row in rows)
     assert sorted(row.key for row in twin.search.ended) == [row.key for row in rows]
 
 
@@ -258,11 +258,11 @@ def test_epochs_known_already_change_nothing(tmp_path: Path) -> None:
     key, results = trial.row.key, results_of(trial.row.seed)
     for result in results[:4]:
         search.report(key, 0, result)
-    journal, trained = folder.journal.read_bytes(), search.trained_epochs
+    journal, trained = folder.journal.read_bytes(), search.spending.trained_epochs
     for result in results_of(trial.row.seed + 1)[:4]:  # even if they were not the same
         assert not search.report(key, 0, result)
     assert folder.journal.read_bytes() == journal
-    assert search.trained_epochs == trained == 4
+    assert search.spending.trained_epochs == trained == 4
     assert folder.read_epochs(key) == results[:4]
 
 
@@ -276,7 +276,7 @@ def test_a_trial_that_goes_on_trains_from_its_checkpoint_only(tmp_path: Path) ->
 
     twin = run_to_the_end(folder, SETTINGS, 1, slots=1)
     assert twin.trained == {trial.row.key: [SAVE_EVERY + 1, 4, 5, 6]}
-    assert twin.search.trained_epochs == 3
+    assert twin.search.spending.trained_epochs == 3
     check_finished(folder, 1)
 
 
@@ -342,7 +342,7 @@ def test_the_hours_are_of_this_attempt_and_leave_trials_resumable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("search.session.search.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("search.session.spending.time", SimpleNamespace(monotonic=lambda: now[0]))
     folder = make_run(tmp_path / "run", SETTINGS)
     for reached in (1, 2):
         search = attempt(folder, SETTINGS, None, hours=0.5)
@@ -364,7 +364,7 @@ def test_trials_to_go_on_are_not_started_after_the_search_must_stop(
     now = [0.0]
     folder = make_run(tmp_path / "run", SETTINGS)
     attempt(folder, SETTINGS, 16).next_trial()
-    monkeypatch.setattr("search.session.search.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("search.session.spending.time", SimpleNamespace(monotonic=lambda: now[0]))
     search = attempt(folder, SETTINGS, 16, hours=1.0)
     now[0] = 3601.0
     assert len(search.adopted) == 1

@@ -32,7 +32,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 0.0
         clock = SimpleNamespace(monotonic=lambda: self.seconds)
-        monkeypatch.setattr("search.session.search.time", clock)
+        monkeypatch.setattr("search.session.spending.time", clock)
 
 
 def test_after_two_thirds_of_the_hours_the_confirmation_begins(
@@ -128,7 +128,7 @@ def test_gpu_hours_are_split_and_count_over_all_attempts(folder: RunFolder) -> N
         assert trial is not None
         train(search, trial, unclear)
     again = attempt(folder, PLAIN, None, **limits)
-    assert again.device_hours == pytest.approx(6 * trial_hours)
+    assert again.spending.device_hours == pytest.approx(6 * trial_hours)
     while not again.must_stop() and (trial := again.next_trial()):
         train(again, trial, unclear)
     assert again.search_trials == 10  # the first to begin after two thirds of the 14.5 is no trial
@@ -141,22 +141,22 @@ def test_hours_of_trials_taken_over_are_those_of_their_share_of_the_device(
     folder: RunFolder,
 ) -> None:
     search = attempt(folder, PLAIN, 9)
-    search.device_share = 0.25
+    search.spending.device_share = 0.25
     trial = search.next_trial()
     assert trial is not None
     for result in results_worth(50)[:4]:
         search.report(trial.row.key, 0, result)
     again = attempt(folder, PLAIN, 9)
-    again.device_share = 0.25
-    assert again.device_hours == pytest.approx(search.device_hours)
+    again.spending.device_share = 0.25
+    assert again.spending.device_hours == pytest.approx(search.spending.device_hours)
 
 
 def test_hours_of_all_phases_are_on_record(folder: RunFolder) -> None:
     search = attempt(folder, PLAIN, 15, confirm=True, runs=9)
-    search.device_share = 0.5
+    search.spending.device_share = 0.5
     drive(search, unclear)
     each = 0.5 * 0.5 * OBJECTIVE.epochs / 3600
     rows = search.record.rows()
     assert [row.device_hours for row in rows] == pytest.approx([each] * 15)
-    assert search.device_hours == pytest.approx(each * 15)
-    assert attempt(folder, PLAIN, 1).device_hours == pytest.approx(each * 15)
+    assert search.spending.device_hours == pytest.approx(each * 15)
+    assert attempt(folder, PLAIN, 1).spending.device_hours == pytest.approx(each * 15)

@@ -17,6 +17,7 @@ from search.cli.commands import main
 from search.config.budget import Budget
 from search.config.objective import BenchmarkObjective
 from search.config.settings import Resources, Settings
+from search.export.winner import winner_of
 from search.results.conclusion import Conclusion
 from search.stats.scoring import Scoring
 from search.store import schemas
@@ -125,7 +126,7 @@ def test_a_whole_run_is_read_as_it_was_written(tmp_path: Path, facts: Any) -> No
     folder = whole_run(tmp_path / "run", steady, 20, 12, facts)
     conclusion = Conclusion.of(folder)
     assert conclusion.judgement is not None
-    best = conclusion.best()
+    best = winner_of(conclusion)
     assert best is not None
     assert best.weighting == conclusion.winner[1]  # type: ignore[index]
     assert folder.read_attempts()[-1]["device"] == "cpu"

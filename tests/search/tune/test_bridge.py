@@ -67,7 +67,7 @@ def test_all_epochs_of_a_report_are_recorded_once_and_in_order(search: Search) -
     assert not hand_over(search, trial, report_of(trial, range(1, 5)))
     assert search.folder.read_epochs(trial.row.key) == results_of(trial.row.seed)[:4]
     assert trial.hardware == "an abacus"
-    assert search.trained_epochs == 4
+    assert search.spending.trained_epochs == 4
 
 
 def test_epochs_that_are_reported_again_change_nothing(search: Search) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from search.cluster.nodes import Nodes, NodeType
 from search.tune import capacity
-from search.tune.capacity import Capacity, possible_places, present_places
+from search.tune.capacity import Capacity, possible_capacity, present_capacity
 from spaces.errors import UserError
 
 HEAD = {"CPU": 0.0, "memory": 8e9}
@@ -33,31 +33,31 @@ class Cluster:
     def become(self, *present: dict[str, float]) -> None:
         self.nodes = Nodes(present, self.nodes.types, self.nodes.most)
 
-    def places(self, most: int | None = None, held: dict[str, float] = HELD) -> Capacity:
+    def capacity(self, most: int | None = None, held: dict[str, float] = HELD) -> Capacity:
         return Capacity(held, most, False, self.told.append, lambda: self.nodes)
 
 
 def test_a_trial_must_fit_on_one_node() -> None:
     nodes = Nodes(({"CPU": 3.0}, {"CPU": 3.0}, HEAD))
-    assert present_places(nodes, {"cpu": 2}) == 2
-    assert present_places(nodes, {"cpu": 4}) == 0
+    assert present_capacity(nodes, {"cpu": 2}) == 2
+    assert present_capacity(nodes, {"cpu": 4}) == 0
 
 
 def test_the_scarcer_resource_decides() -> None:
-    assert present_places(Nodes(({"CPU": 4.0, "GPU": 8.0},)), {"cpu": 0.5, "gpu": 0.5}) == 8
-    assert present_places(Nodes(({"CPU": 64.0, "GPU": 2.0},)), {"cpu": 0.5, "gpu": 0.5}) == 4
+    assert present_capacity(Nodes(({"CPU": 4.0, "GPU": 8.0},)), {"cpu": 0.5, "gpu": 0.5}) == 8
+    assert present_capacity(Nodes(({"CPU": 64.0, "GPU": 2.0},)), {"cpu": 0.5, "gpu": 0.5}) == 4
 
 
 def test_what_may_come_is_bounded_by_each_type_and_by_all() -> None:
     big = NodeType({"CPU": 32, "GPU": 4}, 2)
-    assert possible_places(Nodes((HEAD,), (GPU_TYPE,), 10), HELD) == 16
-    assert possible_places(Nodes((HEAD,), (GPU_TYPE, big), 3), HELD) == 2 * 16 + 4
-    assert possible_places(Nodes((HEAD,), (GPU_TYPE,), 10), {"cpu": 16}) == 0
+    assert possible_capacity(Nodes((HEAD,), (GPU_TYPE,), 10), HELD) == 16
+    assert possible_capacity(Nodes((HEAD,), (GPU_TYPE, big), 3), HELD) == 2 * 16 + 4
+    assert possible_capacity(Nodes((HEAD,), (GPU_TYPE,), 10), {"cpu": 16}) == 0
 
 
 def test_trials_are_begun_for_nodes_that_are_still_to_come(clock: Clock) -> None:
     cluster = Cluster(HEAD, types=(GPU_TYPE,))
-    found = cluster.places()
+    found = cluster.capacity()
     assert found.limit() == 16
     assert cluster.told == [
         "Waiting for a node with 0.25 CPU and 0.25 GPU for each trial: the cluster has 1 node with "
@@ -77,7 +77,7 @@ def test_trials_are_begun_for_nodes_that_are_still_to_come(clock: Clock) -> None
 
 def test_a_cluster_of_fixed_size_is_filled_and_followed(clock: Clock) -> None:
     cluster = Cluster({"CPU": 2.0}, {"CPU": 2.0})
-    found = cluster.places(held={"cpu": 1})
+    found = cluster.capacity(held={"cpu": 1})
     assert found.limit() == 4
     cluster.become({"CPU": 2.0})
     assert found.limit() == 4  # it is looked at once a second
@@ -95,13 +95,13 @@ def test_a_cluster_of_fixed_size_is_filled_and_followed(clock: Clock) -> None:
 
 
 def test_a_user_may_allow_fewer(clock: Clock) -> None:
-    assert Cluster({"CPU": 8.0}).places(most=3, held={"cpu": 1}).limit() == 3
-    assert Cluster(HEAD, types=(GPU_TYPE,)).places(most=3).limit() == 3
+    assert Cluster({"CPU": 8.0}).capacity(most=3, held={"cpu": 1}).limit() == 3
+    assert Cluster(HEAD, types=(GPU_TYPE,)).capacity(most=3).limit() == 3
 
 
 def test_a_cluster_to_which_no_fitting_node_comes_is_refused(clock: Clock) -> None:
     cluster = Cluster({"CPU": 2.0})
-    found = cluster.places(held={"cpu": 4})
+    found = cluster.capacity(held={"cpu": 4})
     assert found.limit() == 0
     clock.now += capacity.NODES_SECONDS + 1
     with pytest.raises(UserError, match="a trial needs 4 CPU on one node, but the cluster has 1 "):
@@ -109,7 +109,7 @@ def test_a_cluster_to_which_no_fitting_node_comes_is_refused(clock: Clock) -> No
 
 
 def test_where_nodes_may_come_they_are_waited_for(clock: Clock) -> None:
-    found = Cluster(HEAD, types=(GPU_TYPE,)).places()
+    found = Cluster(HEAD, types=(GPU_TYPE,)).capacity()
     found.limit()
     clock.now += 100 * capacity.NODES_SECONDS
     assert found.limit() == 16
