@@ -192,6 +192,16 @@ def test_the_table_of_benchmarks_is_the_registry() -> None:
     ]
 
 
+def test_the_floors_of_the_architecture_are_those_of_the_walls() -> None:
+    walls = runpy.run_path(str(Path(__file__).with_name("test_layers.py")))["FLOORS"]
+    rows = re.findall(
+        r"^\| (\d) \| `search/(\w+)(?:/|\.py)` \|", TEXTS["docs/architecture.md"], re.M
+    )
+    assert {(int(floor), room) for floor, room in rows} == {
+        (floor, room) for floor, rooms in enumerate(walls, 1) for room in rooms
+    }
+
+
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     (command,) = re.findall(r"^(python3 -m venv .* -m pytest)$", TEXTS["README.md"], re.MULTILINE)
     ci = (
