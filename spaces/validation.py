@@ -198,7 +198,8 @@ def _reached(content: object, location: Sequence[str | int]) -> tuple[Path, obje
 
 def _place(path: Sequence[str | int]) -> str:
     """A path as people write it, such as benchmarks[0].name."""
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
+    parts = (f"[{key}]" if isinstance(key, int) else "." + shown(key).strip("'") for key in path)
+    return "".join(parts).lstrip(".")
 
 
 def _dataclass_at(kind: Any, path: Sequence[str | int]) -> Any:
