@@ -80,8 +80,6 @@ def checked(
     kind: type[T],
     content: object,
     where: object = "",
-    *,
-    named: Callable[[str], str] = str,
     error: type[UserError] = UserError,
 ) -> T:
     """An instance of a dataclass from content as JSON or TOML gives it, every value checked.
@@ -95,7 +93,6 @@ def checked(
             is an error.
         content: a dict of values that JSON knows, tuples for lists and NaN included.
         where: what the sentence begins with, such as a file's path; empty for nothing.
-        named: what the sentence calls a field, such as `grace_epochs` an option `--grace-epochs`.
         error: raised for the first rule that is broken.
 
     Raises:
@@ -109,31 +106,30 @@ def checked(
         text = json.dumps(content, default=lambda _value: {})
         instance: T = _adapter(kind).validate_json(text)  # type: ignore[arg-type]
     except ValidationError as found:
-        sentence = first_sentence(kind, content, found, named)
+        sentence = first_sentence(kind, content, found)
         raise error(f"{where}: {sentence}" if str(where) else sentence) from found
     return instance
 
 
-def first_sentence(
-    kind: type, content: object, found: Any, named: Callable[[str], str] = str
-) -> str:
+def first_sentence(kind: type, content: object, found: Any) -> str:
     """The sentence on the first error of a pydantic ValidationError: name, value, rule, remedy."""
     errors = found.errors(include_url=False, include_input=False)
     first = errors[0]
     if first["type"] in ("unexpected_keyword_argument", "missing"):
         *parents, key = path = first["loc"]
-        place = named(_place(path))
+        place = _place(path)
+        declared = _dataclass_at(kind, parents)
         if first["type"] == "missing":
-            return f"{place} is missing; add it"
-        keys = [field.name for field in fields(_dataclass_at(kind, parents))]
+            return f"{place} is missing; add {_wanted(declared, key)}"
+        keys = [field.name for field in fields(declared)]
         meant = did_you_mean(key, keys)
-        return f"{place} is not known{meant}; known are {', '.join(map(named, keys))}"
+        return f"{place} is not known{meant}; known are {', '.join(keys)}"
     path, value = _reached(content, first["loc"])
     # Each type of a union has an error of its own.
     same = [error for error in errors if _reached(content, error["loc"])[0] == path]
     rules = dict.fromkeys(map(_words, same))
     meant = did_you_mean(value, first.get("ctx", {}).get("known", ()))
-    place = named(_place(path)) or "it"
+    place = _place(path) or "it"
     return f"{place} is {shown(value)}{meant}; it must be {' or '.join(rules)}"
 
 
@@ -175,6 +171,19 @@ def _wrapped(
         return read
 
     return core_schema.no_info_wrap_validator_function(check, schema)
+
+
+def _wanted(kind: Any, key: str | int) -> str:
+    """What a missing value must be, in the words of the errors on a value that nothing takes."""
+    from pydantic import TypeAdapter, ValidationError
+
+    if is_dataclass(kind):
+        try:
+            hint = get_type_hints(kind, include_extras=True)[str(key)]
+            TypeAdapter(hint).validate_python(object())
+        except ValidationError as found:
+            return " or ".join(dict.fromkeys(map(_words, found.errors())))
+    return "it"
 
 
 def _words(error: Any) -> str:

@@ -230,12 +230,12 @@ def test_no_name_in_a_benchmark_file_leads_out_of_the_folder_of_prepared_files(
     file = tmp_path / "mine.toml"
     head = f'name = "{name}"\nnetwork = "resnet8"\nresolution = 8\n'
     file.write_text(head + '[data]\nroot = "images"\n')
-    with pytest.raises(BenchmarkError, match="name = "):
+    with pytest.raises(BenchmarkError, match="name is "):
         get_benchmark(str(file), tmp_path)
     others = ["--benchmark", "resnet8-digitslt"] if option == "--holdout" else []
     where = ["--data-root", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
     assert main([*others, option, str(file), *where, "--address", "local"]) == 2
-    assert "name = " in capsys.readouterr().err
+    assert "name is " in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "data").exists()
 

@@ -1,17 +1,18 @@
-"""What is trained: network, data set, long tail and fixed protocol, as one frozen value."""
+"""A benchmark declares what is trained: network, data set, long tail and fixed protocol."""
 
 import dataclasses
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
+from annotated_types import Ge, Gt, Le, Lt
 from numpy.typing import NDArray
 
+from spaces.validation import OneOf, Rule
 from trainer.benchmarks.metrics import METRICS
 from trainer.data.longtail import long_tail_counts, ranked_counts
 from trainer.data.raw import FolderSpec
@@ -25,12 +26,16 @@ OWN_PREPARED_FORMAT = 2
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 ROLES = ("public", "hidden", "trial")
 
+AtLeastOne: TypeAlias = Annotated[int, Ge(1)]
+ImbalanceRatio: TypeAlias = Annotated[float, Ge(1)]
+
 
 @dataclass(frozen=True)
 class Benchmark:
     """A network on long-tailed images under a fixed protocol: nothing in it is searched.
 
-    Raises BenchmarkError, naming key, value and rule, for a value out of range.
+    The types and ranges of the fields are read by `spaces.validation.checked`. Raises
+    BenchmarkError for fields that do not agree with each other.
 
     Attributes:
         network: a key of models.NETWORKS.
@@ -56,70 +61,54 @@ class Benchmark:
             the verdict alone speaks of.
     """
 
-    name: str
+    name: Annotated[
+        str, Rule("letters, digits, '.', '_' and '-', not starting with '.'", SAFE_NAME.fullmatch)
+    ]
     network: str
-    dataset: str
-    num_classes: int
-    imbalance_ratio: float | None
-    max_count: int | None
-    train_images: int
-    resolution: int
-    channels: int
-    padding: int
+    dataset: Annotated[str, OneOf(SOURCES)]
+    num_classes: Annotated[int, Ge(2)]
+    imbalance_ratio: ImbalanceRatio | None
+    max_count: AtLeastOne | None
+    train_images: AtLeastOne
+    resolution: AtLeastOne
+    channels: AtLeastOne
+    padding: Annotated[int, Ge(0)]
     flip: bool
-    mean: tuple[float, ...] | None
-    std: tuple[float, ...] | None
-    epochs: int = 200
-    batch_size: int = 128
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    subset_seed: int = 0
+    mean: tuple[Annotated[float, Ge(0), Le(1)], ...] | None
+    std: tuple[Annotated[float, Ge(1e-6), Le(1)], ...] | None
+    epochs: AtLeastOne = 200
+    batch_size: AtLeastOne = 128
+    learning_rate: Annotated[float, Gt(0)] = 0.1
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
+    weight_decay: Annotated[float, Ge(0)] = 5e-4
+    subset_seed: Annotated[int, Ge(0)] = 0
     folder: FolderSpec | None = None
-    role: str = "trial"
-    shortened_from: int | None = None
-    noise_sd: float | None = None
-    metric: str = "accuracy"
+    role: Annotated[str, OneOf(ROLES)] = "trial"
+    shortened_from: AtLeastOne | None = None
+    noise_sd: Annotated[float, Gt(0)] | None = None
+    metric: Annotated[str, OneOf(METRICS)] = "accuracy"
     test_held_out: bool = False
 
     def __post_init__(self) -> None:
         for key, holds, rule in self._rules():
             if not holds:
                 raise BenchmarkError(
-                    f"{key} = {getattr(self, key)!r} in benchmark {self.name!r} must be {rule}"
+                    f"{key} is {getattr(self, key)!r} in benchmark {self.name!r}; it must be {rule}"
                 )
 
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
-        """Each field's name, whether its value keeps the rule, and the rule."""
-        safe = SAFE_NAME.fullmatch(self.name) is not None
-        yield "name", safe, "letters, digits, '.', '_' and '-', not starting with '.'"
-        yield "dataset", self.dataset in SOURCES, f"one of {', '.join(SOURCES)}"
-        yield "role", self.role in ROLES, f"one of {', '.join(ROLES)}"
-        yield "metric", self.metric in METRICS, f"one of {', '.join(METRICS)}"
-        yield "num_classes", self.num_classes >= 2, "at least 2"
-        for key in ("resolution", "channels", "epochs", "batch_size", "train_images"):
-            yield key, getattr(self, key) >= 1, "at least 1"
-        yield "padding", 0 <= self.padding <= self.resolution, "between 0 and the resolution"
-        yield "learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite"
-        yield "momentum", 0 <= self.momentum < 1, "at least 0 and below 1"
-        yield "weight_decay", 0 <= self.weight_decay < math.inf, "at least 0 and finite"
-        ratio = self.imbalance_ratio
-        yield "imbalance_ratio", ratio is None or 1 <= ratio < math.inf, "at least 1 and finite"
+        """A field's name, whether it agrees with the other fields, and the rule."""
+        own, ratio = self.dataset in OWN_IMAGES, self.imbalance_ratio
+        yield "padding", self.padding <= self.resolution, "at most the resolution"
         both = (self.max_count is None) == (ratio is None)
         yield "max_count", both, "given exactly when imbalance_ratio is"
-        own = self.dataset in OWN_IMAGES
         yield "folder", (self.folder is not None) == own, "given for a user's own images only"
         yield "imbalance_ratio", own or ratio is not None, "given"
         yield "std", (self.mean is None) == (self.std is None), "given exactly when mean is"
-        noise = self.noise_sd
-        yield "noise_sd", noise is None or 0 < noise < math.inf, "above 0 and finite"
-        yield "mean", self._per_channel(self.mean, 0.0), f"{self.channels} numbers in 0..1"
-        yield "std", self._per_channel(self.std, 1e-6), f"{self.channels} numbers in 1e-6..1"
-
-    def _per_channel(self, values: tuple[float, ...] | None, low: float) -> bool:
-        if values is None:
-            return True
-        return len(values) == self.channels and all(low <= value <= 1 for value in values)
+        for key in ("mean", "std"):
+            values = getattr(self, key)
+            rule = f"{self.channels} numbers, one for each channel"
+            yield key, values is None or len(values) == self.channels, rule
 
     @property
     def counts(self) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from spaces.validation import checked
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.benchmarks.registry import check_weights_act, separate_names, whole_path
 from trainer.errors import BenchmarkError, DataError
@@ -20,6 +21,7 @@ def test_every_benchmark_is_consistent(benchmark: Benchmark) -> None:
     assert benchmark.counts[0] == benchmark.max_count
     assert len(benchmark.counts) == benchmark.num_classes
     assert benchmark.network in NETWORKS
+    assert checked(Benchmark, vars(benchmark)) == benchmark, "each field keeps its range"
     assert json.loads(json.dumps(benchmark.to_dict())) == benchmark.to_dict()
 
 
@@ -206,10 +208,11 @@ def test_commas_of_a_path_that_exists_do_not_separate(
     ),
 )
 def test_value_out_of_range_is_refused(key: str, value: object) -> None:
-    with pytest.raises(BenchmarkError, match="must be"):
-        dataclasses.replace(BENCHMARKS["resnet8-digitslt"], **{key: value})  # type: ignore[arg-type]
+    fields = vars(BENCHMARKS["resnet8-digitslt"])
+    with pytest.raises(BenchmarkError, match=r" is .*; it must be"):
+        checked(Benchmark, fields | {key: value}, error=BenchmarkError)
 
 
 def test_mean_of_other_channels_is_refused() -> None:
-    with pytest.raises(BenchmarkError, match=r"mean = .* must be 3 numbers in 0\.\.1"):
+    with pytest.raises(BenchmarkError, match=r"mean is .* must be 3 numbers, one for each channel"):
         dataclasses.replace(BENCHMARKS["resnet32-cifar10lt"], mean=(0.5,), std=(0.5,))
