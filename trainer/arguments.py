@@ -5,8 +5,8 @@ import itertools
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from spaces.errors import did_you_mean
 
@@ -38,38 +38,25 @@ class Help(argparse.HelpFormatter):
 class Parser(argparse.ArgumentParser):
     """``ArgumentParser`` whose errors are one sentence, with suggestions, and exit code 2."""
 
-    def __init__(
-        self,
-        prog: str | None = None,
-        usage: str | None = None,
-        description: str | None = None,
-        epilog: str | None = None,
-        parents: Iterable[argparse.ArgumentParser] = (),
-    ) -> None:
-        super().__init__(
-            prog,
-            usage,
-            description,
-            epilog,
-            parents=list(parents),
-            formatter_class=Help,
-            allow_abbrev=False,
-        )
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=Help, allow_abbrev=False, **options)
 
-    def parse_args(  # type: ignore[override]  # a namespace of one's own is not needed here
+    def parse_known_args(  # type: ignore[override]  # a namespace of one's own is not needed here
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> argparse.Namespace:
-        """Return the options; an unknown one is refused before what may be missing because of it.
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Return the options, and nothing that is left over; the parser of a command reads its own.
 
-        Ends the program with one sentence and exit code 2 if they are wrong.
+        An unknown option is refused before what may be missing because of it. Ends the program
+        with one sentence and exit code 2 if the options are wrong.
         """
         words = sys.argv[1:] if args is None else list(args)
-        for word in itertools.takewhile(lambda word: word != "--", words):
-            self._check_option(word)
-        options, extra = self.parse_known_args(words, namespace)
+        if self._subparsers is None:
+            for word in itertools.takewhile(lambda word: word != "--", words):
+                self._check_option(word)
+        options, extra = super().parse_known_args(words, namespace)
         if extra:
             self.error(f"{extra[0]!r} is not expected here")
-        return options
+        return options, []
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, in argparse's words or better ones, and exit with 2."""

@@ -1,5 +1,6 @@
-"""Text about the command line as a whole: its commands, two examples, and its version."""
+"""Command line as a whole: its parser, and the text on its commands and its version."""
 
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from search.config.program import PROGRAM
 from spaces.errors import did_you_mean
+from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS
 from trainer.provenance import git_revision, versions
 
@@ -17,14 +19,25 @@ class Command:
     """A command under its name.
 
     Attributes:
-        run: arguments, console -> exit code.
+        run: options, the words that they were read from, console -> exit code.
+        add_options: declares its options to its parser.
         usage: its main arguments, as help shows them.
         summary: what it does, in a line.
     """
 
-    run: Callable[[list[str], Console], int]
+    run: Callable[[Namespace, list[str], Console], int]
+    add_options: Callable[[Parser], None]
     usage: str
     summary: str
+
+
+def parser_of(commands: Mapping[str, Command]) -> Parser:
+    """Return the parser of the command line, which has a parser of its own for each command."""
+    whole = Parser(prog=PROGRAM)
+    parsers = whole.add_subparsers(dest="command")
+    for name, command in commands.items():
+        command.add_options(parsers.add_parser(name))
+    return whole
 
 
 def overview(commands: Mapping[str, Command]) -> str:

@@ -3,16 +3,15 @@
 import json
 import math
 import textwrap
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
-from search.cli.options import add_data_root
 from search.config.program import PROGRAM
 from spaces.errors import UserError
-from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.benchmarks.folder_defaults import RULE, FolderDefaults, folder_defaults
 from trainer.benchmarks.metrics import METRICS
@@ -20,7 +19,6 @@ from trainer.benchmarks.registry import check_weights_act, folder_benchmark
 from trainer.errors import BenchmarkError
 from trainer.files import write_atomic
 from trainer.prepared import prepare
-from trainer.user_files import expanded
 
 WIDTH = 80
 SHOWN = 20
@@ -30,36 +28,12 @@ LOG_FROM = 10
 LONGEST_NAME = 28
 
 
-def prepare_parser() -> Parser:
-    parser = Parser(
-        prog=f"{PROGRAM} prepare",
-        description="Look at a folder of images, say what is in it, and write a benchmark's file.",
-    )
-    add = parser.add_argument
-    add(
-        "folder",
-        metavar="DIR",
-        type=expanded,
-        help="of class folders, or of train/, val/ and test/ with them",
-    )
-    add(
-        "--output",
-        metavar="FILE",
-        type=expanded,
-        help="TOML file to write (default: NAME.toml, here)",
-    )
-    add("--overwrite", action="store_true", help="replace that file if it exists")
-    add_data_root(parser)
-    return parser
-
-
-def prepare_command(arguments: list[str], console: Console) -> int:
+def prepare_folder(options: Namespace, console: Console) -> None:
     """Describe a folder, decode its images once, and write its TOML file.
 
     Raises:
         UserError: the folder is no data set, an image is damaged, or the file exists.
     """
-    options = prepare_parser().parse_args(arguments)
     root = options.folder.absolute()
     defaults = folder_defaults(root, BENCHMARKS)
     output = options.output or Path(f"{defaults.name}.toml")
@@ -81,7 +55,6 @@ def prepare_command(arguments: list[str], console: Console) -> int:
             f"{output} cannot be written ({error.strerror}); give another --output."
         ) from error
     console.print(f"wrote {output}; search with\n  {PROGRAM} --benchmark {output}")
-    return 0
 
 
 def check_output(output: Path, overwrite: bool) -> None:

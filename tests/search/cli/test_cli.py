@@ -1,5 +1,6 @@
 """The command line: every bad input is one sentence and exit code 2, before anything is started."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -12,9 +13,12 @@ from concluded import CASES, conclusion_of
 from repository import REPOSITORY
 from training import heeding_ctrl_c
 
-from search.cli.commands import COMMANDS, main, wherever
-from search.cli.options import search_parser
+from search.cli.commands import COMMANDS, main
+from search.cli.options import in_options, search_parser
 from search.cli.overview import overview
+from search.cli.request import wherever
+from search.config.budget import Budget
+from search.config.settings import Resources, Settings
 from search.samplers.registry import SAMPLERS
 from spaces import NAMED, PARAMETERS
 from trainer.benchmarks import BENCHMARKS
@@ -134,6 +138,14 @@ def test_help_shows_each_default_once() -> None:
     assert "(default: None)" not in text
     assert "(default: False)" not in text
     assert not re.search(r"\(default: [^)]*\) \(default", text)
+
+
+def test_every_field_that_may_break_a_rule_has_an_option() -> None:
+    fields = {
+        field.name for kind in (Settings, Budget, Resources) for field in dataclasses.fields(kind)
+    }
+    assert {name for name in fields if in_options(name) == name} == {"benchmarks", "gpu"}
+    assert in_options("baselines[1] is 'x'.") == "--baselines is 'x'."
 
 
 def test_the_word_search_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from search.cli.commands import chosen_budget
 from search.cli.options import DEFAULT_TRIALS, search_parser
+from search.cli.request import chosen_budget
 from search.config.budget import (
     CONFIRM_SHARE,
     CONTROLS,

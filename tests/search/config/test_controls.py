@@ -10,8 +10,8 @@ from concluded import RUNS, TRIALS, shown, text_of
 from confirming import drive, settings_of, steady, whole_run
 from twin import CONTROLS, OBJECTIVE, attempt, fast_folder, make_settings, plan_in
 
-from search.cli.commands import chosen_baselines
 from search.cli.options import search_parser
+from search.cli.request import chosen_baselines
 from search.config.controls import checked_controls, controls_for
 from search.config.settings import Settings, fingerprint_of
 from search.results.conclusion import Conclusion
