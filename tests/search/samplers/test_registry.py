@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 from twin import fast_folder, make_settings
 
 from search.config.objective import BenchmarkObjective, Objective
-from search.samplers.registry import SAMPLERS, STARTUP_TRIALS, default_sampler, make_sampler
+from search.samplers.registry import SAMPLERS, STARTUP_TRIALS, default_sampler
 from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
@@ -130,13 +129,6 @@ def test_tpe_models_the_branches_of_a_conditional_space(tmp_path: Path, space: s
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_proposals_follow_from_seed_and_attempt(tmp_path: Path, sampler: str) -> None:
-    a, b = (make_proposer(tmp_path / name, sampler, "core", attempt=3) for name in "ab")
-    trials = STARTUP_TRIALS + 8  # a third of them are not complete, and gp and cmaes are shy
-    assert points(ask_and_tell(a, trials)) == points(ask_and_tell(b, trials))
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_later_attempt_repeats_no_point(tmp_path: Path, sampler: str) -> None:
     found = []
     for attempt in (1, 2, 3):
@@ -169,11 +161,6 @@ def test_a_proposal_that_is_running_is_not_proposed_again(tmp_path: Path) -> Non
         ask_and_tell(proposer, STARTUP_TRIALS + 6)
         flying = [proposer.ask().weighting for _ in range(4)]
         assert len(set(flying)) == 4, name
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_making_a_sampler_warns_of_nothing(sampler: str) -> None:
-    assert isinstance(make_sampler(sampler, 7, 1), optuna.samplers.BaseSampler)
 
 
 def test_the_default_sampler_is_tpe_unless_all_is_full_length_and_unconditional() -> None:

@@ -4,25 +4,13 @@ import math
 
 import pytest
 
-from search.stats.priors import IMAGES, NOISE_SD, NoisePrior, guessed_noise
-from trainer.benchmarks.metrics import METRICS
+from search.stats.priors import NOISE_SD, NoisePrior, guessed_noise
 
 
 @pytest.mark.parametrize("numbers", ((0.0, 2.0), (1.0, 0.0), (math.nan, 2.0)))
 def test_a_prior_of_no_noise_or_no_weight_is_refused(numbers: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="both numbers must be above 0"):
         NoisePrior(*numbers)
-
-
-def test_every_metric_has_a_guess() -> None:
-    assert IMAGES.keys() == METRICS.keys()
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_a_guess_is_that_of_accuracy_at_least(name: str) -> None:
-    assert guessed_noise(name, [20, 20]) >= NOISE_SD
-    assert guessed_noise(name, [60, 4]) == guessed_noise(name, [60, 0, 4])
-    assert guessed_noise("accuracy", [60, 4]) == NOISE_SD
 
 
 def test_few_images_of_a_class_make_a_metric_that_counts_it_noisier() -> None:

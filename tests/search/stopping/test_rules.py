@@ -89,39 +89,6 @@ def test_asha_stops_below_the_quantile_of_those_before_and_not_at_it() -> None:
     assert rule.observe("d", 1, 19.9)
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
-def test_the_first_trial_and_epochs_off_the_rungs_never_stop(name: str) -> None:
-    rule = SCHEDULERS[name](2, 2, 20)
-    assert not any(rule.observe("first", epoch, 0.0) for epoch in range(1, 21))
-    for number in range(20):
-        rule.observe(f"trial-{number}", 2, 50.0)
-    off = [epoch for epoch in range(1, 21) if epoch not in rule.rungs]
-    assert not any(rule.observe("last", epoch, 0.0) for epoch in off)
-    assert all(2 <= rung < 20 for rung in rule.rungs)
-
-
-@pytest.mark.parametrize("name", SCHEDULERS)
-def test_a_repeated_observation_changes_nothing(name: str) -> None:
-    once, twice = SCHEDULERS[name](1, 2, 16), SCHEDULERS[name](1, 2, 16)
-    for key, epoch, value in random_events(0, 30, 16, SCHEDULERS[name](1, 2, 16)):
-        assert once.observe(key, epoch, value) == twice.observe(key, epoch, value)
-        assert not twice.observe(key, epoch, value)
-        assert not twice.observe(key, epoch, value - 50.0)
-
-
-@pytest.mark.parametrize("name", SCHEDULERS)
-def test_rungs_rebuilt_in_any_order_decide_alike(name: str) -> None:
-    random = np.random.default_rng(1)
-    events = random_events(1, 30, 16, SCHEDULERS[name](1, 2, 16))
-    lived, rebuilt = SCHEDULERS[name](1, 2, 16), SCHEDULERS[name](1, 2, 16)
-    for event in events[:200]:
-        lived.observe(*event)
-    for index in random.permutation(len(events[:200])):
-        rebuilt.observe(*events[index])
-    for event in events[200:]:
-        assert rebuilt.observe(*event) == lived.observe(*event)
-
-
 def test_never_stop_has_no_rungs() -> None:
     assert NeverStop().rungs == ()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from trainer.benchmarks.metrics import METRICS, default_metric, metric_sentence, score, scores
+from trainer.benchmarks.metrics import METRICS, default_metric, metric_sentence, score
 
 
 def of_labels(name: str, true: np.ndarray, found: np.ndarray, classes: int) -> float:
@@ -15,42 +15,6 @@ def of_labels(name: str, true: np.ndarray, found: np.ndarray, classes: int) -> f
     value = score(name, correct, predicted, counts)
     assert value is not None
     return float(value)
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_a_metric_is_0_to_100_and_says_what_it_is(name: str) -> None:
-    true = np.arange(30) % 3
-    assert of_labels(name, true, true, 3) == 100.0
-    assert of_labels(name, true, (true + 1) % 3, 3) == 0.0
-    metric = METRICS[name]
-    assert metric.words
-    assert metric.meaning[-1].isalpha(), "it stands within a sentence"
-    assert ("p_c" in metric.formula) == metric.uses_predicted
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_a_metric_of_many_epochs_is_that_of_each(name: str) -> None:
-    random = np.random.default_rng(0)
-    counts = np.array([9, 5, 2])
-    correct = random.integers(0, counts + 1, (4, 3))
-    predicted = correct + random.integers(0, 3, (4, 3))
-    together = score(name, correct, predicted, counts)
-    assert together is not None
-    alone = [score(name, c, p, counts) for c, p in zip(correct, predicted, strict=True)]
-    assert together.tolist() == alone
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_a_class_without_images_is_left_out(name: str) -> None:
-    without = score(name, [3, 1], [4, 2], [4, 2])
-    assert score(name, [3, 0, 1], [4, 5, 2], [4, 0, 2]) == without
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_a_metric_is_unknown_only_if_it_needs_counts_that_are(name: str) -> None:
-    value = score(name, [3, 1], None, [4, 2])
-    assert (value is None) == METRICS[name].uses_predicted
-    assert scores([3, 1], None, [4, 2])[name] == value
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
