@@ -1,4 +1,4 @@
-"""The trainer's command line: one weighting, one seed, no search."""
+"""The trainer's command line trains one weighting with one seed, without a search."""
 
 import argparse
 import json
@@ -134,6 +134,7 @@ def story(
 def show_training(
     trial: Trial, task: Task, options: argparse.Namespace, console: Console
 ) -> list[EpochResult]:
+    """Train with a progress bar, or with a line an epoch where there is no terminal."""
     results, split = [], trial.benchmark.chosen_on
     columns = (
         TextColumn("{task.description}"),
@@ -155,7 +156,10 @@ def show_training(
     return results
 
 
-def report(results: list[EpochResult], data: ImageData, benchmark: Benchmark) -> dict[str, Any]:
+def show_summary(
+    results: list[EpochResult], data: ImageData, benchmark: Benchmark
+) -> dict[str, Any]:
+    """Print what the training amounts to, and return it as ``trainer.results.summary`` does."""
     facts = summary(results, data.counts.tolist(), data.half_counts, benchmark.test_held_out)
     shots = ", ".join(f"{name} {value:.2f}" for name, value in facts["shots"].items())
     others = ", ".join(
@@ -176,7 +180,27 @@ def report(results: list[EpochResult], data: ImageData, benchmark: Benchmark) ->
     return facts
 
 
+def show_trial(
+    trial: Trial, weighting: Weighting, data: ImageData, threads: int, device: str
+) -> None:
+    """Print what is trained, in symbols and in words."""
+    print(
+        f"{trial.benchmark.name}, {weighting.describe()}, seed {trial.seed}, {trial.precision} on "
+        f"{device}, {threads} threads"
+    )
+    symbols = (f"{known.symbol}: {known.word}" for known in legend([weighting.describe()]))
+    print("; ".join([in_words(weighting, data.counts), *symbols]))
+    scored = metric_sentence(
+        trial.benchmark.metric,
+        trial.benchmark.chosen_on,
+        selection(data.half_counts, trial.benchmark.test_held_out).tolist(),
+    )
+    if scored:
+        print(scored)
+
+
 def run(options: argparse.Namespace) -> None:
+    """Train one weighting, print its numbers and write them where that is asked for."""
     check_options(options)
     benchmark = get_benchmark(options.benchmark, options.data_root)
     benchmark = benchmark.with_epochs(options.epochs) if options.epochs else benchmark
@@ -193,22 +217,10 @@ def run(options: argparse.Namespace) -> None:
     trial = Trial(
         benchmark, tuple(weights.tolist()), options.seed, options.precision, options.compile
     )
-    print(
-        f"{benchmark.name}, {weighting.describe()}, seed {options.seed}, {options.precision} on "
-        f"{device_name(device)}, {options.threads} threads"
-    )
-    symbols = (f"{known.symbol}: {known.word}" for known in legend([weighting.describe()]))
-    print("; ".join([in_words(weighting, data.counts), *symbols]))
-    scored = metric_sentence(
-        benchmark.metric,
-        benchmark.chosen_on,
-        selection(data.half_counts, benchmark.test_held_out).tolist(),
-    )
-    if scored:
-        print(scored)
+    show_trial(trial, weighting, data, options.threads, device_name(device))
     task = Task(data, benchmark.padding, device)
     results = show_training(trial, task, options, Console())
-    facts = report(results, data, benchmark)
+    facts = show_summary(results, data, benchmark)
     if options.output:
         content = story(options, trial, weighting, device_name(device))
         content |= {"summary": facts, "epochs": [r.to_dict() for r in results]}
@@ -216,6 +228,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the command line; the exit code is 2 for what the user mends, 1 for a failed training."""
     options = arguments(argv)
     try:
         run(options)

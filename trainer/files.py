@@ -1,4 +1,4 @@
-"""How does a file appear whole, or grow by whole pieces, or not at all?
+"""Files appear whole, or grow by whole pieces, or not at all.
 
 Storage that is away for a while, as network file systems are, is waited for.
 """

@@ -1,4 +1,4 @@
-"""Which networks can be trained, and how they are initialised.
+"""The registry of networks that can be trained, and how they are initialised.
 
 ResNets are the CIFAR variants of He et al. 2015 (arXiv:1512.03385, section 4.2) with
 parameter-free shortcuts (option A); VGG-16-BN is configuration D of Simonyan & Zisserman 2014

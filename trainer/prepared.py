@@ -1,4 +1,4 @@
-"""How do a benchmark's images become one small file, and how is that file trusted again?
+"""The prepared file of a benchmark holds its images: how it is written, and checked when read.
 
 The prepared file holds the long-tailed training images, the test images, the channels' mean and
 standard deviation and a description of itself. It can be copied to a machine that has no

@@ -1,4 +1,4 @@
-"""The story of a number: versions, hardware and source revision it was computed with."""
+"""The provenance of a number names the versions, the hardware and the commit behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an epoch of training reports, and the scores that derive from it."""
+"""The results of an epoch of training, and the scores that derive from them."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What one trial is: everything its numbers depend on except the data and the device."""
+"""A trial names everything its numbers depend on, except the data and the device."""
 
 import hashlib
 import json

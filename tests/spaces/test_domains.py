@@ -1,4 +1,4 @@
-"""Does every space of the registry mean valid, portable weightings, and refuse what it must?"""
+"""Every space of the registry means valid, portable weightings, and refuses what it must."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many images of each class are kept, which ones, and how is the test set halved?
+"""Long-tailed subsets keep fewer images from class to class; the test set is halved by class.
 
 Pure functions of labels, counts and seeds.
 """

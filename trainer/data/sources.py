@@ -1,4 +1,4 @@
-"""Where the raw images of a data set come from: a function `Request -> RawImages` each."""
+"""The registry of sources reads raw images: a function `Request -> RawImages` each."""
 
 from trainer.data.cifar import load_cifar10, load_cifar100
 from trainer.data.digits import load_digits

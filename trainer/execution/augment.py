@@ -1,4 +1,4 @@
-"""What an epoch does to the training images: order, crops, flips, and the gather that does it."""
+"""A plan of an epoch orders, crops and flips the training images; a gather carries it out."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How many trials should share a device? Found by training on it, for seconds."""
+"""The number of trials that share a device is found by training on it, for seconds."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Where a trial's progress survives: one checked, atomic file per saved epoch.
+"""Checkpoints keep the progress of a trial: one checked, atomic file per saved epoch.
 
 A file is a line naming the format and the SHA-256 of what follows, then ``torch.save`` bytes.
 """

@@ -1,4 +1,4 @@
-"""Where a slot's work runs: at once on the CPU, or in order on a CUDA stream, perhaps as graphs."""
+"""A queue runs the work of a slot: at once on the CPU, or on a CUDA stream, perhaps as graphs."""
 
 import contextlib
 import logging

@@ -1,4 +1,4 @@
-"""How a network is trained under the fixed protocol: one generator of per-epoch results."""
+"""A network is trained under the fixed protocol: one generator of per-epoch results."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Room for one trial at a time on a device: fixed tensors, and the steps that work on them.
+"""A slot trains one trial at a time on a device: fixed tensors, and the steps that work on them.
 
 Everything a step reads or writes has a fixed address: the parameters, the epoch's plan, the
 learning rate, even the position in the epoch. So a step takes no arguments and reads nothing on

@@ -1,4 +1,4 @@
-"""Does the GPU still answer? A process whose GPU hangs would wait for it without end."""
+"""A watchdog ends a process whose GPU no longer answers, and which would wait without end."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Does a point of the family give the promised weights, and refuse what is not a point?"""
+"""A point of the family gives the promised weights; what is no point is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do the measures give the published figures, and do the guards hold?"""
+"""The measures give the published figures, and the guards hold."""
 
 from __future__ import annotations
 

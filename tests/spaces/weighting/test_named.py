@@ -1,4 +1,4 @@
-"""Is each named weighting the formula it names, on the counts of each benchmark?"""
+"""Each named weighting is the formula it names, on the counts of each benchmark."""
 
 from __future__ import annotations
 
