@@ -1,4 +1,4 @@
-"""How a run goes from its first second to its last: prepare, search on Ray, export, say what is."""
+"""The driver of a run: it prepares the images, searches on Ray, and exports the winner."""
 
 import signal
 from collections.abc import Callable
@@ -9,13 +9,15 @@ from rich.console import Console
 
 from search.export.export import ExportError
 from search.export.winner import export_winner
-from search.report.announcement import forecast_text, say_what
+from search.report.announcement import announcement, forecast_text
+from search.report.event_lines import log_event, print_event
 from search.report.terminal import command_lines, keys_unseen
 from search.report.verdict_view import conclusion_view
 from search.results.conclusion import Conclusion
+from search.session.events import Events
 from search.session.forecast import Forecast, forecast
 from search.session.interrupt import EXIT_CODE, Interrupt, leave_soon
-from search.session.logs import logging_to, telling
+from search.session.logs import logging_to, warnings_published
 from search.session.opening import check_name, open_record
 from search.session.phases import nothing_to_confirm
 from search.session.plan import Plan, check_benchmarks
@@ -42,24 +44,30 @@ def run(plan: Plan, console: Console) -> int:
     """
     check_name(plan)
     check_benchmarks(plan)
+    events = Events()
+    events.subscribe(partial(print_event, console))
+    events.subscribe(log_event)
     images = []
     for benchmark in plan.all_benchmarks:
-        console.print(f"Preparing the images of {benchmark.name} ...")
+        events.note(f"Preparing the images of {benchmark.name} ...")
         for note in benchmark.notes():
-            console.print(f"  {note}")
+            events.note(f"  {note}")
         images.append(load(prepare(benchmark, plan.data_root), benchmark))
     contents = list(map(benchmark_content, plan.all_benchmarks, images))
     holdout = contents.pop() if plan.holdout else None
     plan.folder.create()
-    say = console.print
-    with telling(say), plan.folder.locked(say), logging_to(plan.folder.log):
+    with (
+        warnings_published(events),
+        plan.folder.locked(events.note),
+        logging_to(plan.folder.log),
+    ):
         check_name(plan)  # again: another process may have come first
         record = open_record(plan, settings_content(plan.settings, contents, holdout))
-        return search_and_export(plan, tuple(images), record, console)
+        return search_and_export(plan, tuple(images), record, events, console)
 
 
 def search_and_export(
-    plan: Plan, images: tuple[ImageData, ...], record: Record, console: Console
+    plan: Plan, images: tuple[ImageData, ...], record: Record, events: Events, console: Console
 ) -> int:
     attempt = plan.folder.begin_attempt(
         {
@@ -71,10 +79,10 @@ def search_and_export(
         }
     )
     objective = objective_from(plan.folder.read_settings())
-    search = Search(plan.settings, plan.budget, objective, plan.folder, record, attempt)
-    say_what(plan, search, console)
+    search = Search(plan.settings, plan.budget, objective, plan.folder, record, attempt, events)
+    events.note("\n".join(announcement(plan, search)))
     with keys_unseen(console.file) as restore:
-        interrupt = Interrupt(partial(acknowledge, plan, console, restore))
+        interrupt = Interrupt(partial(acknowledge, plan, events, console, restore))
         with interrupt.caught():
             try:
                 if not search.finished():
@@ -85,17 +93,19 @@ def search_and_export(
                 return INTERRUPTED
 
 
-def acknowledge(plan: Plan, console: Console, restore: Callable[[], None], times: int) -> None:
+def acknowledge(
+    plan: Plan, events: Events, console: Console, restore: Callable[[], None], times: int
+) -> None:
     """Say at once that a signal came; ``restore`` gives the terminal back after the second."""
     if times == 1:
-        console.print(
+        events.note(
             "Stopping. Every running trial is saved where it is, which takes at most "
             f"{SAVE_SECONDS:g} s; Ctrl-C again ends at once."
         )
     elif times == 2:
         restore()
         console.show_cursor()
-        console.print("Ended at once. What was saved stands; continue with")
+        events.note("Ended at once. What was saved stands; continue with")
         print_command(plan, console)
 
 
@@ -106,9 +116,9 @@ def print_command(plan: Plan, console: Console) -> None:
     console.print(f"  {lines}", soft_wrap=True)
 
 
-def tell_length(found: Forecast, plan: Plan, search: Search, console: Console) -> None:
+def tell_length(found: Forecast, plan: Plan, search: Search) -> None:
     search.spending.expected_seconds = found.seconds(plan, search)
-    console.print("\n".join(forecast_text(found, plan, search)))
+    search.events.note("\n".join(forecast_text(found, plan, search)))
 
 
 def train(
@@ -122,15 +132,15 @@ def train(
     """Run the search's trials on Ray until they have ended or something ends them."""
     measured = forecast(plan, images, interrupt.reason)
     if measured:
-        tell_length(measured, plan, search, console)
+        tell_length(measured, plan, search)
     setup = worker_setup(plan, attempt)
 
-    def recruiting(console: Console, interrupt: Interrupt) -> Workers:
-        workers = recruit(setup, images, plan.resources, console, interrupt)
+    def recruiting() -> Workers:
+        workers = recruit(setup, images, plan.resources, search.events.note, interrupt)
         if workers.speeds:
             capacity = capacity_of(workers.held, plan.resources, lambda sentence: None)
             found = Forecast.of_gpus(workers.speeds, workers.slots, images, capacity.limit())
-            tell_length(found, plan, search, console)
+            tell_length(found, plan, search)
         return workers
 
     try:
@@ -161,26 +171,27 @@ def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
 
 def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console) -> int:
     """Export the best weighting so far, print where things stand, and return the exit code."""
+    note = search.events.note
     if repeated := search.spending.repeated_epochs:
-        console.print(f"{repeated} epochs were trained again from checkpoints")
+        note(f"{repeated} epochs were trained again from checkpoints")
     conclusion = Conclusion.of(plan.folder)
     console.print(conclusion_view(conclusion))
     exported = None
     try:
         exported = export_winner(conclusion)
     except ExportError as error:
-        console.print(f"not exported: {error}")
+        note(f"not exported: {error}")
     if exported:
-        console.print(f"exported {exported.module}")
+        note(f"exported {exported.module}")
     if search.finished():
         nothing = nothing_to_confirm(conclusion.standings, conclusion.rows)
         if plan.budget.confirm_runs and nothing:
-            console.print(f"nothing was confirmed: {nothing}")
+            note(f"nothing was confirmed: {nothing}")
         return FINISHED if exported else FAILED
     why = interrupt.reason() or search.must_stop() or "Ray ended before all trials did"
     running = len(search.running)
     left = "1 trial is unfinished" if running == 1 else f"{running} trials are unfinished"
-    console.print(f"Stopped: {why.rstrip('.')}. {left}; continue with")
+    note(f"Stopped: {why.rstrip('.')}. {left}; continue with")
     print_command(plan, console)
     if interrupt.signal is not None:
         return INTERRUPTED

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ray import cloudpickle, tune
 from rich.console import Console
@@ -85,12 +84,11 @@ def run_on_ray(search: Search, slots: int, interrupt: Interrupt) -> None:
     """Run the trials as a user's search does."""
     resources = Resources(cpus=1, gpu=False, slots=None, concurrent=slots, address=None)
     console = Console(file=io.StringIO())
-    search_on_ray(
-        search, partial(costless_workers, search, slots), resources, 1, interrupt, console
-    )
+    workers = partial(costless_workers, search, slots)
+    search_on_ray(search, workers, resources, 1, interrupt, console)
 
 
-def costless_workers(search: Search, slots: int, console: Console, interrupt: Interrupt) -> Any:
+def costless_workers(search: Search, slots: int) -> Workers:
     """Return the workers of a search that trains nothing; ``slots`` of them fit on this machine."""
     cloudpickle.register_pickle_by_value(costless)  # workers are sent no benchmarks
     setup = WorkerSetup(

@@ -72,7 +72,7 @@ def prepare(case: ScaleCase, clock: DriverClock, path: Path) -> tuple[LoggedSear
 def run(search: LoggedSearch, simulated: SimulatedRay, interrupt: Interrupt) -> None:
     """Run a search as a user's is run, on a terminal that is none."""
 
-    def recruit(*_: object) -> Workers:
+    def recruit() -> Workers:
         return Workers(SimulatedTrainable, {"cpu": 1.0})
 
     search.begin()

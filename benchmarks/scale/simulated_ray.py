@@ -25,6 +25,7 @@ from ray.train._internal import storage
 from ray.tune.execution import tune_controller
 
 import search.report.live_display
+import search.results.snapshot
 import search.tune.capacity
 import search.workers.reports
 from benchmarks.scale.driver_clock import DriverClock
@@ -140,6 +141,7 @@ class SimulatedRay:
             patch.object(storage, "_get_ray_train_session_dir", lambda: str(scratch)),
             patch.object(search.workers.reports, "time", self.training.moment),
             patch.object(search.report.live_display, "time", Monotonic(self.clock)),
+            patch.object(search.results.snapshot, "time", Monotonic(self.clock)),
             patch.object(search.tune.capacity, "time", Monotonic(self.clock)),
             patch.dict(os.environ, {"RAY_CHDIR_TO_TRIAL_DIR": "0"}),
         ):

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from search.config.budget import FEWEST_TRIALS, MOST_RUNS, Budget
 from search.config.controls import sentences_on
 from search.config.objective import BenchmarkObjective
@@ -25,8 +23,8 @@ FEASIBLE_HOURS = 8.0
 SMALL = "resnet8-digitslt40"
 
 
-def say_what(plan: Plan, search: Search, console: Console) -> None:
-    """Print what is about to be searched, and what is deliberately not."""
+def announcement(plan: Plan, search: Search) -> list[str]:
+    """Return what is about to be searched, and what is deliberately not."""
     settings, budget = plan.settings, plan.budget
     rungs = ", ".join(map(str, search.early_stopping.rungs))
     rule = settings.early_stopping
@@ -43,7 +41,7 @@ def say_what(plan: Plan, search: Search, console: Console) -> None:
         *notes(plan, search),
         f"run folder {plan.folder.path}",
     ]
-    console.print("\n".join(lines))
+    return lines
 
 
 def forecast_text(forecast: Forecast, plan: Plan, search: Search) -> list[str]:
@@ -164,6 +162,7 @@ def notes(plan: Plan, search: Search) -> list[str]:
         lines.append(
             f"resumed: {len(search.ended)} trials ended before, {len(search.adopted)} go on"
         )
+        lines += search.resumed
     if search.finished():
         lines.append(
             "nothing is left to do: the budget is used up or the confirmation is decided; more "

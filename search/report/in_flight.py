@@ -1,9 +1,9 @@
-"""Where the trials are that a run has not ended, as its folder tells anybody who looks."""
+"""The trials in flight of a run, as its folder tells anybody who looks."""
 
 import time
 
 from search.report.durations import rough_duration
-from search.report.live_display import run_text
+from search.report.event_lines import run_text
 from search.results.conclusion import Conclusion
 from search.store.jsonl import read_lines
 from search.store.lease import living_holder
@@ -34,7 +34,8 @@ def trial_text(conclusion: Conclusion, row: Row) -> str:
         part_text(conclusion.folder, part_key(row.key, part), benchmark.epochs)
         for part, benchmark in enumerate(benchmarks)
     ]
-    return f"{run_text(row)}: {'; '.join(parts)}"
+    described = run_text(row.label, row.seed_index, row.weighting.describe())
+    return f"{described}: {'; '.join(parts)}"
 
 
 def part_text(folder: RunFolder, key: str, length: int) -> str:

@@ -45,6 +45,18 @@ class Incumbent:
     gain: float | None
     alike: int | None
 
+    def to_dict(self) -> dict[str, Any]:
+        known = self.known
+        return {
+            "label": self.row.label,
+            "weighting": self.row.weighting.to_dict(),
+            "mean": known.mean,
+            "sd": known.sd,
+            "runs": known.n,
+            "gain": self.gain,
+            "alike": self.alike,
+        }
+
 
 def incumbent(standings: Standings) -> Incumbent | None:
     """Return the weighting of the highest posterior mean, None before a full-length trial."""

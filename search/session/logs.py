@@ -1,9 +1,11 @@
-"""Who hears which words: the libraries' go to the run's log, the trainer's warnings to a person."""
+"""The log of a run: what the libraries say; the trainer's warnings become events."""
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+
+from search.session.events import Events, Warned
 
 MEANINGLESS = ("ray.tune.analysis", "ray.tune.tune")
 """Loggers that speak of files which Ray's scratch does not have, and which nobody needs."""
@@ -17,12 +19,17 @@ def means_something(record: logging.LogRecord) -> bool:
 def logging_to(path: Path) -> Iterator[None]:
     """Send what the libraries log, warn of and print to a file instead of the terminal.
 
+    What this project logs is in it too, from INFO on.
+
     Consoles that were given their stream before still write to it.
     """
     handler = logging.FileHandler(path)
     handler.addFilter(means_something)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root, ray_logger, optuna_logger = (logging.getLogger(n) for n in (None, "ray", "optuna"))
+    own = logging.getLogger("search")
+    level = own.level
+    own.setLevel(logging.INFO)
     ray_handlers, optuna_handlers = ray_logger.handlers[:], optuna_logger.handlers[:]
     root.addHandler(handler)
     ray_logger.handlers, optuna_logger.handlers = [], []
@@ -34,6 +41,7 @@ def logging_to(path: Path) -> Iterator[None]:
         with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
             yield
     finally:
+        own.setLevel(level)
         logging.captureWarnings(False)
         root.removeHandler(handler)
         handler.close()
@@ -41,23 +49,25 @@ def logging_to(path: Path) -> Iterator[None]:
         ray_logger.propagate, optuna_logger.propagate = propagated
 
 
-class Telling(logging.Handler):
-    """Tells a person what is warned of."""
+class Publisher(logging.Handler):
+    """Publishes what is warned of."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, events: Events) -> None:
         super().__init__(logging.WARNING)
-        self.say = say
+        self.events = events
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.say(record.getMessage())
+        self.events.publish(Warned(record.getMessage()))
 
 
 @contextlib.contextmanager
-def telling(say: Callable[[str], None]) -> Iterator[None]:
-    """Have ``say`` told at once what the trainer's code warns of in this process."""
-    handler, log = Telling(say), logging.getLogger("trainer")
+def warnings_published(events: Events) -> Iterator[None]:
+    """Publish at once what the trainer's code warns of in this process."""
+    handler, log = Publisher(events), logging.getLogger("trainer")
     log.addHandler(handler)
+    propagated, log.propagate = log.propagate, False  # the events are logged
     try:
         yield
     finally:
+        log.propagate = propagated
         log.removeHandler(handler)

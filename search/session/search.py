@@ -9,6 +9,7 @@ from dataclasses import replace
 from search.config.budget import Budget
 from search.config.objective import Objective
 from search.config.settings import Settings
+from search.session.events import EpochReported, Events, SearchOver, TrialBegun, TrialEnded
 from search.session.phases import LaterPhases, make_plan, plan_text
 from search.session.proposer import Proposer
 from search.session.running import Running
@@ -34,7 +35,8 @@ class Search:
         standings: of the search's trials, by weighting.
         spending: of the budget.
         search_trials: how many trials of the search have begun.
-        notes: what a person should know of, in the order it happened.
+        events: what happens, for whoever subscribes.
+        resumed: of each trial that goes on, where it was and from where it will, in words.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Search:
         folder: RunFolder,
         record: Record,
         attempt: int,
+        events: Events | None = None,
     ) -> None:
         self.settings, self.budget, self.objective = settings, budget, objective
         self.folder, self.record = folder, record
@@ -58,7 +61,8 @@ class Search:
         self.running: dict[str, Running] = {}
         self.ended: list[Row] = []
         self.search_trials = 0
-        self.notes: list[str] = []
+        self.events = events or Events()
+        self.resumed: list[str] = []
         self.halted: str | None = None
         self.failures_in_a_row = 0
         self.adopted: deque[Running] = deque()
@@ -110,16 +114,16 @@ class Search:
             self.finish(row.key)
         else:
             self.adopted.append(trial)
-            self._goes_on(trial, "was unfinished")
+            self.resumed.append(self._going_on(trial, "was unfinished"))
 
-    def _goes_on(self, trial: Running, why: str) -> None:
-        """Note from where a trial that lost its process will be continued."""
+    def _going_on(self, trial: Running, why: str) -> str:
+        """Return from where a trial that lost its process will be continued, in words."""
         parts = range(len(trial.benchmarks))
         saved = [self.folder.saved_epoch(part_key(trial.row.key, part)) for part in parts]
         known = [len(results) for results in trial.results]
         repeated = sum(max(0, k - s) for k, s in zip(known, saved, strict=True))
         self.spending.repeated_epochs += repeated
-        self.notes.append(
+        return (
             f"{trial.row.label} {why} after epoch {numbers(known)}; it goes on from epoch "
             f"{numbers(saved)}"
         )
@@ -136,7 +140,7 @@ class Search:
             self.fail(key, reason, details)
             return
         self.adopted.append(trial)
-        self._goes_on(trial, "lost its worker")
+        self.events.note(self._going_on(trial, "lost its worker"))
 
     def halt(self, reason: str) -> None:
         """End this attempt for a cause outside the trials, which stay resumable."""
@@ -159,6 +163,7 @@ class Search:
             return None
         trial = self._trial(row)
         self.running[row.key] = trial
+        self.events.publish(TrialBegun(row))
         return trial
 
     def _next_row(self) -> Row | None:
@@ -179,7 +184,7 @@ class Search:
             plan = self.later.plan
             assert plan is not None
             chosen = plan_text(plan, self.standings)
-            self.notes.append(f"The search is over after {self.search_trials} trials. {chosen}")
+            self.events.publish(SearchOver(self.search_trials, chosen))
 
     def rows(self) -> list[Row]:
         """Return the rows of all trials, the ended ones first."""
@@ -249,6 +254,7 @@ class Search:
             trial.losses = 0
             self.spending.add_epoch(result.seconds)
             self._judge(trial)
+            self.events.publish(EpochReported(key, part, result))
         return trial.stop
 
     def _judge(self, trial: Running) -> None:
@@ -310,6 +316,7 @@ class Search:
         if row.in_search:
             self._note_result(row)
         self.folder.drop_checkpoints(key)
+        self.events.publish(TrialEnded(row))
 
 
 def numbers(values: list[int]) -> str:

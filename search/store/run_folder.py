@@ -10,7 +10,7 @@ Layout of ``runs/NAME/``::
     trials/KEY.error.txt    the traceback of a failed trial
     checkpoints/KEY/        of trials that are not finished
     best.json, best_weighting.py   the export
-    log.txt                 what the libraries had to say
+    log.txt                 what people were told, and what the libraries had to say
     ray/                    scratch of Ray Tune; may be deleted whenever no search runs
     lock, lease.json        held by the search that writes here
 """

@@ -15,6 +15,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from search.session.events import Warned
 from search.session.running import Running
 from search.session.search import Search
 from search.store.run_folder import part_key
@@ -171,7 +172,8 @@ class StudyCallback(DriverOnly, Callback):
     ) -> None:
         key = trial.config["key"]
         stop = take_report(self.search, trial, result)
-        self.search.notes.extend(f"{key}: {line}" for line in result["warnings"])
+        for warning in result["warnings"]:
+            self.search.events.publish(Warned(f"{key}: {warning}"))
         if "halt" in result:
             self.search.halt(result["halt"])
         elif "failure" in result and not stop:

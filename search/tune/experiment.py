@@ -15,6 +15,7 @@ from search.cluster.connection import local_ray
 from search.cluster.nodes import Nodes, check_offer
 from search.config.settings import Resources
 from search.report.live_display import Display
+from search.results.snapshot import Snapshots
 from search.session.interrupt import Interrupt
 from search.session.search import Search
 from search.tune.bridge import StopSwitch, StudyCallback, StudyScheduler, StudySearcher
@@ -51,7 +52,7 @@ def search_on_ray(
     scratch = search.folder.ray
     local = resources.address is None
     if local:
-        console.print("Starting Ray ...")
+        search.events.note("Starting Ray ...")
 
     def stop() -> str | None:
         return interrupt.reason() or search.must_stop()
@@ -61,13 +62,14 @@ def search_on_ray(
             assert ray.is_initialized(), "a cluster is connected by whoever knows its address"
             if local:
                 check_offer(resources, Nodes.of_cluster())
-            workers = recruit(console, interrupt)
+            workers = recruit()
             if interrupt.reason():
                 return
             search.spending.device_share = workers.held.get("gpu", 1.0)
             saving = Saving(search, stop)
-            with Display(search, console, search.folder.path.name, saving.text) as display:
-                capacity = capacity_of(workers.held, resources, display.tell)
+            name = search.folder.path.name
+            with Display(Snapshots(search), console, name, saving.text) as display:
+                capacity = capacity_of(workers.held, resources, search.events.note)
                 experiment = tune.RunConfig(
                     name=f"attempt-{attempt}",
                     storage_path=str(scratch),

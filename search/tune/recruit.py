@@ -10,7 +10,6 @@ import ray
 import torch
 from ray import tune
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from rich.console import Console
 
 from search.config.settings import Resources
 from search.session.interrupt import Interrupt
@@ -47,7 +46,7 @@ class Workers:
     speeds: tuple[float, ...] = ()
 
 
-Recruit = Callable[[Console, Interrupt], Workers]
+Recruit = Callable[[], Workers]
 """Called when Ray is connected."""
 
 
@@ -55,19 +54,20 @@ def recruit(
     setup: WorkerSetup,
     images: tuple[ImageData, ...],
     resources: Resources,
-    console: Console,
+    say: Callable[[str], None],
     interrupt: Interrupt,
 ) -> Workers:
     """Return the workers of a search; on GPUs, how many trials share one is found first.
 
-    The images travel to every node once, through Ray's object store.
+    The images travel to every node once, through Ray's object store. ``say`` tells a person what
+    is tried and waited for.
     """
     setup = replace(setup, images=tuple(partial(ray.get, ray.put(data)) for data in images))
     if not resources.gpu:
         trainable = tune.with_parameters(TrialTrainable, shared=setup)
         return Workers(trainable, {"cpu": resources.cpus})
     given = resources.slots
-    slots, speeds = (given, ()) if given else measured_slots(setup, resources, console, interrupt)
+    slots, speeds = (given, ()) if given else measured_slots(setup, resources, say, interrupt)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     registry = (
         ray.remote(EngineRegistry)
@@ -85,21 +85,19 @@ def share(whole: int, parts: int) -> float:
 
 
 def measured_slots(
-    setup: WorkerSetup, resources: Resources, console: Console, interrupt: Interrupt
+    setup: WorkerSetup, resources: Resources, say: Callable[[str], None], interrupt: Interrupt
 ) -> tuple[int, tuple[float, ...]]:
     """Try on one GPU of the cluster how many trials should share it.
 
     Of several benchmarks, the one for which the fewest should decides. Returned with it are the
     images that so many train a second together, of each benchmark.
     """
-    console.print("Trying how many trials should share a GPU ...")
+    say("Trying how many trials should share a GPU ...")
     # One call a process: its memory on the GPU is the engine's then.
     one_gpu = ray.remote(num_cpus=resources.cpus, num_gpus=1, max_calls=1)
     future = one_gpu(speeds_on_this_gpu).remote(setup)
     whole = {"cpu": resources.cpus, "gpu": 1.0}
-    capacity = capacity_of(
-        whole, resources, lambda text: None if capacity.present else console.print(text)
-    )
+    capacity = capacity_of(whole, resources, lambda text: None if capacity.present else say(text))
     while not ray.wait([future], timeout=1)[0]:
         if interrupt.reason():
             ray.cancel(future, force=True)
@@ -109,10 +107,10 @@ def measured_slots(
     found = min(map(best_slots, speeds))
     if len(speeds) > 1:
         for benchmark, of_one in zip(setup.benchmarks, speeds, strict=True):
-            console.print(f"{benchmark.name}: {best_slots(of_one)} ({table(of_one)})")
-        console.print(f"{found} trials share a GPU")
+            say(f"{benchmark.name}: {best_slots(of_one)} ({table(of_one)})")
+        say(f"{found} trials share a GPU")
     else:
-        console.print(f"{found} trials share a GPU ({table(speeds[0])})")
+        say(f"{found} trials share a GPU ({table(speeds[0])})")
     return found, tuple(of_one[found] for of_one in speeds)
 
 

@@ -58,7 +58,7 @@ class Saving:
             except RayError as error:
                 cause = getattr(error, "cause", error)
                 reason = f"{type(cause).__name__}: {cause}".splitlines()[0]
-                self.search.notes.append(f"{key} is not saved where it is ({reason})")
+                self.search.events.note(f"{key} is not saved where it is ({reason})")
 
     def text(self) -> str | None:
         """Return how far the saving is; None before it begins."""

@@ -14,6 +14,8 @@ import pytest
 from search.config.budget import Budget
 from search.config.objective import BenchmarkObjective, Objective, Stages
 from search.config.settings import Resources, Settings
+from search.report.event_lines import line_of
+from search.session.events import Event
 from search.session.plan import Plan
 from search.session.running import Running
 from search.session.search import Search
@@ -114,6 +116,18 @@ def attempt(
     record = Record.reopen(folder.journal)
     budget = Budget(trials, hours, **({"confirm": False} | limits))
     return Search(settings, budget, objective, folder, record, number)
+
+
+def lines_told(search: Search) -> list[str]:
+    """Return the lines that are told of a search, to be looked at later."""
+    lines: list[str] = []
+
+    def take(event: Event) -> None:
+        if line := line_of(event):
+            lines.append(line)
+
+    search.events.subscribe(take)
+    return lines
 
 
 def never(row: Row, epoch: int) -> bool:

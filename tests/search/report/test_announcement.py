@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from confirming import PLAIN, drive, new_run, usual
 from rich.console import Console
-from twin import OBJECTIVE, attempt, make_plan, make_run, make_settings
+from twin import OBJECTIVE, attempt, lines_told, make_plan, make_run, make_settings
 
 from search.config.budget import FEWEST_RUNS, Budget
 from search.driver import conclude
-from search.report.announcement import say_what
+from search.report.announcement import announcement
 from search.session.interrupt import Interrupt
 
 
@@ -21,10 +21,7 @@ def said(
     folder = make_run(tmp_path / "run", settings)
     search = attempt(folder, settings, trials, confirm=True)
     plan = make_plan(folder, benchmark, Budget(trials, None), settings)
-    console = Console(file=io.StringIO(), width=400)
-    say_what(plan, search, console)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    return "\n".join(announcement(plan, search))
 
 
 def test_an_ordinary_search_has_no_notes_but_says_what_is_not_searched(tmp_path: Path) -> None:
@@ -77,10 +74,9 @@ def test_a_search_of_controls_alone_says_at_its_end_why_nothing_was_confirmed(
     search = attempt(folder, PLAIN, budget.trials or 0, confirm=True, runs=FEWEST_RUNS)
     drive(search, usual)
     plan = make_plan(folder, "resnet8-digitslt", budget, PLAIN)
-    console = Console(file=io.StringIO(), width=400)
+    told = lines_told(search)
     folder.begin_attempt({"resources": {}, "device": "cpu"})
-    conclude(plan, search, Interrupt(), console)
-    assert isinstance(console.file, io.StringIO)
-    assert "nothing was confirmed: its search has no full-length " in console.file.getvalue()
-    say_what(plan, search, console)
-    assert "nothing is left to do: the budget is used up" in console.file.getvalue()
+    conclude(plan, search, Interrupt(), Console(file=io.StringIO()))
+    assert told[-1].startswith("nothing was confirmed: its search has no full-length ")
+    said = "\n".join(announcement(plan, search))
+    assert "nothing is left to do: the budget is used up" in said

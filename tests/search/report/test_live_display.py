@@ -9,6 +9,7 @@ from twin import OBJECTIVE, attempt, make_run, make_settings, results_of
 
 from search.report.durations import duration
 from search.report.live_display import Display, best_text
+from search.results.snapshot import Snapshots
 from search.session.forecast import seconds_left
 from search.session.search import Search
 
@@ -41,12 +42,12 @@ def shown(display: Display) -> str:
 
 def test_the_table_shows_running_trials_counts_and_the_best(search: Search) -> None:
     console = Console(file=io.StringIO(), width=160)
-    text = shown(Display(search, console, title="my-run"))
+    text = shown(Display(Snapshots(search), console, title="my-run"))
     assert "my-run" in text
     assert "mlsbench_balanced_softmax" in text
     assert f"3/{OBJECTIVE.epochs}" in text
     assert "3/8 trials: 2 complete, 0 stopped early, 1 failed, 1 running" in text
-    assert best_text(search) in text
+    assert best_text(Snapshots(search).take()) in text
     assert "elapsed" in text
     assert "p: steepness, lambda: link, R: range" in text
 
@@ -56,25 +57,7 @@ def test_the_table_says_how_many_running_trials_it_leaves_out(
 ) -> None:
     monkeypatch.setattr("search.report.live_display.MOST_ROWS", 0)
     console = Console(file=io.StringIO(), width=120)
-    assert "... and 1 more" in shown(Display(search, console, title="my-run"))
-
-
-def test_each_end_and_each_note_is_one_line_told_once(search: Search) -> None:
-    console = Console(file=io.StringIO(), width=200)
-    display = Display(search, console, title="my-run")
-    search.lost_worker(next(iter(search.running)))
-    display.refresh()
-    display.refresh()
-    assert isinstance(console.file, io.StringIO)
-    lines = console.file.getvalue().splitlines()
-    lost = "mlsbench_balanced_softmax lost its worker after epoch 3; it goes on from epoch 0"
-    assert lines[0] == lost
-    assert [line.split(": ")[0] for line in lines[1:]] == [
-        "uniform",
-        "sqrt_inverse",
-        "inverse",
-    ]
-    assert lines[3] == "inverse: failed: epoch 2: the training loss is nan"
+    assert "... and 1 more" in shown(Display(Snapshots(search), console, title="my-run"))
 
 
 def test_the_time_left_follows_the_pace_so_far(search: Search) -> None:
@@ -108,7 +91,7 @@ def test_the_table_wraps_between_words_and_fits_the_terminal(width: int, tmp_pat
     for trial in search.running.values():
         trial.within = (0, 34, 105)
     console = Console(file=io.StringIO(), width=width, height=24)
-    lines = shown(Display(search, console, title="my-run")).splitlines()
+    lines = shown(Display(Snapshots(search), console, title="my-run")).splitlines()
     assert len(lines) < 24
     assert {len(line) for line in lines} == {width}
     words = {word for line in lines for word in line.split()}

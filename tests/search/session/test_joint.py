@@ -133,7 +133,7 @@ def test_it_is_told_from_where_each_part_goes_on(folder: RunFolder) -> None:
         for result in results_of(trial.row.seed, LENGTHS[part])[:known]:
             search.report(trial.row.key, part, result)
     again = attempt(folder, SETTINGS, 16, objective=JOINT)
-    assert again.notes == [
+    assert again.resumed == [
         "uniform was unfinished after epoch 5 and 3; it goes on from epoch 0 and 0"
     ]
     assert again.spending.repeated_epochs == 8

@@ -17,7 +17,7 @@ from confirming import (
     unclear,
     usual,
 )
-from twin import OBJECTIVE, Twin, attempt, fast_folder, make_run, make_settings
+from twin import OBJECTIVE, Twin, attempt, fast_folder, lines_told, make_run, make_settings
 
 from search.config.budget import SEEDS_EACH, candidates_for
 from search.session.phases import ConfirmationPlan, nothing_to_confirm
@@ -86,12 +86,13 @@ def test_every_arm_trains_the_weighting_of_the_plan(folder: RunFolder) -> None:
 
 def test_the_plan_has_the_best_of_the_search_and_the_best_baseline(folder: RunFolder) -> None:
     search = begin(folder)
+    told = lines_told(search)
     drive(search, usual)
     plan = plan_of(folder)
     assert list(plan.candidates) == ["#4", "#3"]
     assert list(plan.controls) == ["uniform", "sqrt_inverse"]
     assert plan.baseline == "sqrt_inverse"
-    (note,) = (n for n in search.notes if "#4 and #3 and the controls uniform and sqrt_in" in n)
+    (note,) = (n for n in told if "#4 and #3 and the controls uniform and sqrt_in" in n)
     assert "These pay for 2 besides the controls, the best by estimate; left out, the next" in note
     assert note.endswith("best first: #2, #1, #0 and 2 more")
 

@@ -10,7 +10,7 @@ import pytest
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
-from twin import OBJECTIVE, attempt, fast_folder, make_run, make_settings, results_of
+from twin import OBJECTIVE, attempt, fast_folder, lines_told, make_run, make_settings, results_of
 
 from search.session.running import Running
 from search.session.search import MAX_LOSSES_IN_A_ROW, Search
@@ -147,10 +147,10 @@ def test_a_halt_records_the_epochs_before_it_and_leaves_the_trial_resumable(
     assert recorded(search, trial) == [1, 2, 3]
 
 
-def test_warnings_become_notes(search: Search) -> None:
-    trial = started(search)
+def test_warnings_are_told(search: Search) -> None:
+    trial, told = started(search), lines_told(search)
     hand_over(search, trial, report_of(trial, range(1, 3), warnings=["a checkpoint is torn"]))
-    assert search.notes == [f"{trial.row.key}: a checkpoint is torn"]
+    assert told == [f"{trial.row.key}: a checkpoint is torn"]
 
 
 def test_tune_keeps_of_a_result_only_what_it_needs(search: Search) -> None:
@@ -187,14 +187,12 @@ def lose(search: Search, trial: Running, why: str = "") -> None:
 
 
 def test_a_trial_whose_worker_is_lost_is_handed_out_again_before_new_ones(search: Search) -> None:
-    trial, other = started(search), started(search)
+    trial, other, told = started(search), started(search), lines_told(search)
     hand_over(search, trial, report_of(trial, range(1, 4)))
     assert search.under_way == 2
     lose(search, trial)
     assert search.under_way == 1
-    assert search.notes == [
-        f"{trial.row.label} lost its worker after epoch 3; it goes on from epoch 0"
-    ]
+    assert told == [f"{trial.row.label} lost its worker after epoch 3; it goes on from epoch 0"]
     assert started(search) is trial
     assert other.row.key in search.running
 

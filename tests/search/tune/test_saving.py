@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ray.exceptions import RayTaskError
-from twin import attempt, fast_folder, make_run, make_settings
+from twin import attempt, fast_folder, lines_told, make_run, make_settings
 
 from search.session.search import Search
 from search.tune import saving
@@ -57,6 +57,7 @@ def begun(search: Search) -> tuple[Saving, list[Any], list[str]]:
 
 def test_a_search_is_over_once_all_its_trials_are_saved(search: Search) -> None:
     saving, workers, reasons = begun(search)
+    told = lines_told(search)
     assert not saving.is_over()
     assert saving.text() is None
     reasons.append("SIGINT")
@@ -67,7 +68,7 @@ def test_a_search_is_over_once_all_its_trials_are_saved(search: Search) -> None:
     assert saving.text() == "Saving 1 trial, for at most 30 s more"
     workers[1].end = None
     assert saving.is_over()
-    assert search.notes == []
+    assert told == []
 
 
 def test_a_worker_that_does_not_answer_is_given_up_in_the_end(
@@ -82,12 +83,11 @@ def test_a_worker_that_does_not_answer_is_given_up_in_the_end(
 
 def test_what_cannot_be_saved_is_said(search: Search) -> None:
     saving, workers, reasons = begun(search)
+    told = lines_told(search)
     reasons.append("SIGINT")
     workers[0].end, workers[1].end = RayTaskError("save_now", "", OSError("disk full")), None
     assert saving.is_over()
-    assert search.notes == [
-        f"{next(iter(search.running))} is not saved where it is (OSError: disk full)"
-    ]
+    assert told == [f"{next(iter(search.running))} is not saved where it is (OSError: disk full)"]
 
 
 def test_only_trials_that_run_on_a_worker_are_saved(search: Search) -> None:

@@ -1,0 +1,73 @@
+"""Events of a run: what happens, in its order, for everything that shows it or writes it down."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from search.store.trials import Row
+from trainer.results import EpochResult
+
+
+@dataclass(frozen=True)
+class TrialBegun:
+    """A trial was handed out for the first time."""
+
+    row: Row
+
+
+@dataclass(frozen=True)
+class EpochReported:
+    """An epoch of a part of a trial is on record."""
+
+    key: str
+    part: int
+    result: EpochResult
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A trial of the search, or a run of a later phase (``row.in_search``), has come to its end."""
+
+    row: Row
+
+
+@dataclass(frozen=True)
+class SearchOver:
+    """The last of the search's ``trials`` has ended; ``plan`` says what is confirmed."""
+
+    trials: int
+    plan: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a person should know."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """The trainer warns, here or on a worker."""
+
+    text: str
+
+
+Event = TrialBegun | EpochReported | TrialEnded | SearchOver | Note | Warned
+Subscriber = Callable[[Event], None]
+
+
+class Events:
+    """The stream of a run's events; it is published to every subscriber at once."""
+
+    def __init__(self) -> None:
+        self.subscribers: list[Subscriber] = []
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        self.subscribers.append(subscriber)
+
+    def publish(self, event: Event) -> None:
+        for subscriber in self.subscribers:
+            subscriber(event)
+
+    def note(self, text: str) -> None:
+        self.publish(Note(text))
