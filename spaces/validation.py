@@ -42,7 +42,7 @@ _WORDS = {
     "too_long": "a list of at most {max_length}",
     "literal_error": "{expected}",
     "enum": "{expected}",
-    "json_invalid": "nested less deeply",
+    "json_invalid": "JSON without a fault ({error})",
 }
 """Pydantic's kinds of errors -> the rule that was broken, to follow "it must be"."""
 
@@ -57,7 +57,7 @@ class Rule:
     """
 
     words: str
-    holds: Callable[[Any], object] = lambda _value: True
+    holds: Callable[[Any], object]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         return _wrapped(handler(source), self.holds, lambda: {"words": self.words})
@@ -105,8 +105,10 @@ def checked(
         # number. A date of TOML, which no field takes, becomes a table.
         text = json.dumps(content, default=lambda _value: {})
         instance: T = _adapter(kind).validate_json(text)  # type: ignore[arg-type]
-    except ValidationError as found:
-        sentence = first_sentence(kind, content, found)
+    except (ValidationError, RecursionError) as found:
+        sentence = "it is nested too deeply; it must be a table of few levels"
+        if isinstance(found, ValidationError):
+            sentence = first_sentence(kind, content, found)
         raise error(f"{where}: {sentence}" if str(where) else sentence) from found
     return instance
 

@@ -40,6 +40,13 @@ class Job:
             raise UserError("13 is refused by the dataclass itself")
 
 
+def deep(levels: int) -> list[Any]:
+    content: list[Any] = []
+    for _ in range(levels):
+        content = [content]
+    return content
+
+
 VALID: dict[str, Any] = {"name": "a", "epochs": 1}
 
 
@@ -102,6 +109,12 @@ def test_the_first_broken_rule_is_told_with_name_value_and_remedy(
     (
         ({"epochs": 1}, "job.toml: name is missing; add letters"),
         ({"name": "a"}, "job.toml: epochs is missing; add a whole number"),
+        (
+            VALID | {"note": "\ud800"},
+            "job.toml: it is .*; it must be JSON without a fault .*hex escape",
+        ),
+        (deep(100_000), "job.toml: it is nested too deeply; it must be"),
+        (deep(300), "job.toml: it is .*; it must be JSON without a fault .*recursion"),
         ([1], "job.toml: it is [1]; it must be a table of keys and values"),
         (None, "job.toml: it is None; it must be a table of keys and values"),
     ),
