@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from search.samplers.registry import SAMPLERS
-from search.stopping.rules import SCHEDULERS
+from search.stopping.rules import STOPPING_RULES
 from spaces.errors import UserError
 
 RAY = "ray"
-"""Sampler and scheduler of plain Ray Tune."""
+"""Sampler and stopping rule of plain Ray Tune."""
 
 SHARES = (Fraction(1, 2), Fraction(2, 3), Fraction(3, 4))
 CANDIDATES = (3, 5, 8)
@@ -24,14 +24,14 @@ class Method:
 
     Attributes:
         sampler: name in ``SAMPLERS``, or ``ray``.
-        scheduler: name in ``SCHEDULERS``, or ``ray``.
+        early_stopping: name in ``STOPPING_RULES``, or ``ray``.
         grace_share: the first rung as a share of the epochs.
         factor: a rung keeps one in so many.
         pooled: the sampler is shown posterior means over replicates, not raw values.
     """
 
     sampler: str
-    scheduler: str = "none"
+    early_stopping: str = "none"
     grace_share: Fraction = Fraction(1, 4)
     factor: int = 2
     pooled: bool = False
@@ -40,8 +40,8 @@ class Method:
     def label(self) -> str:
         if self.sampler == RAY:
             return "plain-ray-tune"
-        rungs = "" if self.scheduler == "none" else f"-{self.grace_share}x{self.factor}"
-        return f"{self.sampler}{'-pooled' if self.pooled else ''}+{self.scheduler}{rungs}"
+        rungs = "" if self.early_stopping == "none" else f"-{self.grace_share}x{self.factor}"
+        return f"{self.sampler}{'-pooled' if self.pooled else ''}+{self.early_stopping}{rungs}"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Arm:
 def methods() -> list[Method]:
     """Return all ways of searching, plain Ray Tune first."""
     rungs = [(grace, factor) for grace in GRACE_SHARES for factor in FACTORS]
-    stopping = [name for name in SCHEDULERS if name != "none"]
+    stopping = [name for name in STOPPING_RULES if name != "none"]
     return [
         Method(RAY, RAY),
         *(Method(name) for name in sorted(SAMPLERS, key=lambda name: name != "random")),

@@ -23,7 +23,7 @@ from benchmarks.replay.choosing import (
 from benchmarks.replay.searchers import Pooled, RayTuneSearcher, Searcher, StudySearcher
 from benchmarks.replay.simulation import History, Simulation
 from benchmarks.replay.world import World
-from search.stopping.rules import SCHEDULERS
+from search.stopping.rules import STOPPING_RULES
 from spaces.counts import FloatArray
 
 A_HAIR = 1e-9
@@ -104,7 +104,7 @@ def searcher_of(method: Method, world: World, seeds: tuple[int, int]) -> Searche
     if method.sampler == RAY:
         return RayTuneSearcher(world.space, world.epochs, seed)
     grace = max(1, round(method.grace_share * world.epochs))
-    rule = SCHEDULERS[method.scheduler](grace, method.factor, world.epochs)
+    rule = STOPPING_RULES[method.early_stopping](grace, method.factor, world.epochs)
     pooled = Pooled(world.counts) if method.pooled else None
     return StudySearcher(method.sampler, rule, world.space, seed, pooled)
 

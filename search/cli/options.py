@@ -10,7 +10,7 @@ from pathlib import Path
 from search.cli.listing import SECTIONS
 from search.config.program import PROGRAM
 from search.samplers.registry import SAMPLERS
-from search.stopping.rules import SCHEDULERS
+from search.stopping.rules import STOPPING_RULES
 from spaces import BASELINES, SPACES
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS
@@ -104,7 +104,7 @@ def add_settings(parser: Parser) -> None:
         "shows all",
     )
     add("--sampler", default="auto", help=f"auto, {', '.join(SAMPLERS)}")
-    rules = ", ".join(SCHEDULERS)
+    rules = ", ".join(STOPPING_RULES)
     add("--early-stopping", metavar="RULE", default="auto", help=rules)
     add(
         "--grace-epochs",

@@ -9,7 +9,7 @@ from typing import Any
 
 from search.config.checks import check_choice, check_minimum
 from search.samplers.registry import SAMPLERS
-from search.stopping.rules import SCHEDULERS
+from search.stopping.rules import STOPPING_RULES
 from spaces import NAMED, SPACES, present_name
 from spaces.errors import FieldError, UserError
 from trainer.runtime import PRECISIONS
@@ -26,7 +26,7 @@ class Settings:
         benchmarks: fingerprints of the benchmarks, their shortening included.
         space: a key of ``spaces.SPACES``.
         sampler: a key of ``SAMPLERS``.
-        early_stopping: a key of ``SCHEDULERS``.
+        early_stopping: a key of ``STOPPING_RULES``.
         grace_epochs: epochs before which no trial is stopped early.
         reduction_factor: a rung keeps the best 1/reduction_factor of the trials.
         seed: of the search; the sampler's and every trial's seed derive from it.
@@ -57,7 +57,7 @@ class Settings:
                 f"benchmarks is scored by the gain over uniform, so name {UNIFORM} among them."
             )
         check_choice("sampler", self.sampler, SAMPLERS)
-        check_choice("early_stopping", self.early_stopping, SCHEDULERS)
+        check_choice("early_stopping", self.early_stopping, STOPPING_RULES)
         check_choice("precision", self.precision, PRECISIONS)
         for name in self.baselines:
             check_choice("baselines", name, NAMED)

@@ -13,11 +13,11 @@ from search.results.judgement import Judgement, judge
 from search.results.reached import Reached, of_runs, of_verdict
 from search.session.phases import ConfirmationPlan
 from search.session.standings import Standings
-from search.stats.estimate import Estimate
+from search.stats.estimate import LEVEL, Estimate
 from search.stats.ranking import GroupPosterior
 from search.stats.ties import TIE
 from search.stopping.report import Observed, StoppingReport, stopping_report
-from search.stopping.rules import SCHEDULERS
+from search.stopping.rules import STOPPING_RULES
 from search.store.manifest import objective_from
 from search.store.record import Record
 from search.store.run_folder import RunFolder
@@ -149,7 +149,7 @@ class Conclusion:
         """What early stopping did."""
         settings = self.settings
         rule = (settings.early_stopping, settings.grace_epochs, settings.reduction_factor)
-        immune = SCHEDULERS[settings.early_stopping](*rule[1:], self.objective.epochs).is_immune
+        immune = STOPPING_RULES[settings.early_stopping](*rule[1:], self.objective.epochs).is_immune
         ended = (TrialState.COMPLETE, TrialState.PRUNED)
         observed = [
             Observed(
@@ -164,7 +164,7 @@ class Conclusion:
             if row.in_search and row.state in ended
         ]
         best = len(self.judgement.plan.candidates) if self.judgement else MOST_CANDIDATES
-        report = stopping_report(observed, *rule, self.objective.epochs, best)
+        report = stopping_report(observed, *rule, self.objective.epochs, best, LEVEL)
         epochs = report.saved_epochs * self.objective.epochs_of_all // self.objective.epochs
         return replace(report, saved_epochs=epochs)
 

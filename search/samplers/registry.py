@@ -108,13 +108,13 @@ def make_sampler(name: str, seed: int, attempt: int) -> BaseSampler:
         return SAMPLERS[name].make(derived)
 
 
-def default_sampler(scheduler: str, domains: Iterable[Domain]) -> str:
+def default_sampler(early_stopping: str, domains: Iterable[Domain]) -> str:
     """Return ``tpe`` where trials are stopped early or parameters are conditional, else ``gp``.
 
     TPE learns from stopped trials, which the Gaussian process ignores, and knows conditions.
     """
     conditional = any(domain.when for domain in domains)
-    return "tpe" if scheduler != "none" or conditional else "gp"
+    return "tpe" if early_stopping != "none" or conditional else "gp"
 
 
 def draw(

@@ -15,7 +15,7 @@ from search.session.proposer import Proposer
 from search.session.running import Running
 from search.session.spending import Spending
 from search.session.standings import Standings
-from search.stopping.rules import SCHEDULERS
+from search.stopping.rules import STOPPING_RULES
 from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import HOLDOUT, Outcome, Row, TrialState
@@ -53,7 +53,7 @@ class Search:
         self.folder, self.record = folder, record
         self.standings = Standings(objective)
         self.proposer = Proposer(record, settings, attempt, self.standings)
-        self.early_stopping = SCHEDULERS[settings.early_stopping](
+        self.early_stopping = STOPPING_RULES[settings.early_stopping](
             settings.grace_epochs, settings.reduction_factor, objective.epochs
         )
         self.later = LaterPhases(record, settings.seed, objective, budget.confirm_runs)

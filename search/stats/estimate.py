@@ -11,7 +11,7 @@ import numpy as np
 from spaces.counts import FloatArray
 
 LEVEL = 0.95
-"""Of intervals, and of the set of arms that holds the best one."""
+"""Of every interval of a run, and of the set of arms that holds the best one."""
 
 
 class Unit(StrEnum):

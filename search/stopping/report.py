@@ -1,4 +1,4 @@
-"""What did early stopping save, on what grounds, and what did it risk?"""
+"""Report on early stopping: what it saved, on what grounds, and what it risked."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from typing import Any
 
 from scipy import special
 
-from search.stopping.rules import SCHEDULERS, EarlyStopping, quantile, rank_correlation
-
-LEVEL = 0.95
-"""Of every interval here."""
+from search.stopping.rules import STOPPING_RULES, EarlyStopping, quantile, rank_correlation
 
 
 @dataclass(frozen=True)
@@ -128,11 +125,12 @@ class StoppingReport:
 
 def stopping_report(
     trials: Sequence[Observed],
-    scheduler: str,
+    early_stopping: str,
     grace_epochs: int,
     reduction_factor: int,
     max_epochs: int,
     best: int,
+    level: float,
 ) -> StoppingReport:
     """Say what early stopping did, from what is on record; the order of the trials is irrelevant.
 
@@ -141,13 +139,14 @@ def stopping_report(
 
     Args:
         trials: proposals and baselines that have ended, in any order.
-        scheduler: name in ``SCHEDULERS``; the next three arguments make the rule.
+        early_stopping: name in ``STOPPING_RULES``; the next three arguments make the rule.
         grace_epochs, reduction_factor, max_epochs: as there.
         best: how many candidates a confirmation takes, 1 or more.
+        level: of the intervals, in (0, 1).
     """
-    rule = SCHEDULERS[scheduler](grace_epochs, reduction_factor, max_epochs)
+    rule = STOPPING_RULES[early_stopping](grace_epochs, reduction_factor, max_epochs)
     _tell(rule, trials)
-    rungs = tuple(_rung_report(rung, trials, rule.may_stop(rung)) for rung in rule.rungs)
+    rungs = tuple(_rung_report(rung, trials, rule.may_stop(rung), level) for rung in rule.rungs)
     cuts = _cuts(rungs, trials, reduction_factor)
     spared = [t for t in trials if (t.immune or t.baseline) and _would_stop(t, cuts)]
     full = sorted((t.final for t in trials if t.final is not None), reverse=True)
@@ -161,7 +160,7 @@ def stopping_report(
         best=best,
         spared=len(spared),
         spared_best=good,
-        spared_interval=_share_interval(good, len(spared)),
+        spared_interval=_share_interval(good, len(spared), level),
     )
 
 
@@ -173,14 +172,14 @@ def _tell(rule: EarlyStopping, trials: Sequence[Observed]) -> None:
             rule.complete(trial.key, trial.final)
 
 
-def _rung_report(rung: int, trials: Sequence[Observed], may_stop: bool) -> RungReport:
+def _rung_report(rung: int, trials: Sequence[Observed], may_stop: bool, level: float) -> RungReport:
     passed = [(t.rungs[rung], t.final) for t in trials if rung in t.rungs and t.final is not None]
     correlation = rank_correlation([value for value, _ in passed], [final for _, final in passed])
     return RungReport(
         epoch=rung,
         passed=len(passed),
         correlation=correlation,
-        interval=_correlation_interval(correlation, len(passed)),
+        interval=_correlation_interval(correlation, len(passed), level),
         may_stop=may_stop,
         stopped=sum(t.stopped == rung for t in trials),
     )
@@ -203,22 +202,24 @@ def _would_stop(trial: Observed, cuts: dict[int, float]) -> bool:
     return below and trial.final is not None
 
 
-def _correlation_interval(correlation: float | None, n: int) -> tuple[float, float] | None:
-    """The 95 % interval of Spearman's correlation (Bonett and Wright, Psychometrika 2000)."""
+def _correlation_interval(
+    correlation: float | None, n: int, level: float
+) -> tuple[float, float] | None:
+    """The interval of Spearman's correlation (Bonett and Wright, Psychometrika 2000)."""
     if correlation is None or n < 4 or abs(correlation) >= 1:
         return None
     error = math.sqrt((1 + correlation**2 / 2) / (n - 3))
-    half = float(special.ndtri((1 + LEVEL) / 2)) * error
+    half = float(special.ndtri((1 + level) / 2)) * error
     centre = math.atanh(correlation)
     return math.tanh(centre - half), math.tanh(centre + half)
 
 
-def _share_interval(count: int, of: int) -> tuple[float, float] | None:
+def _share_interval(count: int, of: int, level: float) -> tuple[float, float] | None:
     if not of:
         return None
     from scipy import stats  # slow to import; `show` and `export` may do without
 
-    interval = stats.binomtest(count, of).proportion_ci(LEVEL, method="exact")
+    interval = stats.binomtest(count, of).proportion_ci(level, method="exact")
     return float(interval.low), float(interval.high)
 
 

@@ -170,7 +170,7 @@ def quantile(ascending: list[float], fraction: float) -> float:
     return float(np.quantile(ascending[below : below + 2], position - below))
 
 
-SCHEDULERS: dict[str, Callable[[int, int, int], EarlyStopping]] = {
+STOPPING_RULES: dict[str, Callable[[int, int, int], EarlyStopping]] = {
     "asha": Asha,
     "auto": GatedAsha,
     "none": lambda grace_epochs, reduction_factor, max_epochs: NeverStop(),

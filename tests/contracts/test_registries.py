@@ -14,7 +14,7 @@ from training import threads
 
 from search.samplers.registry import SAMPLERS, STARTUP_TRIALS, draw, make_sampler
 from search.stats.priors import IMAGES, NOISE_SD, guessed_noise
-from search.stopping.rules import SCHEDULERS
+from search.stopping.rules import STOPPING_RULES
 from spaces import (
     BASELINES,
     NAMED,
@@ -203,9 +203,9 @@ def observations(seed: int) -> list[Event]:
     return [(f"trial-{n}", int(epoch), float(random.integers(30))) for n, epoch in pairs]
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("name", STOPPING_RULES)
 def test_the_first_trial_and_epochs_off_the_rungs_never_stop(name: str) -> None:
-    rule = SCHEDULERS[name](2, 2, 20)
+    rule = STOPPING_RULES[name](2, 2, 20)
     assert not any(rule.observe("first", epoch, 0.0) for epoch in range(1, 21))
     for number in range(20):
         rule.observe(f"trial-{number}", 2, 50.0)
@@ -214,19 +214,19 @@ def test_the_first_trial_and_epochs_off_the_rungs_never_stop(name: str) -> None:
     assert list(rule.rungs) == sorted({rung for rung in rule.rungs if 2 <= rung < 20})
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("name", STOPPING_RULES)
 def test_a_repeated_observation_changes_nothing(name: str) -> None:
-    once, twice = SCHEDULERS[name](1, 2, 16), SCHEDULERS[name](1, 2, 16)
+    once, twice = STOPPING_RULES[name](1, 2, 16), STOPPING_RULES[name](1, 2, 16)
     for key, epoch, value in observations(0):
         assert once.observe(key, epoch, value) == twice.observe(key, epoch, value)
         assert not twice.observe(key, epoch, value)
         assert not twice.observe(key, epoch, value - 50.0)
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("name", STOPPING_RULES)
 def test_rungs_rebuilt_in_any_order_decide_alike(name: str) -> None:
     events = observations(1)
-    lived, rebuilt = SCHEDULERS[name](1, 2, 16), SCHEDULERS[name](1, 2, 16)
+    lived, rebuilt = STOPPING_RULES[name](1, 2, 16), STOPPING_RULES[name](1, 2, 16)
     for event in events[:200]:
         lived.observe(*event)
     for event in sorted(events[:200]):

@@ -16,8 +16,8 @@ def full(key: str, rung: float, final: float, immune: bool = False) -> Observed:
     return Observed(key, {4: rung}, final, None, immune, baseline)
 
 
-def report(trials: list[Observed], scheduler: str = "asha") -> StoppingReport:
-    return stopping_report(trials, scheduler, 4, 2, EPOCHS, BEST)
+def report(trials: list[Observed], rule: str = "asha") -> StoppingReport:
+    return stopping_report(trials, rule, 4, 2, EPOCHS, BEST, level=0.95)
 
 
 def a_search() -> list[Observed]:
@@ -82,10 +82,10 @@ def test_the_order_of_the_trials_is_irrelevant() -> None:
     assert report([trials[i] for i in random.permutation(len(trials))]) == report(trials)
 
 
-@pytest.mark.parametrize("scheduler", ("asha", "auto", "none"))
+@pytest.mark.parametrize("rule", ("asha", "auto", "none"))
 @pytest.mark.parametrize("trials", ([], [full("baselines-00000", 1.0, 2.0)], a_search()))
-def test_it_can_be_said_and_written_at_any_time(scheduler: str, trials: list[Observed]) -> None:
-    found = report(trials, scheduler)
+def test_it_can_be_said_and_written_at_any_time(rule: str, trials: list[Observed]) -> None:
+    found = report(trials, rule)
     assert json.loads(json.dumps(found.to_dict()))["stopped"] == found.stopped
     assert all(sentence.endswith(".") for sentence in found.sentences())
     assert bool(found.sentences()) == (found.stopped > 0)

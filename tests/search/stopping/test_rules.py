@@ -9,7 +9,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from search.stopping.rules import (
     FULL_LENGTH_TRIALS,
-    SCHEDULERS,
+    STOPPING_RULES,
     Asha,
     EarlyStopping,
     GatedAsha,
@@ -172,14 +172,14 @@ def test_auto_rebuilt_in_any_order_decides_alike(seed: int) -> None:
 
 
 def test_a_tenth_of_the_proposals_of_auto_is_immune() -> None:
-    rule = SCHEDULERS["auto"](1, 2, 4)
+    rule = STOPPING_RULES["auto"](1, 2, 4)
     immune = [number for number in range(100) if rule.is_immune(number)]
     assert immune == list(range(9, 100, 10))
 
 
-@pytest.mark.parametrize("name", sorted(set(SCHEDULERS) - {"auto"}))
+@pytest.mark.parametrize("name", sorted(set(STOPPING_RULES) - {"auto"}))
 def test_no_other_rule_has_immune_trials(name: str) -> None:
-    assert not any(SCHEDULERS[name](1, 2, 4).is_immune(n) for n in range(20))
+    assert not any(STOPPING_RULES[name](1, 2, 4).is_immune(n) for n in range(20))
 
 
 def test_correlations_are_computed_only_after_new_full_length_trials(
