@@ -7,8 +7,8 @@ from functools import partial
 
 from rich.console import Console
 
-from search.export.export import ExportError
-from search.export.winner import export_winner
+from search.export.export import export_winner
+from search.export.winner import ExportError
 from search.report.announcement import announcement, forecast_text
 from search.report.event_lines import log_event, print_event
 from search.report.terminal import command_lines, keys_unseen

@@ -105,7 +105,7 @@ def export_command(given: Namespace, words: list[str], console: Console) -> int:
 def print_weights(conclusion: "Conclusion", path: Path) -> None:
     """Print the winner on the class counts of a file, as JSON, and what is to be said."""
     from search.export.class_counts import read_counts
-    from search.export.export import applied_json, apply_to_counts
+    from search.export.other_counts import applied_json, apply_to_counts
 
     assert conclusion.winner is not None
     counts, class_names = read_counts(path), conclusion.content["benchmarks"][0]["class_names"]

@@ -1,4 +1,4 @@
-"""Which class counts does a user's file hold?
+"""Files of class counts, as users write them.
 
 Three forms are read: a JSON list of counts, a JSON object of name to count, and text with a count,
 or a name and a count, on each line, separated by a comma, a semicolon or a tab. Blank lines and

@@ -1,4 +1,4 @@
-"""What does the exported module say? A fixed body with the whole family, and a point on top.
+"""Text of the exported module: a fixed body with the whole family, and a point on top.
 
 The body is `search/export/best_weighting.py`, of which an export has a docstring of its own and the
 constants of its point.

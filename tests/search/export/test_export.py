@@ -1,4 +1,4 @@
-"""Does an export stand alone, agree with the family everywhere, and refuse what is broken?"""
+"""Exports stand alone, agree with the family everywhere, and refuse what is broken."""
 
 from __future__ import annotations
 
@@ -16,18 +16,13 @@ import pytest
 import torch
 
 import search.export.export as export_module
-from search.export import best_weighting
+from search.export import best_weighting, verification
 from search.export.class_counts import ClassCounts, CountsFileError, read_counts
-from search.export.export import (
-    Best,
-    ExportError,
-    applied_json,
-    apply_to_counts,
-    export,
-    verification_counts,
-    verify_export,
-)
+from search.export.export import export
 from search.export.module_template import render_module
+from search.export.other_counts import applied_json, apply_to_counts
+from search.export.verification import verification_counts, verify_export
+from search.export.winner import ExportError, Winner
 from spaces import (
     NAMED,
     NORMALIZATIONS,
@@ -54,7 +49,7 @@ RICH = Weighting(
     clip_low=0.05,
     clip_high=0.9,
 )
-BEST = Best(RICH, tuple(COUNTS), tuple(NAMES), BENCHMARK, RESULT)
+BEST = Winner(RICH, tuple(COUNTS), tuple(NAMES), BENCHMARK, RESULT)
 POINTS = {name: member.weighting for name, member in NAMED.items()} | {
     "rich": RICH,
     "beta zero": Weighting(exponent=1, beta=0),
@@ -226,7 +221,7 @@ def test_verification_refuses_other_answers(dtype, weights, extra, sentence, tmp
 
 
 def test_verification_gives_up_on_a_module_that_hangs(tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module, "_VERIFY_SECONDS", 0.2)
+    monkeypatch.setattr(verification, "_VERIFY_SECONDS", 0.2)
     path = tmp_path / "best_weighting.py"
     path.write_text("import time; time.sleep(30)")
     with pytest.raises(ExportError, match=r"gave no answer in 0\.2 seconds"):
@@ -304,7 +299,7 @@ def test_counts_on_which_the_weights_would_train_poorly_are_warned_about(exponen
         weights = load(weighting)["compute_class_weights"](counts, 2)
     assert Path(caught[0].filename) == Path(__file__)
     sentence = str(caught[0].message)
-    best = Best(weighting, (10, 5), None, {}, {})
+    best = Winner(weighting, (10, 5), None, {}, {})
     assert (
         apply_to_counts(best.weighting, best.class_names, ClassCounts(tuple(counts), None))[
             "warning"
@@ -339,7 +334,7 @@ def test_the_module_warns_where_the_search_refuses():
 
 
 def test_counts_too_uneven_to_apply_to_are_refused():
-    steep = Best(Weighting(exponent=100), (2, 1), None, {}, {})
+    steep = Winner(Weighting(exponent=100), (2, 1), None, {}, {})
     with pytest.raises(ExportError, match="lower the exponent"):
         apply_to_counts(steep.weighting, steep.class_names, ClassCounts((10**9, 1), None))
 

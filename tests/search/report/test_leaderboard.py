@@ -8,7 +8,7 @@ from concluded import shown
 from twin import make_settings
 
 from search.config.objective import BenchmarkObjective
-from search.export.winner import export_winner
+from search.export.export import export_winner
 from search.results.conclusion import Conclusion
 from search.store.manifest import SCHEMA_VERSION
 from search.store.record import Record

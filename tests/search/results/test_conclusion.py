@@ -12,7 +12,8 @@ from twin import BENCHMARK, OBJECTIVE, attempt, fast_folder
 
 from search.cli.commands import main
 from search.config.objective import Objective
-from search.export.winner import export_winner, winner_of
+from search.export.export import export_winner
+from search.export.winner import winner_of
 from search.report import verdict_view
 from search.results.conclusion import Conclusion
 from search.store.trials import Row
