@@ -2,8 +2,8 @@
 
 import signal
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 from rich.console import Console
 
@@ -11,19 +11,18 @@ from search.export.export import export_winner
 from search.export.winner import ExportError
 from search.report.announcement import announcement, forecast_text
 from search.report.event_lines import log_event, print_event
-from search.report.terminal import command_lines, keys_unseen
+from search.report.terminal import keys_unseen, print_command
 from search.report.verdict_view import conclusion_view
 from search.results.conclusion import Conclusion
 from search.session.events import Events
 from search.session.forecast import Forecast, forecast
 from search.session.interrupt import EXIT_CODE, Interrupt, leave_soon
 from search.session.logs import logging_to, warnings_published
-from search.session.opening import check_name, open_record
+from search.session.opening import begin_attempt, check_name, open_record
 from search.session.phases import nothing_to_confirm
 from search.session.plan import Plan, check_benchmarks
 from search.session.search import Search
 from search.store.manifest import benchmark_content, objective_from, settings_content
-from search.store.record import Record
 from search.tune.capacity import capacity_of
 from search.tune.experiment import SESSION_ERRORS, search_on_ray
 from search.tune.recruit import Workers, recruit
@@ -31,7 +30,6 @@ from search.tune.saving import SAVE_SECONDS
 from search.workers.code_version import CodeVersion
 from search.workers.setup import WorkerSetup
 from trainer.prepared import ImageData, load, prepare
-from trainer.provenance import provenance
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, EXIT_CODE
 
@@ -47,42 +45,43 @@ def run(plan: Plan, console: Console) -> int:
     events = Events()
     events.subscribe(partial(print_event, console))
     events.subscribe(log_event)
+    images = prepared_images(plan, events)
+    content = content_of(plan, images)
+    plan.folder.create()
+    with warnings_published(events), plan.folder.locked(events.note), logging_to(plan.folder.log):
+        check_name(plan)  # again: another process may have come first
+        record = open_record(plan, content)
+        attempt = begin_attempt(plan)
+        objective = objective_from(plan.folder.read_settings())
+        search = Search(plan.settings, plan.budget, objective, plan.folder, record, attempt, events)
+        events.note("\n".join(announcement(plan, search)))
+        return search_and_export(plan, images, search, attempt, console)
+
+
+def prepared_images(plan: Plan, events: Events) -> tuple[ImageData, ...]:
+    """Return the images of every benchmark, the hold-out's last."""
     images = []
     for benchmark in plan.all_benchmarks:
         events.note(f"Preparing the images of {benchmark.name} ...")
         for note in benchmark.notes():
             events.note(f"  {note}")
         images.append(load(prepare(benchmark, plan.data_root), benchmark))
+    return tuple(images)
+
+
+def content_of(plan: Plan, images: tuple[ImageData, ...]) -> dict[str, Any]:
+    """Return what settings.json of the run holds."""
     contents = list(map(benchmark_content, plan.all_benchmarks, images))
     holdout = contents.pop() if plan.holdout else None
-    plan.folder.create()
-    with (
-        warnings_published(events),
-        plan.folder.locked(events.note),
-        logging_to(plan.folder.log),
-    ):
-        check_name(plan)  # again: another process may have come first
-        record = open_record(plan, settings_content(plan.settings, contents, holdout))
-        return search_and_export(plan, tuple(images), record, events, console)
+    return settings_content(plan.settings, contents, holdout)
 
 
 def search_and_export(
-    plan: Plan, images: tuple[ImageData, ...], record: Record, events: Events, console: Console
+    plan: Plan, images: tuple[ImageData, ...], search: Search, attempt: int, console: Console
 ) -> int:
-    attempt = plan.folder.begin_attempt(
-        {
-            "budget": asdict(plan.budget),
-            "resources": asdict(plan.resources),
-            "device": plan.device,
-            "arguments": list(plan.arguments),
-            **provenance(),
-        }
-    )
-    objective = objective_from(plan.folder.read_settings())
-    search = Search(plan.settings, plan.budget, objective, plan.folder, record, attempt, events)
-    events.note("\n".join(announcement(plan, search)))
+    """Run the trials that are left, export the winner, and return the exit code."""
     with keys_unseen(console.file) as restore:
-        interrupt = Interrupt(partial(acknowledge, plan, events, console, restore))
+        interrupt = Interrupt(partial(acknowledge, plan, search.events, console, restore))
         with interrupt.caught():
             try:
                 if not search.finished():
@@ -91,34 +90,6 @@ def search_and_export(
             except KeyboardInterrupt:
                 leave_soon()
                 return INTERRUPTED
-
-
-def acknowledge(
-    plan: Plan, events: Events, console: Console, restore: Callable[[], None], times: int
-) -> None:
-    """Say at once that a signal came; ``restore`` gives the terminal back after the second."""
-    if times == 1:
-        events.note(
-            "Stopping. Every running trial is saved where it is, which takes at most "
-            f"{SAVE_SECONDS:g} s; Ctrl-C again ends at once."
-        )
-    elif times == 2:
-        restore()
-        console.show_cursor()
-        events.note("Ended at once. What was saved stands; continue with")
-        print_command(plan, console)
-
-
-def print_command(plan: Plan, console: Console) -> None:
-    """Print the command that continues the run, so that it can be copied."""
-    width = console.width if console.is_terminal else len(plan.resume_command) + 4
-    lines = command_lines(plan.resume_command, width - 2).replace("\n", "\n  ")
-    console.print(f"  {lines}", soft_wrap=True)
-
-
-def tell_length(found: Forecast, plan: Plan, search: Search) -> None:
-    search.spending.expected_seconds = found.seconds(plan, search)
-    search.events.note("\n".join(forecast_text(found, plan, search)))
 
 
 def train(
@@ -152,6 +123,11 @@ def train(
         if interrupt.signal is not None:
             raise
         interrupt.signal = signal.SIGTERM  # while Ray started, which had taken it
+
+
+def tell_length(found: Forecast, plan: Plan, search: Search) -> None:
+    search.spending.expected_seconds = found.seconds(plan, search)
+    search.events.note("\n".join(forecast_text(found, plan, search)))
 
 
 def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
@@ -188,11 +164,32 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
         if plan.budget.confirm_runs and nothing:
             note(f"nothing was confirmed: {nothing}")
         return FINISHED if exported else FAILED
+    return say_stopped(plan, search, interrupt, console)
+
+
+def say_stopped(plan: Plan, search: Search, interrupt: Interrupt, console: Console) -> int:
+    """Say why the attempt ended before all trials did, and return the exit code."""
     why = interrupt.reason() or search.must_stop() or "Ray ended before all trials did"
     running = len(search.running)
     left = "1 trial is unfinished" if running == 1 else f"{running} trials are unfinished"
-    note(f"Stopped: {why.rstrip('.')}. {left}; continue with")
-    print_command(plan, console)
+    search.events.note(f"Stopped: {why.rstrip('.')}. {left}; continue with")
+    print_command(plan.resume_command, console)
     if interrupt.signal is not None:
         return INTERRUPTED
     return FINISHED if search.spending.out_of_time() else FAILED
+
+
+def acknowledge(
+    plan: Plan, events: Events, console: Console, restore: Callable[[], None], times: int
+) -> None:
+    """Say at once that a signal came; ``restore`` gives the terminal back after the second."""
+    if times == 1:
+        events.note(
+            "Stopping. Every running trial is saved where it is, which takes at most "
+            f"{SAVE_SECONDS:g} s; Ctrl-C again ends at once."
+        )
+    elif times == 2:
+        restore()
+        console.show_cursor()
+        events.note("Ended at once. What was saved stands; continue with")
+        print_command(plan.resume_command, console)

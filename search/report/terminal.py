@@ -7,6 +7,8 @@ import termios
 from collections.abc import Callable, Iterator
 from typing import IO
 
+from rich.console import Console
+
 ECHO = 3
 """Index of the local modes in what ``termios.tcgetattr`` returns."""
 
@@ -42,6 +44,13 @@ def hidden_keys(stream: IO[str]) -> Callable[[], None]:
             termios.tcsetattr(terminal, termios.TCSANOW, before)
 
     return restore
+
+
+def print_command(command: str, console: Console) -> None:
+    """Print a shell command, so that it can be copied."""
+    width = console.width if console.is_terminal else len(command) + 4
+    lines = command_lines(command, width - 2).replace("\n", "\n  ")
+    console.print(f"  {lines}", soft_wrap=True)
 
 
 def command_lines(command: str, width: int) -> str:

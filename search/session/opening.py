@@ -1,7 +1,7 @@
 """The opening of a run: a new one gets its settings and record, an old one must have the same."""
 
 import itertools
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from search.config.controls import checked_controls
@@ -12,6 +12,7 @@ from spaces.errors import UserError
 from trainer.benchmarks.metrics import METRICS
 from trainer.data.raw import FolderSpec
 from trainer.prepared import changed_images
+from trainer.provenance import provenance
 
 
 def check_name(plan: Plan) -> None:
@@ -54,6 +55,19 @@ def open_record(plan: Plan, content: dict[str, Any]) -> Record:
     if content["holdout"] and not known["holdout"]:
         folder.write_settings(known | {"holdout": content["holdout"]})
     return record
+
+
+def begin_attempt(plan: Plan) -> int:
+    """Put on record with what this attempt begins, and return its number."""
+    return plan.folder.begin_attempt(
+        {
+            "budget": asdict(plan.budget),
+            "resources": asdict(plan.resources),
+            "device": plan.device,
+            "arguments": list(plan.arguments),
+            **provenance(),
+        }
+    )
 
 
 def check_budget(plan: Plan, begun: int) -> None:
