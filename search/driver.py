@@ -14,8 +14,8 @@ from search.report.event_lines import log_event, print_event
 from search.report.terminal import keys_unseen, print_command
 from search.report.verdict_view import conclusion_view
 from search.results.conclusion import Conclusion
+from search.results.forecast import Forecast, forecast
 from search.session.events import Events
-from search.session.forecast import Forecast, forecast
 from search.session.interrupt import EXIT_CODE, Interrupt, leave_soon
 from search.session.logs import logging_to, warnings_published
 from search.session.opening import begin_attempt, check_name, open_record

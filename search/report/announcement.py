@@ -8,8 +8,8 @@ from search.config.objective import BenchmarkObjective
 from search.config.program import PROGRAM
 from search.report.durations import rough_duration
 from search.report.verdict_view import effect
+from search.results.forecast import Forecast
 from search.samplers.registry import SAMPLERS
-from search.session.forecast import Forecast
 from search.session.plan import Plan
 from search.session.search import Search
 from spaces import NAMED, PARAMETERS, SPACES, Float

@@ -6,7 +6,7 @@ from typing import Any
 
 from search.config.objective import Objective
 from search.results.conclusion import ENDS, Incumbent, incumbent
-from search.session.forecast import seconds_left
+from search.results.forecast import seconds_left
 from search.session.running import Running
 from search.session.search import Search
 from search.store.trials import HOLDOUT, Row

@@ -1,10 +1,11 @@
 """A trial in flight, as the driver sees it."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from search.config.objective import BenchmarkObjective, Stages
-from search.store.trials import Row
-from trainer.results import EpochResult
+from search.config.objective import BenchmarkObjective, Objective, Stages
+from search.store.trials import HOLDOUT, Row
+from trainer.results import EpochResult, summary
 
 
 @dataclass
@@ -18,9 +19,9 @@ class Running:
         passed: how many rungs have judged it.
         stop: early stopping has ended it.
         losses: of its worker, since its last epoch.
-        heard: its last report, as it was sent.
+        last_report: as it was sent.
         within: of its epoch in progress, if known: the part, batches done, of how many.
-        told: when it first and last reported in this attempt, seconds of the monotonic clock,
+        reported: when it first and last did so in this attempt, seconds of the monotonic clock,
             and its progress then.
         hardware: model name of the GPU or CPU that trained its last epoch, if known.
     """
@@ -33,12 +34,20 @@ class Running:
     stop: bool = False
     losses: int = 0
     hardware: str | None = None
-    heard: str | None = None
+    last_report: str | None = None
     within: tuple[int, int, int] | None = None
-    told: list[tuple[float, float]] = field(default_factory=list)
+    reported: list[tuple[float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.results = self.results or [[] for _ in self.benchmarks]
+
+    @classmethod
+    def of(cls, row: Row, objective: Objective, rungs: tuple[int, ...]) -> "Running":
+        """Return a trial without epochs; ``rungs`` are those of the search, by early stopping."""
+        if row.study == HOLDOUT:
+            assert objective.holdout is not None
+            return cls(row, (objective.holdout,), ((objective.holdout.epochs,),))
+        return cls(row, objective.benchmarks, objective.stages(rungs if row.in_search else ()))
 
     def reached(self, stage: int) -> bool:
         """Whether every part has come to the end of a stage."""
@@ -49,6 +58,13 @@ class Running:
         """Return the best score of each part by the end of a stage, percent."""
         ends = self.stages[stage]
         return [part[end - 1].best_score for part, end in zip(self.results, ends, strict=True)]
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """Return ``trainer.results.summary`` of each part."""
+        return [
+            summary(part, objective.counts, objective.half_counts, objective.test_held_out)
+            for part, objective in zip(self.results, self.benchmarks, strict=True)
+        ]
 
     @property
     def epochs(self) -> int:
@@ -62,14 +78,14 @@ class Running:
 
     def note_progress(self, now: float) -> None:
         """Keep when it reported, seconds of the monotonic clock."""
-        self.told = [*self.told[:1], (now, self.progress)]
+        self.reported = [*self.reported[:1], (now, self.progress)]
 
     @property
     def pace(self) -> float:
         """Epochs a second between its first and its last report, 0 before there are two."""
-        if not self.told:
+        if not self.reported:
             return 0.0
-        (begin, before), (end, now) = self.told[0], self.told[-1]
+        (begin, before), (end, now) = self.reported[0], self.reported[-1]
         return max(0.0, now - before) / (end - begin) if end > begin else 0.0
 
     @property

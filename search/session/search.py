@@ -1,4 +1,4 @@
-"""What happens next in a run: which trial starts, which stops, what is recorded.
+"""The search of a run: it decides which trial starts and which stops, and records what comes.
 
 Knows nothing of Ray: whoever runs trials asks for one, reports its epochs, and says when it ended.
 """
@@ -12,6 +12,7 @@ from search.config.settings import Settings
 from search.session.events import EpochReported, Events, SearchOver, TrialBegun, TrialEnded
 from search.session.phases import LaterPhases, make_plan, plan_text
 from search.session.proposer import Proposer
+from search.session.rungs import Rungs
 from search.session.running import Running
 from search.session.spending import Spending
 from search.session.standings import Standings
@@ -19,7 +20,7 @@ from search.stopping.rules import STOPPING_RULES
 from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import HOLDOUT, Outcome, Row, TrialState
-from trainer.results import EpochResult, summary
+from trainer.results import EpochResult
 
 MAX_FAILURES_IN_A_ROW = 3
 MAX_LOSSES_IN_A_ROW = 4
@@ -56,6 +57,7 @@ class Search:
         self.early_stopping = STOPPING_RULES[settings.early_stopping](
             settings.grace_epochs, settings.reduction_factor, objective.epochs
         )
+        self.rungs = Rungs(self.early_stopping, objective, record)
         self.later = LaterPhases(record, settings.seed, objective, budget.confirm_runs)
         self.spending = Spending(budget)
         self.running: dict[str, Running] = {}
@@ -74,7 +76,10 @@ class Search:
         rows = self.record.rows()
         for row in rows:
             if row.in_search:
-                self._look_at(row)
+                self.search_trials += 1
+                self.rungs.replay(row)
+                self.standings.start(row)
+                self.standings.end(row)
         self.ended = [row for row in rows if row.state != TrialState.RUNNING]
         self.spending.hours_before = sum(row.device_hours for row in self.ended)
         for row in self.ended:  # a kill can come between a trial's end and this
@@ -83,33 +88,13 @@ class Search:
             if row.state == TrialState.RUNNING:
                 self._take_over(row)
 
-    def _look_at(self, row: Row) -> None:
-        """Let early stopping and the standings know what is on record of a trial."""
-        for epoch, value in row.rungs.items():
-            self.early_stopping.observe(row.key, epoch, value)
-        self.standings.start(row)
-        self.search_trials += 1
-        self._note_result(row)
-
-    def _note_result(self, row: Row) -> None:
-        self.standings.end(row)
-        if row.state == TrialState.COMPLETE and row.value is not None:
-            self.early_stopping.complete(row.key, row.value)
-
-    def _trial(self, row: Row) -> Running:
-        if row.study == HOLDOUT:
-            assert self.objective.holdout is not None
-            return Running(row, (self.objective.holdout,), ((self.objective.holdout.epochs,),))
-        rungs = self.early_stopping.rungs if row.in_search else ()
-        return Running(row, self.objective.benchmarks, self.objective.stages(rungs))
-
     def _take_over(self, row: Row) -> None:
-        trial = self._trial(row)
+        trial = Running.of(row, self.objective, self.early_stopping.rungs)
         self.running[row.key] = trial
         for part in range(len(trial.benchmarks)):
             trial.results[part] = self.folder.read_epochs(part_key(row.key, part))
         self.spending.seconds += trial.seconds
-        self._judge(trial)
+        self.rungs.judge(trial)
         if trial.stop or trial.reached(-1):
             self.finish(row.key)
         else:
@@ -121,12 +106,10 @@ class Search:
         parts = range(len(trial.benchmarks))
         saved = [self.folder.saved_epoch(part_key(trial.row.key, part)) for part in parts]
         known = [len(results) for results in trial.results]
-        repeated = sum(max(0, k - s) for k, s in zip(known, saved, strict=True))
-        self.spending.repeated_epochs += repeated
-        return (
-            f"{trial.row.label} {why} after epoch {numbers(known)}; it goes on from epoch "
-            f"{numbers(saved)}"
-        )
+        behind = (max(0, k - s) for k, s in zip(known, saved, strict=True))
+        self.spending.repeated_epochs += sum(behind)
+        where, whence = (" and ".join(map(str, epochs)) for epochs in (known, saved))
+        return f"{trial.row.label} {why} after epoch {where}; it goes on from epoch {whence}"
 
     def lost_worker(self, key: str, details: str = "") -> None:
         """Note that a trial's process or node died, or never came up; it goes on when it can."""
@@ -161,7 +144,7 @@ class Search:
             row = self._next_row()
         if row is None:
             return None
-        trial = self._trial(row)
+        trial = Running.of(row, self.objective, self.early_stopping.rungs)
         self.running[row.key] = trial
         self.events.publish(TrialBegun(row))
         return trial
@@ -227,10 +210,8 @@ class Search:
 
     def must_stop(self) -> str | None:
         """Return why everything should stop now, None if it should not."""
-        if self.halted:
-            return self.halted
-        if used_up := self.spending.used_up():
-            return used_up
+        if reason := self.halted or self.spending.used_up():
+            return reason
         if self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
             return f"{self.failures_in_a_row} trials failed in a row: {self.ended[-1].reason}"
         return None
@@ -253,28 +234,9 @@ class Search:
             known.append(result)
             trial.losses = 0
             self.spending.add_epoch(result.seconds)
-            self._judge(trial)
+            self.rungs.judge(trial)
             self.events.publish(EpochReported(key, part, result))
         return trial.stop
-
-    def _judge(self, trial: Running) -> None:
-        """Let early stopping see the rungs that were reached."""
-        while trial.passed < len(trial.stages) - 1 and trial.reached(trial.passed):
-            epoch = self.early_stopping.rungs[trial.passed]
-            with self.record.together():
-                self._judge_at(trial, epoch, self.objective.score(trial.scores(trial.passed)))
-            trial.passed += 1
-
-    def _judge_at(self, trial: Running, epoch: int, score: float) -> None:
-        """Let a rung see a trial; baselines and immune trials are seen by it but never stopped."""
-        row = trial.row
-        worse = self.early_stopping.observe(row.key, epoch, score)
-        if worse and not row.is_baseline and not self.early_stopping.is_immune(row.number):
-            self.record.decide_stop(row.key, epoch)
-            trial.stop = True
-        if row.stop_epoch == epoch:  # decided before this attempt
-            trial.stop = True
-        self.record.report(row.key, epoch, score)
 
     def finish(self, key: str) -> None:
         """End a trial that was stopped early or trained to its full length."""
@@ -283,12 +245,9 @@ class Search:
         stage = -1 if complete else trial.passed - 1
         scores = trial.scores(stage)
         score = scores[0] if trial.row.study == HOLDOUT else self.objective.score(scores)
-        summaries = [
-            summary(part, objective.counts, objective.half_counts, objective.test_held_out)
-            for part, objective in zip(trial.results, trial.benchmarks, strict=True)
-        ]
         end = Outcome.complete if complete else Outcome.stopped
-        self._end(key, end(score, {"summaries": summaries}), {trial.stages[stage][0]: score})
+        facts = {"summaries": trial.summaries()}
+        self._end(key, end(score, facts), {trial.stages[stage][0]: score})
         self.failures_in_a_row = 0
 
     def fail(self, key: str, reason: str, details: str = "", diverged: bool = False) -> None:
@@ -314,10 +273,7 @@ class Search:
         self.ended.append(row)
         del self.running[key]
         if row.in_search:
-            self._note_result(row)
+            self.rungs.end(row)
+            self.standings.end(row)
         self.folder.drop_checkpoints(key)
         self.events.publish(TrialEnded(row))
-
-
-def numbers(values: list[int]) -> str:
-    return " and ".join(map(str, values))

@@ -101,8 +101,10 @@ def take_report(search: Search, trial: Trial, result: dict[str, Any]) -> bool:
     if running is None:
         return True
     text = result["epochs"]
-    if running.heard is not text:  # Tune tells the scheduler and the callback of the same result
-        running.heard, running.hardware = text, result["hardware"]
+    if (
+        running.last_report is not text
+    ):  # Tune tells the scheduler and the callback of the same result
+        running.last_report, running.hardware = text, result["hardware"]
         epochs = json.loads(text)
         any(search.report(key, part, EpochResult.from_dict(epoch)) for part, epoch in epochs)
     running.within = result["within"]

@@ -9,8 +9,8 @@ from twin import OBJECTIVE, attempt, make_run, make_settings, results_of
 
 from search.report.durations import duration
 from search.report.live_display import Display, best_text
+from search.results.forecast import seconds_left
 from search.results.snapshot import Snapshots
-from search.session.forecast import seconds_left
 from search.session.search import Search
 
 

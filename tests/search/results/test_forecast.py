@@ -11,7 +11,7 @@ from search.config.budget import Budget
 from search.config.objective import BenchmarkObjective, Objective
 from search.report.announcement import forecast_text
 from search.report.durations import rough_duration
-from search.session.forecast import Forecast, epoch_seconds, forecast
+from search.results.forecast import Forecast, epoch_seconds, forecast
 from search.session.plan import Plan
 from search.store.run_folder import RunFolder
 from trainer.benchmarks import BENCHMARKS
