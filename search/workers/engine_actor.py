@@ -220,20 +220,24 @@ class EngineActor:
     def work(self) -> None:
         """Train until the process ends."""
         try:
-            engines = self.make_engines()
-        except Exception as error:
-            self.refuse(error)
-            return
-        finally:
-            self.ready.set()
-        try:
-            while True:
+            engines = self.engines_or_refusal()
+            while engines:
                 self.turn(engines)
         except BaseException:
             # A GPU that failed has failed for good in this process: the trials go on elsewhere.
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(1)
+
+    def engines_or_refusal(self) -> list[Engine]:
+        """Return the engines; none where they cannot be made, which every trial is told."""
+        try:
+            return self.make_engines()
+        except Exception as error:
+            self.refuse(error)
+            return []
+        finally:
+            self.ready.set()
 
     def make_engines(self) -> list[Engine]:
         setup = self.setup
@@ -281,9 +285,9 @@ class EngineActor:
                 client.leave(engines)  # the other parts of a trial end with one
             client.outcomes.put(outcome)
         if all(turn.idle for turn in turns):
-            busy = any(engine.jobs for engine in engines)
+            held = all(turn.held for turn in turns)
             try:
-                self.commands.get(timeout=IDLE_SECONDS if busy else self.deserted_seconds)(engines)
+                self.commands.get(timeout=self.deserted_seconds if held else IDLE_SECONDS)(engines)
             except Empty:
-                if not busy and not self.clients:
+                if held and not self.clients and not any(engine.jobs for engine in engines):
                     os._exit(0)  # whoever asks next is given another engine

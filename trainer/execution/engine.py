@@ -37,11 +37,13 @@ class Turn:
 
     Attributes:
         outcomes: (key, result of an epoch, or the exception that ended the trial).
-        idle: no trial could be advanced: all are held, or wait for the device.
+        idle: no trial could be advanced: all are held, or wait for the device or a disk.
+        held: all are held: nothing happens until one is allowed to go on, enters or leaves.
     """
 
     outcomes: list[tuple[Any, EpochResult | Exception]]
     idle: bool
+    held: bool
 
 
 class Engine:
@@ -83,10 +85,11 @@ class Engine:
     def turn(self) -> Turn:
         """Advance every trial that is not held by one batch."""
         outcomes: list[tuple[Any, EpochResult | Exception]] = []
-        idle = True
+        idle = held = True
         for key, job in list(self.jobs.items()):
             if job.epoch >= job.until:
                 continue
+            held = False
             try:
                 item = advance(job.slot, job.work)
             except Exception as error:  # of this trial alone: the others go on
@@ -99,4 +102,4 @@ class Engine:
                 if job.epoch == job.slot.trial.benchmark.epochs:
                     self.leave(key)
             idle = idle and item is Progress.WAITING
-        return Turn(outcomes, idle)
+        return Turn(outcomes, idle, held)

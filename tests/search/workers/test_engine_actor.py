@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,23 @@ def held_until_it_left(engine: EngineActor) -> Any:
     return turned
 
 
+def test_while_every_trial_is_held_the_engine_takes_no_processor_time(
+    engine: EngineActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.begin(config(engine.setup, 1))
+    engine.report("trial-1")  # up to the rung
+    turn, turns = Engine.turn, []
+
+    def counted(self: Engine) -> Any:
+        turns.append(self)
+        return turn(self)
+
+    monkeypatch.setattr(Engine, "turn", counted)
+    time.sleep(0.1)
+    assert len(turns) <= 2  # those that were due
+    assert epochs_in(engine.report("trial-1")) == alone(1)[2:]
+
+
 def test_an_absent_device_stops_the_search_with_a_sentence(tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
@@ -156,6 +174,7 @@ def test_slots_that_cannot_be_made_stop_the_search_with_a_sentence(
 
 FAILING_GPU = """
 import sys
+import time
 from functools import partial
 from pathlib import Path
 import torch

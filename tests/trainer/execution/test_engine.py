@@ -52,7 +52,7 @@ def run(engine: Engine) -> dict[str, list[EpochResult | Exception]]:
         turn = engine.turn()
         for key, outcome in turn.outcomes:
             outcomes.setdefault(key, []).append(outcome)
-        if turn.idle and all(job.epoch >= job.until for job in engine.jobs.values()):
+        if turn.held:
             break
     return outcomes
 
