@@ -1,4 +1,4 @@
-"""Do searches on a cluster survive the loss of workers, machines and drivers, and at what price?
+"""Chaos benchmark: searches on a cluster that loses workers, machines and drivers, and its price.
 
 Runs searches on a cluster that is up, first undisturbed ones, then some in which processes and
 machines are killed at random moments; a killed driver is started again with --resume. For hosts

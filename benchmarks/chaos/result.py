@@ -1,4 +1,4 @@
-"""Is a search whole after kills, and what did they cost it?"""
+"""Result of a search with kills: whether its record is whole, and what the kills cost."""
 
 import re
 from collections.abc import Sequence

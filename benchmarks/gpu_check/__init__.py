@@ -1,1 +1,1 @@
-"""What do ten minutes of a GPU tell? Stages that each leave their figures on disk at once."""
+"""Check of the trainer on a GPU, in stages that each leave their figures on disk at once."""

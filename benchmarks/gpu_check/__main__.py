@@ -1,4 +1,4 @@
-"""Run the stages of a check on a GPU, and print what came of them.
+"""Command that runs the stages of a check on a GPU, and prints what came of them.
 
     python -m benchmarks.gpu_check OUT --data-root data
     python -m benchmarks.gpu_check OUT --summary

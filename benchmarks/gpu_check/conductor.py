@@ -1,4 +1,4 @@
-"""How do the stages run? One after another, each in a process that is ended when its time is over.
+"""Conductor of the stages: each in a process of its own, which is ended when its time is over.
 
 A stage that fails, hangs or is cut costs the others nothing. What happens is printed and written
 to ``summary.txt``; the processes' own words go to ``logs.txt``. There are few files, for they may

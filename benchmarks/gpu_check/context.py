@@ -1,4 +1,4 @@
-"""What a stage knows: what it is to do, where, and on which device."""
+"""Context of a stage: what it is to do, where, and on which device."""
 
 import dataclasses
 from dataclasses import dataclass

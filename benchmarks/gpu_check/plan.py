@@ -1,4 +1,4 @@
-"""Which stages are there, in which order, and which of them are run?"""
+"""Plan of a check: the stages in their order, and the choice of those that are run."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where do figures go? Into a file of JSON lines, each on disk before the next step begins."""
+"""File of results: JSON lines, each on disk before the next step begins."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What do the results amount to? Tables as the documents have them, with each figure's story."""
+"""Summary of the results: tables as the documents have them, with the source of each figure."""
 
 import json
 import statistics

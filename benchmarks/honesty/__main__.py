@@ -1,4 +1,4 @@
-"""Do the stated accuracies and intervals of a search hold up? A study with known truths.
+"""Honesty study: how true the stated accuracies and intervals of a search are, with known truths.
 
     python -m benchmarks.honesty --replays 2000 --out honesty.json
 
@@ -94,7 +94,9 @@ def study(setting: Setting, replays: int, seed: int) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = Parser(description=(__doc__ or "").splitlines()[0])
+    parser = Parser(
+        prog="python -m benchmarks.honesty", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--replays", type=int, default=2000, help="of every setting")
     parser.add_argument("--seed", type=int, default=0)
     names = [setting.name for setting in SETTINGS]

@@ -1,4 +1,4 @@
-"""How the honesty study is shown: a table and a plot."""
+"""Views of the honesty study: a table and a plot."""
 
 from collections.abc import Sequence
 from pathlib import Path

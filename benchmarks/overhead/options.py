@@ -1,4 +1,4 @@
-"""The searches that the command line of ``benchmarks.overhead`` names."""
+"""Options of ``benchmarks.overhead``: the searches that it measures."""
 
 import argparse
 from dataclasses import dataclass

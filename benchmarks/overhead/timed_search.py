@@ -1,4 +1,4 @@
-"""What search is measured, and what does the driver hold when its trials end?"""
+"""Timed search: notes when its trials end, and what memory the driver then holds."""
 
 import os
 import time

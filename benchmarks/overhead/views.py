@@ -1,4 +1,4 @@
-"""How the overhead of searches is shown: a table and a plot."""
+"""Views of the overhead of searches: a table and a plot."""
 
 from collections.abc import Sequence
 from pathlib import Path

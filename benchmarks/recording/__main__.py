@@ -1,4 +1,4 @@
-"""Which weightings train how well, with several seeds? A table on which searches are replayed.
+"""Recording: weightings trained with several seeds, kept as a table on which searches are replayed.
 
 From the repository's root, stopped and started again as often as needed; then packed:
 

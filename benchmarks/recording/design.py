@@ -1,4 +1,4 @@
-"""Which weightings does a recorded table hold, and in which order?
+"""Design of a recorded table: the weightings that it holds, in their order.
 
 The named points first, then points of low discrepancy from the spaces ``core`` and ``full`` in
 turn. Weighting number i of some class counts is the same on every machine, and whatever the number

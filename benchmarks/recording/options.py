@@ -1,4 +1,4 @@
-"""What does ``benchmarks.recording`` record or pack, by its command line?"""
+"""Options of ``benchmarks.recording``: what it records or packs."""
 
 import argparse
 import re

@@ -1,4 +1,4 @@
-"""What does one start of ``benchmarks.recording`` do? It trains what is missing and stores it."""
+"""Run of ``benchmarks.recording``: trains what a table lacks and stores it."""
 
 import contextlib
 import shlex

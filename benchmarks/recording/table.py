@@ -1,4 +1,4 @@
-"""What does a recorded table say of every trial and epoch, and how is it one small file?"""
+"""Recorded table: what is known of every trial and epoch, as arrays and as one small file."""
 
 from dataclasses import dataclass
 from pathlib import Path

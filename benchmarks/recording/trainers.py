@@ -1,4 +1,4 @@
-"""Who trains the trials of a recording? Processes on a CPU, the slots of an engine on a GPU.
+"""Trainers of a recording: processes on a CPU, the slots of an engine on a GPU.
 
 Both take trials as they have room for them and yield epochs as they end, of all trials mixed.
 """

@@ -1,4 +1,4 @@
-"""Which way of searching finds the best weighting for a budget? Searches replayed in seconds.
+"""Replay: ways of searching compared for one budget, on recorded trials, in seconds.
 
 No network is trained: trials take their accuracies from a surrogate of a recorded table, whose
 mean is the known truth, and their noise from the table's replicates. All arms spend the same

@@ -1,4 +1,4 @@
-"""Which ways of searching and of choosing are compared in a replay?"""
+"""Arms of a replay: the ways of searching and of choosing that are compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which weighting is named the best after a replayed search, and at what further cost?"""
+"""Choice after a replayed search: the weighting that is named the best, and its further cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does ``benchmarks.replay`` compare, by its command line?"""
+"""Options of ``benchmarks.replay``: what it compares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who proposes and stops trials in a replay: this project's parts, and plain Ray Tune's."""
+"""Searchers of a replay: what proposes and stops trials, of this project and of plain Ray Tune."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in a search on asynchronous workers? Time is in epochs, of which each takes one."""
+"""Simulation of a search on asynchronous workers; time is in epochs, of which each takes one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a replay is shown: a table and a plot."""
+"""Views of a replay: a table and a plot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is true in a replay: every weighting's accuracy, and the best that could be found."""
+"""Truth of a replay: every weighting's accuracy, and the best that could be found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What time is it on a simulated cluster whose driver is real?
+"""Clock of a simulated cluster whose driver is real.
 
 Simulated seconds pass while the driver works, as long as it takes it, and by what it is charged
 for work that is left out here. They jump while it waits, and stand still while this program plays

@@ -1,4 +1,4 @@
-"""What does the driver of a simulated cluster do with its time, and what do slots lose by it?"""
+"""Log of a simulated cluster's driver: what it does with its time, and what slots lose by it."""
 
 from array import array
 from dataclasses import dataclass, field

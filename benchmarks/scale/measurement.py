@@ -1,4 +1,4 @@
-"""What does a search on a simulated cluster amount to?"""
+"""Measurement of a search on a simulated cluster: use of the slots, and the driver's rates."""
 
 import statistics
 from collections.abc import Sequence

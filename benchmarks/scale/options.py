@@ -1,4 +1,4 @@
-"""The searches on simulated clusters that the command line of ``benchmarks.scale`` names."""
+"""Options of ``benchmarks.scale``: the searches on simulated clusters that it measures."""
 
 import argparse
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What does Ray itself take of a driver's time, for calls that a simulation leaves out?
+"""Costs of Ray itself: what calls that a simulation leaves out take of a driver's time.
 
 Measured by this program, which starts Ray on this machine; from the repository's root:
 
@@ -17,6 +17,10 @@ from typing import Any
 import ray
 from ray import tune
 from ray.air.execution import PlacementGroupResourceManager
+
+from benchmarks.overhead.measurement import measure_apart
+from search.cluster.address import use_token
+from trainer.arguments import Parser
 
 UNDER_WAY = 1000
 REPEATS = 100
@@ -111,15 +115,25 @@ def actor_time() -> float:
     return median(found)
 
 
-def main() -> int:
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+def measure_here(cpus: int) -> RayCosts:
+    """Measure on a Ray that is started for it on this machine."""
+    ray.init("local", num_cpus=cpus, include_dashboard=False, log_to_driver=False)
     try:
-        for name, seconds in asdict(measure()).items():
-            print(f"{name:14} {1e6 * seconds:9.1f} us")
+        return measure()
     finally:
         ray.shutdown()
+
+
+def main() -> int:
+    description = "Measure what Ray takes of a driver's time, on this machine."
+    Parser(prog="python -m benchmarks.scale.ray_costs", description=description).parse_args()
+    use_token(None)  # for the other process; this one has imported Ray
+    for name, seconds in asdict(measure_apart(measure_here, 2)).items():
+        print(f"{name:14} {1e6 * seconds:9.1f} us")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from benchmarks.scale import ray_costs  # Ray's workers import it by this name
+
+    sys.exit(ray_costs.main())

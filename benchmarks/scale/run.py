@@ -1,4 +1,4 @@
-"""What does a whole search cost the driver of a simulated cluster?"""
+"""Run of a whole search on a simulated cluster, and what it cost the driver."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""How the scale of a search is shown: a table and a plot."""
+"""Views of the scale of a search: a table and a plot."""
 
 from collections.abc import Sequence
 from pathlib import Path

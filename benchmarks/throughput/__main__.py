@@ -1,4 +1,4 @@
-"""How many seconds does a trial take: in a plain torchvision script, and in the engine?
+"""Throughput benchmark: seconds of a trial in a plain torchvision script, and in the engine.
 
 Arms are measured in alternation on one device and the same images, each in processes of its own:
 the reference (``benchmarks.throughput.plain``) with several numbers of loader workers, and the

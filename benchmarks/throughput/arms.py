@@ -1,4 +1,4 @@
-"""What is measured against what: every arm of a comparison, and its name."""
+"""Arms of a throughput comparison, and their names."""
 
 import dataclasses
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What came of measuring the arms of one benchmark: medians, spreads, ratios, shares of the floor.
+"""Comparison of a benchmark's arms: medians, spreads, ratios, shares of the floor.
 
 Ratios are taken within a round and then summarized, because what disturbs a machine for minutes
 disturbs neighbours alike.

@@ -1,4 +1,4 @@
-"""How fast could a trial be on this device at best?
+"""Floor of a trial: how fast it could be on this device at best.
 
 The model: a trial's floating-point operations, at the rate of a large square matrix product in its
 precision, or its memory traffic, at the bandwidth of a large copy, whichever takes longer.
@@ -16,7 +16,6 @@ are faster than the copy, so there the memory term is loose: a trial may be fast
 
 import dataclasses
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from trainer.arguments import Parser
 from trainer.benchmarks import Benchmark
 from trainer.execution.slot import EVALUATION_BATCH, batch_sizes
 from trainer.models import NETWORKS
@@ -194,5 +194,12 @@ def ceilings_of(device: torch.device) -> Ceilings:
     return Ceilings(copy_bandwidth(device), rates)
 
 
+def main() -> None:
+    parser = Parser(prog="python -m benchmarks.throughput.floors")
+    parser.add_argument("device", help="cuda, cuda:N or cpu; it should be idle")
+    device = select_device(parser.parse_args().device)
+    print(json.dumps(dataclasses.asdict(ceilings_of(device))))
+
+
 if __name__ == "__main__":
-    print(json.dumps(dataclasses.asdict(ceilings_of(select_device(sys.argv[1])))))
+    main()

@@ -1,4 +1,4 @@
-"""What does ``benchmarks.throughput`` measure, by its command line?"""
+"""Options of ``benchmarks.throughput``: what it measures."""
 
 import argparse
 import fnmatch

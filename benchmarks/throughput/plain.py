@@ -1,4 +1,4 @@
-"""What does a trial cost in the script that anyone would write with torchvision?
+"""Plain script: a trial as anyone would write it with torchvision.
 
 It is the reference of ``benchmarks.throughput``: images as PIL, transforms one by one, DataLoader,
 everything else as torch has it by default, and a test after each epoch. The transforms do what

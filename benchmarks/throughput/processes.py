@@ -1,4 +1,4 @@
-"""How an arm lives in processes of its own: started, asked, timed out and ended from here."""
+"""Processes of an arm: started, asked, timed out and ended from here."""
 
 import contextlib
 import json

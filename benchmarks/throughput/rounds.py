@@ -1,4 +1,4 @@
-"""How a benchmark's arms are measured: made ready, then a segment of each in every round."""
+"""Rounds of a measurement: every arm made ready, then a segment of each in every round."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""How throughput is shown: as a table of at most 120 columns, and as a plot."""
+"""Views of throughput: a table of at most 120 columns, and a plot."""
 
 from pathlib import Path
 

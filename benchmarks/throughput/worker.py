@@ -1,4 +1,4 @@
-"""What runs inside an arm's process: a line in, a line of JSON out, and nothing in between.
+"""Worker of an arm: a line in, a line of JSON out, and nothing in between.
 
 The first line is the job. Then ``set up`` makes everything and trains one epoch, a number trains
 so many epochs, and the end of the input ends the process. A waiting process uses no CPU.

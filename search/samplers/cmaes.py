@@ -1,4 +1,4 @@
-"""How does CMA-ES go on from what a study holds, without running what somebody put there?
+"""CMA-ES sampler that goes on from what a study holds, and runs nothing that somebody put there.
 
 Optuna keeps the state of its optimizer in the study, as a pickle. A pickle can have any function
 called that it names, and a run folder may come from anywhere. Here it is read as data alone: the

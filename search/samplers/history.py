@@ -1,4 +1,4 @@
-"""Which trials a sampler is shown: all, or in a long search the best and the latest."""
+"""History that a sampler is shown: all trials, or in a long search the best and the latest."""
 
 import bisect
 import copy

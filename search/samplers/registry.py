@@ -1,4 +1,4 @@
-"""Which Optuna sampler proposes, by name, and how it draws from a space."""
+"""Registry of the samplers: Optuna's, by name, and how each draws from a space."""
 
 import warnings
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""When a running trial is stopped for being worse than others: pure rules over reported values."""
+"""Rules of early stopping: pure functions of reported values that end the worst running trials."""
 
 import bisect
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""What runs in a stage's process: one stage by its name, its figures appended to the results."""
+"""Process of a stage: runs it by its name, and appends its figures to the results."""
 
 import faulthandler
 import logging

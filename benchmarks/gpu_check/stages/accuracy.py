@@ -1,4 +1,4 @@
-"""How accurate are known weightings at the full protocol, on real images?"""
+"""Stage that measures the accuracy of known weightings at the full protocol, on real images."""
 
 import dataclasses
 import statistics

@@ -1,4 +1,4 @@
-"""Does the trainer compute what it must on this device: captured, repeatable, alone or not?"""
+"""Stage that checks what the trainer computes on a device: captured, repeated, alone or not."""
 
 import contextlib
 import dataclasses

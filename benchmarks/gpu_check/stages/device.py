@@ -1,4 +1,4 @@
-"""What is this device, and what does it do at best?"""
+"""Stage that describes the device and measures what it does at best."""
 
 import dataclasses
 import importlib.util

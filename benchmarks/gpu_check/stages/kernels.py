@@ -1,4 +1,4 @@
-"""Which kernels does a step consist of, and what does each cost?"""
+"""Stage that lists the kernels of a training step and what each costs."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""How many seconds does a trial take in the plain script, on the same device?"""
+"""Stage that measures the seconds of a trial in the plain script, on the same device."""
 
 import dataclasses
 import time

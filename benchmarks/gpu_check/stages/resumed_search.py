@@ -1,4 +1,4 @@
-"""Does a search come to its export on this device, though its driver is killed on the way?"""
+"""Stage that runs a search to its export though its driver is killed on the way."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""How many seconds does a trial take, by the number of trials side by side?
+"""Stage that measures the seconds of a trial by the number of trials side by side.
 
 Seconds of a whole trial are extrapolated from segments in steady state, the test after each epoch
 included, and shared among the trials side by side.

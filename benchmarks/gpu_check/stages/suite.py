@@ -1,4 +1,4 @@
-"""Do the tests pass that need a GPU? Those that compile come last, for they take long."""
+"""Stage that runs the tests that need a GPU, last those that compile, which take long."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

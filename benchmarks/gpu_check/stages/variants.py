@@ -1,4 +1,4 @@
-"""How else could the networks run? Changes for comparison alone, until the process ends."""
+"""Variants of the networks, for comparison alone: changes that last until the process ends."""
 
 from collections.abc import Callable
 from typing import Any

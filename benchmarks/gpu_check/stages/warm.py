@@ -1,4 +1,4 @@
-"""Compiles what timed stages will run, so that they find it in the compiler's cache on disk."""
+"""Stage that compiles what timed stages will run, into the compiler's cache on disk."""
 
 import time
 
