@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from rich.console import Console
 
@@ -22,7 +21,7 @@ from search.session.opening import begin_attempt, check_name, open_record
 from search.session.phases import nothing_to_confirm
 from search.session.plan import Plan, check_benchmarks
 from search.session.search import Search
-from search.store.manifest import benchmark_content, objective_from, settings_content
+from search.store.manifest import Manifest, RecordedBenchmark
 from search.tune.capacity import capacity_of
 from search.tune.experiment import SESSION_ERRORS, search_on_ray
 from search.tune.recruit import Workers, recruit
@@ -46,13 +45,13 @@ def run(plan: Plan, console: Console) -> int:
     events.subscribe(partial(print_event, console))
     events.subscribe(log_event)
     images = prepared_images(plan, events)
-    content = content_of(plan, images)
+    manifest = manifest_of(plan, images)
     plan.folder.create()
     with warnings_published(events), plan.folder.locked(events.note), logging_to(plan.folder.log):
         check_name(plan)  # again: another process may have come first
-        record = open_record(plan, content)
+        record = open_record(plan, manifest)
         attempt = begin_attempt(plan)
-        objective = objective_from(plan.folder.read_settings())
+        objective = plan.folder.read_manifest().objective
         search = Search(plan.settings, plan.budget, objective, plan.folder, record, attempt, events)
         events.note("\n".join(announcement(plan, search)))
         return search_and_export(plan, images, search, attempt, console)
@@ -69,11 +68,11 @@ def prepared_images(plan: Plan, events: Events) -> tuple[ImageData, ...]:
     return tuple(images)
 
 
-def content_of(plan: Plan, images: tuple[ImageData, ...]) -> dict[str, Any]:
+def manifest_of(plan: Plan, images: tuple[ImageData, ...]) -> Manifest:
     """Return what settings.json of the run holds."""
-    contents = list(map(benchmark_content, plan.all_benchmarks, images))
-    holdout = contents.pop() if plan.holdout else None
-    return settings_content(plan.settings, contents, holdout)
+    recorded = tuple(map(RecordedBenchmark.of, plan.all_benchmarks, images))
+    searched = len(plan.benchmarks)
+    return Manifest.of(plan.settings, recorded[:searched], *recorded[searched:])
 
 
 def search_and_export(

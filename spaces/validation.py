@@ -120,6 +120,8 @@ def first_sentence(kind: type, content: object, found: Any) -> str:
     if first["type"] in ("unexpected_keyword_argument", "missing"):
         *parents, key = path = first["loc"]
         place = _place(path)
+        if isinstance(key, int):
+            return f"{place} is missing; add it"
         declared = _dataclass_at(kind, parents)
         if first["type"] == "missing":
             return f"{place} is missing; add {_wanted(declared, key)}"

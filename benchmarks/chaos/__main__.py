@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from benchmarks.chaos.result import Loss, Result, judge, table
-from search.config.checks import check_minimum
+from benchmarks.option_checks import check_minimum
 from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.files import write_atomic

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.config.checks import check_choice, check_minimum
+from benchmarks.option_checks import check_choice, check_minimum
 from search.samplers.registry import SAMPLERS
 from spaces.errors import UserError
 from trainer.arguments import Parser

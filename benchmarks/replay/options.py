@@ -6,10 +6,10 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.option_checks import check_choice, check_minimum
 from benchmarks.replay.arms import Arm, chosen
 from benchmarks.replay.run import Setting
 from benchmarks.replay.synthetic import SYNTHETIC
-from search.config.checks import check_choice, check_minimum
 from spaces import BASELINES, SPACES
 from spaces.errors import UserError
 from trainer.arguments import Parser

@@ -108,7 +108,7 @@ def print_weights(conclusion: "Conclusion", path: Path) -> None:
     from search.export.other_counts import applied_json, apply_to_counts
 
     assert conclusion.winner is not None
-    counts, class_names = read_counts(path), conclusion.content["benchmarks"][0]["class_names"]
+    counts, class_names = read_counts(path), conclusion.manifest.benchmarks[0].class_names
     applied = apply_to_counts(conclusion.winner[1], class_names, counts)
     print(f"{path}: {counts.describe()}", file=sys.stderr)
     if applied["warning"]:
@@ -189,7 +189,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return run_command(sys.argv[1:] if argv is None else argv, console)
     except (UserError, WeightingError, CheckpointError) as error:
-        told = in_options(str(error)) if isinstance(error, FieldError) else str(error)
+        told = (
+            f"{in_options(str(error)).rstrip('.')}."
+            if isinstance(error, FieldError)
+            else str(error)
+        )
         errors.print(f"error: {redacted(told)}")
         return BAD_INPUT
     except OSError as error:  # a full disk or a lost file system, before or after the search

@@ -2,10 +2,10 @@
 
 import argparse
 import shlex
+from typing import TypeVar
 
 from search.cli.options import DEFAULT_TRIALS, SAVE_EVERY, search_parser
 from search.config.budget import FEWEST_RUNS, FEWEST_TRIALS, Budget
-from search.config.checks import check_minimum
 from search.config.settings import Resources, Settings
 from search.results.conclusion import Conclusion
 from search.samplers.registry import default_sampler
@@ -14,11 +14,14 @@ from search.session.plan import Plan
 from search.store.redaction import redacted
 from search.store.run_folder import RunFolder
 from spaces import BASELINES, SPACES
-from spaces.errors import UserError
+from spaces.errors import FieldError, UserError
+from spaces.validation import checked
 from trainer.benchmarks import Benchmark, get_benchmark
 from trainer.benchmarks.registry import separate_names, whole_path
 from trainer.runtime import available_cpus
 from trainer.trial import SCALE_FREE_LOSS
+
+T = TypeVar("T")
 
 
 def chosen_plan(
@@ -40,7 +43,8 @@ def chosen_plan(
         )
     device = "cuda" if resources.gpu else "cpu"
     save_every = SAVE_EVERY[device] if options.save_every is None else options.save_every
-    check_minimum("save_every", save_every, 1)
+    if save_every < 1:
+        raise FieldError(f"save_every is {save_every}; it must be at least 1")
     joined = "_".join(benchmark.name for benchmark in benchmarks)
     name = joined if options.name is None else options.name
     folder = RunFolder.named(options.runs_folder, name)
@@ -58,6 +62,15 @@ def chosen_plan(
         resume_command=shlex.join(map(redacted, again)),
         arguments=wherever(arguments, options),
     )
+
+
+def asked(kind: type[T], **fields: object) -> T:
+    """Return settings, a budget or resources of these fields.
+
+    Raises:
+        FieldError: one breaks a rule.
+    """
+    return checked(kind, fields, error=FieldError)
 
 
 def chosen_benchmarks(options: argparse.Namespace) -> list[Benchmark]:
@@ -85,7 +98,8 @@ def chosen_settings(
         domains = SPACES[options.space].searched(SCALE_FREE_LOSS)
         sampler = default_sampler(options.early_stopping, domains)
     grace = options.grace_epochs
-    return Settings(
+    return asked(
+        Settings,
         benchmarks=tuple(benchmark.fingerprint() for benchmark in benchmarks),
         space=options.space,
         sampler=sampler,
@@ -104,7 +118,7 @@ def chosen_baselines(options: argparse.Namespace, folder: RunFolder) -> tuple[st
     if options.baselines is not None:
         return () if options.baselines == "none" else tuple(options.baselines.split(","))
     if options.resume and folder.exists():
-        return tuple(folder.read_settings()["settings"]["baselines"])
+        return folder.read_manifest().settings.baselines
     return BASELINES
 
 
@@ -113,7 +127,14 @@ def chosen_budget(options: argparse.Namespace) -> Budget:
     trials = DEFAULT_TRIALS if limits == (None,) * len(limits) else options.trials
     if options.runs is not None and not options.confirm:
         raise UserError("--confirm-runs is given with --no-confirm; leave one of them out.")
-    return Budget(trials, options.hours, options.gpu_hours, options.confirm, options.runs)
+    return asked(
+        Budget,
+        trials=trials,
+        hours=options.hours,
+        gpu_hours=options.gpu_hours,
+        confirm=options.confirm,
+        runs=options.runs,
+    )
 
 
 def chosen_resources(options: argparse.Namespace) -> Resources:
@@ -131,7 +152,14 @@ def chosen_resources(options: argparse.Namespace) -> Resources:
     gpu = gpus_for(options.device, options.address, present)
     if gpu and not options.address and not present:
         raise UserError("--device is cuda, but torch sees no GPU here; leave it out.")
-    resources = Resources(options.cpus, gpu, options.slots, options.concurrent, options.address)
+    resources = asked(
+        Resources,
+        cpus=options.cpus,
+        gpu=gpu,
+        slots=options.slots,
+        concurrent=options.concurrent,
+        address=options.address,
+    )
     if resources.address is None and resources.cpus > available_cpus():
         raise UserError(
             f"--cpus-per-trial is {resources.cpus}, but there are {available_cpus()} CPUs here; "
@@ -161,7 +189,7 @@ def chosen_confirmation(
         raise UserError(f"run {folder.path.name!r} has nothing to confirm: {nothing}.")
     begun = sum(row.in_search for row in conclusion.rows)
     runs = options.runs or max(FEWEST_RUNS, begun // 2)
-    return options, Budget(begun + runs, options.hours, runs=runs)
+    return options, asked(Budget, trials=begun + runs, hours=options.hours, runs=runs)
 
 
 def wherever(arguments: list[str], options: argparse.Namespace) -> tuple[str, ...]:
@@ -179,11 +207,11 @@ def recorded_arguments(folder: RunFolder) -> list[str]:
     Raises:
         UserError: it is no run, or its first attempt is not on record.
     """
-    folder.read_settings()
-    arguments = folder.read_attempts()[0].get("arguments")
+    folder.read_manifest()
+    arguments = folder.read_attempts()[0].arguments
     if not arguments:
         raise UserError(
             f"{folder.attempts} does not say with which command run {folder.path.name!r} was "
             "begun, so it cannot be confirmed; search again under another --name."
         )
-    return [str(argument) for argument in arguments]
+    return list(arguments)

@@ -2,14 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
-from search.config.checks import check_minimum, check_positive
+from annotated_types import Ge, Gt
+
+from search.stats.best_arm import SEEDS_EACH
 from spaces.errors import FieldError
 
 CONFIRM_SHARE = 1 / 3
 """Part of the budget that is kept for the confirmation."""
-SEEDS_EACH = 3
-"""Runs with which every arm of a confirmation begins."""
 CONTROLS = 2
 """Uniform weights and the best baseline."""
 MOST_CANDIDATES = 8
@@ -41,27 +42,17 @@ class Budget:
         runs: of the confirmation, if they are given rather than found by the rule.
     """
 
-    trials: int | None
-    hours: float | None
-    gpu_hours: float | None = None
+    trials: Annotated[int, Ge(1)] | None
+    hours: Annotated[float, Gt(0)] | None
+    gpu_hours: Annotated[float, Gt(0)] | None = None
     confirm: bool = True
-    runs: int | None = None
+    runs: Annotated[int, Ge(FEWEST_RUNS)] | None = None
 
     def __post_init__(self) -> None:
-        if self.trials is not None:
-            check_minimum("trials", self.trials, 1)
-        check_positive("hours", self.hours)
-        check_positive("gpu_hours", self.gpu_hours)
-        if self.runs is not None:
-            check_minimum("runs", self.runs, FEWEST_RUNS)
-            if self.trials is not None:
-                self._check_trials(self.trials, self.runs)
-
-    def _check_trials(self, trials: int, runs: int) -> None:
-        if trials <= runs:
+        if self.trials is not None and self.runs is not None and self.trials <= self.runs:
             raise FieldError(
-                f"trials is {trials}, and the runs of the confirmation take {runs} of them, which "
-                f"leaves none to the search; give at least {runs + 1}."
+                f"trials is {self.trials}, and the runs of the confirmation take {self.runs} of "
+                f"them, which leaves none to the search; give at least {self.runs + 1}"
             )
 
     @property

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from search.config.fields import BenchmarkName, ClassCounts, Epochs, ImagesOfClasses, Positive
 from search.stats.estimate import Unit
 from search.stats.priors import GUESSED_RUNS, KNOWN_RUNS, NoisePrior, guessed_noise
 from search.stats.scoring import Scoring
+from spaces.validation import OneOf
 from trainer.benchmarks.metrics import METRICS
 from trainer.results import selection
 
@@ -30,14 +32,14 @@ class BenchmarkObjective:
         shortened: the training is shorter than that of which ``noise_sd`` is known.
     """
 
-    name: str
-    epochs: int
-    counts: tuple[int, ...]
-    half_counts: tuple[tuple[int, ...], tuple[int, ...]]
-    noise_sd: float | None = None
-    metric: str = "accuracy"
+    name: BenchmarkName
+    epochs: Epochs
+    counts: ClassCounts
+    half_counts: tuple[ImagesOfClasses, ImagesOfClasses]
+    noise_sd: Positive | None = None
+    metric: Annotated[str, OneOf(METRICS)] = "accuracy"
     test_held_out: bool = False
-    chosen_on: str = "test"
+    chosen_on: Literal["test", "validation"] = "test"
     shortened: bool = False
 
     @property
@@ -73,20 +75,6 @@ class BenchmarkObjective:
 
     def to_dict(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "shortened"}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "BenchmarkObjective":
-        half_a, half_b = data["half_counts"]
-        return cls(
-            name=data["name"],
-            epochs=data["epochs"],
-            counts=tuple(data["counts"]),
-            half_counts=(tuple(half_a), tuple(half_b)),
-            noise_sd=data["noise_sd"],
-            metric=data.get("metric", "accuracy"),
-            test_held_out=data.get("test_held_out", False),
-            chosen_on=data.get("chosen_on", "test"),
-        )
 
 
 @dataclass(frozen=True)

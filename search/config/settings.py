@@ -5,22 +5,27 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from search.config.checks import check_choice, check_minimum
+from annotated_types import Ge, Le, MaxLen, MinLen
+
+from search.config.fields import LARGEST_COUNT, Count, Hex16, Seed, Word
 from search.samplers.registry import SAMPLERS
 from search.stopping.rules import STOPPING_RULES
 from spaces import NAMED, SPACES, present_name
-from spaces.errors import FieldError, UserError
+from spaces.errors import FieldError, did_you_mean
+from spaces.validation import OneOf, shown
 from trainer.runtime import PRECISIONS
 
-LARGEST_SEED = 2**63 - 1
 UNIFORM = "uniform"
 
 
 @dataclass(frozen=True)
 class Settings:
     """The identity of a search: resuming with other settings is refused.
+
+    The types and ranges of the fields are read by ``spaces.validation.checked``. Raises FieldError
+    for controls that are unknown, named twice, or lack uniform where it is needed.
 
     Attributes:
         benchmarks: fingerprints of the benchmarks, their shortening included.
@@ -37,56 +42,35 @@ class Settings:
         compiled: training and test run through ``torch.compile``, whose kernels round differently.
     """
 
-    benchmarks: tuple[str, ...]
-    space: str
-    sampler: str
-    early_stopping: str
-    grace_epochs: int
-    reduction_factor: int
-    seed: int
-    precision: str
-    baselines: tuple[str, ...]
+    benchmarks: Annotated[tuple[Hex16, ...], MinLen(1), MaxLen(100)]
+    space: Annotated[str, OneOf(SPACES)]
+    sampler: Annotated[str, OneOf(SAMPLERS)]
+    early_stopping: Annotated[str, OneOf(STOPPING_RULES)]
+    grace_epochs: Count
+    reduction_factor: Annotated[int, Ge(2), Le(LARGEST_COUNT)]
+    seed: Seed
+    precision: Annotated[str, OneOf(PRECISIONS)]
+    baselines: Annotated[tuple[Word, ...], MaxLen(1000)]
     compiled: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "baselines", tuple(map(present_name, self.baselines)))
-        check_choice("space", self.space, SPACES)
+        for name in self.baselines:
+            if name not in NAMED:
+                meant = did_you_mean(name, NAMED)
+                raise FieldError(
+                    f"baselines is {shown(name)}{meant}; each must be one of {', '.join(NAMED)}"
+                )
+        if len(set(self.baselines)) < len(self.baselines):
+            raise FieldError(f"baselines is {','.join(self.baselines)}; name each one once")
         if len(self.benchmarks) > 1 and UNIFORM not in self.baselines:
             raise FieldError(
                 f"baselines is {','.join(self.baselines) or 'none'}; a search over several "
-                f"benchmarks is scored by the gain over uniform, so name {UNIFORM} among them."
+                f"benchmarks is scored by the gain over uniform, so name {UNIFORM} among them"
             )
-        check_choice("sampler", self.sampler, SAMPLERS)
-        check_choice("early_stopping", self.early_stopping, STOPPING_RULES)
-        check_choice("precision", self.precision, PRECISIONS)
-        for name in self.baselines:
-            check_choice("baselines", name, NAMED)
-        if len(set(self.baselines)) < len(self.baselines):
-            raise FieldError(f"baselines is {','.join(self.baselines)}; name each one once.")
-        check_minimum("grace_epochs", self.grace_epochs, 1)
-        check_minimum("reduction_factor", self.reduction_factor, 2)
-        check_minimum("seed", self.seed, 0)
-        if self.seed > LARGEST_SEED:
-            raise FieldError(f"seed is {self.seed}; it must be at most {LARGEST_SEED}.")
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Settings":
-        """Return the settings that ``to_dict`` gave, through JSON or not.
-
-        Raises:
-            UserError: a setting is missing, unknown, or out of its range.
-        """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if data.keys() != names:
-            raise UserError(
-                f"the recorded settings are {', '.join(data)}; "
-                f"they must be {', '.join(sorted(names))}."
-            )
-        lists = {name: tuple(data[name]) for name in ("benchmarks", "baselines")}
-        return cls(**{**data, **lists})
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits over the settings and the space's declaration."""
@@ -117,20 +101,15 @@ class Resources:
         address: of a running Ray cluster; None starts Ray on this machine.
     """
 
-    cpus: int
+    cpus: Annotated[int, Ge(1)]
     gpu: bool
-    slots: int | None
-    concurrent: int | None
+    slots: Annotated[int, Ge(1)] | None
+    concurrent: Annotated[int, Ge(1)] | None
     address: str | None
 
     def __post_init__(self) -> None:
-        check_minimum("cpus", self.cpus, 1)
-        if self.slots is not None:
-            check_minimum("slots", self.slots, 1)
-            if not self.gpu:
-                raise FieldError(
-                    f"slots is {self.slots}, but trials train on the CPU, each in a process of "
-                    "its own; leave it out, or train on GPUs."
-                )
-        if self.concurrent is not None:
-            check_minimum("concurrent", self.concurrent, 1)
+        if self.slots is not None and not self.gpu:
+            raise FieldError(
+                f"slots is {self.slots}, but trials train on the CPU, each in a process of its "
+                "own; leave it out, or train on GPUs"
+            )

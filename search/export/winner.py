@@ -83,11 +83,11 @@ def winner_of(run: Conclusion) -> Winner | None:
     """Return the winner on the run's first benchmark; None if no trial has finished yet."""
     if run.winner is None:
         return None
-    first = run.content["benchmarks"][0]
+    first = run.manifest.benchmarks[0]
     return Winner(
         run.winner[1],
         run.objective.benchmarks[0].counts,
-        first["class_names"],
-        first["benchmark"],
+        first.class_names,
+        first.benchmark.to_dict(),
         run.story(),
     )

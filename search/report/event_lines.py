@@ -39,7 +39,7 @@ def ended_line(row: Row) -> str:
     label = row.label if row.in_search else f"{row.study} {run_label(row.label, row.seed_index)}"
     if row.state == TrialState.FAIL:
         return f"{label}: failed: {row.reason}"
-    reached = " / ".join(f"{summary['best_score']:.2f} %" for summary in row.summaries)
+    reached = " / ".join(f"{summary.best_score:.2f} %" for summary in row.summaries)
     complete = row.state == TrialState.COMPLETE
     end = "complete" if complete else f"stopped after {row.epochs} epochs"
     return f"{label}: {reached}, {end}{weighting_text(row.label, row.weighting.describe())}"

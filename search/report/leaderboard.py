@@ -1,7 +1,5 @@
 """What a run tried: its table of trials beside the published numbers."""
 
-from typing import Any
-
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
@@ -17,14 +15,15 @@ from search.stats.priors import GUESSED_RUNS
 from search.stats.ranking import GroupPosterior
 from search.store.trials import Row
 from spaces import NAMED
+from trainer.benchmarks import Benchmark
 from trainer.benchmarks.published import PUBLISHED, Published
 from trainer.results import SHOTS
 
 
 def show(conclusion: Conclusion, console: Console) -> None:
     """Print the run's leaderboard, and what its confirmation shows."""
-    for benchmark in conclusion.content["benchmarks"]:
-        console.print(described(benchmark))
+    for recorded in conclusion.manifest.benchmarks:
+        console.print(f"{recorded.benchmark.name}: {recorded.protocol}")
     console.print(f"run folder {conclusion.folder.path}")
     for part in range(len(conclusion.objective.benchmarks)):
         console.print(leaderboard(conclusion, part))
@@ -39,10 +38,6 @@ def show(conclusion: Conclusion, console: Console) -> None:
     console.print(conclusion_view(conclusion, [row.weighting for row in conclusion.rows]))
 
 
-def described(benchmark: dict[str, Any]) -> str:
-    return f"{benchmark['benchmark']['name']}: {benchmark['protocol']}"
-
-
 def leaderboard(conclusion: Conclusion, part: int) -> FittingTable:
     """Return the search's trials on one benchmark, with its published rows if they compare.
 
@@ -52,8 +47,8 @@ def leaderboard(conclusion: Conclusion, part: int) -> FittingTable:
     names = ("gain" if joint else "estimate", "mean (n)", "last 10", *SHOTS)
     numbers = [Column(name, justify="right", no_wrap=True) for name in names]
     columns = [Column("trial", no_wrap=True), *numbers, Column("weighting", overflow="fold")]
-    benchmark = conclusion.content["benchmarks"][part]["benchmark"]
-    title = benchmark["name"] if joint else None
+    benchmark = conclusion.manifest.benchmarks[part].benchmark
+    title = benchmark.name if joint else None
 
     def empty(numbers: list[int]) -> Table:
         shown = (columns[number].copy() for number in numbers)
@@ -84,16 +79,16 @@ def rows_in_order(conclusion: Conclusion) -> list[Row]:
     return sorted((row for row in conclusion.rows if row.in_search), key=place)
 
 
-def published_rows(benchmark: dict[str, Any]) -> Published:
+def published_rows(benchmark: Benchmark) -> Published:
     """Return the published rows that compare with a run on a benchmark, none if shortened."""
-    return {} if benchmark["shortened_from"] else PUBLISHED.get(benchmark["name"], {})
+    return {} if benchmark.shortened_from else PUBLISHED.get(benchmark.name, {})
 
 
 def names_text(conclusion: Conclusion) -> list[str]:
     """Return what the names in the leaderboard mean, and which controls are not in it."""
     shown = {row.label for row in conclusion.rows if row.in_search}
-    for content in conclusion.content["benchmarks"]:
-        shown |= published_rows(content["benchmark"]).keys()
+    for recorded in conclusion.manifest.benchmarks:
+        shown |= published_rows(recorded.benchmark).keys()
     lines = [
         f"{name}: {member.definition}; {effect(member.weighting, conclusion.objective)}"
         for name, member in NAMED.items()
@@ -142,18 +137,18 @@ def cells(
         why = Text(f"{weighting}: {row.reason or ENDS[row.state]}")
         return [folded(row.label), *("",) * (3 + len(SHOTS)), why]
     summary = row.summaries[part]
-    shots = (summary["shots"].get(group) for group in SHOTS)
+    shots = (summary.shots.get(group) for group in SHOTS)
     shown = ["" if value is None else f"{value:.0f}" for value in shots]
     if known is None:
-        end = Text(f"{weighting} ({ENDS[row.state]} after {summary['epochs']} epochs)")
-        return [folded(row.label), "", f"{summary['best_score']:.2f}", "", *shown, end]
+        end = Text(f"{weighting} ({ENDS[row.state]} after {summary.epochs} epochs)")
+        return [folded(row.label), "", f"{summary.best_score:.2f}", "", *shown, end]
     members = conclusion.standings.members[known.group]
-    mean = sum(member.summaries[part]["best_score"] for member in members) / known.n
+    mean = sum(member.summaries[part].best_score for member in members) / known.n
     return [
         folded(row.label),
         estimate_text(conclusion, known),
         f"{mean:.2f} ({known.n})",
-        f"{summary['last_ten_score']:.2f}",
+        f"{summary.last_ten_score:.2f}",
         *shown,
         Text(weighting),
     ]

@@ -11,14 +11,15 @@ from search.config.objective import Objective
 from search.config.settings import Settings
 from search.results.judgement import Judgement, judge
 from search.results.reached import Reached, of_runs, of_verdict
-from search.session.phases import ConfirmationPlan
 from search.session.standings import Standings
 from search.stats.estimate import LEVEL, Estimate
 from search.stats.ranking import GroupPosterior
 from search.stats.ties import TIE
 from search.stopping.report import Observed, StoppingReport, stopping_report
 from search.stopping.rules import STOPPING_RULES
-from search.store.manifest import objective_from
+from search.store.attempts import Attempt
+from search.store.manifest import Manifest
+from search.store.plan import ConfirmationPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import Row, TrialState
@@ -75,8 +76,8 @@ class Conclusion:
     """A run as its folder has it.
 
     Attributes:
-        content: settings.json.
-        attempt: the facts of the latest start.
+        manifest: settings.json.
+        attempt: the latest start.
         rows: of all trials.
         controls: names of the controls of the search, begun or not.
         plan: of the confirmation; None before it begins.
@@ -84,8 +85,8 @@ class Conclusion:
     """
 
     folder: RunFolder
-    content: dict[str, Any]
-    attempt: dict[str, Any]
+    manifest: Manifest
+    attempt: Attempt
     objective: Objective
     rows: tuple[Row, ...]
     controls: tuple[str, ...]
@@ -100,15 +101,14 @@ class Conclusion:
         Raises:
             UserError: it is no run, or its files are damaged.
         """
-        content = folder.read_settings()
+        manifest = folder.read_manifest()
         if not folder.journal.is_file():
             raise UserError(f"{folder.journal} is missing, so the run's trials cannot be read.")
         record = Record(folder.journal)
-        objective, rows, stored = objective_from(content), record.rows(), record.plan()
-        plan = ConfirmationPlan.from_dict(stored) if stored else None
+        objective, rows, plan = manifest.objective, record.rows(), record.plan()
         return cls(
             folder=folder,
-            content=content,
+            manifest=manifest,
             attempt=folder.read_attempts()[-1],
             objective=objective,
             rows=tuple(rows),
@@ -118,9 +118,9 @@ class Conclusion:
             judgement=judge(folder, objective, plan, rows) if plan else None,
         )
 
-    @functools.cached_property
+    @property
     def settings(self) -> Settings:
-        return Settings.from_dict(self.content["settings"])
+        return self.manifest.settings
 
     @functools.cached_property
     def incumbent(self) -> Incumbent | None:
@@ -142,7 +142,7 @@ class Conclusion:
 
     @property
     def hours_unit(self) -> str:
-        return "GPU-hours" if self.attempt.get("device") == "cuda" else "CPU worker-hours"
+        return "GPU-hours" if self.attempt.device == "cuda" else "CPU worker-hours"
 
     @functools.cached_property
     def stopping(self) -> StoppingReport:
@@ -172,7 +172,7 @@ class Conclusion:
     def saved_hours(self) -> float:
         """Device-hours that early stopping saved, at what an epoch of the search took."""
         rows = [row for row in self.rows if row.in_search]
-        epochs = sum(s["epochs"] for row in rows for s in row.summaries)
+        epochs = sum(s.epochs for row in rows for s in row.summaries)
         hours = sum(row.device_hours for row in rows)
         return self.stopping.saved_epochs * hours / epochs if epochs else 0.0
 
@@ -188,16 +188,16 @@ class Conclusion:
             "class_accuracy": {n: r.classes for n, r in zip(names, self.reached, strict=True)},
             "formula": named and named.formula,
             "source": named.source if named else "found by this search",
-            "protocol": "; ".join(b["protocol"] for b in self.content["benchmarks"]),
-            "benchmarks": [b["benchmark"] for b in self.content["benchmarks"]],
+            "protocol": "; ".join(b.protocol for b in self.manifest.benchmarks),
+            "benchmarks": [b.benchmark.to_dict() for b in self.manifest.benchmarks],
             "verdict": self.judgement and self.judgement.to_dict(),
             "early_stopping": self.stopping.to_dict() | {"saved_device_hours": self.saved_hours},
             "trials": {ENDS[s]: sum(row.state == s for row in searched) for s in ORDER},
             "device_hours": self.device_hours,
-            "search": self.content["settings"],
-            "settings_fingerprint": self.content["fingerprint"],
-            "provenance": {k: self.attempt.get(k) for k in ("time", "versions", "cpu", "revision")},
-            "resources": self.attempt.get("resources"),
+            "search": self.settings.to_dict(),
+            "settings_fingerprint": self.manifest.fingerprint,
+            "provenance": self.attempt.provenance,
+            "resources": self.attempt.resources,
         }
 
     def _metric(self) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from search.config.budget import CONTROLS, SEEDS_EACH, candidates_for
+from search.config.budget import CONTROLS, candidates_for
 from search.session.plan import Plan
 from search.session.search import Search
+from search.stats.best_arm import SEEDS_EACH
 from trainer.prepared import ImageData
 from trainer.runtime import available_cpus
 from trainer.trial import Trial

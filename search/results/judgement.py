@@ -9,7 +9,7 @@ from typing import Any
 
 from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import UNIFORM
-from search.session.phases import ConfirmationPlan, runs_of
+from search.session.phases import runs_of
 from search.stats.accuracies import (
     Accuracies,
     Curves,
@@ -22,6 +22,7 @@ from search.stats.accuracies import (
 from search.stats.comparison import SeededRun
 from search.stats.scoring import Curve, Scoring
 from search.stats.verdict import Verdict, verdict
+from search.store.plan import ConfirmationPlan
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import CONFIRMATION, HOLDOUT, Row, TrialState
 

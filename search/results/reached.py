@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from search.config.objective import BenchmarkObjective
 from search.results.judgement import Judgement
 from search.stats.accuracies import mean_metrics
-from search.store.trials import Row
+from search.store.trials import Row, Summary
 from trainer.benchmarks.metrics import METRICS, scores
 
 Metrics = Mapping[str, float | None]
@@ -49,15 +48,15 @@ def of_runs(rows: Sequence[Row], benchmarks: Sequence[BenchmarkObjective]) -> li
     return found
 
 
-def _classes(summary: Mapping[str, Any], objective: BenchmarkObjective) -> list[float] | None:
-    classes = summary.get("class_accuracy", ())
+def _classes(summary: Summary, objective: BenchmarkObjective) -> list[float] | None:
+    classes = summary.class_accuracy
     return list(classes) if len(classes) == len(objective.counts) else None
 
 
-def _metrics(summary: Mapping[str, Any], objective: BenchmarkObjective) -> Metrics:
+def _metrics(summary: Summary, objective: BenchmarkObjective) -> Metrics:
     """Every metric of a run: as recorded, or what its class accuracies say of them."""
-    if "metrics" in summary:
-        return dict(summary["metrics"])
+    if summary.metrics is not None:
+        return summary.metrics
     classes, counts = _classes(summary, objective), np.asarray(objective.selection_counts)
     if classes is None:
         return dict.fromkeys(METRICS)

@@ -102,11 +102,11 @@ def ended_trial(row: Row, objective: Objective) -> TrialSnapshot:
         seed_index=row.seed_index,
         weighting=row.weighting.describe(),
         state=ENDS[row.state],
-        epochs=sum(summary["epochs"] for summary in row.summaries),
+        epochs=sum(summary.epochs for summary in row.summaries),
         length=held_out.epochs if held_out else objective.epochs_of_all,
         batches=None,
         scores=(),
-        best_scores=tuple(summary["best_score"] for summary in row.summaries),
+        best_scores=tuple(summary.best_score for summary in row.summaries),
     )
 
 

@@ -2,11 +2,10 @@
 
 import itertools
 from dataclasses import asdict, replace
-from typing import Any
 
 from search.config.controls import checked_controls
-from search.config.settings import Settings, fingerprint_of
 from search.session.plan import Plan
+from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.record import Record
 from spaces.errors import UserError
 from trainer.benchmarks.metrics import METRICS
@@ -29,7 +28,7 @@ def check_name(plan: Plan) -> None:
         )
 
 
-def open_record(plan: Plan, content: dict[str, Any]) -> Record:
+def open_record(plan: Plan, manifest: Manifest) -> Record:
     """Make the run's settings and record, or open them after checking that they are the same.
 
     Raises:
@@ -42,18 +41,18 @@ def open_record(plan: Plan, content: dict[str, Any]) -> Record:
                 f"{folder.path} holds trials but no settings.json; restore that file and add "
                 "--resume, or choose another --name."
             )
-        counts = [entry["facts"]["counts"] for entry in content["benchmarks"]]
+        counts = [benchmark.counts for benchmark in manifest.objective.benchmarks]
         controls = checked_controls(plan.settings.baselines, counts)
         folder.journal.unlink(missing_ok=True)  # left by a start that died before its settings
         record = Record.create(folder.journal, controls.names, plan.settings.seed, folder.may_write)
-        folder.write_settings(content)
+        folder.write_manifest(manifest)
         return record
-    known = folder.read_settings()
-    check_same(plan, known, content)
+    known = folder.read_manifest()
+    check_same(plan, known, manifest)
     record = Record.reopen(folder.journal, folder.may_write)
     check_budget(plan, sum(row.in_search for row in record.rows()))
-    if content["holdout"] and not known["holdout"]:
-        folder.write_settings(known | {"holdout": content["holdout"]})
+    if manifest.holdout and not known.holdout:
+        folder.write_manifest(replace(known, holdout=manifest.holdout))
     return record
 
 
@@ -84,27 +83,27 @@ def check_budget(plan: Plan, begun: int) -> None:
     )
 
 
-def check_same(plan: Plan, known: dict[str, Any], content: dict[str, Any]) -> None:
+def check_same(plan: Plan, known: Manifest, wanted: Manifest) -> None:
     """Raise UserError if the run was started with other settings than the plan's.
 
     A hold-out may be added to a run, but not changed: it is judged on once.
     """
-    if known["holdout"] and not content["holdout"]:
+    if known.holdout and not wanted.holdout:
         raise UserError(
-            f"run {plan.folder.path.name!r} holds out {known['holdout']['benchmark']['name']!r}; "
+            f"run {plan.folder.path.name!r} holds out {known.holdout.benchmark.name!r}; "
             "give it as --holdout again."
         )
-    searched = Settings.from_dict(known["settings"])
-    there, here = (what_is_searched(c["benchmarks"]) for c in (known, content))
+    searched = known.settings
+    there, here = (what_is_searched(*manifest.benchmarks) for manifest in (known, wanted))
     differences = []
     if there != here:  # in words; and by fingerprints they differ then, too
         differences.append(f"{there} -> {here}")
         searched = replace(searched, benchmarks=plan.settings.benchmarks)
     differences += searched.differences(plan.settings)
-    held, wanted = known["holdout"], content["holdout"]
-    if held and with_later_fields(held["benchmark"]) != wanted["benchmark"]:
-        differences.append(f"holdout: {what_is_searched([held])} -> {what_is_searched([wanted])}")
-    if differences or known["fingerprint"] != fingerprint_of(known["settings"]):
+    before, now = known.holdout, wanted.holdout
+    if before and now and before.benchmark.to_dict() != now.benchmark.to_dict():
+        differences.append(f"holdout: {what_is_searched(before)} -> {what_is_searched(now)}")
+    if differences or known.fingerprint != known.settings.fingerprint():
         what = "; ".join(differences) or f"the declaration of space {plan.settings.space!r}"
         check_images(plan, known)
         raise UserError(
@@ -113,15 +112,15 @@ def check_same(plan: Plan, known: dict[str, Any], content: dict[str, Any]) -> No
         )
 
 
-def check_images(plan: Plan, known: dict[str, Any]) -> None:
+def check_images(plan: Plan, known: Manifest) -> None:
     """Raise UserError if a benchmark's images are others than when the run was started."""
-    before = {c["benchmark"]["name"]: c for c in [*known["benchmarks"], known["holdout"]] if c}
+    before = {recorded.benchmark.name: recorded for recorded in known.all_benchmarks}
     for benchmark in plan.all_benchmarks:
-        there = before.get(benchmark.name, {"benchmark": {"folder": None}})
-        if not same_splits_other_images(there["benchmark"]["folder"], benchmark.folder):
+        there = before.get(benchmark.name)
+        if not there or not same_splits_other_images(there.benchmark.folder, benchmark.folder):
             continue
         assert benchmark.folder is not None
-        changes = changed_images(benchmark, there["data_fingerprint"], plan.data_root)
+        changes = changed_images(benchmark, there.data_fingerprint, plan.data_root)
         raise UserError(
             f"run {plan.folder.path.name!r} was started with other images than there are in "
             f"{benchmark.folder.root} now: {changes or 'which ones is not on record any more'}; "
@@ -129,22 +128,16 @@ def check_images(plan: Plan, known: dict[str, Any]) -> None:
         )
 
 
-def same_splits_other_images(before: dict[str, Any] | None, now: FolderSpec | None) -> bool:
-    """Tell whether nothing but the images differs; runs of before ``val`` recorded file times."""
-    if now is None or before is None or "val" not in before:
+def same_splits_other_images(before: FolderSpec | None, now: FolderSpec | None) -> bool:
+    """Tell whether nothing but the images differs."""
+    if now is None or before is None:
         return False
-    return bool(before["val"] == now.val and before["state"] != now.state)
+    return before.val == now.val and before.state != now.state
 
 
-def what_is_searched(contents: list[dict[str, Any]]) -> str:
-    said = []
-    for content in contents:
-        benchmark = with_later_fields(content["benchmark"])
-        metric = METRICS[benchmark["metric"]].words
-        said.append(f"{benchmark['name']}, {content['protocol']}, by {metric}")
-    return " and ".join(said)
-
-
-def with_later_fields(benchmark: dict[str, Any]) -> dict[str, Any]:
-    """Return a benchmark on record with the defaults of fields that it was written without."""
-    return {"metric": "accuracy", "test_held_out": False} | benchmark
+def what_is_searched(*benchmarks: RecordedBenchmark) -> str:
+    return " and ".join(
+        f"{recorded.benchmark.name}, {recorded.protocol}, by "
+        f"{METRICS[recorded.benchmark.metric].words}"
+        for recorded in benchmarks
+    )

@@ -4,78 +4,23 @@ Both are functions of the rows on record, so that they go on after a stop of any
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from search.config.budget import FEWEST_RUNS, SEEDS_EACH, candidates_for
+from search.config.budget import FEWEST_RUNS, candidates_for
 from search.config.objective import Objective
 from search.config.settings import UNIFORM
 from search.session.standings import Standings
-from search.stats.best_arm import Confirmation, Planned, confirmation_seed
+from search.stats.best_arm import SEEDS_EACH, Planned, confirmation_seed
 from search.stats.comparison import SeededRun
 from search.stats.sentences import listed
+from search.store.plan import ConfirmationPlan
 from search.store.record import Record
 from search.store.trials import CONFIRMATION, HOLDOUT, FreshRun, Row, TrialState
-from spaces import NAMED, Weighting, present_name
+from spaces import NAMED
 
 LEFT_NAMED = 3
 """Weightings that are named of those that are not confirmed."""
 
 UNIFORM_WEIGHTING = NAMED[UNIFORM].weighting
-
-
-@dataclass(frozen=True)
-class ConfirmationPlan:
-    """Which weightings are confirmed.
-
-    Attributes:
-        search_trials: how many trials of the search it rests on.
-        runs: the most that it may have.
-        candidates: label -> weighting, the best of the search first.
-        controls: uniform, and the best baseline if there is another.
-    """
-
-    search_trials: int
-    runs: int
-    candidates: dict[str, Weighting]
-    controls: dict[str, Weighting]
-
-    @property
-    def arms(self) -> dict[str, Weighting]:
-        return self.candidates | self.controls
-
-    @property
-    def order(self) -> list[str]:
-        """The arms in the order in which equal ones are preferred: the controls, the simplest."""
-        parameters = {label: len(point.to_dict()) for label, point in self.candidates.items()}
-        return [*self.controls, *sorted(parameters, key=lambda label: parameters[label])]
-
-    @property
-    def baseline(self) -> str:
-        """The best baseline; uniform, if there is no other."""
-        return list(self.controls)[-1]
-
-    def confirmation(self, objective: Objective) -> Confirmation:
-        return Confirmation(
-            tuple(self.candidates),
-            tuple(self.controls),
-            self.runs,
-            prior=objective.noise_prior,
-            unit=objective.unit,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        groups = {"candidates": self.candidates, "controls": self.controls}
-        named = {g: {k: w.to_dict() for k, w in arms.items()} for g, arms in groups.items()}
-        return {"search_trials": self.search_trials, "runs": self.runs, **named}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "ConfirmationPlan":
-        candidates, controls = (
-            {present_name(k): Weighting.from_dict(point) for k, point in data[group].items()}
-            for group in ("candidates", "controls")
-        )
-        return cls(data["search_trials"], data["runs"], candidates, controls)
 
 
 def plan_text(plan: ConfirmationPlan, standings: Standings) -> str:
@@ -139,8 +84,7 @@ class LaterPhases:
         """``confirm_runs`` is the most there may be, 0 for none; ``seed`` is the run's."""
         self.record, self.seed, self.objective = record, seed, objective
         self.confirm_runs = confirm_runs
-        stored = record.plan() if confirm_runs else None
-        self.plan = ConfirmationPlan.from_dict(stored) if stored else None
+        self.plan = record.plan() if confirm_runs else None
 
     def settle(self, standings: Callable[[], Standings], search_trials: int) -> bool:
         """Make the plan when the search has ended, unless it stands; return whether it is new."""
@@ -151,7 +95,7 @@ class LaterPhases:
         if self.confirm_runs:
             self.plan = make_plan(standings(), search_trials, self.confirm_runs)
         if self.plan:
-            self.record.set_plan(self.plan.to_dict())
+            self.record.set_plan(self.plan)
         return self.plan is not None
 
     def is_over(self, rows: Sequence[Row]) -> bool:

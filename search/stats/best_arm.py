@@ -26,6 +26,9 @@ DRAWS = 2_000
 CONFIRMATION_STREAM = 2
 """Sets confirmation seeds apart from those of the search, whose streams are 0 and 1."""
 
+SEEDS_EACH = 3
+"""Runs with which every arm of a confirmation begins."""
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -81,7 +84,7 @@ class Confirmation:
     candidates: tuple[str, ...]
     controls: tuple[str, ...]
     budget: int
-    first_block: int = 3
+    first_block: int = SEEDS_EACH
     threshold: float = 0.95
     prior: NoisePrior = GUESS
     unit: Unit = Unit.PERCENT

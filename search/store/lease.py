@@ -17,13 +17,13 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import filelock
 
-from search.store.schemas import LEASE
-from search.store.validation import printable, read_json
+from search.config.fields import Count, CountOrNone, Hex16, ShownText
+from search.store.validation import printable, read
 from spaces.errors import UserError
 from trainer.files import patiently, write_atomic
 
@@ -58,17 +58,43 @@ def this_machine() -> str:
     return " ".join(parts)
 
 
-def is_gone(found: dict[str, Any]) -> bool:
-    """Return whether the holder was a process of this machine that has ended."""
-    if found["machine"] != this_machine():
+@dataclass(frozen=True)
+class Holder:
+    """Which process holds a lease, as lease.json has it.
+
+    Attributes:
+        number: of the lease, one above the last one's.
+        token: of its own, drawn at random.
+        beat: how often the file was written.
+        machine: tells this machine, and the start of it or of the container, from others.
+    """
+
+    number: Count
+    token: Hex16
+    beat: CountOrNone
+    host: ShownText
+    pid: CountOrNone
+    machine: ShownText
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {printable(self.host)}"
+
+    @property
+    def is_here(self) -> bool:
+        return self.machine == this_machine()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was a process of this machine that has ended."""
+        if not self.is_here:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):  # it is somebody else's, or no process of this system
+            return False
         return False
-    try:
-        os.kill(found["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except OSError:  # it is somebody else's
-        return False
-    return False
 
 
 class Lease:
@@ -91,10 +117,10 @@ class Lease:
             UserError: another process holds the lease.
         """
         found = self._read()
-        takes_over = found is not None and not is_gone(found)
+        takes_over = found is not None and not found.is_gone
         if found is not None and takes_over:
             self._wait_for_end(found, say)
-        self.number = found["number"] + 1 if found else 1
+        self.number = found.number + 1 if found else 1
         self._write()
         if takes_over:
             time.sleep(SETTLE_SECONDS)
@@ -103,10 +129,10 @@ class Lease:
             raise UserError(f"run {self.path.parent.name!r} {self.lost}; wait for it to end.")
         self.keeper.start()
 
-    def _wait_for_end(self, found: dict[str, Any], say: Callable[[str], None]) -> None:
-        name, holder = self.path.parent.name, f"process {found['pid']} on {found['host']}"
+    def _wait_for_end(self, found: Holder, say: Callable[[str], None]) -> None:
+        name = self.path.parent.name
         say(
-            f"Run {name!r} was last searched by {holder}; waiting {LEASE_SECONDS:g} s for a sign "
+            f"Run {name!r} was last searched by {found}; waiting {LEASE_SECONDS:g} s for a sign "
             "that it still is ..."
         )
         deadline = clock() + LEASE_SECONDS
@@ -116,7 +142,7 @@ class Lease:
                 return
             if now != found:
                 raise UserError(
-                    f"run {name!r} is being searched by another process ({holder}); "
+                    f"run {name!r} is being searched by another process ({found}); "
                     "wait for it to end, or choose another --name."
                 )
             time.sleep(0.5)
@@ -148,36 +174,23 @@ class Lease:
         """Find out whether the lease is still ours."""
         now = clock()
         found = self._read()
-        if found is None or found["token"] != self.token:
-            self.lost = (
-                f"was taken over by process {found['pid']} on {found['host']}"
-                if found
-                else "has lost its lease.json"
-            )
+        if found is None or found.token != self.token:
+            self.lost = f"was taken over by {found}" if found else "has lost its lease.json"
         else:
             self.seen_ours = now
 
-    def _read(self) -> dict[str, Any] | None:
+    def _read(self) -> Holder | None:
         """Return what is in the file; None if there is none, or it is no lease."""
         try:
-            found: dict[str, Any] = read_json(self.path.read_bytes(), LEASE, self.path)
+            return read(Holder, self.path.read_bytes(), self.path)
         except (FileNotFoundError, UserError):
             return None
-        return found | {"host": printable(found["host"])}
 
     def _write(self) -> None:
         self.beat += 1
-        write_atomic(self.path, json.dumps(self._content()).encode())
-
-    def _content(self) -> dict[str, Any]:
-        return {
-            "number": self.number,
-            "token": self.token,
-            "beat": self.beat,
-            "host": platform.node(),
-            "pid": os.getpid(),
-            "machine": this_machine(),
-        }
+        host, machine = platform.node(), this_machine()
+        holder = Holder(self.number, self.token, self.beat, host, os.getpid(), machine)
+        write_atomic(self.path, json.dumps(asdict(holder)).encode())
 
 
 @contextlib.contextmanager
@@ -218,15 +231,14 @@ def living_holder(folder: Path) -> str | None:
     """
     lease = Lease(folder / "lease.json")
     found = lease._read()
-    if found is None or is_gone(found):
+    if found is None or found.is_gone:
         return None
-    holder = f"process {found['pid']} on {found['host']}"
-    if found["machine"] == this_machine():
-        return holder
+    if found.is_here:
+        return str(found)
     deadline = clock() + 2 * RENEW_SECONDS
     while clock() < deadline:
         now = lease._read()
         if now != found:
-            return holder if now else None
+            return str(found) if now else None
         time.sleep(RENEW_SECONDS / 20)
     return None

@@ -4,36 +4,127 @@ It is written once, when the run begins, and read without the images. A file of 
 version is brought to the present one here as it is read.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from annotated_types import MaxLen, MinLen
+
+from search.config.fields import ClassNames, Hex16, Phrase
 from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import Settings, fingerprint_of
-from search.store.schemas import SETTINGS_FILE
-from search.store.validation import check, from_json
+from search.store.validation import json_of, read_content
+from spaces import present_name
 from spaces.errors import UserError
-from trainer.benchmarks.benchmark import Benchmark
+from trainer.benchmarks import Benchmark
 from trainer.prepared import ImageData
 from trainer.results import half_counts
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION: Literal[3] = 3
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RecordedBenchmark:
+    """A benchmark of a run: what was trained, on which data, and what its scores are.
+
+    Attributes:
+        protocol: how much of the benchmark's protocol is trained.
+        class_names: (C,), in label order; None where classes have no names.
+        facts: the objective, but for what ``benchmark`` says (``objective``).
+    """
+
+    benchmark: Benchmark
+    protocol: Phrase
+    class_names: ClassNames | None
+    data_fingerprint: Hex16
+    facts: BenchmarkObjective
+
+    def __post_init__(self) -> None:
+        counts = self.facts.counts
+        names = counts if self.class_names is None else self.class_names
+        lengths = [len(values) for values in (names, counts, *self.facts.half_counts)]
+        if len(set(lengths)) > 1:
+            raise UserError(
+                f"it states {', '.join(map(str, lengths))} class names, training counts and test "
+                f"counts of {self.facts.name}, and not equally many"
+            )
+
+    @classmethod
+    def of(cls, benchmark: Benchmark, data: ImageData) -> "RecordedBenchmark":
+        """Return what is recorded of a benchmark whose images are prepared."""
+        objective = BenchmarkObjective(
+            name=benchmark.name,
+            epochs=benchmark.epochs,
+            counts=tuple(data.counts.tolist()),
+            half_counts=half_counts(data.half_counts.tolist()),
+            noise_sd=benchmark.noise_sd,
+            metric=benchmark.metric,
+            test_held_out=benchmark.test_held_out,
+            chosen_on=benchmark.chosen_on,
+        )
+        names, note = tuple(data.class_names), benchmark.protocol_note()
+        return cls(benchmark, note, names, data.fingerprint, objective)
+
+    @property
+    def objective(self) -> BenchmarkObjective:
+        return replace(self.facts, shortened=self.benchmark.shortened_from is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        benchmark, facts = self.benchmark.to_dict(), self.facts.to_dict()
+        return vars(self) | {"benchmark": benchmark, "facts": facts}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a settings.json holds.
+
+    Attributes:
+        fingerprint: of the settings and the declaration of their space, when the run began.
+        holdout: what the verdict's arms are tried on at the end.
+    """
+
+    schema_version: Literal[3]
+    fingerprint: Hex16
+    settings: Settings
+    benchmarks: Annotated[tuple[RecordedBenchmark, ...], MinLen(1), MaxLen(100)]
+    holdout: RecordedBenchmark | None
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        benchmarks: tuple[RecordedBenchmark, ...],
+        holdout: RecordedBenchmark | None = None,
+    ) -> "Manifest":
+        """Return the manifest of a run that begins."""
+        return cls(SCHEMA_VERSION, settings.fingerprint(), settings, benchmarks, holdout)
+
+    @property
+    def all_benchmarks(self) -> tuple[RecordedBenchmark, ...]:
+        """The benchmarks of the search, then the hold-out."""
+        return (*self.benchmarks, self.holdout) if self.holdout else self.benchmarks
+
+    @property
+    def objective(self) -> Objective:
+        searched = tuple(recorded.objective for recorded in self.benchmarks)
+        return Objective(searched, self.holdout.objective if self.holdout else None)
+
+    def to_dict(self) -> dict[str, Any]:
+        return vars(self) | {
+            "settings": self.settings.to_dict(),
+            "benchmarks": [recorded.to_dict() for recorded in self.benchmarks],
+            "holdout": self.holdout and self.holdout.to_dict(),
+        }
+
+
+def read_manifest(path: Path) -> Manifest:
     """Return what a settings.json holds.
 
     Raises:
         UserError: it breaks a rule.
     """
-    try:
-        content = migrated(from_json(path.read_bytes()))
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}.") from error
-    check(content, SETTINGS_FILE, path)
-    check_lengths(content, path)
-    return dict(content)
+    return read_content(Manifest, migrated(json_of(path.read_bytes(), path)), path)
 
 
 def migrated(content: Any) -> Any:
@@ -44,80 +135,30 @@ def migrated(content: Any) -> Any:
 
 
 def from_schema_2(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of schema version 2, which called ``early_stopping`` scheduler, as of 3.
+    """Return the content of schema version 2 as of 3.
 
-    Its fingerprint follows where it was that of its settings.
+    It called ``early_stopping`` scheduler, and has controls under former names. Its fingerprint
+    follows where it was that of its settings. The first runs knew no validation split.
     """
+    for folder in folders_of(content):
+        folder.setdefault("val", None)
     before, fingerprint = content.get("settings"), content.get("fingerprint")
     if not isinstance(before, dict):
         return content | {"schema_version": 3}
     settings = {"early_stopping" if k == "scheduler" else k: v for k, v in before.items()}
+    if isinstance(names := settings.get("baselines"), list):
+        settings["baselines"] = [present_name(n) if isinstance(n, str) else n for n in names]
     if fingerprint == fingerprint_of(before):
         fingerprint = fingerprint_of(settings)
     return content | {"schema_version": 3, "fingerprint": fingerprint, "settings": settings}
 
 
-def check_lengths(content: dict[str, Any], path: Path) -> None:
-    """Raise UserError unless the lists about one benchmark's classes are equally long."""
-    for entry in entries_of(content):
-        facts = entry["facts"]
-        names = facts["counts"] if entry["class_names"] is None else entry["class_names"]
-        lists = (names, facts["counts"], *facts["half_counts"])
-        if len({len(values) for values in lists}) > 1:
-            raise UserError(
-                f"{path} states {', '.join(str(len(values)) for values in lists)} class names, "
-                f"training counts and test counts of {facts['name']}, and not equally many; "
-                "restore the file."
-            )
-
-
-def entries_of(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what is on record of every benchmark of a run, the hold-out last."""
-    return [*content["benchmarks"], *([content["holdout"]] if content["holdout"] else [])]
-
-
-def settings_content(
-    settings: Settings, benchmarks: Sequence[dict[str, Any]], holdout: dict[str, Any] | None
-) -> dict[str, Any]:
-    """Return what settings.json holds, from ``benchmark_content`` of every benchmark."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "fingerprint": settings.fingerprint(),
-        "settings": settings.to_dict(),
-        "benchmarks": list(benchmarks),
-        "holdout": holdout,
-    }
-
-
-def benchmark_content(benchmark: Benchmark, data: ImageData) -> dict[str, Any]:
-    """Return what settings.json holds of a benchmark."""
-    objective = BenchmarkObjective(
-        name=benchmark.name,
-        epochs=benchmark.epochs,
-        counts=tuple(data.counts.tolist()),
-        half_counts=half_counts(data.half_counts.tolist()),
-        noise_sd=benchmark.noise_sd,
-        metric=benchmark.metric,
-        test_held_out=benchmark.test_held_out,
-        chosen_on=benchmark.chosen_on,
-    )
-    return {
-        "benchmark": benchmark.to_dict(),
-        "protocol": benchmark.protocol_note(),
-        "class_names": list(data.class_names),
-        "data_fingerprint": data.fingerprint,
-        "facts": objective.to_dict(),
-    }
-
-
-def objective_from(content: dict[str, Any]) -> Objective:
-    """Return the objective of a run from what its settings.json holds."""
-    objectives = [
-        replace(
-            BenchmarkObjective.from_dict(entry["facts"]),
-            shortened=entry["benchmark"]["shortened_from"] is not None,
-        )
-        for entry in entries_of(content)
-    ]
-    searched = len(content["benchmarks"])
-    return Objective(tuple(objectives[:searched]), *objectives[searched:])
+def folders_of(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what a settings.json says of users' own images, as far as it has their form."""
+    benchmarks = content.get("benchmarks")
+    entries = [*(benchmarks if isinstance(benchmarks, list) else ()), content.get("holdout")]
+    for entry in entries:
+        benchmark = entry.get("benchmark") if isinstance(entry, dict) else None
+        folder = benchmark.get("folder") if isinstance(benchmark, dict) else None
+        if isinstance(folder, dict):
+            yield folder

@@ -11,14 +11,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import optuna
 
 from search.samplers.history import BoundedStorage
 from search.store.journal import RunJournal, anybody
 from search.store.jsonl import cut_torn_line, read_lines
-from search.store.schemas import PLAN
+from search.store.plan import ConfirmationPlan
 from search.store.trials import (
     BASELINES,
     CONFIRMATION,
@@ -32,7 +31,6 @@ from search.store.trials import (
     trial_key,
     trial_seed,
 )
-from search.store.validation import read_json
 from spaces import NAMED, Weighting, present_name
 from spaces.errors import UserError
 
@@ -155,13 +153,17 @@ class Record:
         trial_id = self.storage.create_new_trial(self.studies[study]._study_id, trial)
         return self.row(trial_key(study, self.storage.get_trial(trial_id).number))
 
-    def plan(self) -> dict[str, Any] | None:
-        """Return the plan of the confirmation, None before there is one."""
-        text = self.studies[CONFIRMATION].user_attrs.get("plan")
-        return None if text is None else dict(read_json(text, PLAN, "the plan in study.journal"))
+    def plan(self) -> ConfirmationPlan | None:
+        """Return the plan of the confirmation, None before there is one.
 
-    def set_plan(self, plan: dict[str, Any]) -> None:
-        self.studies[CONFIRMATION].set_user_attr("plan", json.dumps(plan))
+        Raises:
+            UserError: it breaks a rule.
+        """
+        text = self.studies[CONFIRMATION].user_attrs.get("plan")
+        return None if text is None else ConfirmationPlan.from_json(text)
+
+    def set_plan(self, plan: ConfirmationPlan) -> None:
+        self.studies[CONFIRMATION].set_user_attr("plan", plan.to_json())
 
     def show_values(self, values: dict[str, float]) -> None:
         """Have samplers see these values of proposals, by key, in place of the recorded ones."""

@@ -28,13 +28,13 @@ from typing import Any
 import numpy as np
 
 from search.stats.scoring import Curve, Scoring
+from search.store.attempts import Attempt
 from search.store.containment import check_contained
 from search.store.jsonl import append_line, cut_torn_line, read_lines
 from search.store.lease import Lease, held
-from search.store.manifest import read_manifest
+from search.store.manifest import Manifest, read_manifest
 from search.store.redaction import redacted
-from search.store.schemas import ATTEMPT
-from search.store.validation import check
+from search.store.validation import read_known
 from spaces.errors import UserError
 from trainer.files import write_atomic
 from trainer.results import EpochResult
@@ -117,12 +117,12 @@ class RunFolder:
         if self.lease:
             self.lease.check()
 
-    def write_settings(self, content: dict[str, Any]) -> None:
+    def write_manifest(self, manifest: Manifest) -> None:
         self.may_write()
-        write_atomic(self.settings, json.dumps(content, indent=1).encode())
+        write_atomic(self.settings, json.dumps(manifest.to_dict(), indent=1).encode())
 
-    def read_settings(self) -> dict[str, Any]:
-        """Return settings.json, after checking that the folder is safe to be worked in.
+    def read_manifest(self) -> Manifest:
+        """Return what settings.json holds, after checking that the folder is safe to be worked in.
 
         Raises:
             UserError: there is no such run, or the file breaks a rule.
@@ -132,18 +132,19 @@ class RunFolder:
         check_contained(self.path)
         return read_manifest(self.settings)
 
-    def read_attempts(self) -> list[dict[str, Any]]:
-        """Return the facts of every start, the first one first.
+    def read_attempts(self) -> list[Attempt]:
+        """Return all starts, the first one first.
 
         Raises:
             UserError: none is on record, or one breaks a rule.
         """
-        attempts = read_lines(self.attempts)
-        for number, facts in enumerate(attempts, 1):
-            check(facts, ATTEMPT, f"line {number} of {self.attempts}")
-        if not attempts:
+        lines = read_lines(self.attempts)
+        if not lines:
             raise UserError(f"{self.attempts} does not say how the run was started; restore it.")
-        return attempts
+        return [
+            read_known(Attempt, facts, f"line {number} of {self.attempts}")
+            for number, facts in enumerate(lines, 1)
+        ]
 
     def begin_attempt(self, facts: dict[str, Any]) -> int:
         """Write a line about this start, without passwords, and return its number, from 1."""

@@ -1,16 +1,30 @@
 """One trial as a run has it on record: its study and number, its seed, and how it ended."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Le, MaxLen
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as TrialState
 
-from search.store.schemas import OBJECTS, POINT, SUMMARIES, TRIAL
-from search.store.validation import check, printable, read_json
+from search.config.fields import (
+    LARGEST_NUMBER,
+    MOST_CLASSES,
+    Epochs,
+    Label,
+    LongText,
+    Number,
+    Percent,
+    Seed,
+    Text,
+)
+from search.store.validation import json_of, printable, read_known
 from spaces import Weighting, present_name
-from trainer.results import present_names
+from spaces.errors import UserError
+from spaces.validation import OneOf, shown
+from trainer.benchmarks.metrics import METRICS
+from trainer.results import SHOTS, present_names
 
 BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT = "baselines", "proposals", "confirmation", "holdout"
 STUDIES = {BASELINES: 0, PROPOSALS: 1, CONFIRMATION: 2, HOLDOUT: 3}
@@ -45,6 +59,44 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class TrialFacts:
+    """What a study keeps of a trial beside its state: attributes, and ``scores`` at the rungs."""
+
+    weighting: Text
+    seed: Seed
+    scores: Annotated[tuple[Number, ...], MaxLen(10_000)]
+    name: Label | None = None
+    stop_epoch: Epochs | None = None
+    summaries: LongText = "[]"
+    reason: LongText | None = None
+    diverged: bool = False
+    seed_index: Annotated[int, Ge(0), Le(10**6)] | None = None
+    hardware: Text | None = None
+    device_hours: Annotated[float, Ge(0), Le(LARGEST_NUMBER)] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """``trainer.results.summary`` of a part of a trial.
+
+    Attributes:
+        seconds: of all its epochs.
+        metrics: every one at the best epoch, percent; None in a record of before they were kept.
+        class_accuracy: percent (C,); empty in such a record.
+    """
+
+    best_score: Percent
+    best_epoch: Epochs | None = None
+    last_score: Percent | None = None
+    last_ten_score: Percent
+    epochs: Epochs
+    seconds: Annotated[float, Ge(0), Le(LARGEST_NUMBER)] = 0.0
+    metrics: dict[Annotated[str, OneOf(METRICS)], Percent | None] | None = None
+    shots: dict[Annotated[str, OneOf(SHOTS)], Percent]
+    class_accuracy: Annotated[tuple[Percent, ...], MaxLen(MOST_CLASSES)] = ()
+
+
+@dataclass(frozen=True)
 class Row:
     """One trial as the record has it.
 
@@ -55,7 +107,7 @@ class Row:
             percent of its metric.
         rungs: scores so far at the rungs that were reached, by epoch of the first benchmark.
         stop_epoch: where early stopping decided to end the trial, if it did.
-        summaries: ``trainer.results.summary`` of each part, when the trial has ended well.
+        summaries: of each part, when the trial has ended well.
         diverged: it failed because the loss was no longer finite.
         device_hours: of training; on a GPU that K trials share, a Kth of the wall time.
         seed_index: in a later phase, the index of the training seed that its arms share.
@@ -69,7 +121,7 @@ class Row:
     value: float | None
     rungs: dict[int, float]
     stop_epoch: int | None
-    summaries: tuple[dict[str, Any], ...]
+    summaries: tuple[Summary, ...]
     reason: str | None
     diverged: bool
     seed_index: int | None
@@ -97,7 +149,7 @@ class Row:
     @property
     def epochs(self) -> int:
         """How many epochs it trained on the first of its benchmarks, when it has ended well."""
-        return int(self.summaries[0]["epochs"]) if self.summaries else 0
+        return self.summaries[0].epochs if self.summaries else 0
 
 
 @dataclass(frozen=True)
@@ -125,41 +177,55 @@ def to_row(study: str, trial: FrozenTrial) -> Row | None:
     Raises:
         UserError: the record of it breaks a rule.
     """
-    attributes = trial.user_attrs
-    if trial.state == TrialState.WAITING or "seed" not in attributes:
+    if trial.state == TrialState.WAITING or "seed" not in trial.user_attrs:
         return None
-    values = trial.intermediate_values
+    rungs = trial.intermediate_values
     key = trial_key(study, trial.number)
     name = f"what study.journal has of {key}"
-    check(attributes | {"scores": [*values.values(), *(trial.values or ())]}, TRIAL, name)
+    scores = [*rungs.values(), *(trial.values or ())]
+    facts = read_known(TrialFacts, trial.user_attrs | {"scores": scores}, name)
     value = trial.value if trial.state == TrialState.COMPLETE else None
-    if trial.state == TrialState.PRUNED and values:
-        value = values[max(values)]
+    if trial.state == TrialState.PRUNED and rungs:
+        value = rungs[max(rungs)]
     return Row(
         key=key,
-        label=present_name(attributes.get("name", f"#{trial.number}")),
+        label=present_name(facts.name or f"#{trial.number}"),
         state=trial.state,
-        weighting=Weighting.from_dict(read_json(attributes["weighting"], POINT, name)),
-        seed=attributes["seed"],
+        weighting=weighting_of(facts.weighting, name),
+        seed=facts.seed,
         value=value,
-        rungs=dict(values),
-        stop_epoch=attributes.get("stop_epoch"),
-        summaries=summaries_of(attributes, name),
-        reason=printable(attributes["reason"]) if "reason" in attributes else None,
-        diverged=attributes.get("diverged", False),
-        seed_index=attributes.get("seed_index"),
-        hardware=printable(attributes.get("hardware") or "") or None,
-        device_hours=attributes.get("device_hours", 0.0),
+        rungs=dict(rungs),
+        stop_epoch=facts.stop_epoch,
+        summaries=summaries_of(facts.summaries, name),
+        reason=None if facts.reason is None else printable(facts.reason),
+        diverged=facts.diverged,
+        seed_index=facts.seed_index,
+        hardware=printable(facts.hardware or "") or None,
+        device_hours=facts.device_hours,
     )
 
 
-def summaries_of(attributes: dict[str, Any], name: str) -> tuple[dict[str, Any], ...]:
+def weighting_of(text: str, name: str) -> Weighting:
+    """Return the weighting that a JSON text holds.
+
+    Raises:
+        UserError: it is no object of JSON.
+        WeightingError: it is no weighting.
+    """
+    content = json_of(text, name)
+    if not isinstance(content, dict):
+        raise UserError(f"{name} cannot be used: its weighting is {shown(content)}; restore it.")
+    return Weighting.from_dict(content)
+
+
+def summaries_of(text: str, name: str) -> tuple[Summary, ...]:
     """Return the summaries of a trial's parts, none before its end.
 
     Raises:
         UserError: they break a rule.
     """
-    text = attributes.get("summaries", "[]")
-    rows = [present_names(row) for row in read_json(text, OBJECTS, name)]
-    check(rows, SUMMARIES, name)
-    return tuple(rows)
+    content = json_of(text, name)
+    if not isinstance(content, list):
+        raise UserError(f"{name} cannot be used: summaries is {shown(content)}; restore it.")
+    rows = [present_names(row) if isinstance(row, dict) else row for row in content]
+    return tuple(read_known(Summary, row, f"{name}, part {part}") for part, row in enumerate(rows))

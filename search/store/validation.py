@@ -1,29 +1,57 @@
-"""How is JSON that somebody else may have written read, and what is said of a broken rule?"""
+"""JSON that somebody else may have written: how it is read, and what is said of a broken rule."""
 
-import functools
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from search.store.schemas import Schema
 from spaces.errors import UserError
+from spaces.validation import checked
 
-LONGEST_VALUE = 60
-"""Characters that a sentence shows of a value."""
+T = TypeVar("T")
 
 
-def read_json(text: str | bytes, schema: Schema, name: Path | str) -> Any:
-    """Return what a JSON text holds, which must keep the schema; ``name`` says whose it is.
+def read(kind: type[T], text: str | bytes, name: Path | str) -> T:
+    """Return the instance of a dataclass that a JSON text holds; ``name`` says whose it is.
 
     Raises:
         UserError: it is not JSON, or breaks a rule.
     """
+    return read_content(kind, json_of(text, name), name)
+
+
+def json_of(text: str | bytes, name: Path | str) -> Any:
+    """Return what a JSON text holds.
+
+    Raises:
+        UserError: it is not JSON.
+    """
     try:
-        document = from_json(text)
+        return from_json(text)
     except ValueError as error:
         raise UserError(f"{name} is not JSON: {error}.") from error
-    check(document, schema, name)
-    return document
+
+
+def read_content(kind: type[T], content: object, name: Path | str) -> T:
+    """Return the instance of a dataclass that the content of a JSON text declares.
+
+    Raises:
+        UserError: it breaks a rule.
+    """
+    try:
+        return checked(kind, content)
+    except RecursionError as error:
+        raise UserError(f"{name} cannot be used: it is nested too deeply.") from error
+    except UserError as error:
+        fault = re.sub(r" is missing; add .*", " is missing", str(error)).rstrip(".")
+        raise UserError(f"{name} cannot be used: {fault}; restore the file.") from error
+
+
+def read_known(kind: type[T], content: object, name: Path | str) -> T:
+    """Return the same from content that may have more keys, which nothing reads."""
+    if isinstance(content, dict):
+        content = {key: content[key] for key in kind.__annotations__ if key in content}
+    return read_content(kind, content, name)
 
 
 def from_json(text: str | bytes) -> Any:
@@ -40,55 +68,6 @@ def from_json(text: str | bytes) -> Any:
         return json.loads(text, parse_constant=refuse)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-
-
-def check(document: object, schema: Schema, name: Path | str) -> None:
-    """Raise UserError with the first rule that a document breaks."""
-    error = next(validator()(schema).iter_errors(document), None)
-    while error is not None and error.context:  # null or an object: what is wrong with the object
-        error = error.context[-1]
-    if error is not None:
-        raise UserError(f"{name} cannot be used: {fault(error)}; restore the file.")
-
-
-@functools.cache
-def validator() -> Any:
-    # Here, because the workers of a search import this module and never read a file with it.
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
-
-    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", is_integer)
-    return extend(Draft202012Validator, type_checker=types)
-
-
-def is_integer(_checker: object, value: object) -> bool:
-    """Whether it is one to Python too, which 2.0 is to JSON Schema but not to ``range``."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def fault(error: Any) -> str:
-    """Return the place of an error, the value there and the rule that it breaks."""
-    place = "/".join(shown(part).strip("'") for part in error.absolute_path) or "it"
-    value, limit = error.instance, error.validator_value
-    match error.validator:
-        case "required":
-            return f"{place} lacks {next(key for key in limit if key not in value)!r}"
-        case "additionalProperties":
-            unknown = next(key for key in value if key not in error.schema["properties"])
-            return f"{place} has the unknown key {shown(unknown)}"
-        case "type":
-            kinds = limit if isinstance(limit, str) else " or ".join(limit)
-            return f"{place} is {shown(value)}, and must be of type {kinds}"
-        case "enum":
-            return f"{place} is {shown(value)}, and must be {' or '.join(map(str, limit))}"
-        case rule:
-            return f"{place} is {shown(value)}, and must keep the rule {rule} {limit}"
-
-
-def shown(value: object) -> str:
-    """Return a value as a sentence shows it: short, and without control characters."""
-    text = ascii(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 4]} ..."
 
 
 def printable(text: str) -> str:

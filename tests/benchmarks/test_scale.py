@@ -96,7 +96,7 @@ def test_a_driver_that_takes_no_time_keeps_all_slots_busy(tmp_path: Path) -> Non
     assert summary["utilisation_amid"] == pytest.approx(1.0)
     assert summary["start_up_seconds"] == START_SECONDS
     assert summary["delay_99"] == summary["driver_share"] == 0.0
-    trained = sum(row.summaries[0]["seconds"] for row in found.ended)
+    trained = sum(row.summaries[0].seconds for row in found.ended)
     assert log.last_end.trained == pytest.approx(trained)
     whole = trained / (3 * log.last_end.time)
     assert summary["utilisation"] == pytest.approx(whole)

@@ -138,7 +138,7 @@ def test_commands_on_a_finished_run_and_on_a_folder_of_images_run(
 ) -> None:
     conclusion = conclusion_of(tmp_path / "runs" / "my-run", *CASES["confirmed"])
     monkeypatch.chdir(tmp_path)
-    names = conclusion.content["benchmarks"][0]["class_names"]
+    names = conclusion.manifest.benchmarks[0].class_names
     Path("counts.csv").write_text("".join(f"{name},{9 + i}\n" for i, name in enumerate(names)))
     for label, images in (("common", 9), ("rare", 3)):
         Path("DIR", label).mkdir(parents=True)

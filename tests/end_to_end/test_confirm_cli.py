@@ -193,7 +193,7 @@ def test_a_joint_search_with_a_holdout(tmp_path: Path, make_folder: Callable[...
     held = complete(of_study(rows, HOLDOUT))
     arms = plan_of(folder).arms
     assert seeds_by_arm(held) == {arm: list(range(SEEDS_EACH)) for arm in arms}
-    assert all(row.value == row.summaries[0]["best_score"] for row in held)
+    assert all(row.value == row.summaries[0].best_score for row in held)
     judged = json.loads((folder.path / "best.json").read_text())["result"]["verdict"]
     names = [benchmark["name"] for benchmark in (*judged["benchmarks"], judged["holdout"])]
     assert names == [*both.split(","), "held"]

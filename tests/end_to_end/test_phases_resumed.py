@@ -24,7 +24,7 @@ from confirming import (
 from twin import BENCHMARK, OBJECTIVE, Killed, Killer, attempt, fast_folder, make_run
 
 from search.config.objective import Objective
-from search.session.phases import ConfirmationPlan
+from search.store.plan import ConfirmationPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import CONFIRMATION, HOLDOUT

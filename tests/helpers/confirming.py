@@ -9,14 +9,15 @@ from twin import BENCHMARK, HALVES, Twin, attempt, make_run, make_settings, orde
 
 from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import Settings
-from search.session.phases import ConfirmationPlan
 from search.session.running import Running
 from search.session.search import Search
 from search.stats.scoring import Curve
-from search.store.manifest import SCHEMA_VERSION
+from search.store.manifest import Manifest, RecordedBenchmark
+from search.store.plan import ConfirmationPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import HOLDOUT, Row, TrialState
+from trainer.benchmarks import BENCHMARKS
 from trainer.results import EpochResult
 
 HELD = BenchmarkObjective("held", 2, (50, 20, 10, 5), HALVES)
@@ -90,33 +91,25 @@ def drive(search: Search, worth: Worth) -> None:
         train(search, trial, worth)
 
 
-def content_of(objective: BenchmarkObjective) -> dict[str, object]:
-    return {
-        "benchmark": {"name": objective.name, "epochs": objective.epochs, "shortened_from": None},
-        "protocol": f"{objective.epochs} epochs",
-        "class_names": [f"class {label}" for label in range(len(objective.counts))],
-        "data_fingerprint": "0" * 16,
-        "facts": objective.to_dict(),
-    }
+def recorded(objective: BenchmarkObjective) -> RecordedBenchmark:
+    """Return what settings.json holds of a benchmark."""
+    names = tuple(f"class {label}" for label in range(len(objective.counts)))
+    benchmark = replace(
+        BENCHMARKS["resnet8-digitslt"], name=objective.name, epochs=objective.epochs
+    )
+    return RecordedBenchmark(benchmark, f"{objective.epochs} epochs", names, "0" * 16, objective)
 
 
-def settings_of(objective: Objective, settings: Settings) -> dict[str, object]:
-    """Return what settings.json holds of a run, but for facts of its benchmarks."""
-    contents = [content_of(benchmark) for benchmark in objective.all_benchmarks]
-    searched = len(objective.benchmarks)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "fingerprint": settings.fingerprint(),
-        "settings": settings.to_dict(),
-        "benchmarks": contents[:searched],
-        "holdout": contents[searched] if objective.holdout else None,
-    }
+def manifest_of(objective: Objective, settings: Settings) -> Manifest:
+    """Return what settings.json holds of a run."""
+    holdout = recorded(objective.holdout) if objective.holdout else None
+    return Manifest.of(settings, tuple(map(recorded, objective.benchmarks)), holdout)
 
 
 def new_run(path: Path, objective: Objective, settings: Settings = PLAIN) -> RunFolder:
     """Make a run with its settings.json, as the driver does."""
     folder = make_run(path, settings)
-    folder.write_settings(settings_of(objective, settings))
+    folder.write_manifest(manifest_of(objective, settings))
     return folder
 
 
@@ -145,9 +138,9 @@ def twin_run(
 
 
 def plan_of(folder: RunFolder) -> ConfirmationPlan:
-    stored = Record(folder.journal).plan()
-    assert stored is not None
-    return ConfirmationPlan.from_dict(stored)
+    plan = Record(folder.journal).plan()
+    assert plan is not None
+    return plan
 
 
 def of_study(rows: Iterable[Row], study: str) -> list[Row]:
@@ -198,5 +191,5 @@ def check_epochs(
     for part, benchmark in enumerate(trained):
         results = results_of(row.seed, benchmark.epochs)
         assert folder.read_epochs(part_key(row.key, part)) == results
-        assert row.summaries[part]["best_score"] == results[-1].best_score
+        assert row.summaries[part].best_score == results[-1].best_score
         yield results[-1].best_score

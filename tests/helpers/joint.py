@@ -34,7 +34,7 @@ def check_finished(folder: RunFolder, trials: int) -> list[Row]:
         for part, (length, end) in enumerate(zip(LENGTHS, ends, strict=True)):
             recorded = folder.read_epochs(part_key(row.key, part))
             assert recorded == results_of(row.seed, length)[:end]
-            assert row.summaries[part]["epochs"] == end
+            assert row.summaries[part].epochs == end
         assert row.value == score_at(row, ends)
         assert row.rungs == {stage[0]: score_at(row, stage) for stage in STAGES if stage <= ends}
         assert (row.state == TrialState.PRUNED) == (row.stop_epoch is not None)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -77,16 +78,17 @@ def machine() -> dict[str, Any]:
 
 def outcome(folder: RunFolder) -> dict[str, Any]:
     """Return what a run's numbers are: its settings, trials in order, plan, and best.json."""
-    content = folder.read_settings()
+    content = folder.read_manifest().to_dict()
     (benchmark,) = content["benchmarks"]
     record = Record(folder.journal)
+    plan = record.plan()
     counts = benchmark["facts"]["counts"]
     return as_json(
         {
             "settings": content["settings"],
             "benchmark": {k: benchmark[k] for k in ("facts", "protocol", "data_fingerprint")},
             "trials": {row.key: trial_facts(row, counts) for row in record.rows()},
-            "plan": record.plan(),
+            "plan": plan and plan.to_dict(),
             "best": timeless(json.loads((folder.path / "best.json").read_text())),
         }
     )
@@ -97,7 +99,7 @@ def as_json(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def trial_facts(row: Row, counts: list[int]) -> dict[str, Any]:
-    (summary,) = row.summaries
+    (summary,) = map(asdict, row.summaries)
     return {
         "label": row.label,
         "weighting": row.weighting.to_dict(),
@@ -170,9 +172,9 @@ def record_run(name: str, folder: Path) -> dict[str, Any]:
     return {
         "story": {
             "command": f"{PROGRAM.name} --benchmark {BENCHMARK} {RUNS[name]}",
-            "time": attempt["time"],
-            "revision": attempt["revision"],
-            "versions": attempt["versions"],
+            "time": attempt.time,
+            "revision": attempt.revision,
+            "versions": attempt.versions,
             "machine": machine(),
         },
         **found,

@@ -154,17 +154,17 @@ def test_what_is_no_file_is_refused_and_not_waited_for(
     (folder / "attempts.jsonl").unlink()
     make(folder / "attempts.jsonl")
     with pytest.raises(UserError, match=r"'attempts.jsonl' is neither a file nor a folder"):
-        RunFolder(folder).read_settings()
+        RunFolder(folder).read_manifest()
 
 
 def test_a_file_that_is_too_large_to_be_read_is_refused(folder: Path) -> None:
     os.truncate(folder / "settings.json", 2**26 + 1)
     with pytest.raises(UserError, match=r"'settings.json' has 67108865 bytes, and at most"):
-        RunFolder(folder).read_settings()
+        RunFolder(folder).read_manifest()
     os.truncate(folder / "settings.json", 2)
     os.truncate(folder / "study.journal", 2**32 + 1)  # takes no room: it is all hole
     with pytest.raises(UserError, match=r"'study.journal' has 4294967297 bytes"):
-        RunFolder(folder).read_settings()
+        RunFolder(folder).read_manifest()
 
 
 def test_names_in_an_error_cannot_steer_a_terminal(folder: Path) -> None:
@@ -286,4 +286,4 @@ def test_passwords_are_not_on_record(tmp_path: Path) -> None:
         }
     )
     assert "hunter2" not in run.attempts.read_text()
-    assert run.read_attempts()[0]["arguments"] == ["--address", "ray://***@head:1", "--seed", "1"]
+    assert run.read_attempts()[0].arguments == ("--address", "ray://***@head:1", "--seed", "1")

@@ -90,9 +90,10 @@ def test_lists_become_tuples_and_tables_dataclasses() -> None:
         ({"more": [{}, {"x": 0}]}, "more[1].x is not known; known are split, either, mean"),
         ({"counts": {"q": -1}}, "counts.q is -1; it must be at least 0"),
         ({"halves": [1, 2, 3]}, "halves is [1, 2, 3]; it must be a list of at most 2"),
+        ({"pair": [1]}, "pair[1] is missing; add it"),
+        ({"pair": [1, 2, 3]}, "pair is [1, 2, 3]; it must be a list of at most 2"),
         ({"halves": [1]}, "halves is [1]; it must be a list of at least 2"),
         ({"\x1b[2J": 3}, r"\x1b[2J is not known; known are name, epochs, rate"),
-        ({"pair": [1]}, "pair[1] is missing; add it"),
         ({"epoch": 3}, "epoch is not known (did you mean 'epochs'?); known are name, epochs, rate"),
     ),
 )

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
@@ -125,7 +125,7 @@ class Benchmark:
         return ranked_counts(self.folder.train_counts, self.max_count, self.imbalance_ratio)
 
     @property
-    def chosen_on(self) -> str:
+    def chosen_on(self) -> Literal["validation", "test"]:
         """Which images weightings and epochs are chosen on: "validation" or "test"."""
         return "validation" if self.folder and self.folder.val is not None else "test"
 

@@ -29,13 +29,14 @@ class RawImages:
     contents: Mapping[str, NDArray[np.uint64]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FolderSpec:
     """A user's own images, as they were found: their splits, classes, counts and content.
 
     Attributes:
         root: the folder of images, or the table or .npz file that names or holds them. It is no
-            part of the identity: the same images may be moved elsewhere.
+            part of the identity: the same images may be moved elsewhere. A record of a run
+            has neither it, nor what follows from the rest.
         train, test: names of the splits; test is None where there are no test images.
         val: name of the validation split, or the share of the training images of each class that
             is set aside for it; None where the test images choose.
@@ -47,14 +48,14 @@ class FolderSpec:
         notes: what a person should know of what was found; no part of the identity.
     """
 
-    root: Path
+    root: Path = Path()
     train: str
     val: str | float | None
     test: str | None
     class_names: tuple[str, ...]
     train_counts: tuple[int, ...]
     state: str
-    evaluated_counts: tuple[int, ...]
+    evaluated_counts: tuple[int, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
 
 

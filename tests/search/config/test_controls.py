@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from concluded import RUNS, TRIALS, shown, text_of
-from confirming import drive, settings_of, steady, whole_run
+from confirming import drive, manifest_of, steady, whole_run
 from twin import CONTROLS, OBJECTIVE, attempt, fast_folder, make_settings, plan_in
 
 from search.cli.options import search_parser
 from search.cli.request import chosen_baselines
 from search.config.controls import checked_controls, controls_for
-from search.config.settings import Settings, fingerprint_of
+from search.config.settings import fingerprint_of
 from search.results.conclusion import Conclusion
 from search.session.opening import check_same
 from spaces import BASELINES, FORMER_NAMES, NAMED, check_weights, renamed
@@ -87,8 +87,9 @@ def test_a_former_name_says_what_it_is_called_now_and_what_it_is() -> None:
 def test_a_run_with_former_names_is_shown_and_goes_on(place: Path) -> None:
     now = ("uniform", *FORMER_NAMES.values())
     folder = whole_run(place / "run", steady, TRIALS, RUNS, OBJECTIVE, baselines=now)
-    content = folder.read_settings()
+    content = json.loads(folder.settings.read_text()) | {"schema_version": 2}
     content["settings"]["baselines"] = FORMER
+    content["settings"]["scheduler"] = content["settings"].pop("early_stopping")
     content["fingerprint"] = fingerprint_of(content["settings"])
     folder.settings.write_text(json.dumps(content))
     folder.journal.write_text(folder.journal.read_text().replace("mlsbench_", ""))
@@ -99,9 +100,9 @@ def test_a_run_with_former_names_is_shown_and_goes_on(place: Path) -> None:
     assert Conclusion.of(folder).controls == now
     options = search_parser().parse_args(["--benchmark", "small", "--resume"])
     baselines = chosen_baselines(options, folder)
-    settings = Settings.from_dict(content["settings"] | {"baselines": baselines})
-    assert settings.baselines == now
-    plan = replace(plan_in(place), folder=folder, settings=settings)
-    check_same(plan, folder.read_settings(), settings_of(OBJECTIVE, settings))
-    drive(attempt(folder, settings, TRIALS + 3, confirm=True, runs=RUNS), steady)
+    assert baselines == now
+    known = folder.read_manifest()
+    plan = replace(plan_in(place), folder=folder, settings=known.settings)
+    check_same(plan, known, manifest_of(OBJECTIVE, known.settings))
+    drive(attempt(folder, known.settings, TRIALS + 3, confirm=True, runs=RUNS), steady)
     assert "Verdict after" in text_of(Conclusion.of(folder))

@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from twin import BENCHMARK, JOINT, OBJECTIVE, OTHER
+from confirming import manifest_of
+from twin import BENCHMARK, JOINT, OBJECTIVE, OTHER, make_settings
 
 from search.config.objective import BenchmarkObjective, Objective
 from search.stats.priors import GUESS, GUESSED_RUNS, KNOWN_RUNS, NOISE_SD, NoisePrior
-from search.store.manifest import objective_from
+from search.store.manifest import Manifest
+from spaces.validation import checked
 
 THIRD = replace(OTHER, name="third", epochs=7, noise_sd=1.25)
 
@@ -106,24 +108,16 @@ def test_images_that_choose_are_those_of_both_halves_unless_one_is_held_out() ->
 
 @pytest.mark.parametrize("objective", (BENCHMARK, OTHER), ids=("unknown noise", "known noise"))
 def test_facts_go_through_json_and_back(objective: BenchmarkObjective) -> None:
-    again = BenchmarkObjective.from_dict(json.loads(json.dumps(objective.to_dict())))
+    again = checked(BenchmarkObjective, json.loads(json.dumps(objective.to_dict())))
     assert again == objective
     assert hash(again) == hash(objective)
 
 
 @pytest.mark.parametrize("holdout", (None, THIRD))
-def test_settings_hold_all_facts(holdout: BenchmarkObjective | None) -> None:
-    short = replace(JOINT.benchmarks[1], shortened=True)
-
-    def entry(objective: BenchmarkObjective) -> dict[str, object]:
-        return {
-            "facts": objective.to_dict(),
-            "benchmark": {"shortened_from": 9 if objective.shortened else None},
-        }
-
-    content = {
-        "benchmarks": [entry(JOINT.benchmarks[0]), entry(short)],
-        "holdout": holdout and entry(holdout),
-    }
-    whole = Objective((JOINT.benchmarks[0], short), holdout)
-    assert objective_from(json.loads(json.dumps(content))) == whole
+def test_a_manifest_holds_all_facts(holdout: BenchmarkObjective | None) -> None:
+    manifest = manifest_of(Objective(JOINT.benchmarks, holdout), make_settings())
+    first, second = manifest.benchmarks
+    short = replace(second, benchmark=replace(second.benchmark, shortened_from=9))
+    again = checked(Manifest, replace(manifest, benchmarks=(first, short)).to_dict())
+    searched = (JOINT.benchmarks[0], replace(JOINT.benchmarks[1], shortened=True))
+    assert again.objective == Objective(searched, holdout)

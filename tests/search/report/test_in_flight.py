@@ -1,6 +1,7 @@
 """Where are the trials of a run that is being searched, and is it?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,5 +78,5 @@ def test_a_holder_on_another_machine_is_alive_if_it_renews_its_lease(
     holder(tmp_path)
     assert living_holder(tmp_path) is None
     read, beats = Lease._read, iter(range(100))
-    monkeypatch.setattr(Lease, "_read", lambda self: read(self) | {"beat": next(beats) // 2})
+    monkeypatch.setattr(Lease, "_read", lambda self: replace(read(self), beat=next(beats) // 2))
     assert living_holder(tmp_path) == "process 12 on far"

@@ -10,7 +10,7 @@ from twin import make_settings
 from search.config.objective import BenchmarkObjective
 from search.export.export import export_winner
 from search.results.conclusion import Conclusion
-from search.store.manifest import SCHEMA_VERSION
+from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import Outcome
@@ -39,22 +39,10 @@ def new_run(path: Path, benchmark: Benchmark) -> Record:
     counts = tuple(benchmark.counts.tolist())
     objective = BenchmarkObjective(benchmark.name, benchmark.epochs, counts, (half, half))
     settings = make_settings(benchmarks=(benchmark.fingerprint(),), baselines=("uniform",))
-    content = {
-        "schema_version": SCHEMA_VERSION,
-        "fingerprint": settings.fingerprint(),
-        "settings": settings.to_dict(),
-        "benchmarks": [
-            {
-                "benchmark": benchmark.to_dict(),
-                "protocol": benchmark.protocol_note(),
-                "class_names": None,
-                "data_fingerprint": "0123456789abcdef",
-                "facts": objective.to_dict(),
-            }
-        ],
-        "holdout": None,
-    }
-    folder.write_settings(content)
+    recorded = RecordedBenchmark(
+        benchmark, benchmark.protocol_note(), None, "0123456789abcdef", objective
+    )
+    folder.write_manifest(Manifest.of(settings, (recorded,)))
     return Record.create(folder.journal, settings.baselines, seed=42)
 
 

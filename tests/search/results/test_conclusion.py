@@ -147,7 +147,7 @@ def test_a_joint_run_judges_every_benchmark_for_the_same_winner(place: Path) -> 
 
 def test_hours_are_summed_over_all_phases(place: Path) -> None:
     found = conclusion_of(place / "run", steady, RUNS, WITH_HOLDOUT)
-    epochs = sum(s["epochs"] for row in found.rows for s in row.summaries)
+    epochs = sum(s.epochs for row in found.rows for s in row.summaries)
     assert found.device_hours == pytest.approx(0.5 * epochs / 3600)
     assert found.hours_unit == "CPU worker-hours"
     assert found.saved_hours == 0

@@ -46,7 +46,7 @@ def test_a_whole_search(folder: RunFolder, slots: int) -> None:
     assert all(row.state == TrialState.COMPLETE for row in rows[:4])
     assert sum(row.state == TrialState.PRUNED for row in rows) >= 3
     assert twin.search.spending.trained_epochs == sum(
-        s["epochs"] for row in rows for s in row.summaries
+        s.epochs for row in rows for s in row.summaries
     )
 
 
@@ -63,7 +63,7 @@ def test_without_early_stopping_every_part_has_its_full_length(place: Path) -> N
     folder = make_run(place / "plain", plain)
     Twin(attempt(folder, plain, 7, objective=JOINT), 2).run()
     rows = check_all_ended(folder, JOINT)
-    assert [tuple(s["epochs"] for s in row.summaries) for row in rows] == [LENGTHS] * 7
+    assert [tuple(s.epochs for s in row.summaries) for row in rows] == [LENGTHS] * 7
     assert all(row.value == score_at(row, LENGTHS) for row in rows)
 
 
@@ -157,7 +157,7 @@ def test_a_joint_confirmation_trains_every_arm_on_all_benchmarks(place: Path) ->
     confirmed = rows_of(folder, CONFIRMATION)
     assert sum(map(len, seeds_by_arm(confirmed).values())) == 12
     for row in complete(confirmed):
-        assert [summary["epochs"] for summary in row.summaries] == list(LENGTHS)
+        assert [summary.epochs for summary in row.summaries] == list(LENGTHS)
         assert list(row.rungs) == [LENGTHS[0]]
         lines = (folder.trials / f"{row.key}.1.jsonl").read_text().splitlines()
         assert [json.loads(line)["epoch"] for line in lines] == list(range(1, LENGTHS[1] + 1))

@@ -20,11 +20,12 @@ from confirming import (
 from twin import OBJECTIVE, Twin, attempt, fast_folder, lines_told, make_run, make_settings
 
 from search.config.budget import SEEDS_EACH, candidates_for
-from search.session.phases import ConfirmationPlan, nothing_to_confirm
+from search.session.phases import nothing_to_confirm
 from search.session.running import Running
 from search.session.search import MAX_FAILURES_IN_A_ROW, Search
 from search.session.standings import Standings
 from search.stats.best_arm import confirmation_seed
+from search.store.plan import ConfirmationPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import CONFIRMATION, Row, TrialState
@@ -110,7 +111,7 @@ def test_uniform_is_a_control_even_if_the_search_had_no_baselines(folder: RunFol
 def test_a_plan_goes_through_json_and_back(folder: RunFolder) -> None:
     twin_run(folder, TRIALS, RUNS, OBJECTIVE)
     plan = plan_of(folder)
-    again = ConfirmationPlan.from_dict(plan.to_dict())
+    again = ConfirmationPlan.from_json(plan.to_json())
     assert again == plan
     assert list(again.arms) == list(plan.arms)
 

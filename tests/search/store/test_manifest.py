@@ -12,6 +12,7 @@ from search.cli.commands import main
 from search.config.settings import Settings
 from search.store.manifest import SCHEMA_VERSION, migrated
 from search.store.run_folder import RunFolder
+from spaces.validation import checked
 
 
 def test_a_run_of_schema_version_2_is_shown() -> None:
@@ -26,7 +27,7 @@ def in_present_terms(exported: dict[str, Any]) -> dict[str, Any]:
     """Return what schema version 2 exported under the present names of settings."""
     search = exported["result"]["search"]
     search["early_stopping"] = search.pop("scheduler")
-    exported["result"]["settings_fingerprint"] = Settings.from_dict(search).fingerprint()
+    exported["result"]["settings_fingerprint"] = checked(Settings, search).fingerprint()
     return exported
 
 
@@ -42,11 +43,10 @@ def test_a_run_of_schema_version_2_is_exported_as_it_was(
 
 
 def test_a_run_of_schema_version_2_has_the_settings_that_continue_it() -> None:
-    content = RunFolder(EARLIER_RUN).read_settings()
-    settings = Settings.from_dict(content["settings"])
-    assert settings.early_stopping == "auto"
-    assert content["schema_version"] == SCHEMA_VERSION
-    assert content["fingerprint"] == settings.fingerprint()
+    manifest = RunFolder(EARLIER_RUN).read_manifest()
+    assert manifest.settings.early_stopping == "auto"
+    assert manifest.schema_version == SCHEMA_VERSION
+    assert manifest.fingerprint == manifest.settings.fingerprint()
 
 
 def test_a_fingerprint_of_schema_version_2_that_is_another_stays_another() -> None:

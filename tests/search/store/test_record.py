@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -13,13 +14,13 @@ from twin import WEIGHTING, fast_folder
 
 from search.store.lease import LeaseLostError
 from search.store.record import Record
-from search.store.trials import BASELINES, PROPOSALS, Outcome, Row, TrialState, trial_seed
+from search.store.trials import BASELINES, PROPOSALS, Outcome, Row, Summary, TrialState, trial_seed
 from spaces import NAMED
 from spaces.errors import UserError
 
 NAMES = ("uniform", "sqrt_inverse", "mlsbench_balanced_softmax")
 SEED = 7
-SUMMARY = {
+SUMMARY: dict[str, Any] = {
     "epochs": 10,
     "best_score": 50.0,
     "last_ten_score": 45.0,
@@ -55,7 +56,7 @@ def test_a_complete_trial(journal: Path) -> None:
             value=50.0,
             rungs={5: 40.0, 10: 50.0},
             stop_epoch=None,
-            summaries=(SUMMARY,),
+            summaries=(Summary(**SUMMARY),),
             reason=None,
             diverged=False,
             seed_index=None,

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from confirming import settings_of
+from confirming import WITH_HOLDOUT, manifest_of
 from repository import REPOSITORY
-from twin import OBJECTIVE, make_settings, results_of
+from twin import make_settings, results_of
 
 from search.store.jsonl import append_line, cut_torn_line, read_lines
 from search.store.run_folder import RunFolder, other_runs
@@ -97,10 +97,10 @@ def test_a_run_can_be_held_again_after_an_error(folder: RunFolder) -> None:
 
 def test_settings_are_read_as_written(folder: RunFolder) -> None:
     assert not folder.exists()
-    content = json.loads(json.dumps(settings_of(OBJECTIVE, make_settings())))
-    folder.write_settings(content)
+    manifest = manifest_of(WITH_HOLDOUT, make_settings())
+    folder.write_manifest(manifest)
     assert folder.exists()
-    assert folder.read_settings() == content
+    assert folder.read_manifest() == manifest
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,11 @@ def test_settings_are_read_as_written(folder: RunFolder) -> None:
         (None, r"there is no run at .*/run\.$"),
         (b'{"a": ', "settings.json is not JSON"),
         (b"\xff\xfe\xfd", "settings.json is not JSON"),
-        (b"[1]", r"settings.json cannot be used: it is \[1\], and must be of type object"),
-        (b'{"settings": {}}', "settings.json cannot be used: settings lacks 'benchmarks'"),
+        (b"[1]", r"settings.json cannot be used: it is \[1\]; it must be a table of"),
+        (
+            b'{"settings": {}}',
+            "cannot be used: schema_version is missing; restore the file",
+        ),
     ),
 )
 def test_unusable_settings_are_refused(
@@ -119,7 +122,7 @@ def test_unusable_settings_are_refused(
     if content is not None:
         folder.settings.write_bytes(content)
     with pytest.raises(UserError, match=sentence):
-        folder.read_settings()
+        folder.read_manifest()
 
 
 def test_attempts_are_numbered_and_a_torn_one_is_not_counted(folder: RunFolder) -> None:

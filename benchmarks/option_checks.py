@@ -1,0 +1,26 @@
+"""Rules for options of benchmarks, and the sentences on those that are broken."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from spaces.errors import UserError, did_you_mean
+
+
+def check_choice(name: str, value: str, choices: Mapping[str, Any]) -> None:
+    """Raise UserError unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        meant = did_you_mean(value, choices)
+        raise UserError(f"{name} is {value!r}{meant}; it must be one of {', '.join(choices)}.")
+
+
+def check_minimum(name: str, value: float, minimum: float) -> None:
+    """Raise UserError if ``value`` is below ``minimum`` or not a number."""
+    if not value >= minimum:
+        raise UserError(f"{name} is {value}; it must be at least {minimum}.")
+
+
+def check_positive(name: str, value: float | None) -> None:
+    """Raise UserError if ``value`` is given and is not above 0 and finite."""
+    if value is not None and not 0 < value < math.inf:
+        raise UserError(f"{name} is {value}; it must be more than 0 and finite.")

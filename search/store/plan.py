@@ -1,0 +1,92 @@
+"""The plan of a confirmation, as its study keeps it: which weightings are run with fresh seeds."""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+from annotated_types import Ge, Le, MaxLen, MinLen
+
+from search.config.fields import Label
+from search.config.objective import Objective
+from search.stats.best_arm import Confirmation
+from search.store.validation import read
+from spaces import Weighting, present_name
+
+NAME = "the plan in study.journal"
+Arms: TypeAlias = Annotated[dict[Label, Annotated[dict[str, Any], MaxLen(100)]], MaxLen(1000)]
+"""Label -> fields of a weighting, of which ``spaces`` knows what may stand in them."""
+Number: TypeAlias = Annotated[int, Ge(0), Le(10**9)]
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """A plan as JSON has it."""
+
+    search_trials: Number
+    runs: Number
+    candidates: Arms
+    controls: Annotated[Arms, MinLen(1)]
+
+
+@dataclass(frozen=True)
+class ConfirmationPlan:
+    """Which weightings are confirmed.
+
+    Attributes:
+        search_trials: how many trials of the search it rests on.
+        runs: the most that it may have.
+        candidates: label -> weighting, the best of the search first.
+        controls: uniform, and the best baseline if there is another.
+    """
+
+    search_trials: int
+    runs: int
+    candidates: dict[str, Weighting]
+    controls: dict[str, Weighting]
+
+    @property
+    def arms(self) -> dict[str, Weighting]:
+        return self.candidates | self.controls
+
+    @property
+    def order(self) -> list[str]:
+        """The arms in the order in which equal ones are preferred: the controls, the simplest."""
+        parameters = {label: len(point.to_dict()) for label, point in self.candidates.items()}
+        return [*self.controls, *sorted(parameters, key=lambda label: parameters[label])]
+
+    @property
+    def baseline(self) -> str:
+        """The best baseline; uniform, if there is no other."""
+        return list(self.controls)[-1]
+
+    def confirmation(self, objective: Objective) -> Confirmation:
+        return Confirmation(
+            tuple(self.candidates),
+            tuple(self.controls),
+            self.runs,
+            prior=objective.noise_prior,
+            unit=objective.unit,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        groups = {"candidates": self.candidates, "controls": self.controls}
+        named = {g: {k: w.to_dict() for k, w in arms.items()} for g, arms in groups.items()}
+        return {"search_trials": self.search_trials, "runs": self.runs, **named}
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> "ConfirmationPlan":
+        """Return the plan that ``to_json`` gave, weightings under their present names.
+
+        Raises:
+            UserError: it is not JSON, or breaks a rule.
+            WeightingError: an arm is no weighting.
+        """
+        stored = read(StoredPlan, text, NAME)
+        candidates, controls = (
+            {present_name(label): Weighting.from_dict(point) for label, point in arms.items()}
+            for arms in (stored.candidates, stored.controls)
+        )
+        return cls(stored.search_trials, stored.runs, candidates, controls)

@@ -1,0 +1,23 @@
+"""Options of benchmarks: a rule that is broken is told with the value and the choices."""
+
+import math
+
+import pytest
+
+from benchmarks.option_checks import check_choice, check_minimum, check_positive
+from spaces.errors import UserError
+
+
+def test_the_bounds_themselves_are_allowed() -> None:
+    check_choice("--way", "a", {"a": 1})
+    check_positive("--much", None)
+    check_minimum("--much", 0, 0)
+
+
+def test_a_rule_that_is_broken_is_told_with_the_value_and_the_choices() -> None:
+    with pytest.raises(UserError, match=r"^--way is 'c'; it must be one of a, b\.$"):
+        check_choice("--way", "c", {"a": 1, "b": 2})
+    with pytest.raises(UserError, match=r"^--much is nan; it must be at least 1\.$"):
+        check_minimum("--much", math.nan, 1)
+    with pytest.raises(UserError, match=r"^--much is inf; it must be more than 0 and finite\.$"):
+        check_positive("--much", math.inf)

@@ -1,0 +1,405 @@
+"""What this program writes it reads, and everything else is refused in one sentence."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
+from confirming import WITH_HOLDOUT, manifest_of, steady, whole_run
+from twin import JOINT, OBJECTIVE, make_settings
+
+from search.cli.commands import main
+from search.config.budget import Budget
+from search.config.fields import Label
+from search.config.settings import Resources
+from search.export.winner import winner_of
+from search.results.conclusion import Conclusion
+from search.stats.scoring import Scoring
+from search.store.attempts import Attempt
+from search.store.lease import Holder
+from search.store.manifest import Manifest, RecordedBenchmark
+from search.store.plan import StoredPlan
+from search.store.record import Record
+from search.store.run_folder import RunFolder
+from search.store.trials import Summary, TrialFacts
+from search.store.validation import from_json, printable, read, read_content
+from spaces import NAMED
+from spaces.errors import UserError
+from spaces.validation import OneOf, Rule
+from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
+from trainer.prepared import load, prepare
+from trainer.provenance import provenance
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def unbounded(hint: Any, place: str = "it", rules: tuple[Any, ...] = ()) -> list[str]:
+    """Return the places within a type where a value has no range or length."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return unbounded(args[0], place, rules + args[1:])
+    if origin in (Union, UnionType):
+        return [found for arg in args for found in unbounded(arg, place, rules)]
+    if origin is Literal or hint in (bool, Any, type(None)) or hint is Benchmark:
+        return []  # the trainer declares a benchmark
+    if any(isinstance(rule, Rule | OneOf) for rule in rules):
+        return []
+    if is_dataclass(hint):
+        hints = get_type_hints(hint, include_extras=True)
+        return [f for n in fields(hint) for f in unbounded(hints[n.name], f"{place}/{n.name}")]
+    found = []
+    if origin is tuple:
+        inner = [arg for arg in args if arg is not ...]
+        found = [] if len(inner) == len(args) else lacking(rules, [MaxLen], f"{place}: tuple")
+        args = tuple(inner)
+    elif origin is dict:
+        args = args[1:]
+    else:
+        needed = {int: [(Ge, Gt), (Le, Lt)], float: [(Ge, Gt), (Le, Lt)], str: [MaxLen]}[hint]
+        found = lacking(rules, needed, f"{place}: {hint.__name__}")
+    return found + [f for arg in args for f in unbounded(arg, f"{place}/{origin.__name__}")]
+
+
+def lacking(rules: tuple[Any, ...], needed: list[Any], what: str) -> list[str]:
+    return [] if all(any(isinstance(r, kind) for r in rules) for kind in needed) else [what]
+
+
+@pytest.mark.parametrize("kind", (Manifest, Attempt, Holder, StoredPlan, Summary, TrialFacts))
+def test_nothing_that_is_read_is_unbounded(kind: type) -> None:
+    assert unbounded(kind) == []
+
+
+def test_what_is_unbounded_is_found() -> None:
+    assert unbounded(Annotated[int, Ge(1)]) == ["it: int"]
+    assert unbounded(tuple[str | None, ...]) == ["it: tuple", "it/tuple: str"]
+    assert unbounded(dict[str, Annotated[float, Gt(0)]]) == ["it/dict: float"]
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_is_read_as_it_was_written(name: str) -> None:
+    for benchmark in (BENCHMARKS[name], BENCHMARKS[name].with_epochs(1)):
+        assert read_content(Benchmark, benchmark.to_dict(), name) == benchmark
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_name_of_every_baseline_is_a_label(name: str) -> None:
+    (rule,) = Label.__metadata__  # type: ignore[attr-defined]
+    assert rule.holds(name)
+
+
+def test_what_is_known_of_a_users_own_images_is_read_as_it_was_written(
+    tmp_path: Path, make_folder: Callable[..., Path]
+) -> None:
+    make_folder(tmp_path / "images", (9, 20, 9))
+    (tmp_path / "mine.toml").write_text(
+        'name = "_mine-2.x"\nnetwork = "resnet8"\nresolution = 8\n[data]\nroot = "images"\n'
+    )
+    benchmark = get_benchmark(str(tmp_path / "mine.toml"), tmp_path)
+    recorded = RecordedBenchmark.of(benchmark, load(prepare(benchmark, tmp_path), benchmark))
+    again = read(RecordedBenchmark, json.dumps(recorded.to_dict()), "mine")
+    assert again.to_dict() == recorded.to_dict()
+
+
+@pytest.mark.parametrize("facts", (OBJECTIVE, JOINT, WITH_HOLDOUT))
+def test_a_whole_run_is_read_as_it_was_written(tmp_path: Path, facts: Any) -> None:
+    folder = whole_run(tmp_path / "run", steady, 20, 12, facts)
+    conclusion = Conclusion.of(folder)
+    assert conclusion.judgement is not None
+    best = winner_of(conclusion)
+    assert best is not None
+    assert best.weighting == conclusion.winner[1]  # type: ignore[index]
+    assert folder.read_attempts()[-1].device == "cpu"
+
+
+def test_what_the_driver_notes_of_a_start_keeps_the_schema(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    folder.begin_attempt(
+        {
+            "budget": asdict(Budget(64, None)),
+            "resources": asdict(Resources(1, True, 4, None, "head:6379")),
+            "device": "cuda",
+            "arguments": ["--benchmark", "mine.toml", "--data-root", "/données/ü [x]"],
+            **provenance(),
+        }
+    )
+    assert folder.read_attempts()[0].arguments[-1] == "/données/ü [x]"
+
+
+def put(*path: str | int, value: object) -> Change:
+    """Return the change that puts a value at a place."""
+
+    def change(document: Any) -> None:
+        for step in path[:-1]:
+            document = document[step]
+        document[path[-1]] = value
+
+    return change
+
+
+def dropped(key: str) -> Change:
+    return lambda document: document.pop(key)
+
+
+FACTS_0 = ("benchmarks", 0, "facts")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    (
+        (put("schema_version", value=4), "schema_version is 4; it must be 3"),
+        (put("schema_version", value=True), "schema_version is True; it must be 3"),
+        (put("extra", value=1), "extra is not known; known are schema_version, "),
+        (put("\x1b[2J", value=1), r"\x1b[2J is not known; known are schema_version, "),
+        (dropped("settings"), "settings is missing; restore"),
+        (dropped("holdout"), "holdout is missing; restore"),
+        (put("benchmarks", value=[]), "benchmarks is []; it must be a list of at least 1"),
+        (put("benchmarks", value={}), "benchmarks is {}; it must be a list"),
+        (put("fingerprint", value="x" * 16), "fingerprint is 'xxxxxxxxxxxxxxxx'; it must be 16 he"),
+        (put("settings", "seed", value=-1), "settings.seed is -1; it must be at least 0"),
+        (put("settings", "seed", value=2**63), "settings.seed is 9223372036854775808; it must be"),
+        (put("settings", "space", value="a b"), "settings.space is 'a b'; it must be one of core"),
+        (put("settings", "baselines", value=["uniform"] * 2), "baselines is uniform,uniform; name"),
+        (put("settings", "baselines", value=["\x1b"]), r"baselines[0] is '\x1b'; it must be"),
+        (put("settings", "compiled", value=0), "settings.compiled is 0; it must be true or false"),
+        (put("settings", "sampelr", value=0), "sampelr is not known (did you mean 'sampler'?)"),
+        (put(*FACTS_0, "epochs", value=0), "benchmarks[0].facts.epochs is 0; it must be at least"),
+        (put(*FACTS_0, "epochs", value=6.0), "benchmarks[0].facts.epochs is 6.0; it must be a who"),
+        (put(*FACTS_0, "epochs", value=True), "benchmarks[0].facts.epochs is True; it must be a"),
+        (put(*FACTS_0, "counts", 1, value=0), "benchmarks[0].facts.counts[1] is 0; it must be at"),
+        (put(*FACTS_0, "counts", value="4" * 999), "benchmarks[0].facts.counts is '4444444444444"),
+        (put(*FACTS_0, "counts", value=[1, 2]), "states 4, 2, 4, 4 class names, training counts"),
+        (put(*FACTS_0, "half_counts", value=[[1]]), "facts.half_counts[1] is missing; restore"),
+        (put(*FACTS_0, "noise_sd", value=0), "noise_sd is 0; it must be above 0"),
+        (put(*FACTS_0, "noise_sd", value=1e999), "settings.json is not JSON: Infinity is no"),
+        (put(*FACTS_0, "name", value="../up"), "benchmarks[0].facts.name is '../up'; it must be"),
+        (put("benchmarks", 0, "protocol", value="\x1b[2J"), r"protocol is '\x1b[2J'; it must be"),
+        (put("benchmarks", 0, "protocol", value="[/red]"), "protocol is '[/red]'; it must be at"),
+        (put("benchmarks", 0, "benchmark", "name", value="a\n"), r"benchmark.name is 'a\n'; it mu"),
+        (put("benchmarks", 0, "benchmark", "folder", value={"state": 0}), "folder.train is missi"),
+        (put("benchmarks", 0, "class_names", value=[1] * 4), "class_names[0] is 1; it must be tex"),
+        (put("holdout", value=[]), "holdout is []; it must be a table of keys and values"),
+        (put("holdout", value={}), "holdout.benchmark is missing; restore"),
+    ),
+)
+def test_settings_that_break_a_rule_are_refused(
+    tmp_path: Path, change: Change, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    content = json.loads(json.dumps(manifest_of(OBJECTIVE, make_settings()).to_dict()))
+    change(content)
+    folder.settings.write_text(json.dumps(content))
+    with pytest.raises(UserError) as caught:
+        folder.read_manifest()
+    assert words in str(caught.value)
+    assert str(folder.settings) in str(caught.value)
+    assert main(["show", str(folder.path)]) == 2
+    error = capsys.readouterr().err
+    assert error == f"error: {caught.value}\n"
+    assert error.count("\n") == 1
+    assert printable(error.rstrip("\n")) == error.rstrip("\n")
+
+
+def test_settings_that_are_nested_too_deeply_are_refused(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    folder.settings.write_text("[" * 100_000)
+    with pytest.raises(UserError, match=r"settings.json is not JSON: it is nested too deeply"):
+        folder.read_manifest()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    (
+        ({}, "line 1 of .*attempts.jsonl cannot be used: attempt is missing; restore"),
+        ({"attempt": 0}, "attempt is 0; it must be at least 1"),
+        ({"attempt": 1, "device": "tpu"}, "device is 'tpu'; it must be 'cpu' or 'cuda'"),
+        ({"attempt": 1, "arguments": ["\x1b"]}, r"arguments\[0\] is '\\x1b'; it must be text of"),
+        ({"attempt": 1, "arguments": "--seed 3"}, "arguments is '--seed 3'; it must be a list"),
+        (
+            {"attempt": 1, "versions": {"ray": 2}},
+            "versions.ray is 2; it must be at most 200",
+        ),
+        ({"attempt": 1, "revision": "a b"}, "revision is 'a b'; it must be at most 200 letters"),
+    ),
+)
+def test_a_start_that_breaks_a_rule_is_refused(
+    tmp_path: Path, line: dict[str, object], words: str
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    folder.attempts.write_text(json.dumps(line) + "\n")
+    with pytest.raises(UserError, match=words):
+        folder.read_attempts()
+
+
+def test_a_start_that_later_versions_add_to_is_read(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    folder.begin_attempt({"device": "cuda", "weather": {"deep": [1]}})
+    assert folder.read_attempts() == [Attempt(1, "cuda")]
+
+
+def test_a_start_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    budget = '{"a":' * 900 + "1" + "}" * 900
+    folder.attempts.write_text(f'{{"attempt": 1, "budget": {budget}}}\n')
+    with pytest.raises(UserError, match=r"line 1 of .* cannot be used: "):
+        folder.read_attempts()
+
+
+def test_a_run_without_a_start_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not say how the run was started"):
+        RunFolder(tmp_path / "run").read_attempts()
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return whole_run(tmp_path_factory.mktemp("runs") / "run", steady, 20, 12, OBJECTIVE).path
+
+
+def with_attribute(folder: Path, name: str, value: object) -> Path:
+    """Give the first trial of a run's record another attribute, or leave it out."""
+    journal = folder / "study.journal"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    begun = next(line for line in lines if "seed" in line.get("user_attrs", {}))
+    begun["user_attrs"][name] = value
+    if value is ...:
+        del begun["user_attrs"][name]
+    for line in lines:  # what is noted at the trial's end comes later
+        if line.get("trial_id") == 0 and name in line.get("user_attr", {}):
+            line["user_attr"][name] = value
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    (
+        ("weighting", ..., "weighting is missing; restore"),
+        ("weighting", 7, "weighting is 7; it must be text"),
+        ("weighting", "{", "what study.journal has of baselines-00000 is not JSON"),
+        ("weighting", "[" * 9999, "is not JSON: it is nested too deeply"),
+        ("weighting", "[]", "its weighting is []; restore it"),
+        ("weighting", '{"exponent": NaN}', "NaN is no number of JSON"),
+        ("weighting", '{"exponent": 1e999}', "exponent: got inf; must be a finite number"),
+        ("weighting", '{"exponent": [1]}', "exponent: got [1]; must be a finite number"),
+        ("weighting", '{"rogue": 1}', "rogue: got 1; is not a field of a weighting"),
+        ("seed", -1, "seed is -1; it must be at least 0"),
+        ("seed", "7", "seed is '7'; it must be a whole number"),
+        ("name", "\x1b]0;title\x07", r"name is '\x1b]0;title\x07'; it must be #NUMBER, or"),
+        ("name", "[bold]x", "name is '[bold]x'; it must be #NUMBER, or"),
+        ("name", "../x", "name is '../x'; it must be #NUMBER, or"),
+        ("device_hours", -1, "device_hours is -1; it must be at least 0"),
+        ("stop_epoch", "x", "stop_epoch is 'x'; it must be a whole number"),
+        ("diverged", "x", "diverged is 'x'; it must be true or false"),
+        ("hardware", {}, "hardware is {}; it must be text"),
+        ("summaries", "{}", "summaries is {}; restore it"),
+        ("summaries", '[{"epochs": 1}]', "part 0 cannot be used: best_score is missing; restore"),
+    ),
+)
+def test_a_trial_that_breaks_a_rule_is_refused(
+    confirmed: Path,
+    tmp_path: Path,
+    name: str,
+    value: object,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = with_attribute(Path(shutil.copytree(confirmed, tmp_path / "run")), name, value)
+    assert main(["show", str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    (
+        ("{", "the plan in study.journal is not JSON"),
+        ({"runs": "x"}, "runs is 'x'; it must be a whole number"),
+        ({"controls": {}}, "controls is {}; it must be a"),
+        ({"candidates": {"\x1b[2J": {}}}, r"candidates.\x1b[2J"),
+        ({"candidates": {"#1": {"exponent": -1}}}, "exponent: got -1; must be a finite number"),
+    ),
+)
+def test_a_plan_that_breaks_a_rule_is_refused(
+    confirmed: Path,
+    tmp_path: Path,
+    plan: str | dict[str, object],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = Path(shutil.copytree(confirmed, tmp_path / "run"))
+    record = Record.reopen(folder / "study.journal")
+    stored = record.plan()
+    assert stored is not None
+    text = plan if isinstance(plan, str) else json.dumps(stored.to_dict() | plan)
+    record.studies["confirmation"].set_user_attr("plan", text)
+    assert main(["show", str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    (
+        "[" * 100_000,
+        "{}",
+        "7",
+        '{"op_code": 0}',
+        '{"op_code": 99, "worker_id": "x"}',
+    ),
+)
+def test_a_line_that_optuna_did_not_write_is_refused(
+    confirmed: Path, tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(confirmed, tmp_path / "run"))
+    journal = folder / "study.journal"
+    journal.write_text(f"{line}\n{journal.read_text()}")
+    assert main(["show", str(folder)]) == 2
+    assert "study.journal cannot be read as the record of a search" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    (
+        {},
+        {"correct": 1},
+        {"correct": [[1], [1, 2]]},
+        {"correct": [["x"], [1]]},
+        {"correct": [[1], [1]], "predicted": [[1, 2], [1, 2]]},
+    ),
+)
+def test_epochs_that_are_none_are_refused(tmp_path: Path, line: dict[str, object]) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    (folder.trials / "baselines-00000.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(UserError, match=r"00000.jsonl does not hold a trial's epochs"):
+        folder.read_curve("baselines-00000", Scoring("accuracy", ((1,), (1,))))
+
+
+def test_what_a_failure_says_cannot_steer_a_terminal(confirmed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(confirmed, tmp_path / "run"))
+    with_attribute(folder, "reason", "\x1b]52;c;aGk=\x07\u202e\nthe loss is nan")
+    rows = Record(folder / "study.journal").rows()
+    assert rows[0].reason == "\ufffd]52;c;aGk=\ufffd\ufffd\ufffdthe loss is nan"
+
+
+@pytest.mark.parametrize("text", ("NaN", "[1, Infinity]", '{"a": -Infinity}', "[" * 99_999, "x"))
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        from_json(text)
+
+
+def test_what_is_shown_is_harmless() -> None:
+    assert printable("\x1b[31m") == "\ufffd[31m"
+    assert printable("naïve café 100 %") == "naïve café 100 %"
