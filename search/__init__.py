@@ -1,1 +1,1 @@
-"""Who decides which trial runs, and what is kept: Optuna proposes, Ray Tune schedules."""
+"""Search over class weightings: Optuna proposes, Ray Tune schedules, a run folder keeps it all."""
