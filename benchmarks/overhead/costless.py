@@ -79,4 +79,4 @@ class CostlessTrainable(TrialTrainable):
             epochs = self.shared.benchmarks[part["benchmark"]].epochs
             return results_of(part["weights"], config["seed"], epochs)
 
-        yield from interleave(self.turns, [part["known_epochs"] for part in parts], train_part)
+        yield from interleave(self.legs, [part["known_epochs"] for part in parts], train_part)

@@ -102,15 +102,15 @@ class SimulatedTrainable(TrialTrainable):
         seconds = self.training.seconds / len(curve) / speed
         results = self.results_of(curve, seconds, random)
         done = 0
-        for turn in self.turns:
+        for leg in self.legs:
             if not self.training.ahead or done:
                 self.free = max(self.free, self.training.moment.seconds)
-            self.turn_end = self.free + (turn.until - done) * seconds
-            while done < turn.until:
+            self.turn_end = self.free + (leg.until - done) * seconds
+            while done < leg.until:
                 result = next(results)
                 self.pass_epoch(result.seconds)
                 done += 1
-                yield turn.part, result
+                yield leg.part, result
 
     def pass_epoch(self, seconds: float) -> None:
         """Let the slot train for one epoch, and the worker hear of it when it is over."""

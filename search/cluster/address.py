@@ -1,4 +1,4 @@
-"""Where is the Ray that a search runs on, and with which token is it entered?
+"""The address of the Ray that a search runs on, and the token that it asks for.
 
 Free of Ray, which reads the mode of its authentication once, when it is imported.
 """
@@ -102,11 +102,11 @@ def host_and_port(address: str) -> tuple[str, int] | None:
 
 def answers(address: str) -> bool:
     """Return whether something listens at ``HOST:PORT``."""
-    place = host_and_port(address)
-    if place is None:
+    endpoint = host_and_port(address)
+    if endpoint is None:
         return False
     try:
-        socket.create_connection(place, timeout=CONNECT_SECONDS).close()
+        socket.create_connection(endpoint, timeout=CONNECT_SECONDS).close()
     except OSError:
         return False
     return True

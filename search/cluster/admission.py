@@ -1,6 +1,6 @@
-"""Does the Ray cluster at an address let this program in?
+"""The admission to a Ray cluster, checked before Ray connects.
 
-Asked before Ray connects, which would knock for twenty seconds and then not say what was wrong.
+Ray would try for twenty seconds and then not say what was wrong.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
-"""What is wrong with a cluster file that Ray would accept, or would find out too late?
+"""The check of a cluster file finds what Ray would accept, or find out too late.
 
 ``python -m search.cluster.config_check cluster.yaml`` prints a sentence for each fault. Ray's own
-check comes first; the others find what it lets pass: open doors, machines that are paid and not
+check comes first; the others find what it lets pass: open ports, machines that are paid and not
 used, misspelled keys, and values that have not been filled in. Nothing is asked of the network.
 """
 

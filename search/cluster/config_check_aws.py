@@ -1,4 +1,4 @@
-"""What in a cluster file for AWS costs money or opens doors, or is no parameter of EC2?"""
+"""The check of a cluster file for AWS: what costs money, lets others in, or EC2 refuses."""
 
 import functools
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ def market_faults(config: Config) -> Iterator[str]:
             )
 
 
-def door_faults(config: Config) -> Iterator[str]:
+def access_faults(config: Config) -> Iterator[str]:
     """Yield what lets others in."""
     if config["provider"].get("use_internal_ips") is not True:
         yield "provider.use_internal_ips is not true, and addresses would be public; set it so."
@@ -130,4 +130,4 @@ def parameter_faults(config: Config) -> Iterator[str]:
             yield f"{name}: {line}; see run_instances in boto3's documentation."
 
 
-RULES = [spending_faults, market_faults, door_faults, role_faults, parameter_faults]
+RULES = [spending_faults, market_faults, access_faults, role_faults, parameter_faults]

@@ -1,4 +1,4 @@
-"""Has this environment the versions that the repository pins?
+"""The check of an environment for the versions that the repository pins.
 
 ``python -m search.cluster.environment_check``, in the repository's folder, is the last step of a
 node's set-up. It needs nothing installed, so that it can also say that nothing is.
@@ -33,10 +33,10 @@ def faults(pyproject: str, constraints: str) -> list[str]:
     pins = dict(line.split("==") for line in constraints.split())
     found = [(name, pins.get(name), installed(name)) for name in needed(pyproject)]
     return [
-        f"{name} is {actual or 'not installed'}, and constraints.txt pins {pinned or 'nothing'}; "
+        f"{name} is {actual or 'not installed'}, and constraints.txt pins {required or 'nothing'}; "
         "run pip install -c constraints.txt -e '.[cluster]' in this environment"
-        for name, pinned, actual in found
-        if actual is None or actual != pinned
+        for name, required, actual in found
+        if actual is None or actual != required
     ]
 
 

@@ -1,4 +1,4 @@
-"""How does a spot machine's notice that it will be taken away reach Ray?
+"""The preemption of a spot machine: its notice is passed on to Ray.
 
 ``python -m search.cluster.preemption`` runs beside Ray on every worker in the cloud. Every five
 seconds it asks the instance metadata service (AWS, version 2) for a notice, which comes two minutes
@@ -36,7 +36,7 @@ OPENER = build_opener(ProxyHandler({}))
 
 @dataclass(frozen=True)
 class Notice:
-    """The machine will be taken away.
+    """A notice that the machine will be taken away.
 
     Attributes:
         action: what will happen to it: terminate, stop or hibernate.

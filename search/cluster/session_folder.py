@@ -1,4 +1,4 @@
-"""Where does a Ray that a search starts keep its sockets and logs, and what becomes of them?
+"""The folder of sockets and logs of a Ray that a search starts, deleted at its end.
 
 In a folder of its own, so that it can be deleted with the search: other searches and other people's
 Rays keep theirs elsewhere. Free of Ray.

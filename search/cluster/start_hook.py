@@ -1,4 +1,4 @@
-"""Which of Ray's doors does ``ray start`` leave shut on this project's clusters?
+"""The hook of ``ray start`` that closes ports of Ray on this project's clusters.
 
 The cluster files name this function in RAY_START_HOOK. Ray's client server listens on every host
 that can reach the head, and no option turns it off; searches are submitted as jobs and need none.

@@ -1,4 +1,4 @@
-"""What a run tried: its table of trials beside the published numbers."""
+"""The leaderboard of a run: its trials beside the published numbers."""
 
 from rich.box import SIMPLE
 from rich.console import Console

@@ -1,4 +1,4 @@
-"""How a terminal is left as it was found, and what is printed there to be copied."""
+"""The terminal is left as it was found; commands are printed there to be copied."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What a person reads at the end of a run, and in ``show``."""
+"""The view of a run's verdict, at its end and in ``show``."""
 
 from collections.abc import Iterable, Mapping
 

@@ -73,7 +73,7 @@ def incumbent(standings: Standings) -> Incumbent | None:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A run as its folder has it.
+    """The conclusion reads a run from its folder.
 
     Attributes:
         manifest: settings.json.

@@ -19,7 +19,7 @@ MEASURE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Forecast:
-    """How long trials take.
+    """A forecast of how long trials take.
 
     Attributes:
         epoch_seconds: of an epoch of each of the plan's benchmarks, tests included.

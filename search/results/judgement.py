@@ -1,4 +1,4 @@
-"""What the confirmation of a run shows, computed from what is on record alone."""
+"""The judgement of a run's confirmation, computed from what is on record alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FEWEST_COMMON_SEEDS = 2
 
 @dataclass(frozen=True)
 class OnBenchmark:
-    """What the arms reached on one benchmark.
+    """The results of the arms on one benchmark.
 
     Attributes:
         benchmark: which one.

@@ -1,4 +1,4 @@
-"""What a run's winner reached in every metric and in every class."""
+"""The metrics and class accuracies that a run's winner reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM do to a running search."""
+"""Interrupts of a running search by Ctrl-C and SIGTERM."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ def leave_soon() -> None:
 
 
 class Interrupt:
-    """Ctrl-C or SIGTERM once: stop cleanly. A second time: stop at once.
+    """An interrupt stops a search cleanly the first time, and at once the second time.
 
     A thread of its own acknowledges both, because the main one may be inside a library for seconds.
     """

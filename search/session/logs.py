@@ -1,4 +1,4 @@
-"""The log of a run: what the libraries say; the trainer's warnings become events."""
+"""The log of a run takes what the libraries say; the trainer's warnings become events."""
 
 import contextlib
 import logging

@@ -1,4 +1,4 @@
-"""What is run after the search: the confirmation of the best weightings, and the hold-out.
+"""The phases after the search: the confirmation of the best weightings, then the hold-out.
 
 Both are functions of the rows on record, so that they go on after a stop of any kind.
 """

@@ -1,4 +1,4 @@
-"""Which weighting is tried next: Optuna's sampler over a declared space, behind the guards."""
+"""The proposer draws the weighting that is tried next, with Optuna's sampler over a space."""
 
 from search.config.settings import Settings
 from search.samplers.registry import SAMPLERS, draw, make_sampler

@@ -8,7 +8,7 @@ from search.store.trials import Row, TrialState
 
 
 class Rungs:
-    """Early stopping as a run's record has it and goes on with it."""
+    """The rungs show trials to the rule of early stopping, and record what it decides."""
 
     def __init__(self, rule: EarlyStopping, objective: Objective, record: Record) -> None:
         self.rule, self.objective, self.record = rule, objective, record

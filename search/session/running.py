@@ -1,4 +1,4 @@
-"""A trial in flight, as the driver sees it."""
+"""A running trial, as the driver knows it: its epochs, rungs and last report."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ from trainer.results import EpochResult, summary
 
 @dataclass
 class Running:
-    """A trial in flight.
+    """A trial that was handed out and has not ended.
 
     Attributes:
         benchmarks: what its parts train on.

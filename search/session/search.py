@@ -28,7 +28,7 @@ MAX_LOSSES_IN_A_ROW = 4
 
 
 class Search:
-    """One attempt at a run: new, or the continuation of what the folder and the record hold.
+    """A search begins a run, or goes on with what the folder and the record hold of it.
 
     Attributes:
         running: the trials in flight, by key.

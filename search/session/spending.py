@@ -6,7 +6,7 @@ from search.config.budget import Budget
 
 
 class Spending:
-    """What a run has spent, and what its budget leaves.
+    """The spending counts what a run has used of its budget.
 
     Attributes:
         device_share: the part of a device that a trial holds while it trains.

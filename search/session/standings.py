@@ -1,4 +1,4 @@
-"""Where the weightings of a search stand, given that every result is partly luck."""
+"""The standings of a search's weightings, given that every result is partly luck."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
@@ -16,7 +16,7 @@ Preference = tuple[bool, bool, int, int]
 
 
 class Standings:
-    """The search's trials by distinct weighting, the best posterior mean first.
+    """The standings rank a search's distinct weightings, the best posterior mean first.
 
     A trial whose weighting is within a total variation of .01 of an earlier one is a replicate of
     it: their results are pooled. Of equal means, uniform weights come first, then the other

@@ -1,4 +1,4 @@
-"""How Ray Tune drives a search: a searcher, a scheduler and a callback, each one thin layer.
+"""The bridge from Ray Tune to a search: a searcher, a scheduler and a callback.
 
 Tune hands every result to the scheduler (except a trial's last one) and then to the callback.
 Tune's own state is scratch: nothing is ever restored from it.
@@ -28,7 +28,7 @@ KEPT = frozenset(("done", "training_iteration", "trial_id", "node_ip", "pid"))
 
 
 class DriverOnly:
-    """Lives in the driver alone: Tune pickles its set-up to scratch, where this leaves no trace."""
+    """An object of the driver alone: Tune pickles its set-up, and this leaves no trace there."""
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return object, ()

@@ -36,7 +36,7 @@ def possible_capacity(nodes: Nodes, held: Mapping[str, float]) -> int:
 
 @dataclass
 class Capacity:
-    """How many trials of a search fit on the connected cluster, looked up once a second.
+    """The capacity of the connected cluster for trials of a search, looked up once a second.
 
     On a cluster that starts nodes as they are asked for, trials are begun for all nodes that
     it may have: those that fit on none yet wait, and are what asks for more nodes. Once they end,

@@ -1,4 +1,4 @@
-"""How a search runs on Ray Tune: the session, its slots, and the experiment."""
+"""The experiment of Ray Tune that runs a search's trials."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What Ray Tune trains trials with: workers that train, or proxies that share a GPU's engine."""
+"""The recruiting of workers: on CPUs they train, on GPUs they are proxies of an engine."""
 
 import gc
 from collections.abc import Callable
@@ -29,7 +29,7 @@ DEFAULT_SLOTS = 1
 
 @dataclass(frozen=True)
 class Workers:
-    """How one trial runs.
+    """The workers of a search, each for one trial at a time.
 
     Attributes:
         trainable: told by its config which trial it trains.

@@ -1,4 +1,4 @@
-"""How the running trials are saved before a search stops."""
+"""The saving of running trials before a search stops."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which code and which library versions compute the numbers, here and on the workers."""
+"""The version of the code and the libraries that compute numbers, here or on a worker."""
 
 import hashlib
 import importlib.metadata
@@ -20,7 +20,7 @@ def sources() -> list[Path]:
 
 @dataclass(frozen=True)
 class CodeVersion:
-    """What a result depends on besides its inputs.
+    """A code version is what a result depends on besides its inputs.
 
     Attributes:
         versions: (name, version) of Python and of each library in ``LIBRARIES``.

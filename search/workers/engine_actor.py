@@ -1,4 +1,4 @@
-"""The process that trains all trials on one GPU, for proxies that ask it for reports."""
+"""The engine's actor trains all trials on one GPU, for proxies that ask it for reports."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from search.workers.reports import Warnings, report
-from search.workers.schedule import Batches, Leg, Part, PartResult, parts_of, turns_of
+from search.workers.schedule import Batches, Leg, Part, PartResult, legs_of, parts_of
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import load_task, save_parts, template_trial
 from spaces.errors import UserError
@@ -44,10 +44,10 @@ class EvictedError(Exception):
 
 @dataclass(eq=False)
 class Client:
-    """One stay of a trial in the engine, as the calls about it see it.
+    """A client is one stay of a trial in the engine, as the calls about it see it.
 
     Attributes:
-        turns: those that were left when it came.
+        legs: those that were left when it came.
         slots: in which its parts are, by benchmark.
         epochs: the last one of each part that a call has seen.
         calls: how many calls are waiting for its results.
@@ -55,7 +55,7 @@ class Client:
     """
 
     parts: list[Part]
-    turns: list[Leg]
+    legs: list[Leg]
     slots: dict[int, Slot] = field(default_factory=dict)
     outcomes: "SimpleQueue[EpochResult | Exception]" = field(default_factory=SimpleQueue)
     epochs: list[int] = field(init=False)
@@ -69,16 +69,16 @@ class Client:
         return not self.calls and time.monotonic() - self.seen > FORGOTTEN_SECONDS
 
     def enter(self, save_every: int, engines: Sequence[Engine]) -> None:
-        """Let every part that has a turn enter its engine; only the first of them may train."""
-        for number in sorted({turn.part for turn in self.turns}):
-            part, first = self.parts[number], self.turns[0]
+        """Let every part that has a leg enter its engine; only the first of them may train."""
+        for number in sorted({leg.part for leg in self.legs}):
+            part, first = self.parts[number], self.legs[0]
             until = first.until if first.part == number else 0
             engine = engines[part.benchmark]
             slot = engine.begin((self, number), part.trial, part.folder, save_every, until)
             self.slots[part.benchmark] = slot
 
-    def allow(self, turn: Leg, engines: Sequence[Engine]) -> None:
-        engines[self.parts[turn.part].benchmark].allow((self, turn.part), turn.until)
+    def allow(self, leg: Leg, engines: Sequence[Engine]) -> None:
+        engines[self.parts[leg.part].benchmark].allow((self, leg.part), leg.until)
 
     def next_outcome(self) -> "EpochResult | Exception | None":
         """Return what comes next of the trial; None if nothing does within a second."""
@@ -87,8 +87,8 @@ class Client:
         except Empty:
             return None
 
-    def batches(self, turn: Leg) -> Batches:
-        slot = self.slots.get(self.parts[turn.part].benchmark)
+    def batches(self, leg: Leg) -> Batches:
+        slot = self.slots.get(self.parts[leg.part].benchmark)
         return Batches(slot.batch, len(slot.sequence)) if slot else Batches(0, 1)
 
     def save(self, done: "SimpleQueue[Exception | None]", engines: Sequence[Engine]) -> None:
@@ -146,7 +146,7 @@ class EngineActor:
 
     def begin(self, config: dict[str, Any]) -> None:
         """Let the trial that ``config`` describes enter, from its newest checkpoint."""
-        key, client = config["key"], Client(parts_of(config, self.setup), turns_of(config))
+        key, client = config["key"], Client(parts_of(config, self.setup), legs_of(config))
         self.leave(key)
         self.make_room()
         with self.lock:
@@ -182,7 +182,7 @@ class EngineActor:
         client.calls += 1
         self.ready.wait()
         try:
-            content = report(self.results(client), client.turns, self.hardware, self.warnings)
+            content = report(self.results(client), client.legs, self.hardware, self.warnings)
         finally:
             client.calls -= 1
             client.seen = time.monotonic()
@@ -206,16 +206,16 @@ class EngineActor:
 
     def results(self, client: Client) -> Iterator[PartResult]:
         """Yield the epochs that the driver does not know, and how far the next one is."""
-        for turn in client.turns:
-            while client.epochs[turn.part] < turn.until:
-                self.commands.put(partial(client.allow, turn))
+        for leg in client.legs:
+            while client.epochs[leg.part] < leg.until:
+                self.commands.put(partial(client.allow, leg))
                 while (outcome := client.next_outcome()) is None:
-                    yield turn.part, client.batches(turn)
+                    yield leg.part, client.batches(leg)
                 if isinstance(outcome, Exception):
                     raise outcome
-                client.epochs[turn.part] = outcome.epoch
-                if outcome.epoch > client.parts[turn.part].known:
-                    yield turn.part, outcome
+                client.epochs[leg.part] = outcome.epoch
+                if outcome.epoch > client.parts[leg.part].known:
+                    yield leg.part, outcome
 
     def work(self) -> None:
         """Train until the process ends."""

@@ -1,4 +1,4 @@
-"""What runs on a Ray worker with a share of a GPU: a stand-in for a trial that an engine trains.
+"""The proxy on a Ray worker with a share of a GPU stands for a trial that an engine trains.
 
 It holds the trial's share of the GPU for Ray, so that scheduling, early stopping and fault
 handling are Ray Tune's as ever, and passes on what the engine on that GPU reports. It is small:
@@ -23,7 +23,7 @@ CALLS_BESIDE_REPORTS = 4
 
 @dataclass(frozen=True)
 class ProxySetup:
-    """What a proxy needs: the actor that knows the engines (``EngineRegistry``)."""
+    """The set-up of a proxy: the actor that knows the engines (``EngineRegistry``)."""
 
     registry: ActorHandle
 
@@ -74,7 +74,7 @@ class ProxyTrainable(tune.Trainable):
 
 
 class EngineRegistry:
-    """Owns the engines, as the driver owns the registry: when either goes, so do the engines."""
+    """The registry owns the engines, as the driver owns it: when either goes, so do they."""
 
     def __init__(self, setup: WorkerSetup, slots: int) -> None:
         self.setup, self.slots = setup, slots

@@ -1,4 +1,4 @@
-"""What a worker tells the driver, and when: some epochs at a time, and how a trial ended."""
+"""The reports of a worker to the driver: some epochs at a time, and how the trial ended."""
 
 import json
 import logging
@@ -36,7 +36,7 @@ class Warnings(logging.Handler):
 
 def report(
     results: Iterator[PartResult],
-    turns: Sequence[Leg],
+    legs: Sequence[Leg],
     hardware: str | None,
     warnings: Warnings,
 ) -> dict[str, Any]:
@@ -44,14 +44,14 @@ def report(
 
     It holds the ``epochs`` since the last one, a JSON list of pairs (part, epoch), the
     ``hardware`` that trained them, the ``warnings`` that came up, and whether the trial is
-    ``done``, which it is after the last of its ``turns``. In the middle of an epoch, ``within``
+    ``done``, which it is after the last of its ``legs``. In the middle of an epoch, ``within``
     is (part, batches done, of how many), which nobody records. A failure of the training is in
     it as ``failure`` and ``traceback``, with ``diverged`` if it is the weights' fault; what is
     not the trial's fault (a file system that fails, data or a device that is missing) as
     ``halt``.
     """
     epochs: list[tuple[int, EpochResult]] = []
-    end = take_epochs(results, turns, epochs)
+    end = take_epochs(results, legs, epochs)
     # As text: Tune flattens nested dicts on the way to its schedulers.
     text = json.dumps([(part, result.to_dict()) for part, result in epochs])
     facts = {"epochs": text, "hardware": hardware, "warnings": warnings.take(), "within": None}
@@ -59,14 +59,14 @@ def report(
 
 
 def take_epochs(
-    results: Iterator[PartResult], turns: Sequence[Leg], epochs: list[tuple[int, EpochResult]]
+    results: Iterator[PartResult], legs: Sequence[Leg], epochs: list[tuple[int, EpochResult]]
 ) -> dict[str, Any]:
     """Add a report's epochs to ``epochs``; return whether, and if need be why, it is the last.
 
     The epochs before a failure stay in the list.
     """
     begin = time.monotonic()
-    stage_ends = [(turn.part, turn.until) for turn in turns if turn.ends_stage]
+    stage_ends = [(leg.part, leg.until) for leg in legs if leg.ends_stage]
     try:
         for part, item in results:
             late = time.monotonic() - begin >= REPORT_SECONDS

@@ -1,4 +1,4 @@
-"""The parts of a trial, one for each benchmark it is trained on, and the order of their epochs."""
+"""The schedule of a trial: its parts, one for each benchmark, and the order of their epochs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ PartResult = tuple[int, EpochResult | Batches]
 
 
 class Leg(NamedTuple):
-    """A part is trained up to an epoch; the driver decides behind the last turn of a stage."""
+    """A leg trains a part up to an epoch; behind the last leg of a stage the driver decides."""
 
     part: int
     until: int
@@ -31,7 +31,7 @@ class Leg(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """What a worker must know of one part.
+    """A part of a trial trains on one benchmark.
 
     Attributes:
         benchmark: index in ``WorkerSetup.benchmarks``; no two parts of a trial have the same.
@@ -58,38 +58,38 @@ def parts_of(config: dict[str, Any], setup: WorkerSetup) -> list[Part]:
     return parts
 
 
-def turns_of(config: dict[str, Any]) -> list[Leg]:
-    """Return the turns that a config leaves to be taken."""
+def legs_of(config: dict[str, Any]) -> list[Leg]:
+    """Return the legs that a config leaves to be taken."""
     return order(config["stages"], [part["known_epochs"] for part in config["parts"]])
 
 
 def order(stages: Sequence[Sequence[int]], known: Sequence[int]) -> list[Leg]:
-    """Return a trial's turns: in every stage, each part in turn goes on to the stage's epoch.
+    """Return a trial's legs: in every stage, each part in turn goes on to the stage's epoch.
 
-    A part has no turn where all of its epochs are ``known`` to the driver. What of them is behind
-    its newest checkpoint is trained again in the part's next turn, if one ever comes.
+    A part has no leg where all of its epochs are ``known`` to the driver. What of them is behind
+    its newest checkpoint is trained again in the part's next leg, if one ever comes.
     """
-    turns = []
+    legs = []
     reached = list(known)
     for stage in stages:
         moving = [part for part, until in enumerate(stage) if until > reached[part]]
         for part in moving:
             reached[part] = stage[part]
-            turns.append(Leg(part, stage[part], ends_stage=part == moving[-1]))
-    return turns
+            legs.append(Leg(part, stage[part], ends_stage=part == moving[-1]))
+    return legs
 
 
 def interleave(
-    turns: Sequence[Leg],
+    legs: Sequence[Leg],
     known: Sequence[int],
     train: Callable[[int], Iterator[EpochResult | Batches]],
 ) -> Iterator[PartResult]:
-    """Yield the epochs that are not ``known``, and all batches, in the order of the turns.
+    """Yield the epochs that are not ``known``, and all batches, in the order of the legs.
 
-    ``train`` returns all epochs of a part; it is called when the part's first turn comes.
+    ``train`` returns all epochs of a part; it is called when the part's first leg comes.
     """
     begun: dict[int, Iterator[EpochResult | Batches]] = {}
-    for part, until, _ in turns:
+    for part, until, _ in legs:
         if part not in begun:
             begun[part] = train(part)
         for item in begun[part]:

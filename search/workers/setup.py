@@ -1,4 +1,4 @@
-"""What all trials of a search share, as it is sent to the workers; free of torch."""
+"""The set-up that all workers of a search are sent; free of torch."""
 
 import platform
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Images = Callable[[], ImageData]
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What a worker must know besides the trial itself.
+    """The set-up tells a worker what all trials share.
 
     Attributes:
         benchmarks: what the parts of a trial train; a trial need not have a part for each.

@@ -1,4 +1,4 @@
-"""What runs on a Ray worker without a GPU: one trial at a time, trained by the worker itself."""
+"""The trainable on a Ray worker without a GPU trains one trial at a time."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ import torch
 from ray import tune
 
 from search.workers.reports import Warnings, report
-from search.workers.schedule import Batches, Part, PartResult, interleave, parts_of, turns_of
+from search.workers.schedule import Batches, Part, PartResult, interleave, legs_of, parts_of
 from search.workers.setup import WorkerSetup
 from trainer import runtime
 from trainer.execution.loop import save_position, train_by_batches
@@ -70,7 +70,7 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def enter(self, config: dict[str, Any]) -> None:
-        self.turns = turns_of(config)
+        self.legs = legs_of(config)
         self.parts: list[Part] = []
         self.results = self.begin(config)
 
@@ -87,7 +87,7 @@ class TrialTrainable(tune.Trainable):
             work = train_by_batches(slot, part.trial, part.folder, self.shared.save_every)
             return (item or Batches(slot.batch, len(slot.sequence)) for item in work)
 
-        yield from interleave(self.turns, [part.known for part in self.parts], train_part)
+        yield from interleave(self.legs, [part.known for part in self.parts], train_part)
 
     def slot(self, benchmark: int, device: torch.device) -> Slot:
         """Return the worker's slot for a benchmark, made when it is first needed."""
@@ -97,7 +97,7 @@ class TrialTrainable(tune.Trainable):
         return self.slots[benchmark]
 
     def step(self) -> dict[str, Any]:
-        return report(self.results, self.turns, self.hardware, self.warnings)
+        return report(self.results, self.legs, self.hardware, self.warnings)
 
     def save_now(self) -> None:
         """Save where the trial is, between two steps.
