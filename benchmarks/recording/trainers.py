@@ -22,7 +22,7 @@ from spaces.errors import UserError
 from trainer.benchmarks import Benchmark
 from trainer.execution.calibrate import LEAST_EPOCHS, MOST_SLOTS, best_slots, calibrate
 from trainer.execution.engine import Engine
-from trainer.execution.loop import TrainingError, train
+from trainer.execution.loop import NAP_SECONDS, TrainingError, train
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task
 from trainer.prepared import load
@@ -35,8 +35,6 @@ THREADS = 1
 """Intra-op CPU threads of each process that trains; also decides the last bits on a CPU."""
 TICK_SECONDS = 0.5
 """How long nothing may be yielded; then None is."""
-NAP_SECONDS = 0.0005
-"""Between looks at a GPU on which everything is queued."""
 
 
 class RecordingError(Exception):

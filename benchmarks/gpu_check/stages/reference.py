@@ -4,12 +4,12 @@ import dataclasses
 import time
 
 from benchmarks.gpu_check.context import Context
+from benchmarks.gpu_check.stages.speed import SEGMENTS
 from benchmarks.throughput.arms import REFERENCE_PRECISION, Arm
 from benchmarks.throughput.comparison import Segment
 from benchmarks.throughput.plain import PlainTraining
 from benchmarks.throughput.worker import peak_memory
 
-SEGMENTS = 3
 SEED = 42
 
 

@@ -13,6 +13,7 @@ from benchmarks.gpu_check.context import Context
 from benchmarks.gpu_check.stages.variants import VARIANTS
 from benchmarks.throughput.arms import Arm
 from benchmarks.throughput.comparison import Segment
+from benchmarks.throughput.rounds import SEGMENT_SECONDS
 from benchmarks.throughput.worker import EngineTraining, peak_memory
 from trainer.benchmarks import Benchmark
 from trainer.execution.slot import Slot
@@ -20,8 +21,7 @@ from trainer.execution.task import Task
 from trainer.trial import Trial
 
 SEGMENTS = 3
-SEGMENT_SECONDS = 1.0
-"""A segment is as many epochs as take about so long, and at least one."""
+"""Timed of each arm."""
 STEP_REPETITIONS = 15
 TINY_SLOTS = 2
 
