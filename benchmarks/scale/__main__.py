@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.overhead.measurement import measure_apart
-from benchmarks.scale import run, simulated_ray
+from benchmarks.scale import ray_costs, run, simulated_ray
 from benchmarks.scale.options import cases, parser
 from benchmarks.scale.ray_costs import MEASURED
 from benchmarks.scale.simulated_trainable import SPEED_SPREAD
 from benchmarks.scale.views import draw, table
+from search.cluster.address import use_token
 from search.session.interrupt import Interrupt
 from search.workers.reports import REPORT_SECONDS
 from spaces.errors import UserError
@@ -56,9 +57,18 @@ def write(out: Path, options: argparse.Namespace, summaries: list[dict[str, Any]
     draw(summaries, out.with_suffix(".png"))
 
 
+def print_ray_costs() -> None:
+    use_token(None)  # for the other process; this one has imported Ray
+    for name, seconds in asdict(measure_apart(ray_costs.measure_here, 2)).items():
+        print(f"{name:14} {1e6 * seconds:9.1f} us")
+
+
 def measure_and_write(options: argparse.Namespace) -> None:
     """Measure, print and write."""
     simulated_ray.check_ray_version()
+    if options.ray_costs:
+        print_ray_costs()
+        return
     summaries: list[dict[str, Any]] = []
     for summary in measure_all(options):
         summaries.append(summary)

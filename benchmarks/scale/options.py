@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"{', '.join(DEVICES)}: engines train ahead of the driver, workers wait for it",
     )
     add("--table", type=Path, help="take accuracies from a recorded table (benchmarks/tables)")
+    add("--ray-costs", action="store_true", help="print what Ray's calls cost here, and stop")
     add_common(made)
     add("--out", type=Path, default=Path("scale"), help="name of the .json and .png to write")
     return made

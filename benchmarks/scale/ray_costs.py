@@ -1,26 +1,19 @@
 """Costs of Ray itself: what calls that a simulation leaves out take of a driver's time.
 
-Measured by this program, which starts Ray on this machine; from the repository's root:
-
-    python -m benchmarks.scale.ray_costs
+``python -m benchmarks.scale --ray-costs`` measures them on a Ray that it starts on this machine.
 """
 
 import asyncio
 import random
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import ray
 from ray import tune
 from ray.air.execution import PlacementGroupResourceManager
-
-from benchmarks.overhead.measurement import measure_apart
-from search.cluster.address import use_token
-from trainer.arguments import Parser
 
 UNDER_WAY = 1000
 REPEATS = 100
@@ -51,7 +44,7 @@ class RayCosts:
 
 
 MEASURED = RayCosts(call=4e-4, wait=1.2e-4, wait_per_call=3e-7, get=2e-4, actor=6e-3)
-"""On two shared cores "AMD EPYC", Ray 2.60.0, medians of three runs of this program."""
+"""On two shared cores "AMD EPYC", Ray 2.60.0, medians of three measurements."""
 
 
 class Worker:
@@ -122,18 +115,3 @@ def measure_here(cpus: int) -> RayCosts:
         return measure()
     finally:
         ray.shutdown()
-
-
-def main() -> int:
-    description = "Measure what Ray takes of a driver's time, on this machine."
-    Parser(prog="python -m benchmarks.scale.ray_costs", description=description).parse_args()
-    use_token(None)  # for the other process; this one has imported Ray
-    for name, seconds in asdict(measure_apart(measure_here, 2)).items():
-        print(f"{name:14} {1e6 * seconds:9.1f} us")
-    return 0
-
-
-if __name__ == "__main__":
-    from benchmarks.scale import ray_costs  # Ray's workers import it by this name
-
-    sys.exit(ray_costs.main())
