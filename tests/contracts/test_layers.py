@@ -42,7 +42,7 @@ MOST_FILES = 12
 
 
 Imports = dict[str, set[str]]
-"""What each module imports: other modules of ours, and dotted names of others."""
+"""What each module imports: modules of ours, and dotted names of others."""
 
 
 def modules(root: Path) -> dict[str, Path]:
@@ -76,7 +76,7 @@ def imports_of(root: Path) -> Imports:
         return whole if whole in paths or module not in paths else module
 
     return {
-        importer: {target(*names) for names in imported(importer, path)} - {importer}
+        importer: {target(*names) for names in imported(importer, path)}
         for importer, path in paths.items()
     }
 
