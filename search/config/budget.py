@@ -1,4 +1,4 @@
-"""How much a run may spend, and how its two phases share it."""
+"""Budget of a run, and how its search and its confirmation share it."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which of the named weightings run as the controls of a search on given class counts?"""
+"""Controls of a search: the named weightings that run on given class counts."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 
 from spaces.validation import Rule
+from trainer.benchmarks.benchmark import SAFE_NAME
 
 MOST_CLASSES = 100_000
 LARGEST_COUNT = 2**53
@@ -29,10 +30,8 @@ Word: TypeAlias = Annotated[
 ]
 BenchmarkName: TypeAlias = Annotated[
     str,
-    text_of(
-        "at most 200 letters, digits, '.', '_' and '-', not starting with '.'",
-        r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}",
-    ),
+    Rule("letters, digits, '.', '_' and '-', not starting with '.'", SAFE_NAME.fullmatch),
+    MaxLen(200),
 ]
 Label: TypeAlias = Annotated[
     str, text_of("#NUMBER, or the name of a weighting", r"#[0-9]{1,9}|[a-z0-9_]{1,100}")

@@ -1,4 +1,4 @@
-"""What a search must know of the benchmarks it trains on, and how it weighs them up."""
+"""Objective of a search: what is known of its benchmarks, and what scores on them are worth."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a search is: the settings that never change in a run's life, and those that may."""
+"""Settings that identify a search and never change in a run's life, and resources, which may."""
 
 import dataclasses
 import hashlib

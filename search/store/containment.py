@@ -1,4 +1,4 @@
-"""Does everything in a run folder lie in it, so that working there can touch nothing else?
+"""Containment of a run folder: all that is in it lies in it, so that nothing else is touched.
 
 A folder of somebody else may hold links. Reading through them would show other files of whoever
 looks at it, and writing would change them. Only who prepares a folder before it is used is kept out

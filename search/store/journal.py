@@ -1,4 +1,4 @@
-"""How Optuna's log is written into a run folder: whole lines, by the one process that holds it."""
+"""Journal of Optuna in a run folder: whole lines, written by the one process that holds the run."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Which process may write to a run: one at a time, on all machines that share the folder.
+"""Lease of a run: one process at a time writes to it, on all machines that share the folder.
 
 A lock of the system keeps out other processes of this machine, and of others where the file
 system shares locks. Where it does not, a lease does: a small file that its holder writes anew
@@ -6,6 +6,10 @@ every few seconds. Whoever wants the run watches the file, by a clock of his own
 the holder would leave it as it is, so that the clocks of two machines need not agree. Each lease
 has a number, one above the last; a holder that was away for long asks whether it is still the
 latest before it writes again.
+
+``filelock.SoftFileLease`` does the same, but gives a lease up where the storage was away for two
+thirds of it, though nobody else has come, lets no one follow a holder that was killed before its
+first word, and takes two machines of one name for one machine.
 """
 
 import contextlib

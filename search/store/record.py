@@ -1,4 +1,4 @@
-"""What is known of every trial: Optuna studies in one append-only file, the record of truth.
+"""Record of all trials: Optuna studies in one append-only file, the record of truth.
 
 ``baselines`` holds the named weightings that run as controls; ``proposals`` holds the sampler's
 trials. They are separate studies because a baseline need not be a point of the searched space,

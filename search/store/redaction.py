@@ -1,4 +1,4 @@
-"""Which parts of what a user gave are never written down: passwords in addresses."""
+"""Redaction of what a user gave: passwords in addresses are never written down."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where a run keeps its things: one object owns every path of a run folder.
+"""Run folder: one object owns every path of it, and reads and writes its files.
 
 Layout of ``runs/NAME/``::
 
@@ -40,12 +40,12 @@ from trainer.files import write_atomic
 from trainer.results import EpochResult
 
 SETTINGS = "settings.json"
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_name(name: str) -> None:
     """Raise UserError unless ``name`` can be the name of a folder on any system."""
-    if not SAFE_NAME.fullmatch(name):
+    if not RUN_NAME.fullmatch(name):
         raise UserError(
             f"the run's name is {name!r}; use letters, digits, '.', '_' and '-', "
             "beginning with a letter or a digit."

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -182,8 +183,44 @@ def test_a_lease_that_is_gone_is_lost(folder: Path) -> None:
             found.check()
 
 
-@pytest.mark.parametrize("text", ("[]", '{"number": "x"}', "no JSON"))
+@pytest.mark.parametrize("text", ("", "[]", '{"number": "x"}', "no JSON"))
 def test_a_file_that_is_no_lease_is_replaced(text: str, folder: Path) -> None:
     (folder / "lease.json").write_text(text)
     with held(folder, quiet):
         assert content(folder)["number"] == 1
+
+
+def test_storage_that_was_away_for_longer_than_a_lease_ends_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 0.2)
+    read, away = Path.read_bytes, threading.Event()
+
+    def reading(path: Path) -> bytes:
+        if away.is_set() and path.name == "lease.json":
+            raise OSError(errno.ESTALE, "stale")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", reading)
+    with held(folder, quiet) as found:
+        away.set()
+        time.sleep(0.4)
+        away.clear()
+        beat = content(folder)["beat"]
+        until(lambda: content(folder)["beat"] > beat)
+        found.check()
+
+
+def test_a_machine_of_the_same_name_is_another_machine(folder: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    holder(folder, host=platform.node(), pid=ended.pid)
+    begin = time.monotonic()
+    with held(folder, quiet):
+        assert time.monotonic() - begin >= 1.2
+
+
+def test_a_process_that_no_system_has_is_watched(folder: Path) -> None:
+    holder(folder, machine=lease.this_machine(), pid=2**53)
+    with held(folder, quiet):
+        assert content(folder)["number"] == 8
