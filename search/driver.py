@@ -125,6 +125,7 @@ def train(
 
 
 def tell_length(found: Forecast, plan: Plan, search: Search) -> None:
+    """Say how long the search takes, and keep it for the time that is left."""
     search.spending.expected_seconds = found.seconds(plan, search)
     search.events.note("\n".join(forecast_text(found, plan, search)))
 

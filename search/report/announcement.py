@@ -6,6 +6,7 @@ from search.config.budget import FEWEST_TRIALS, MOST_RUNS, Budget
 from search.config.controls import sentences_on
 from search.config.objective import BenchmarkObjective
 from search.config.program import PROGRAM
+from search.config.settings import Settings
 from search.report.durations import rough_duration
 from search.report.verdict_view import effect
 from search.results.forecast import Forecast
@@ -129,40 +130,50 @@ def symbols_text(space: str) -> str:
 
 def notes(plan: Plan, search: Search) -> list[str]:
     """Return what a person should know before a search begins."""
-    settings, budget, lines = plan.settings, plan.budget, []
-    collapsed = SPACES[settings.space].collapsed(SCALE_FREE_LOSS)
-    if collapsed:
+    lines = []
+    if collapsed := SPACES[plan.settings.space].collapsed(SCALE_FREE_LOSS):
         lines.append(
             f"not searched: {', '.join(collapsed)}, because the loss divides by the sum of the "
             "weights in a batch, so that their scale has no effect"
         )
-    if search.early_stopping.rungs and not SAMPLERS[settings.sampler].learns_from_stopped:
-        lines.append(
-            f"note: sampler {settings.sampler} learns nothing from trials that are stopped early; "
-            "tpe does"
-        )
-    if settings.early_stopping != "none" and not search.early_stopping.rungs:
-        lines.append(
-            f"note: no trial is stopped early, because --grace-epochs is {settings.grace_epochs} "
-            f"and trials have {search.objective.epochs} epochs"
-        )
+    lines += stopping_notes(plan.settings, search)
     lines += [
         f"note: {b.name} is the leaderboard's hidden setting, to be judged on once, at the end; a "
         "weighting that was searched on it is no longer judged by it"
         for b in plan.benchmarks
         if b.role == "hidden"
     ]
-    trials = budget.search_trials
+    trials = plan.budget.search_trials
     if trials is not None and trials <= len(search.record.controls()):
         lines.append(
             f"note: the controls take every trial of the search ({trials}), so no weighting is "
             "searched; raise --trials"
         )
+    return lines + progress_notes(search)
+
+
+def stopping_notes(settings: Settings, search: Search) -> list[str]:
+    """Return what of early stopping may surprise."""
+    rungs = search.early_stopping.rungs
+    if rungs and not SAMPLERS[settings.sampler].learns_from_stopped:
+        return [
+            f"note: sampler {settings.sampler} learns nothing from trials that are stopped early; "
+            "tpe does"
+        ]
+    if settings.early_stopping != "none" and not rungs:
+        return [
+            f"note: no trial is stopped early, because --grace-epochs is {settings.grace_epochs} "
+            f"and trials have {search.objective.epochs} epochs"
+        ]
+    return []
+
+
+def progress_notes(search: Search) -> list[str]:
+    """Return what earlier attempts left, nothing of a new run."""
+    lines = []
     if search.ended or search.running:
-        lines.append(
-            f"resumed: {len(search.ended)} trials ended before, {len(search.adopted)} go on"
-        )
-        lines += search.resumed
+        going_on = f"{len(search.adopted)} go on"
+        lines = [f"resumed: {len(search.ended)} trials ended before, {going_on}", *search.resumed]
     if search.finished():
         lines.append(
             "nothing is left to do: the budget is used up or the confirmation is decided; more "

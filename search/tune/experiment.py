@@ -49,7 +49,6 @@ def search_on_ray(
     what trains the trials, once Ray is there.
     """
     os.environ.update(ENVIRONMENT)
-    scratch = search.folder.ray
     local = resources.address is None
     if local:
         search.events.note("Starting Ray ...")
@@ -70,25 +69,26 @@ def search_on_ray(
             name = search.folder.path.name
             with Display(Snapshots(search), console, name, saving.text) as display:
                 capacity = capacity_of(workers.held, resources, search.events.note)
-                experiment = tune.RunConfig(
-                    name=f"attempt-{attempt}",
-                    storage_path=str(scratch),
-                    stop=StopSwitch(saving.is_over),
-                    callbacks=[StudyCallback(search, saving, display.refresh)],
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                    verbose=0,
-                )
                 searcher = StudySearcher(search, capacity.limit, stop, display.refresh)
-                tuner(searcher, workers, experiment).fit()
+                tuner(searcher, workers, saving, attempt).fit()
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(search.folder.ray, ignore_errors=True)
 
 
-def tuner(searcher: StudySearcher, workers: Workers, experiment: tune.RunConfig) -> tune.Tuner:
+def tuner(searcher: StudySearcher, workers: Workers, saving: Saving, attempt: int) -> tune.Tuner:
+    search = searcher.search
+    experiment = tune.RunConfig(
+        name=f"attempt-{attempt}",
+        storage_path=str(search.folder.ray),
+        stop=StopSwitch(saving.is_over),
+        callbacks=[StudyCallback(search, saving, searcher.refresh)],
+        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        verbose=0,
+    )
     held = tune.with_resources(workers.trainable, workers.held)
     config = tune.TuneConfig(
         search_alg=searcher,
-        scheduler=StudyScheduler(searcher.search, searcher.stop),
+        scheduler=StudyScheduler(search, searcher.stop),
         num_samples=-1,
         reuse_actors=True,
         trial_name_creator=trial_name,
