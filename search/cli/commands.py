@@ -87,17 +87,16 @@ def export_command(given: Namespace, words: list[str], console: Console) -> int:
     from search.report.verdict_view import export_note
     from search.results.conclusion import Conclusion
 
-    conclusion = Conclusion.of(RunFolder(given.run))
+    run = RunFolder(given.run)
+    conclusion = Conclusion.of(run)
     if conclusion.winner is None:
-        raise UserError(
-            f"run {conclusion.folder.path.name!r} has no full-length trial to export yet."
-        )
+        raise UserError(f"run {run.path.name!r} has no full-length trial to export yet.")
     if note := export_note(conclusion):
         print(f"note: {note}", file=sys.stderr)
     if given.counts:
         print_weights(conclusion, given.counts)
     elif winner := winner_of(conclusion):
-        exported = export(given.output or conclusion.folder.path, winner)
+        exported = export(given.output or run.path, winner)
         console.print(f"{exported.record}\n{exported.module}")
     return 0
 
@@ -189,11 +188,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return run_command(sys.argv[1:] if argv is None else argv, console)
     except (UserError, WeightingError, CheckpointError) as error:
-        told = (
-            f"{in_options(str(error)).rstrip('.')}."
-            if isinstance(error, FieldError)
-            else str(error)
-        )
+        told = in_options(str(error)) if isinstance(error, FieldError) else str(error)
         errors.print(f"error: {redacted(told)}")
         return BAD_INPUT
     except OSError as error:  # a full disk or a lost file system, before or after the search

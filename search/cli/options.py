@@ -30,7 +30,8 @@ def in_options(sentence: str) -> str:
     def option(field: re.Match[str]) -> str:
         return options.get(field[1], field[0])
 
-    return re.sub(r"\A(\w+)(\[\d+\])?", option, sentence)
+    found = re.sub(r"\A(\w+)(\[\d+\])?", option, sentence)
+    return f"{found.rstrip('.')}."
 
 
 def search_parser() -> Parser:

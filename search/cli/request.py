@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+from dataclasses import fields
 from typing import TypeVar
 
 from search.cli.options import DEFAULT_TRIALS, SAVE_EVERY, search_parser
@@ -21,7 +22,7 @@ from trainer.benchmarks.registry import separate_names, whole_path
 from trainer.runtime import available_cpus
 from trainer.trial import SCALE_FREE_LOSS
 
-T = TypeVar("T")
+T = TypeVar("T", Settings, Budget, Resources)
 
 
 def chosen_plan(
@@ -44,7 +45,7 @@ def chosen_plan(
     device = "cuda" if resources.gpu else "cpu"
     save_every = SAVE_EVERY[device] if options.save_every is None else options.save_every
     if save_every < 1:
-        raise FieldError(f"save_every is {save_every}; it must be at least 1")
+        raise FieldError(f"save_every is {save_every}; it must be at least 1.")
     joined = "_".join(benchmark.name for benchmark in benchmarks)
     name = joined if options.name is None else options.name
     folder = RunFolder.named(options.runs_folder, name)
@@ -64,15 +65,6 @@ def chosen_plan(
     )
 
 
-def asked(kind: type[T], **fields: object) -> T:
-    """Return settings, a budget or resources of these fields.
-
-    Raises:
-        FieldError: one breaks a rule.
-    """
-    return checked(kind, fields, error=FieldError)
-
-
 def chosen_benchmarks(options: argparse.Namespace) -> list[Benchmark]:
     """Return the benchmarks to search on, then the hold-out if there is one.
 
@@ -90,6 +82,17 @@ def chosen_benchmarks(options: argparse.Namespace) -> list[Benchmark]:
     return [b.with_epochs(min(options.epochs, b.epochs)) for b in benchmarks]
 
 
+def asked(kind: type[T], options: argparse.Namespace, **found: object) -> T:
+    """Return what the options ask for; ``found`` are fields that no option says by itself.
+
+    Raises:
+        FieldError: a field breaks its rule.
+    """
+    names = {field.name for field in fields(kind)}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    return checked(kind, given | found, error=FieldError)
+
+
 def chosen_settings(
     options: argparse.Namespace, benchmarks: tuple[Benchmark, ...], baselines: tuple[str, ...]
 ) -> Settings:
@@ -100,16 +103,11 @@ def chosen_settings(
     grace = options.grace_epochs
     return asked(
         Settings,
+        options,
         benchmarks=tuple(benchmark.fingerprint() for benchmark in benchmarks),
-        space=options.space,
         sampler=sampler,
-        early_stopping=options.early_stopping,
         grace_epochs=max(1, benchmarks[0].epochs // 4) if grace is None else grace,
-        reduction_factor=options.reduction_factor,
-        seed=options.seed,
-        precision=options.precision,
         baselines=baselines,
-        compiled=options.compiled,
     )
 
 
@@ -127,14 +125,7 @@ def chosen_budget(options: argparse.Namespace) -> Budget:
     trials = DEFAULT_TRIALS if limits == (None,) * len(limits) else options.trials
     if options.runs is not None and not options.confirm:
         raise UserError("--confirm-runs is given with --no-confirm; leave one of them out.")
-    return asked(
-        Budget,
-        trials=trials,
-        hours=options.hours,
-        gpu_hours=options.gpu_hours,
-        confirm=options.confirm,
-        runs=options.runs,
-    )
+    return asked(Budget, options, trials=trials)
 
 
 def chosen_resources(options: argparse.Namespace) -> Resources:
@@ -152,14 +143,7 @@ def chosen_resources(options: argparse.Namespace) -> Resources:
     gpu = gpus_for(options.device, options.address, present)
     if gpu and not options.address and not present:
         raise UserError("--device is cuda, but torch sees no GPU here; leave it out.")
-    resources = asked(
-        Resources,
-        cpus=options.cpus,
-        gpu=gpu,
-        slots=options.slots,
-        concurrent=options.concurrent,
-        address=options.address,
-    )
+    resources = asked(Resources, options, gpu=gpu)
     if resources.address is None and resources.cpus > available_cpus():
         raise UserError(
             f"--cpus-per-trial is {resources.cpus}, but there are {available_cpus()} CPUs here; "
@@ -189,7 +173,8 @@ def chosen_confirmation(
         raise UserError(f"run {folder.path.name!r} has nothing to confirm: {nothing}.")
     begun = sum(row.in_search for row in conclusion.rows)
     runs = options.runs or max(FEWEST_RUNS, begun // 2)
-    return options, asked(Budget, trials=begun + runs, hours=options.hours, runs=runs)
+    budget = asked(Budget, options, trials=begun + runs, gpu_hours=None, confirm=True, runs=runs)
+    return options, budget
 
 
 def wherever(arguments: list[str], options: argparse.Namespace) -> tuple[str, ...]:
