@@ -116,7 +116,9 @@ def checked(
 def first_sentence(kind: type, content: object, found: Any) -> str:
     """The sentence on the first error of a pydantic ValidationError: name, value, rule, remedy."""
     errors = found.errors(include_url=False, include_input=False)
-    first = errors[0]
+    # A misspelt key is missing under its right name, too.
+    unknown = (e for e in errors if e["type"] == "unexpected_keyword_argument")
+    first = next(unknown, errors[0])
     if first["type"] in ("unexpected_keyword_argument", "missing"):
         *parents, key = path = first["loc"]
         place = _place(path)

@@ -17,6 +17,7 @@ from search.config.settings import Settings, fingerprint_of
 from search.store.validation import json_of, read_content
 from spaces import present_name
 from spaces.errors import UserError
+from spaces.validation import shown
 from trainer.benchmarks import Benchmark
 from trainer.prepared import ImageData
 from trainer.results import half_counts
@@ -124,7 +125,14 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         UserError: it breaks a rule.
     """
-    return read_content(Manifest, migrated(json_of(path.read_bytes(), path)), path)
+    content = json_of(path.read_bytes(), path)
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if type(version) is int and version not in (2, SCHEMA_VERSION):
+        raise UserError(
+            f"{path} has schema version {shown(version)}, and this program reads 2 and "
+            f"{SCHEMA_VERSION}; use the program that wrote it."
+        )
+    return read_content(Manifest, migrated(content), path)
 
 
 def migrated(content: Any) -> Any:

@@ -40,8 +40,6 @@ def read_content(kind: type[T], content: object, name: Path | str) -> T:
     """
     try:
         return checked(kind, content)
-    except RecursionError as error:
-        raise UserError(f"{name} cannot be used: it is nested too deeply.") from error
     except UserError as error:
         fault = re.sub(r" is missing; add .*", " is missing", str(error)).rstrip(".")
         raise UserError(f"{name} cannot be used: {fault}; restore the file.") from error

@@ -109,6 +109,7 @@ def test_the_first_broken_rule_is_told_with_name_value_and_remedy(
     ("content", "sentence"),
     (
         ({"epochs": 1}, "job.toml: name is missing; add letters"),
+        ({"name": "a", "epoch": 1}, "job.toml: epoch is not known .did you mean 'epochs'.."),
         ({"name": "a"}, "job.toml: epochs is missing; add a whole number"),
         (
             VALID | {"note": "\ud800"},

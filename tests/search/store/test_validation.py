@@ -146,13 +146,23 @@ def dropped(key: str) -> Change:
     return lambda document: document.pop(key)
 
 
+def renamed(setting: str, name: str) -> Change:
+    def change(document: dict[str, Any]) -> None:
+        document["settings"][name] = document["settings"].pop(setting)
+
+    return change
+
+
 FACTS_0 = ("benchmarks", 0, "facts")
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     (
-        (put("schema_version", value=4), "schema_version is 4; it must be 3"),
+        (
+            put("schema_version", value=4),
+            "has schema version 4, and this program reads 2 and 3; use the",
+        ),
         (put("schema_version", value=True), "schema_version is True; it must be 3"),
         (put("extra", value=1), "extra is not known; known are schema_version, "),
         (put("\x1b[2J", value=1), r"\x1b[2J is not known; known are schema_version, "),
@@ -167,6 +177,8 @@ FACTS_0 = ("benchmarks", 0, "facts")
         (put("settings", "baselines", value=["uniform"] * 2), "baselines is uniform,uniform; name"),
         (put("settings", "baselines", value=["\x1b"]), r"baselines[0] is '\x1b'; it must be"),
         (put("settings", "compiled", value=0), "settings.compiled is 0; it must be true or false"),
+        (put("schema_version", value="3"), "schema_version is '3'; it must be 3"),
+        (renamed("seed", "sead"), "settings.sead is not known (did you mean 'seed'?); known are "),
         (put("settings", "sampelr", value=0), "sampelr is not known (did you mean 'sampler'?)"),
         (put(*FACTS_0, "epochs", value=0), "benchmarks[0].facts.epochs is 0; it must be at least"),
         (put(*FACTS_0, "epochs", value=6.0), "benchmarks[0].facts.epochs is 6.0; it must be a who"),
