@@ -131,6 +131,7 @@ def tell_length(found: Forecast, plan: Plan, search: Search) -> None:
 
 
 def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
+    """Return what the workers of this attempt are told; the images follow."""
     return WorkerSetup(
         benchmarks=plan.all_benchmarks,
         images=(),

@@ -39,6 +39,7 @@ def trial_text(conclusion: Conclusion, row: Row) -> str:
 
 
 def part_text(folder: RunFolder, key: str, length: int) -> str:
+    """Return how far one part of a trial is, of ``length`` epochs."""
     path = folder.trials / f"{key}.jsonl"
     lines = read_lines(path)
     if not lines:

@@ -116,6 +116,7 @@ def status_line(snapshot: Snapshot) -> str:
 
 
 def time_left(seconds: float | None) -> str:
+    """Return the time that is left in words."""
     return (
         "the time left is not known yet" if seconds is None else f"{rough_duration(seconds)} left"
     )
@@ -128,6 +129,7 @@ def symbols_text(snapshot: Snapshot) -> str:
 
 
 def running_table(trials: tuple[TrialSnapshot, ...]) -> Table:
+    """Return the table of running trials, a row for each."""
     names = (("running", 1), ("epoch", 0), ("batch", 0), ("now %", 0), ("best %", 0))
     table = Table(box=None, pad_edge=False, expand=True, padding=(0, 1, 0, 0))
     for name, ratio in names:

@@ -142,6 +142,7 @@ def epoch_seconds(trial: Trial, data: ImageData) -> float:
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
+    """Let torch use so many threads of this process meanwhile."""
     import torch
 
     before = torch.get_num_threads()

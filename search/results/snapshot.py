@@ -80,6 +80,7 @@ class Snapshots:
         self.ended: list[TrialSnapshot] = []
 
     def take(self) -> Snapshot:
+        """Return the search as it stands now."""
         search, elapsed = self.search, time.monotonic() - self.started
         new = search.ended[len(self.ended) :]
         self.ended += [ended_trial(row, search.objective) for row in new]
@@ -95,6 +96,7 @@ class Snapshots:
 
 
 def ended_trial(row: Row, objective: Objective) -> TrialSnapshot:
+    """Return the snapshot of a trial that has ended."""
     held_out = row.study == HOLDOUT and objective.holdout
     return TrialSnapshot(
         key=row.key,
@@ -111,6 +113,7 @@ def ended_trial(row: Row, objective: Objective) -> TrialSnapshot:
 
 
 def running_trial(trial: Running) -> TrialSnapshot:
+    """Return the snapshot of a running trial."""
     row, last = trial.row, [part[-1] for part in trial.results if part]
     return TrialSnapshot(
         key=row.key,

@@ -63,11 +63,14 @@ class Events:
         self.subscribers: list[Subscriber] = []
 
     def subscribe(self, subscriber: Subscriber) -> None:
+        """Have a subscriber told of every event from now on."""
         self.subscribers.append(subscriber)
 
     def publish(self, event: Event) -> None:
+        """Tell every subscriber of an event."""
         for subscriber in self.subscribers:
             subscriber(event)
 
     def note(self, text: str) -> None:
+        """Publish something that a person should know."""
         self.publish(Note(text))

@@ -12,6 +12,7 @@ MEANINGLESS = ("ray.tune.analysis", "ray.tune.tune")
 
 
 def means_something(record: logging.LogRecord) -> bool:
+    """Return whether a log record is worth keeping."""
     return record.levelno >= logging.ERROR or not record.name.startswith(MEANINGLESS)
 
 

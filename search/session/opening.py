@@ -136,6 +136,7 @@ def same_splits_other_images(before: FolderSpec | None, now: FolderSpec | None) 
 
 
 def what_is_searched(*benchmarks: RecordedBenchmark) -> str:
+    """Return benchmarks on record in words: names, protocols and metrics."""
     return " and ".join(
         f"{recorded.benchmark.name}, {recorded.protocol}, by "
         f"{METRICS[recorded.benchmark.metric].words}"

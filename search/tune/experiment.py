@@ -76,6 +76,7 @@ def search_on_ray(
 
 
 def tuner(searcher: StudySearcher, workers: Workers, saving: Saving, attempt: int) -> tune.Tuner:
+    """Return Ray Tune's experiment of this attempt."""
     search = searcher.search
     experiment = tune.RunConfig(
         name=f"attempt-{attempt}",
@@ -98,4 +99,5 @@ def tuner(searcher: StudySearcher, workers: Workers, saving: Saving, attempt: in
 
 
 def trial_name(trial: Trial) -> str:
+    """Return the name of a trial, which is its key here."""
     return str(trial.config["key"])

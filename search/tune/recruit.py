@@ -115,6 +115,7 @@ def measured_slots(
 
 
 def table(speeds: dict[int, float]) -> str:
+    """Return measured speeds on one line."""
     numbers = ", ".join(f"{slots}: {speed:.0f}" for slots, speed in speeds.items())
     return f"images/s by number of trials: {numbers}"
 

@@ -50,6 +50,7 @@ class CodeVersion:
 
 
 def version_of(library: str) -> str:
+    """Return the installed version of a library, or that it is missing."""
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:

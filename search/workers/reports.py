@@ -92,4 +92,5 @@ def take_epochs(
 
 
 def failure(reason: str, details: str = "", diverged: bool = False) -> dict[str, Any]:
+    """Return the end of the report of a trial that failed."""
     return {"failure": reason, "traceback": details, "diverged": diverged, "done": True}
