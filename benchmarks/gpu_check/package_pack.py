@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.throughput.processes import REPOSITORY
 from trainer.arguments import Parser
 
-WANTED = ("ray", "optuna", "jsonschema", "cmaes", "greenlet", "pydantic", "tensorboardX")
+WANTED = ("ray", "optuna", "cmaes", "greenlet", "pydantic", "tensorboardX")
 GIVEN = ("numpy", "numpy.libs")
 """Come with the wanted ones, and are there with torch."""
 UNUSED = ("jars", "rllib", "dashboard/client", "llm", "cpp", "include")

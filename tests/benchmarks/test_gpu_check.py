@@ -32,9 +32,9 @@ from trainer.benchmarks import BENCHMARKS
 
 WITHOUT = (
     *("ray", "optuna", "torchvision", "rich", "jsonschema", "filelock", "yaml", "cmaes"),
-    *("greenlet", "matplotlib", "boto3", "pandas", "pyarrow"),
+    *("greenlet", "matplotlib", "boto3", "pandas", "pyarrow", "pydantic", "pydantic_core"),
 )
-"""Packages that a machine with torch, numpy, Pillow and scikit-learn alone lacks."""
+"""Packages that a machine lacks which has those of the test alone."""
 BLOCKER = f"""
 import sys
 from importlib.machinery import PathFinder
@@ -340,7 +340,9 @@ def check_on_the_cpu(out: Path, *options: str, without: bool = False) -> list[di
 
 
 @pytest.mark.slow
-def test_stages_run_with_torch_numpy_pillow_and_scikit_learn_alone(tmp_path: Path) -> None:
+def test_stages_run_with_torch_numpy_pillow_scikit_learn_and_annotated_types_alone(
+    tmp_path: Path,
+) -> None:
     only = "speed-tf32-native-bn,plain-vgg,search"
     rows = check_on_the_cpu(
         tmp_path / "out", "--only", only, "--data-root", str(tmp_path), without=True
