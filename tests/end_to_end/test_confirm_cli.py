@@ -157,7 +157,7 @@ def test_confirm_adds_runs_is_interrupted_and_goes_on(
     (
         (("--confirm-runs", "8"), "--confirm-runs is 8; it must be at least 9."),
         (("--holdout", searching.BENCHMARK), f"name {searching.BENCHMARK!r} more than once"),
-        (("--hours", "0"), "--hours is 0.0; it must be more than 0 and finite."),
+        (("--hours", "0"), "--hours is 0.0; it must be above 0.0."),
     ),
 )
 def test_bad_input_to_confirm_is_one_sentence(
