@@ -26,7 +26,7 @@ from pathlib import Path
 
 import filelock
 
-from search.config.fields import Count, CountOrNone, Hex16, ShownText
+from search.config.fields import Count, CountFromZero, Hex16, ShownText
 from search.store.validation import printable, read
 from spaces.errors import UserError
 from trainer.files import patiently, write_atomic
@@ -75,9 +75,9 @@ class Holder:
 
     number: Count
     token: Hex16
-    beat: CountOrNone
+    beat: CountFromZero
     host: ShownText
-    pid: CountOrNone
+    pid: CountFromZero
     machine: ShownText
 
     def __str__(self) -> str:
