@@ -1,4 +1,4 @@
-"""Do replayed searches spend, stop, choose and repeat as they should?"""
+"""Replayed searches: that they spend, stop, choose and repeat as they should."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does the surrogate say what the table does, and no more than the table can tell?"""
+"""The surrogate says what the table does, and no more than the table can tell."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Which trials is a sampler shown?"""
+"""The history that a sampler is shown, and what it costs to keep."""
 
 from collections.abc import Iterator
 from pathlib import Path

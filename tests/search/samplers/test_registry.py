@@ -1,4 +1,4 @@
-"""Which weightings do the samplers propose, from which space, and what do they learn from?"""
+"""Proposals of the samplers: from which space they come, and what the samplers learn from."""
 
 import logging
 from collections.abc import Iterator

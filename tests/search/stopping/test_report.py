@@ -1,4 +1,4 @@
-"""Does the report say what early stopping saved and risked?"""
+"""The report on early stopping: what it saved and risked."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""When is a running trial stopped for being worse than others?"""
+"""Rules of early stopping: which trials they end, and Ray Tune's beside them."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace
