@@ -1,7 +1,6 @@
 """A user's images in an .npz file: train_images, train_labels, and so for val and test."""
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,9 @@ from trainer.errors import DataError
 
 Arrays = dict[str, NDArray[Any]]
 Pixels = NDArray[np.uint8]
+MOST_UNPACKED = 100
+"""How many times an .npz file's size its arrays may take; images are rarely compressed so far."""
+SMALL_ARRAYS = 2**30  # bytes of arrays that are read however far they are compressed
 
 
 def scan_arrays(file: Path, val: float | None) -> FolderSpec:
@@ -57,11 +59,15 @@ def list_arrays(file: Path, val: float | None) -> Listing[Pixels]:
 
 def _read(file: Path) -> Arrays:
     try:
+        _check_unpacked(file)
         with np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            arrays = {name: np.asarray(archive[name]) for name in archive.files}
+    except DataError:
+        raise
     except OSError as error:
         raise DataError(f"{file} cannot be read ({error.strerror}): correct its path") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, AttributeError) as error:
+    # As decoders of images do, numpy meets broken files with whatever it stumbles over.
+    except Exception as error:
         raise DataError(
             f"{file} is no .npz file of plain arrays ({error}): write it with numpy.savez"
         ) from error
@@ -76,6 +82,17 @@ def _read(file: Path) -> Arrays:
     return arrays
 
 
+def _check_unpacked(file: Path) -> None:
+    """Raise DataError for a small file that would fill the memory."""
+    with zipfile.ZipFile(file) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > max(SMALL_ARRAYS, MOST_UNPACKED * file.stat().st_size):
+        raise DataError(
+            f"{file} unpacks to {unpacked:,} bytes, more than {MOST_UNPACKED} times its size: write"
+            " it with numpy.savez, uncompressed"
+        )
+
+
 def _check(file: Path, arrays: Arrays, split: str) -> None:
     images, labels = arrays[f"{split}_images"], arrays.get(f"{split}_labels")
     name = f"{split}_images of {images.dtype} and shape {images.shape} in {file}"
@@ -85,6 +102,8 @@ def _check(file: Path, arrays: Arrays, split: str) -> None:
         raise DataError(
             f"{name}: it must be (N, H, W) or (N, H, W, C) with 1, 3 or 4 channels, the last axis"
         )
+    if images.shape[1] * images.shape[2] > pixels.MOST_PIXELS:
+        raise DataError(f"{name}: an image may have {pixels.MOST_PIXELS:,} pixels: shrink them")
     if not images.size:
         raise DataError(f"{name}: there must be images of at least one pixel, or no such array")
     if labels is None or labels.shape != images.shape[:1] or labels.dtype.kind not in "iuU":

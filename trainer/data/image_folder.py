@@ -212,7 +212,7 @@ def _find_images(
             dangling.append(entry.path)
         elif entry.is_dir():
             yield from _find_images(Path(entry.path), skipped, dangling, seen)
-        elif entry.is_file() and os.path.splitext(entry.name)[1].lower() in pixels.suffixes():
+        elif entry.is_file() and os.path.splitext(entry.name)[1].lower() in pixels.SUFFIXES:
             yield Path(entry.path)
         else:
             skipped[_kind(entry.name)] += 1

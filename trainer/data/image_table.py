@@ -24,6 +24,8 @@ from trainer.user_files import expanded, read_text
 COLUMNS = ("path", "label", "split")
 SPLIT_OF = {name: split for split, names in USUAL_NAMES.items() for name in names}
 PARQUET = ".parquet"
+MOST_ROWS = 10_000_000
+"""Rows of the longest Parquet table that is read: a few bytes may stand for any number of rows."""
 
 
 class _Row(NamedTuple):
@@ -114,14 +116,33 @@ def _read_parquet(file: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[s
     except ImportError as error:
         raise DataError(f"{file} needs the package pyarrow: install it, or give a CSV") from error
     try:
-        table = parquet.read_table(file)
+        with parquet.ParquetFile(file) as opened:
+            fields = {field.name.strip().lower(): field for field in opened.schema_arrow}
+            read = [name for name in COLUMNS if name in fields]
+            for name in read:
+                _check_column(file, name, fields[name].type, opened.metadata.num_rows)
+            table = opened.read([fields[name].name for name in read])
     except (OSError, ArrowException) as error:
         raise DataError(f"{file} cannot be read as Parquet ({error}): replace it") from error
-    names = [name.strip().lower() for name in table.column_names]
-    columns: list[list[Any]] = [column.to_pylist() for column in table.columns]
+    names = read + [name for name in fields if name not in read]
+    columns: list[list[Any]] = [table[fields[name].name].to_pylist() for name in read]
     rows = zip(*columns, strict=True)
     lines = (["" if value is None else str(value) for value in row] for row in rows)
     return names, enumerate(lines, 1)
+
+
+def _check_column(file: Path, name: str, kind: Any, rows: int) -> None:
+    """Raise DataError for a Parquet column that holds images or too many rows; reads none."""
+    from pyarrow import types
+
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    if types.is_nested(kind) or "binary" in str(kind):
+        raise DataError(
+            f"{file} has {kind} in the column {name!r}: it must be text; write the images to files"
+            " and name these"
+        )
+    if rows > MOST_ROWS:
+        raise DataError(f"{file} has {rows:,} rows, more than {MOST_ROWS:,}: split it")
 
 
 def load_table(request: Request) -> RawImages:

@@ -1,7 +1,6 @@
 """Pixels of an image file, as a network is given them: upright, opaque, RGB, square, 8 bits."""
 
 import contextlib
-import functools
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,26 +19,23 @@ BACKGROUND = "white"
 and dark lines would vanish on black."""
 MOST_PIXELS = 100_000_000
 """Pixels of the largest image that is read: 300 MB decoded, in each of a few threads."""
-NOT_DECODED = frozenset(("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"))
-"""Formats that Pillow names but cannot read alone; for EPS it would run another program."""
-
-
-@functools.cache
-def formats() -> tuple[str, ...]:
-    """The formats that Pillow decodes here."""
-    from PIL import Image
-
-    Image.init()
-    return tuple(name for name in Image.ID if name not in NOT_DECODED)
-
-
-@functools.cache
-def suffixes() -> frozenset[str]:
-    """The file name extensions of `formats`, such as ".png", in lower case."""
-    from PIL import Image
-
-    known = (*formats(), "MPO")  # opened by JPEG's reader
-    return frozenset(s for s, name in Image.registered_extensions().items() if name in known)
+FORMATS = {
+    "AVIF": (".avif", ".avifs"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "JPEG2000": (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+    "PNG": (".png", ".apng"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
+"""The formats that are decoded, by Pillow's names, and their suffixes. The content decides which of
+them a file is in. None starts a program (EPS would), opens a second file, or hands what it holds to
+readers of other formats (IPTC and ICO would)."""
+SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+TILE_WIDTH, TILE_LENGTH = 322, 323
+"""Tags of a TIFF file: a tile is decoded whole, however small the image is."""
 
 
 @contextlib.contextmanager
@@ -58,7 +54,7 @@ def size(path: Path) -> tuple[int, int] | None:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=formats()) as image:
+        with Image.open(path, formats=tuple(FORMATS)) as image:
             return image.size
     except Exception:  # whatever is wrong with it is said when it is decoded
         return None
@@ -72,15 +68,19 @@ def decode(path: Path, resolution: int) -> NDArray[np.uint8]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=formats()) as image:
+        with Image.open(path, formats=tuple(FORMATS)) as image:
             return fit(image, resolution)
+    except DataError as error:
+        raise DataError(f"{path} ({error})") from error
     except UnidentifiedImageError as error:
-        raise DataError(f"{path} (it is in no format that can be read)") from error
+        known = ", ".join(FORMATS)
+        raise DataError(f"{path} (it is damaged or in none of the formats {known})") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{path} ({_too_large()})") from error
     # Decoders meet broken files with whatever they stumble over, SyntaxError included.
     except Exception as error:
-        raise DataError(f"{path} ({error or type(error).__name__})") from error
+        reason = getattr(error, "strerror", None) or "it is damaged or cut short"
+        raise DataError(f"{path} ({reason})") from error
 
 
 def _too_large() -> str:
@@ -90,12 +90,14 @@ def _too_large() -> str:
 def fit(image: "Image.Image", resolution: int) -> NDArray[np.uint8]:
     """The pixels of an image, its shorter side resized to `resolution`, its centre cropped.
 
-    Bilinear and antialiased. Returns uint8 (resolution, resolution, 3); raises ValueError.
+    Bilinear and antialiased. Returns uint8 (resolution, resolution, 3); raises DataError.
     """
     from PIL import Image
 
-    if image.width * image.height > MOST_PIXELS:
-        raise ValueError(_too_large())
+    tags = getattr(image, "tag_v2", {})
+    tile = int(tags.get(TILE_WIDTH, 0)) * int(tags.get(TILE_LENGTH, 0))  # a tag may hold text
+    if max(image.width * image.height, tile) > MOST_PIXELS:
+        raise DataError(_too_large())
     opaque = _rgb(_upright(image))
     if opaque.size != (resolution, resolution):
         # The box at once, and not a crop of the whole: that may be very long and thin.
@@ -123,11 +125,11 @@ def _rgb(image: "Image.Image") -> "Image.Image":
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 0xFFFF:
-            raise ValueError("its pixels are whole numbers outside 0..65535; store it in 8 bits")
+            raise DataError("its pixels are whole numbers outside 0..65535; store it in 8 bits")
         # As Pillow reads 16-bit colour.
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
-        raise ValueError("its pixels are fractions of an unknown range; store it in 8 bits")
+        raise DataError("its pixels are fractions of an unknown range; store it in 8 bits")
     if image.has_transparency_data:
         foreground = image.convert("RGBA")
         background = Image.new("RGBA", image.size, BACKGROUND)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -27,6 +28,8 @@ def digest_of(content: bytes | memoryview) -> int:
 def hash_file(path: Path) -> int:
     """64 bits of a hash over a file. Raises DataError that begins with its name."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would block, a device never end
+            raise DataError(f"{path} (it is no regular file)")
         with open(path, "rb") as file:
             content = file.read(SMALL_FILE)
             if len(content) < SMALL_FILE:
@@ -36,6 +39,8 @@ def hash_file(path: Path) -> int:
             return int.from_bytes(whole.digest(), "big")
     except OSError as error:
         raise DataError(f"{path} ({error.strerror})") from error
+    except ValueError as error:
+        raise DataError(f"{path} (no path holds a zero byte)") from error
 
 
 def collected(

@@ -108,7 +108,7 @@ def test_damaged_images_are_named_and_no_file_is_written(
 ) -> None:
     (root / "test" / "class1" / "000.png").write_text("x")
     assert main(["prepare", str(root)]) == 2
-    assert "000.png (it is in no format" in capsys.readouterr().err
+    assert "000.png (it is damaged or in none of" in capsys.readouterr().err
     assert not Path("my-pets.toml").exists()
 
 

@@ -131,7 +131,7 @@ def test_damaged_images_are_counted_and_named(root: Path) -> None:
 def test_single_damaged_image_is_named(root: Path) -> None:
     (root / "test" / "class1" / "001.png").write_text("not an image")
     with pytest.raises(
-        DataError, match=r"test/class1/001\.png \(it is in no format.*replace or rem"
+        DataError, match=r"test/class1/001\.png \(it is damaged or in none of.*repl"
     ):
         read(root)
 
