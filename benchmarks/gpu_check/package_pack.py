@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.throughput.processes import REPOSITORY
@@ -26,15 +27,15 @@ PLATFORMS = ("2_28", "2_27", "2_24", "2_17", "2_5")
 """glibc versions of wheels, from which pip takes no older one by itself."""
 
 
-def install(site: Path, python: str) -> None:
-    """Install the wanted packages, in the versions of constraints.txt, into a folder."""
+def install(site: Path, python: str, packages: Sequence[str]) -> None:
+    """Install packages, in the versions of constraints.txt, into a folder."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(site)]
     command += ["--only-binary=:all:", "--python-version", python, "--implementation", "cp"]
     for version in PLATFORMS:
         command += ["--platform", f"manylinux_{version}_x86_64"]
     command += ["--platform", "manylinux2014_x86_64", "--no-compile"]
-    constraints = [line for line in pinned() if line.partition("==")[0] in WANTED]
-    subprocess.run([*command, *WANTED, *constraints], check=True)
+    constraints = [line for line in pinned() if line.partition("==")[0] in packages]
+    subprocess.run([*command, *packages, *constraints], check=True)
 
 
 def pinned() -> list[str]:
@@ -53,10 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m benchmarks.gpu_check.package_pack")
     parser.add_argument("pack", type=Path, help="file to write, .tar.xz")
     parser.add_argument("--python", default="3.12", help="version on that machine (3.12)")
+    parser.add_argument("--packages", default=",".join(WANTED), help="by their names (%(default)s)")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder)
-        install(site, options.python)
+        install(site, options.python, options.packages.split(","))
         trim(site)
         with tarfile.open(options.pack, "w:xz") as archive:
             archive.add(site, ".")
