@@ -1,4 +1,4 @@
-"""Does the dependency audit fail for what can be mended, and say so when it audited nothing?"""
+"""The dependency audit fails for what can be mended, and says so when it audited nothing."""
 
 import importlib.machinery
 import importlib.util

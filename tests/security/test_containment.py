@@ -1,4 +1,4 @@
-"""Can a run folder of somebody else, or a name that a user gives, touch what lies elsewhere?"""
+"""A run folder of somebody else, or a name that a user gives, touches nothing elsewhere."""
 
 import os
 import shutil

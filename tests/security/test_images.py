@@ -1,4 +1,4 @@
-"""Can an image start a program, read another file, run code or fill the memory?"""
+"""No image starts a program, reads another file, runs code or fills the memory."""
 
 import io
 import os

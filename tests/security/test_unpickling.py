@@ -1,4 +1,4 @@
-"""Can what somebody else wrote into a run folder make this program run their code?"""
+"""What somebody else wrote into a run folder never makes this program run their code."""
 
 import ast
 import hashlib

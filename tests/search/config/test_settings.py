@@ -1,4 +1,4 @@
-"""What is a search, and which settings are refused?"""
+"""The settings of a search, and those that are refused."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Where are the trials of a run that is being searched, and is it?"""
+"""The trials of a run that is being searched, as whoever looks at it sees them."""
 
 from collections.abc import Iterator
 from dataclasses import replace

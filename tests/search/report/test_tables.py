@@ -1,4 +1,4 @@
-"""Are tables read whole on narrow terminals?"""
+"""Tables on narrow terminals, where they are read whole."""
 
 import io
 

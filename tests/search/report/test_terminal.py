@@ -1,4 +1,4 @@
-"""How does a terminal look during a search and after it?"""
+"""The terminal during a search and after it."""
 
 import io
 import os

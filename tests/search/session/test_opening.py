@@ -1,4 +1,4 @@
-"""Which runs may be continued by which command?"""
+"""The runs that may be continued, and by which command."""
 
 import os
 from collections.abc import Callable

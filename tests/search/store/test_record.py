@@ -1,4 +1,4 @@
-"""What does the record keep of every trial, and what does it survive?"""
+"""The record of every trial, and what it survives."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Where does a run keep its things, and which damage does it survive?"""
+"""The files of a run, and the damage that they survive."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What do the reports that Ray Tune hands over do to a search?"""
+"""The reports that Ray Tune hands over, and what they do to a search."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""When is a search that must stop over, and what of its trials is saved?"""
+"""The end of a search that must stop, and what of its trials is saved."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""When does a worker report, and what is in a report?"""
+"""The reports of a worker: when they come and what is in them."""
 
 import json
 from collections.abc import Callable, Iterator
