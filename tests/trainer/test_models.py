@@ -121,6 +121,6 @@ def test_too_small_images_are_refused_when_the_benchmark_is_read(
     file.write_text(toml.format(name, smallest))
     assert get_benchmark(str(file), tmp_path).network == name
     file.write_text(toml.format(name, smallest - 1))
-    rule = f"resolution = {smallest - 1} must be at least {smallest} for network '{name}'"
+    rule = f"resolution is {smallest - 1}; it must be at least {smallest} for network '{name}'"
     with pytest.raises(BenchmarkError, match=rule):
         get_benchmark(str(file), tmp_path)
