@@ -1,5 +1,6 @@
 """The driver of a run: it prepares the images, searches on Ray, and exports the winner."""
 
+import logging
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,7 @@ from search.export.export import export_winner
 from search.export.winner import ExportError
 from search.report.announcement import announcement, forecast_text
 from search.report.event_lines import log_event, print_event
-from search.report.terminal import keys_unseen, print_command
+from search.report.terminal import connection_note, is_lost, keys_unseen, print_command
 from search.report.verdict_view import conclusion_view
 from search.results.conclusion import Conclusion
 from search.results.forecast import Forecast, forecast
@@ -31,6 +32,7 @@ from search.workers.setup import WorkerSetup
 from trainer.prepared import ImageData, load, prepare
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, EXIT_CODE
+log = logging.getLogger("search")
 
 
 def run(plan: Plan, console: Console) -> int:
@@ -54,6 +56,8 @@ def run(plan: Plan, console: Console) -> int:
         objective = plan.folder.read_manifest().objective
         search = Search(plan.settings, plan.budget, objective, plan.folder, record, attempt, events)
         events.note("\n".join(announcement(plan, search)))
+        if note := connection_note(console.file):
+            events.note(note)
         return search_and_export(plan, images, search, attempt, console)
 
 
@@ -119,9 +123,7 @@ def train(
         notes = getattr(error, "__notes__", ())  # where Ray's logs are
         search.halt(" ".join([f"{type(error).__name__}: {error}", *notes]))
     except KeyboardInterrupt:
-        if interrupt.signal is not None:
-            raise
-        interrupt.signal = signal.SIGTERM  # while Ray started, which had taken it
+        interrupt.take(signal.SIGTERM)  # while Ray started, which had taken it
 
 
 def tell_length(found: Forecast, plan: Plan, search: Search) -> None:
@@ -174,23 +176,36 @@ def say_stopped(plan: Plan, search: Search, interrupt: Interrupt, console: Conso
     running = len(search.running)
     left = "1 trial is unfinished" if running == 1 else f"{running} trials are unfinished"
     search.events.note(f"Stopped: {why.rstrip('.')}. {left}; continue with")
-    print_command(plan.resume_command, console)
+    tell_command(plan.resume_command, console)
     if interrupt.signal is not None:
         return INTERRUPTED
     return FINISHED if search.spending.out_of_time() else FAILED
 
 
+def tell_command(command: str, console: Console) -> None:
+    """Print a shell command and log it, for those who find the terminal closed."""
+    if not is_lost(console.file):
+        print_command(command, console)
+    log.info(command)
+
+
 def acknowledge(
-    plan: Plan, events: Events, console: Console, restore: Callable[[], None], times: int
+    plan: Plan,
+    events: Events,
+    console: Console,
+    restore: Callable[[], None],
+    number: signal.Signals,
+    times: int,
 ) -> None:
     """Say at once that a signal came; ``restore`` gives the terminal back after the second."""
     if times == 1:
+        again = "" if number == signal.SIGHUP else "; Ctrl-C again ends at once"
         events.note(
             "Stopping. Every running trial is saved where it is, which takes at most "
-            f"{SAVE_SECONDS:g} s; Ctrl-C again ends at once."
+            f"{SAVE_SECONDS:g} s{again}."
         )
     elif times == 2:
         restore()
         console.show_cursor()
         events.note("Ended at once. What was saved stands; continue with")
-        print_command(plan.resume_command, console)
+        tell_command(plan.resume_command, console)

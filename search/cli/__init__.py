@@ -1,5 +1,6 @@
 """Command line of the search: the console command ``class-weighting-search``, and run_search.py."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ def main() -> int:
 
 def leave(number: int, frame: object) -> None:
     """End at once: nothing is being computed yet, and an exception would break half an import."""
-    sys.stderr.write("\rinterrupted\n" if sys.stderr.isatty() else "interrupted\n")  # over the ^C
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # the terminal is closed
+        sys.stderr.write("\rinterrupted\n" if sys.stderr.isatty() else "interrupted\n")  # over ^C
+        sys.stderr.flush()
     os._exit(130)

@@ -3,7 +3,7 @@
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 from rich.console import Console
 
@@ -20,6 +20,7 @@ from search.cli.options import (
 )
 from search.cli.overview import Command, no_command, overview, parser_of, version
 from search.config.program import PROGRAM
+from search.report.terminal import TerminalStream
 from search.store.redaction import redacted
 from search.store.run_folder import RunFolder
 from spaces import WeightingError, renamed
@@ -179,7 +180,9 @@ def run_command(words: list[str], console: Console) -> int:
 
 def console_on(stream: TextIO) -> Console:
     """Return a console that breaks lines between words on a terminal, and nowhere else."""
-    return Console(file=stream, highlight=False, markup=False, soft_wrap=not stream.isatty())
+    terminal = stream.isatty()
+    file = cast(TextIO, TerminalStream(stream)) if terminal else stream
+    return Console(file=file, highlight=False, markup=False, soft_wrap=not terminal)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -126,14 +126,20 @@ def shipped_code() -> Iterator[dict[str, Any]]:
 
 
 def begin(**options: Any) -> None:
-    """Call ``ray.init``, and take back SIGTERM, which it takes; while it runs, it is as Ctrl-C."""
+    """Call ``ray.init``, and take back SIGTERM, which it takes; while it runs, it is as Ctrl-C.
+
+    What it starts inherits that hang-ups wait: the kernel sends them to all that a closed terminal
+    has in its foreground, and the trials must still be saved then.
+    """
     before = signal.getsignal(signal.SIGTERM)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         ray.init(**options, **UNLOGGED)
     except SystemExit as error:  # what Ray makes of the signal
         raise KeyboardInterrupt from error
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def connect(address: str, code: dict[str, Any]) -> None:

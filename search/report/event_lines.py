@@ -4,6 +4,7 @@ import logging
 
 from rich.console import Console
 
+from search.report.terminal import is_lost
 from search.session.events import Event, Note, SearchOver, TrialEnded, Warned
 from search.store.trials import Row, TrialState
 
@@ -11,8 +12,8 @@ log = logging.getLogger("search")
 
 
 def print_event(console: Console, event: Event) -> None:
-    """Tell a person of an event, unless the table of running trials shows it."""
-    if line := line_of(event):
+    """Tell a person of an event, unless the table of running trials shows it or nobody sees it."""
+    if (line := line_of(event)) and not is_lost(console.file):
         console.print(line)
 
 

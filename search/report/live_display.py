@@ -14,6 +14,7 @@ from rich.text import Text
 
 from search.report.durations import duration, rough_duration
 from search.report.event_lines import run_label, run_text
+from search.report.terminal import is_lost
 from search.report.verdict_view import incumbent_text
 from search.results.snapshot import Snapshot, Snapshots, TrialSnapshot
 from spaces import legend
@@ -71,6 +72,9 @@ class Display:
 
     def refresh(self) -> None:
         now = time.monotonic()
+        if self.live and is_lost(self.console.file):
+            self.live.stop()
+            self.live = None
         if self.live and now - self.drawn >= REFRESH_SECONDS:
             self.live.update(self.render(), refresh=True)
             self.drawn = now

@@ -1,16 +1,93 @@
-"""The terminal is left as it was found; commands are printed there to be copied."""
+"""The terminal of a search: left as it was found, and done without once it is closed."""
 
 import contextlib
+import errno
+import io
 import os
+import re
 import shlex
+import sys
 import termios
 from collections.abc import Callable, Iterator
-from typing import IO
+from typing import IO, TextIO
 
 from rich.console import Console
 
+from search.session.interrupt import hang_up_ignored
+
 ECHO = 3
 """Index of the local modes in what ``termios.tcgetattr`` returns."""
+CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""Of ECMA-48: colours, and moves of the cursor."""
+
+
+class TerminalStream(io.TextIOBase):
+    """A terminal as a text stream, which goes on when the terminal is closed.
+
+    What is written from then on goes as plain text to where ``sys.stdout`` is redirected, which
+    during a run is its log, and nowhere at other times.
+    """
+
+    def __init__(self, terminal: TextIO) -> None:
+        self.terminal = terminal
+        self.lost = False
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self.terminal.encoding
+
+    def fileno(self) -> int:
+        return self.terminal.fileno()
+
+    def isatty(self) -> bool:
+        return not self.is_lost()
+
+    def is_lost(self) -> bool:
+        """Return whether the terminal was closed."""
+        if not self.lost:
+            try:
+                termios.tcgetattr(self.fileno())
+            except termios.error as error:
+                self.lost = error.args[0] == errno.EIO
+        return self.lost
+
+    def write(self, text: str) -> int:
+        if not self.is_lost():
+            try:
+                self.terminal.write(text)
+                self.terminal.flush()
+                return len(text)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                self._give_up()
+        if sys.stdout is not sys.__stdout__:
+            sys.stdout.write(CONTROL_SEQUENCE.sub("", text))
+            sys.stdout.flush()
+        return len(text)
+
+    def _give_up(self) -> None:
+        """Drop what the terminal did not take, which would fail again when the program ends."""
+        self.lost = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+def is_lost(stream: IO[str]) -> bool:
+    """Return whether a stream was a terminal that is closed by now."""
+    return isinstance(stream, TerminalStream) and stream.is_lost()
+
+
+def connection_note(stream: IO[str]) -> str | None:
+    """Return a note if the search would end with the connection over which it was started."""
+    kept = "TMUX" in os.environ or "STY" in os.environ or hang_up_ignored()  # STY: screen
+    if kept or "SSH_CONNECTION" not in os.environ or not stream.isatty():
+        return None
+    return (
+        "note: the search stops when this connection is lost; start it under nohup or tmux to "
+        "keep it."
+    )
 
 
 @contextlib.contextmanager
@@ -33,11 +110,11 @@ def hidden_keys(stream: IO[str]) -> Callable[[], None]:
         if os.tcgetpgrp(terminal) != os.getpgrp():  # a job in the background would be stopped
             return lambda: None
         before = termios.tcgetattr(terminal)
-    except (OSError, termios.error):  # no terminal
+        modes = [*before]
+        modes[ECHO] &= ~termios.ECHOCTL
+        termios.tcsetattr(terminal, termios.TCSANOW, modes)
+    except (OSError, termios.error):  # no terminal, or none any more
         return lambda: None
-    modes = [*before]
-    modes[ECHO] &= ~termios.ECHOCTL
-    termios.tcsetattr(terminal, termios.TCSANOW, modes)
 
     def restore() -> None:
         with contextlib.suppress(termios.error):  # the terminal is gone

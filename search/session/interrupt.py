@@ -1,4 +1,4 @@
-"""Interrupts of a running search by Ctrl-C and SIGTERM."""
+"""Interrupts of a running search by Ctrl-C, SIGTERM and a closed terminal."""
 
 import contextlib
 import os
@@ -8,7 +8,11 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+NAMES = {
+    signal.SIGINT: "Ctrl-C",
+    signal.SIGTERM: "SIGTERM",
+    signal.SIGHUP: "hang-up: the terminal was closed",
+}
 LEAVE_SECONDS = 1.5
 """For tidying up after a second signal, and again for what libraries do when a program ends."""
 EXIT_CODE = 130
@@ -21,31 +25,59 @@ def leave_soon() -> None:
     timer.start()
 
 
+def hang_up_ignored() -> bool:
+    """Return whether a closed terminal does not end this process, as under nohup."""
+    return signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
 class Interrupt:
     """An interrupt stops a search cleanly the first time, and at once the second time.
 
     A thread of its own acknowledges both, because the main one may be inside a library for seconds.
+    A hang-up never counts as the second: the shell and the kernel each send one, and the manager of
+    logins a SIGTERM besides. It is left alone where it is ignored, as under nohup.
+
+    Attributes:
+        signal: the first one that came.
+        asked: whether a signal other than a hang-up came.
     """
 
-    def __init__(self, acknowledge: Callable[[int], None] = lambda times: None) -> None:
-        """``acknowledge`` is told that a signal came for the first or the second time."""
+    def __init__(
+        self, acknowledge: Callable[[signal.Signals, int], None] = lambda number, times: None
+    ) -> None:
+        """``acknowledge`` is told which signal came, and whether it is the first or the second."""
         self.acknowledge = acknowledge
         self.signal: int | None = None
+        self.asked = False
         self.left = threading.Event()
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
-            raise KeyboardInterrupt
-        self.signal = number
+    def take(self, number: int, frame: FrameType | None = None) -> None:
+        """Take note of a signal.
+
+        Raises:
+            KeyboardInterrupt: it is the second that counts.
+        """
+        if number != signal.SIGHUP:
+            if self.asked:
+                raise KeyboardInterrupt
+            self.asked = True
+        if self.signal is None:
+            self.signal = number
 
     def _listen(self, signals: socket.socket) -> None:
-        times = 0
+        times, hung_up = 0, False
         while byte := signals.recv(1):
             if byte[0] not in NAMES:
                 continue
-            times += 1
+            number = signal.Signals(byte[0])
+            if number == signal.SIGHUP:
+                if times or hung_up:
+                    continue
+                hung_up = True
+            else:
+                times += 1
             with contextlib.suppress(OSError):  # nobody reads any more
-                self.acknowledge(times)
+                self.acknowledge(number, times or 1)
             if times == 2 and not self.left.wait(LEAVE_SECONDS):
                 os._exit(EXIT_CODE)
 
@@ -55,13 +87,14 @@ class Interrupt:
         tells.setblocking(False)
         listener = threading.Thread(target=self._listen, args=(told,), daemon=True)
         listener.start()
-        before = [signal.signal(number, self._handle) for number in NAMES]
+        numbers = [n for n in NAMES if n != signal.SIGHUP or not hang_up_ignored()]
+        before = [signal.signal(number, self.take) for number in numbers]
         descriptor = signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
             signal.set_wakeup_fd(descriptor)
-            for number, handler in zip(NAMES, before, strict=True):
+            for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
             self.left.set()
             tells.close()

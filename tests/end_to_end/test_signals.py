@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM do while Ray starts, and while a search runs."""
+"""What Ctrl-C, SIGTERM and a hang-up do while Ray starts, and while a search runs."""
 
 import os
 import signal
@@ -34,6 +34,11 @@ def takes_sigterm(**options: object) -> None:
     signal.signal(signal.SIGTERM, leave)
 
 
+def starts_what_ignores_hang_ups(**options: object) -> None:
+    assert signal.SIGHUP in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
 def is_ended(**options: object) -> None:
     takes_sigterm()
     os.kill(os.getpid(), signal.SIGTERM)
@@ -44,7 +49,7 @@ def test_a_signal_is_the_searchs_own_again_once_ray_has_started(
 ) -> None:
     monkeypatch.setattr(connection.ray, "init", takes_sigterm)
     told: list[int] = []
-    interrupt = Interrupt(told.append)
+    interrupt = Interrupt(lambda number, times: told.append(times))
     with interrupt.caught(), local_ray():
         assert interrupt.reason() is None
         os.kill(os.getpid(), signal.SIGTERM)
@@ -55,6 +60,43 @@ def test_a_signal_is_the_searchs_own_again_once_ray_has_started(
     assert told == [1, 2]
 
 
+def test_a_hang_up_stops_cleanly_and_never_counts_as_the_second_signal() -> None:
+    told: list[tuple[int, int]] = []
+    interrupt = Interrupt(lambda number, times: told.append((number, times)))
+    with interrupt.caught():
+        for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+        assert interrupt.reason() == "hang-up: the terminal was closed"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert told == [(signal.SIGHUP, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)]
+
+
+@pytest.fixture
+def nohup() -> Iterator[None]:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_hang_up_that_is_ignored_stays_ignored(nohup: None) -> None:
+    interrupt = Interrupt()
+    with interrupt.caught():
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    assert interrupt.reason() is None
+
+
+def test_a_hang_up_waits_while_ray_starts_and_for_all_that_it_starts(
+    monkeypatch: pytest.MonkeyPatch, shut_down: list[str]
+) -> None:
+    monkeypatch.setattr(connection.ray, "init", starts_what_ignores_hang_ups)
+    interrupt = Interrupt()
+    with interrupt.caught(), local_ray():
+        assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        assert interrupt.signal == signal.SIGHUP
+
+
 BUSY = """
 import os, signal, sys, time
 from search.session import interrupt
@@ -63,7 +105,7 @@ if sys.argv[1] == "end":
     interrupt.leave_soon()
     time.sleep(30)
 
-with interrupt.Interrupt(lambda times: print("told", times, flush=True)).caught():
+with interrupt.Interrupt(lambda number, times: print("told", times, flush=True)).caught():
     os.kill(os.getpid(), signal.SIGINT)
     try:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,14 +1,18 @@
 """What a person sees of a search: the live table, the lines, the time left."""
 
+import contextlib
 import io
+import os
+import pty
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from twin import OBJECTIVE, attempt, make_run, make_settings, results_of
 
+from search.cli.commands import console_on
 from search.report.durations import duration
-from search.report.live_display import Display, best_text
+from search.report.live_display import Display, best_text, status_line
 from search.results.forecast import seconds_left
 from search.results.snapshot import Snapshots
 from search.session.search import Search
@@ -115,3 +119,20 @@ def test_no_time_left_is_claimed_before_anything_ended(tmp_path: Path) -> None:
 
 def test_durations_read_as_a_clock() -> None:
     assert [duration(s) for s in (0, 59.6, 3599, 3661)] == ["0:00", "1:00", "59:59", "1:01:01"]
+
+
+def test_a_closed_terminal_gets_lines_in_the_log_in_place_of_the_table(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.report.live_display.REFRESH_SECONDS", 0)
+    monkeypatch.setattr("search.report.live_display.LINE_SECONDS", 0)
+    ours, other = pty.openpty()
+    with os.fdopen(other, "w") as stream, contextlib.redirect_stdout(io.StringIO()) as log:
+        with Display(Snapshots(search), console_on(stream), title="my-run") as display:
+            display.refresh()
+            assert display.live
+            os.close(ours)
+            display.refresh()
+            assert display.live is None
+        words = log.getvalue().split()
+        assert words == status_line(Snapshots(search).take()).split()

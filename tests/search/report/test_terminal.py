@@ -1,14 +1,33 @@
 """The terminal during a search and after it."""
 
+import contextlib
+import errno
 import io
+import logging
 import os
 import pty
 import shlex
+import signal
 import termios
+from collections.abc import Iterator
 
 import pytest
+from rich.console import Console
 
-from search.report.terminal import ECHO, command_lines, hidden_keys, keys_unseen
+from search import cli
+from search.cli.commands import console_on
+from search.driver import tell_command
+from search.report.event_lines import print_event
+from search.report.terminal import (
+    ECHO,
+    TerminalStream,
+    command_lines,
+    connection_note,
+    hidden_keys,
+    is_lost,
+    keys_unseen,
+)
+from search.session.events import Note
 
 COMMAND = "python run_search.py --benchmark a.toml --data-root '/my data' --trials 64 --resume"
 
@@ -49,3 +68,101 @@ def test_a_terminal_shows_no_control_keys_during_a_search_and_shows_them_again(
 def test_what_is_no_terminal_is_left_alone() -> None:
     with keys_unseen(io.StringIO()) as restore:
         restore()
+
+
+@pytest.fixture
+def closed() -> Iterator[Console]:
+    """Yield the console of a terminal that was closed."""
+    ours, other = pty.openpty()
+    with os.fdopen(other, "w") as stream:
+        console = console_on(stream)
+        assert console.is_terminal
+        assert not is_lost(console.file)
+        os.close(ours)
+        yield console
+
+
+@pytest.mark.parametrize("when", ("before", "during a write"))
+def test_what_is_printed_on_a_closed_terminal_goes_to_the_log_once_and_without_colours(
+    when: str, closed: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as log:
+        if when != "before":
+            monkeypatch.setattr(termios, "tcgetattr", lambda terminal: [])
+        for text in ("first", "second"):
+            closed.print(text, style="bold red")
+        assert is_lost(closed.file)
+    assert log.getvalue() == "first\nsecond\n"
+    assert not closed.is_terminal
+
+
+def test_other_errors_of_a_terminal_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EBADF, "not open")
+
+    broken = TerminalStream(Broken())
+    monkeypatch.setattr(broken, "is_lost", lambda: False)
+    with pytest.raises(OSError, match="not open"):
+        broken.write("text")
+
+
+def test_what_is_logged_anyway_is_not_printed_on_a_closed_terminal(
+    closed: Console, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        print_event(closed, Note("a note"))
+        tell_command(COMMAND, closed)
+    assert printed.getvalue() == ""
+    assert caplog.messages == [COMMAND]
+
+
+def test_the_keys_of_a_closed_terminal_are_left_alone(
+    closed: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "tcgetpgrp", lambda terminal: os.getpgrp())
+    monkeypatch.setattr(termios, "tcgetattr", lambda terminal: [0] * 7)  # closed just then
+    with keys_unseen(closed.file) as restore:
+        restore()
+
+
+def test_a_signal_while_the_program_loads_ends_it_on_a_closed_terminal_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "closed")
+
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    with contextlib.redirect_stderr(Closed()):
+        cli.leave(signal.SIGTERM, None)
+    assert codes == [130]
+
+
+@pytest.mark.parametrize(
+    ("variables", "terminal", "noted"),
+    (
+        ({"SSH_CONNECTION": "a"}, True, True),
+        ({"SSH_CONNECTION": "a"}, False, False),
+        ({"SSH_CONNECTION": "a", "TMUX": "a"}, True, False),
+        ({"SSH_CONNECTION": "a", "STY": "a"}, True, False),
+        ({}, True, False),
+    ),
+)
+def test_a_search_that_would_end_with_its_connection_is_a_note(
+    variables: dict[str, str], terminal: bool, noted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SSH_CONNECTION", "TMUX", "STY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    assert bool(connection_note(stream)) == noted
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert connection_note(stream) is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
