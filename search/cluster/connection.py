@@ -24,6 +24,9 @@ from trainer.runtime import available_cpus
 
 UNLOGGED: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
 
+PRIVATE = 0o077
+"""The umask of Ray's processes; workers take up the user's own (``WorkerSetup``)."""
+
 
 class StartError(UserError):
     """Ray does not start on this machine."""
@@ -45,9 +48,9 @@ def local_ray() -> Iterator[None]:
 
 
 def start_here(folder: Path) -> None:
-    """Start Ray with its sockets and logs in ``folder``."""
+    """Start Ray with its sockets and logs in ``folder``, all that it writes for this user alone."""
     try:
-        with shipped_code() as code:
+        with shipped_code() as code, umask(PRIVATE):
             # LOCAL: without it, Ray looks for a cluster that this machine may have.
             begin(
                 address=LOCAL,
@@ -63,6 +66,16 @@ def start_here(folder: Path) -> None:
             f"{logs_in(folder)}; try again where the machine was overloaded, and see whether "
             "memory, processes or open files are limited (ulimit -a)."
         ) from error
+
+
+@contextlib.contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """Have this process, and those that it starts, leave out permissions of the files they make."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,14 @@
 """The folder of sockets and logs of a Ray that a search starts, deleted at its end.
 
 In a folder of its own, so that it can be deleted with the search: other searches and other people's
-Rays keep theirs elsewhere. Free of Ray.
+Rays keep theirs elsewhere. No other account gets into it, or can put another in its place: Ray lays
+the code of its workers there, in folders that it opens to everybody. Free of Ray.
 """
 
 import contextlib
 import fcntl
 import os
+import pwd
 import shutil
 import stat
 import sys
@@ -26,6 +28,10 @@ SESSION = "session_2026-01-01_00-00-00_000000_1234567"
 """A name that Ray gives, with the greatest process number of Linux."""
 LONGEST = f"/{PREFIX}12345678/{INNER}/{SESSION}/sockets/plasma_store"
 """What follows the parent folder in the path of Ray's longest socket."""
+ROOM = SOCKET_BYTES - len(LONGEST)
+"""The longest path of a parent folder, in bytes."""
+LINGERING = Path("/var/lib/systemd/linger")
+"""Has a file for every user whose runtime folder stays when the last login ends."""
 OWNER = "owner"
 """A file in the folder that is locked while the search lives, however it ends."""
 KEPT_SECONDS = 24 * 3600.0
@@ -35,7 +41,7 @@ DELETE_SECONDS = 3.0
 RETRY_SECONDS = 0.1
 
 
-def parent_folder() -> tuple[str, Path]:
+def temporary_folder() -> tuple[str, Path]:
     """Return what says where temporary files are, and the folder, as Ray finds it."""
     for name in ("RAY_TMPDIR", "TMPDIR"):
         if os.environ.get(name) and not (name == "TMPDIR" and sys.platform == "darwin"):
@@ -43,11 +49,44 @@ def parent_folder() -> tuple[str, Path]:
     return "the temporary folder", Path("/tmp")
 
 
+def parent_folder() -> tuple[str, Path]:
+    """Return what says where Ray's own folder shall be, and that place."""
+    name, folder = temporary_folder()
+    runtime = None if name in os.environ else runtime_folder()
+    return ("XDG_RUNTIME_DIR", runtime) if runtime else (name, folder)
+
+
+def runtime_folder() -> Path | None:
+    """Return the user's runtime folder, None if it does not serve.
+
+    It must be the user's alone and short, and outlive the login, which a search may do.
+    """
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or ".")
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+        usable = is_private(folder) and (LINGERING / user).exists()
+    except (OSError, KeyError):
+        return None
+    return folder if usable and folder.is_absolute() and fits(folder) else None
+
+
+def is_private(folder: Path) -> bool:
+    """Return whether a path is a folder of this user, no link, that no other account can enter."""
+    facts = folder.lstat()
+    alone = facts.st_uid == os.getuid() and not stat.S_IMODE(facts.st_mode) & 0o077
+    return stat.S_ISDIR(facts.st_mode) and alone
+
+
+def fits(parent: Path) -> bool:
+    return len(os.fsencode(parent)) <= ROOM
+
+
 def check_parent() -> Path:
     """Return the folder for Ray's own folder.
 
     Raises:
-        UserError: it cannot be written to, or Ray's sockets would not fit into it.
+        UserError: it cannot be written to, Ray's sockets would not fit into it, or another account
+            could replace what is in it.
     """
     name, parent = parent_folder()
     if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
@@ -55,13 +94,38 @@ def check_parent() -> Path:
             f"{name} is {str(parent)!r}, which is no folder that can be written to, and Ray needs "
             "one for its sockets; set RAY_TMPDIR to one."
         )
-    room = SOCKET_BYTES - len(LONGEST)
-    if len(os.fsencode(parent)) > room:
+    if not fits(parent):
         raise UserError(
             f"{name} is {str(parent)!r}, too long for Ray's sockets in it; set RAY_TMPDIR to a "
-            f"folder of at most {room} characters, such as /tmp."
+            f"folder of at most {ROOM} characters, such as /tmp."
+        )
+    if reason := exposed(parent):
+        raise UserError(
+            f"{name} is {str(parent)!r}, where another account could replace the code that Ray "
+            f"runs, because {reason}; set RAY_TMPDIR to a folder of your own."
         )
     return parent
+
+
+def exposed(path: Path) -> str | None:
+    """Return how an account besides root and the user could replace what is in a folder."""
+    trusted = {0, os.getuid(), os.stat("/").st_uid}  # in a container, root may have another number
+    for step in steps(path):
+        facts = step.lstat()
+        if facts.st_uid not in trusted:
+            return f"{str(step)!r} belongs to the account {facts.st_uid}"
+        everybody = stat.S_ISDIR(facts.st_mode) and facts.st_mode & stat.S_IWOTH
+        if everybody and not facts.st_mode & stat.S_ISVTX:
+            return f"{str(step)!r} is writable to everybody and has no sticky bit"
+    return None
+
+
+def steps(path: Path) -> Iterator[Path]:
+    """Yield every folder and every link on the way to a folder that exists, itself included."""
+    for step in (*reversed(path.parents), path):
+        yield step
+        if step.is_symlink():
+            yield from steps(Path(os.path.realpath(step.parent), os.readlink(step)))
 
 
 @contextlib.contextmanager
@@ -80,6 +144,12 @@ def session_folder(kept_after: tuple[type[Exception], ...]) -> Iterator[Path]:
             f"no folder for Ray can be made in {parent} ({error.strerror}); set RAY_TMPDIR to "
             "another."
         ) from error
+    if not is_private(outer):
+        outer.rmdir()
+        raise UserError(
+            f"a folder in {parent} cannot be closed to other accounts, and Ray's own must be; set "
+            "RAY_TMPDIR to a folder on another file system."
+        )
     folder = outer / INNER
     with (outer / OWNER).open("w") as owner:
         fcntl.flock(owner, fcntl.LOCK_EX)

@@ -242,6 +242,7 @@ class EngineActor:
     def make_engines(self) -> list[Engine]:
         setup = self.setup
         setup.check_here()
+        os.umask(setup.umask)
         runtime.configure(setup.precision, setup.threads)
         device = runtime.select_device(setup.device)
         self.hardware = device_name(device)

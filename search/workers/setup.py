@@ -1,8 +1,9 @@
 """The set-up that all workers of a search are sent; free of torch."""
 
+import os
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from search.workers.code_version import CodeVersion
@@ -11,6 +12,13 @@ from trainer.benchmarks import Benchmark
 from trainer.prepared import ImageData
 
 Images = Callable[[], ImageData]
+
+
+def own_umask() -> int:
+    """Return the umask of this process."""
+    mask = os.umask(0o077)  # it cannot be asked for without being set
+    os.umask(mask)
+    return mask
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class WorkerSetup:
         device: as ``trainer.runtime.select_device`` takes it.
         threads: CPU threads of a trial, or of the engine that trains it.
         save_every: epochs between checkpoints.
+        umask: of the driver, for what workers write into the run folder; Ray's is stricter.
     """
 
     benchmarks: tuple[Benchmark, ...]
@@ -39,6 +48,7 @@ class WorkerSetup:
     device: str
     threads: int
     save_every: int
+    umask: int = field(default_factory=own_umask)
 
     def check_here(self) -> None:
         """Raise UserError if trials must not be trained on this machine."""

@@ -1,6 +1,7 @@
 """The trainable on a Ray worker without a GPU trains one trial at a time."""
 
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -60,6 +61,7 @@ class TrialTrainable(tune.Trainable):
         self.shared = shared
         self.hardware: str | None = None
         self.slots: dict[int, Slot] = {}
+        os.umask(shared.umask)
         runtime.configure(shared.precision, shared.threads)
         self.warnings = Warnings()
         logging.getLogger("trainer").addHandler(self.warnings)
