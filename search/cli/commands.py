@@ -57,7 +57,8 @@ def run_plan(
     from search.cluster.address import ensure_home, find_address, use_token
     from search.cluster.session_folder import check_parent
 
-    given.address = find_address(given.address)
+    found = find_address(given.address)
+    given.address = found.address
     ensure_home()
     if given.address is None:
         check_parent()
@@ -68,8 +69,8 @@ def run_plan(
 
     for sentence in renamed((given.baselines or "").split(",")):
         console.print(sentence)
-    if given.address:
-        console.print(f"Connecting to the Ray cluster at {redacted(given.address)} ...")
+    if found.sentence:
+        console.print(found.sentence)
     with connected(given.address):
         return run(chosen_plan(given, budget, words, [*PROGRAM.split(), *again]), console)
 

@@ -142,7 +142,8 @@ def add_resources(parser: Parser) -> None:
     add("--concurrent", metavar="N", type=int, help="trials at a time (default: as many as fit)")
     add(
         "--address",
-        help="of a Ray cluster, or local (default: the cluster this machine is part of, if any)",
+        help="of a Ray cluster, or local "
+        "(default: the cluster that you made this machine a part of, if any)",
     )
     add(
         "--save-every",

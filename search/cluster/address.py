@@ -6,10 +6,15 @@ Free of Ray, which reads the mode of its authentication once, when it is importe
 import os
 import secrets
 import socket
-import sys
-import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
+from search.cluster.noted_cluster import (
+    ForeignNoteError,
+    check_listener,
+    note_path,
+    noted_address,
+)
 from search.store.redaction import redacted
 from spaces.errors import UserError
 
@@ -17,28 +22,77 @@ LOCAL = "local"
 """As ``--address``: start Ray here, whatever cluster this machine belongs to."""
 CLIENT = "ray://"
 AUTO = "auto"
-"""As ``--address``: the cluster that this machine is part of, as Ray finds it."""
+"""As ``--address``: the cluster that this machine is part of, and no Ray of our own."""
 HEAD_PORT = 6379
 TOKEN_MODE = "token"
 CONNECT_SECONDS = 10
 
 
-def find_address(given: str | None) -> str | None:
-    """Return the address of the cluster to search on; None to start Ray here.
+@dataclass(frozen=True)
+class Found:
+    """A cluster found for a search.
 
-    In this order: what was given, ``$RAY_ADDRESS``, and the cluster that ``ray start`` or
-    ``ray up`` made this machine a part of.
+    Attributes:
+        address: of the cluster; None to start Ray here.
+        sentence: tells which cluster was found and why, or why one was passed over.
+    """
+
+    address: str | None
+    sentence: str | None = None
+
+
+def find_address(given: str | None) -> Found:
+    """Return the cluster to search on.
+
+    In this order: what was given, ``$RAY_ADDRESS``, and the cluster that this account's ``ray
+    start`` or ``ray up`` made this machine a part of. What another account offers is passed over.
 
     Raises:
         UserError: the address is no cluster's, or this machine was made part of a cluster that
             does not answer.
     """
-    address = given or os.environ.get("RAY_ADDRESS")
+    name, address = "--address", given
+    if address in (None, "", AUTO) and os.environ.get("RAY_ADDRESS"):
+        name, address = "RAY_ADDRESS", os.environ["RAY_ADDRESS"]
     if address:
-        check_form("--address" if given else "RAY_ADDRESS", address)
-        return None if address == LOCAL else address
+        check_form(name, address)
+    if address == LOCAL:
+        return Found(None)
+    if address and address != AUTO:
+        return joining(address, name)
+    must, note = address == AUTO, note_path()
+    try:
+        noted = own_cluster()
+    except ForeignNoteError as error:
+        refused = f"the Ray cluster that {note} names is passed over, because {error}"
+        if must:
+            raise UserError(f"{name} is {AUTO}, and {refused}; give HOST:PORT.") from error
+        return Found(None, f"note: {refused}; Ray is started here (--address joins a cluster).")
+    if must and not noted:
+        raise UserError(
+            f"{name} is {AUTO}, and this machine is part of no Ray cluster (there is no {note}); "
+            f"give HOST:PORT of a cluster's head, or {LOCAL} to start Ray here."
+        )
+    return joining(noted, f"noted by this account in {note}") if noted else Found(None)
+
+
+def joining(address: str, why: str) -> Found:
+    return Found(address, f"Connecting to the Ray cluster at {redacted(address)} ({why}) ...")
+
+
+def own_cluster() -> str | None:
+    """Return the address of the cluster that this account made this machine a part of, if any.
+
+    Raises:
+        ForeignNoteError: another account offers it.
+        UserError: nothing answers there.
+    """
     address = noted_address()
-    if address and not answers(address):
+    if not address:
+        return None
+    if endpoint := host_and_port(address):
+        check_listener(*endpoint)
+    if not answers(address):
         raise UserError(
             f"this machine was made part of the Ray cluster at {address}, and nothing answers "
             f"there; run 'ray stop' to forget it, or give --address {LOCAL} to start Ray here."
@@ -67,13 +121,6 @@ def ensure_home() -> None:
         Path.home()
     except RuntimeError:
         os.environ["HOME"] = "/"
-
-
-def noted_address() -> str | None:
-    """Return the address of the cluster that this machine is part of, where Ray notes it."""
-    system = "/tmp" if sys.platform == "darwin" else tempfile.gettempdir()  # as Ray has it
-    note = Path(os.environ.get("RAY_TMPDIR") or system) / "ray" / "ray_current_cluster"
-    return (note.read_text().strip() or None) if note.is_file() else None
 
 
 def use_token(address: str | None) -> None:

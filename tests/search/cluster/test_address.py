@@ -12,7 +12,14 @@ import searching
 from clusters import free_port, ray_head
 
 from search.cli.commands import main
-from search.cluster.address import TOKEN_MODE, check_reachable, ensure_home, find_address, use_token
+from search.cluster.address import (
+    TOKEN_MODE,
+    Found,
+    check_reachable,
+    ensure_home,
+    find_address,
+    use_token,
+)
 from search.cluster.connection import check_closed
 from search.store.trials import TrialState
 from spaces.errors import UserError
@@ -49,16 +56,16 @@ def head(part_of: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_without_a_cluster_ray_is_started_here(part_of: Path) -> None:
-    assert find_address(None) is None
+    assert find_address(None) == Found(None)
 
 
 def test_what_is_given_comes_before_the_environment(
     part_of: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "there:1")
-    assert find_address(None) == "there:1"
-    assert find_address("here:2") == "here:2"
-    assert find_address("local") is None
+    assert find_address(None).address == "there:1"
+    assert find_address("here:2").address == "here:2"
+    assert find_address("local") == Found(None)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +120,7 @@ def test_a_cluster_that_is_gone_is_told(part_of: Path) -> None:
     (part_of / "ray_current_cluster").write_text(address)
     with pytest.raises(UserError, match=f"the Ray cluster at {address}, and nothing answers"):
         find_address(None)
-    assert find_address("local") is None
+    assert find_address("local") == Found(None)
 
 
 def test_an_address_where_nothing_listens_is_refused() -> None:
