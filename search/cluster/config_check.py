@@ -34,6 +34,10 @@ COMMANDS = (
     HEAD,
     WORKER,
 )
+PRIVATE = "$RAY_TMPDIR/ray"
+OPEN = "other accounts of the machine can replace the code in Ray's folder elsewhere"
+READABLE = "other accounts could read what Ray writes"
+CLOSED = "test -O $RAY_TMPDIR && ! test -L $RAY_TMPDIR && chmod 700 $RAY_TMPDIR"
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Setting:
     name: str
     value: str
     why: str
+    between: str = "="
+    """What is written between name and value."""
 
     def faults(self, config: Config) -> Iterator[str]:
         starts = [c for c in config.get(self.key, ()) if re.search(r"\bray start\b", c)]
@@ -54,7 +60,7 @@ class Setting:
             if not found or set(found) != {self.value}:
                 yield (
                     f"{self.key} says {self.name} {' and '.join(found) or 'nowhere'}, and "
-                    f"{self.why}; write {self.name}={self.value} there."
+                    f"{self.why}; write {self.name}{self.between}{self.value} there."
                 )
 
 
@@ -63,7 +69,11 @@ SETTINGS = {
         Setting(HEAD, "--num-cpus", "0", "trials on the head could take the driver with them"),
         Setting(HEAD, "--num-gpus", "0", "trials on the head could take the driver with them"),
         Setting(
-            WORKER, "-m", "search.cluster.preemption", "nothing else tells Ray of a preemption"
+            WORKER,
+            "-m",
+            "search.cluster.preemption",
+            "nothing else tells Ray of a preemption",
+            between=" ",
         ),
     ),
     "local": (
@@ -76,6 +86,8 @@ SETTINGS = {
         ),
     ),
     "any": (
+        *(Setting(key, "--temp-dir", PRIVATE, OPEN) for key in (HEAD, WORKER)),
+        *(Setting(key, "umask", "077", READABLE, between=" ") for key in (HEAD, WORKER)),
         Setting(HEAD, "RAY_AUTH_MODE", "token", "Ray asks nobody for the token otherwise"),
         Setting(WORKER, "RAY_AUTH_MODE", "token", "Ray asks nobody for the token otherwise"),
         Setting(HEAD, "--dashboard-host", "127.0.0.1", "the dashboard takes jobs from anyone else"),
@@ -151,6 +163,13 @@ def command_faults(config: Config) -> Iterator[str]:
                 )
 
 
+def folder_faults(config: Config) -> Iterator[str]:
+    """Yield where Ray's folder is not closed to other accounts before Ray is started in it."""
+    for key in (HEAD, WORKER):
+        if CLOSED not in " ".join(config.get(key, ())):
+            yield f"{key} do not make sure that RAY_TMPDIR is closed to others; add {CLOSED}."
+
+
 def token_faults(config: Config) -> Iterator[str]:
     if TOKEN_FILE not in config.get("file_mounts", {}):
         yield f"file_mounts does not bring {TOKEN_FILE} to the machines; add it."
@@ -188,7 +207,7 @@ def faults(config: Config) -> list[str]:
     if refused := list(refused_by_ray(config)):
         return refused
     settings = (*SETTINGS["any"], *SETTINGS[kind])
-    rules = [unfilled, provider_faults, command_faults, token_faults]
+    rules = [unfilled, provider_faults, command_faults, token_faults, folder_faults]
     rules += [setting.faults for setting in settings]
     rules += [hosts_faults] if kind == "local" else config_check_aws.RULES
     return [sentence for rule in rules for sentence in rule(config)]
