@@ -297,7 +297,7 @@ def test_the_token_of_a_ray_of_our_own_is_written_nowhere(
     plain = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     own = {"HOME": str(tmp_path), "RAY_AUTH_TOKEN": token, "RAY_TMPDIR": str(short_folder)}
     (tmp_path / "sitecustomize.py").write_text(
-        "from search import session_folder\nsession_folder.delete = lambda folder: None"
+        "from search.cluster import session_folder\nsession_folder.delete = lambda folder: None"
     )
     paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)])}
     done = subprocess.run(
