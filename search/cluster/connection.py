@@ -18,6 +18,7 @@ from ray.tune.error import TuneError
 from search.cluster.address import LOCAL, TOKEN_MODE, check_reachable, host_and_port
 from search.cluster.admission import check_admitted
 from search.cluster.session_folder import logs_in, session_folder
+from search.cluster.watcher import watched
 from search.workers.code_version import copy_sources
 from spaces.errors import UserError
 from trainer.runtime import available_cpus
@@ -36,10 +37,12 @@ class StartError(UserError):
 def local_ray() -> Iterator[None]:
     """Run Ray on this machine's CPUs; what it leaves on disk is deleted, except when it fails.
 
+    None of its processes stays, even if this one is killed.
+
     Raises:
         UserError: Ray does not start here.
     """
-    with session_folder(kept_after=(StartError, RayError, TuneError)) as folder:
+    with session_folder(kept_after=(StartError, RayError, TuneError)) as folder, watched(folder):
         try:
             start_here(folder)
             yield

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import searching
-from clusters import below
+from clusters import below, wait_for_end
 from enduring import (
     OPTIONS,
     WHOLE,
@@ -48,14 +48,6 @@ def workers(process: subprocess.Popen[str]) -> list[int]:
     return below(process.pid, r"ray::\w*Trainable")
 
 
-def wait_for_end(pids: list[int]) -> None:
-    """Wait for processes that are no children of this one."""
-    deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        assert time.monotonic() < deadline, "a worker outlives its driver"
-        time.sleep(0.05)
-
-
 def interrupted(
     place: Path, epochs: int, number: signal.Signals, *again: str
 ) -> subprocess.Popen[str]:
@@ -63,8 +55,8 @@ def interrupted(
     process = searching.start(place, *OPTIONS, *again)
     try:
         searching.wait_for_epochs(place, epochs, process)
-        orphans = workers(process)
-        held = [] if number == signal.SIGKILL else orphans
+        family = below(process.pid, "")
+        held = [] if number == signal.SIGKILL else workers(process)
         for pid in held:  # or the trials might end before the search sees to the signal
             os.kill(pid, signal.SIGSTOP)
         process.send_signal(number)
@@ -73,7 +65,7 @@ def interrupted(
         for pid in held:
             os.kill(pid, signal.SIGCONT)
         process.wait(timeout=60)
-        wait_for_end(orphans)  # they go on for a while, and save
+        wait_for_end(family)  # Ray's processes and the workers, which go on for a while, and save
     finally:
         process.kill()
     return process

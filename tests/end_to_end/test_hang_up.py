@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import searching
-from clusters import below
+from clusters import below, wait_for_end
 from enduring import running
 
 from trainer.execution.checkpoint import saved_epochs
@@ -65,10 +65,7 @@ def test_a_closed_terminal_stops_a_search_cleanly_and_the_log_says_how_to_go_on(
         process.kill()
         process.wait()
     assert "start it under nohup or tmux" in " ".join(seen.split())
-    deadline = time.monotonic() + SECONDS
-    while left := [pid for pid in children if Path(f"/proc/{pid}").exists()]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
+    wait_for_end(children)
     log = searching.folder(tmp_path).log.read_text()
     *_, reason, command = log.splitlines()
     assert "Stopped: hang-up: the terminal was closed. " in reason

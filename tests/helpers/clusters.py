@@ -73,3 +73,11 @@ def below(ancestor: int, title: str) -> list[int]:
     while more := {p for p, (parent, _) in all_processes.items() if parent in family} - family:
         family |= more
     return [p for p in family & all_processes.keys() if re.match(title, all_processes[p][1])]
+
+
+def wait_for_end(pids: list[int]) -> None:
+    """Wait for processes that are no children of this one."""
+    deadline = time.monotonic() + 60
+    while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, f"{left} outlive their driver"
+        time.sleep(0.05)
