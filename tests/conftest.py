@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,10 @@ from PIL import Image
 os.environ["RAY_ADDRESS"] = "local"
 os.environ["RAY_AUTH_TOKEN_PATH"] = str(Path(__file__).parent / "no-token")
 os.environ.pop("RAY_AUTH_TOKEN", None)
+# Under nohup, too, searches heed a hang-up: a program inherits that it is ignored, not that it is
+# handled.
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 DATA_SETS = ("cifar-100-python", "cifar10lt-ir100")
 ARCHIVES = Path(__file__).resolve().parents[2] / "shared" / "data"

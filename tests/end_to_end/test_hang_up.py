@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import searching
-from clusters import below, wait_for_end
+from clusters import below, stopped, wait_for_end, workers
 from enduring import running
 
 from trainer.execution.checkpoint import saved_epochs
@@ -58,8 +58,9 @@ def test_a_closed_terminal_stops_a_search_cleanly_and_the_log_says_how_to_go_on(
     os.close(other)
     try:
         seen = wait_for_epochs(tmp_path, process, terminal)
-        children = below(process.pid, "")
-        os.close(terminal)
+        with stopped(workers(process)):
+            children = below(process.pid, "")
+            os.close(terminal)
         assert process.wait(timeout=SECONDS) == 130
     finally:
         process.kill()

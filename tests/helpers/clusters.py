@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 def free_port() -> int:
@@ -73,6 +75,25 @@ def below(ancestor: int, title: str) -> list[int]:
     while more := {p for p, (parent, _) in all_processes.items() if parent in family} - family:
         family |= more
     return [p for p in family & all_processes.keys() if re.match(title, all_processes[p][1])]
+
+
+@contextlib.contextmanager
+def stopped(pids: list[int]) -> Iterator[None]:
+    """Stop trials' processes while a signal is sent, until the search has surely seen to it.
+
+    They might have trained to their end before it did.
+    """
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    yield
+    time.sleep(2)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+def workers(process: subprocess.Popen[Any]) -> list[int]:
+    """Return the processes below ``process`` that train a trial for Ray."""
+    return below(process.pid, r"ray::\w*Trainable")
 
 
 def wait_for_end(pids: list[int]) -> None:
