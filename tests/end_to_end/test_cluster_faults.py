@@ -50,6 +50,7 @@ def drained(cluster: Machines, address: str) -> str:
     return line(done.stdout, f"the node {address} is draining").partition(": ")[2]
 
 
+@pytest.mark.long
 def test_nodes_that_leave_with_and_without_notice_cost_epochs_since_the_checkpoint(
     cluster: Machines, tmp_path: Path, fault: Tell
 ) -> None:
@@ -65,7 +66,7 @@ def test_nodes_that_leave_with_and_without_notice_cost_epochs_since_the_checkpoi
         output, errors = process.communicate(timeout=300)
     finally:
         process.kill()
-    assert process.returncode == 0, errors
+    assert process.returncode == 0, output + errors
     check_whole(tmp_path)
     check_equal_to_plain_training(tmp_path, [row.key for row in searching.rows(tmp_path)][:4])
     assert "2 trials at a time, on 3 nodes with 2 CPUs" in output

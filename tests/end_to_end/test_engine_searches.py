@@ -47,7 +47,7 @@ class Searches:
             [sys.executable, str(SCRIPT), str(self.place), self.address, *numbers],
             env=os.environ
             | {
-                "PYTHONPATH": f"{SCRIPT.parent}:{SCRIPT.parent.parent}",
+                "PYTHONPATH": f"{SCRIPT.parent}:{REPOSITORY}",
                 "RAY_AUTH_MODE": "disabled",
             },
             stdout=subprocess.PIPE,
