@@ -194,8 +194,8 @@ def main(arguments: list[str] | None = None) -> int:
         for result in searches(options):
             results.append(result)
             print(table(results), flush=True)
-            objective: dict[str, Any] = {"options": {name: getattr(options, name) for name in TOLD}}
-            content = objective | provenance() | {"searches": [asdict(r) for r in results]}
+            asked: dict[str, Any] = {"options": {name: getattr(options, name) for name in TOLD}}
+            content = asked | provenance() | {"searches": [asdict(r) for r in results]}
             write_atomic(options.out, json.dumps(content, indent=1).encode())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

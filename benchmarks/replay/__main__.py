@@ -87,7 +87,7 @@ def repetitions(replay: Replay) -> Iterator[dict[str, Measured]]:
         yield from pool.map(functools.partial(repeat, plan), numbers)
 
 
-def objective(replay: Replay) -> dict[str, Any]:
+def known_truth(replay: Replay) -> dict[str, Any]:
     """Return what is true in the first world, and how well a table's surrogate predicts."""
     world = replay.world_of(0)
     found: dict[str, Any] = {
@@ -109,7 +109,7 @@ def run(plan: Plan, command: list[str]) -> int:
         "command": shlex.join(["python", "-m", "benchmarks.replay", *command]),
         "cpus": available_cpus(),
         **provenance(),
-        "world": objective(replay),
+        "world": known_truth(replay),
         "budget_trials": plan.setting.budget_trials,
         "epochs_per_trial": replay.world_of(0).epochs,
         "workers": plan.setting.workers,

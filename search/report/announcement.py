@@ -36,7 +36,7 @@ def announcement(plan: Plan, search: Search) -> list[str]:
     lines += [
         f"space {settings.space}, sampler {settings.sampler}, {stopping}; {budget.describe()}",
         phases_text(budget),
-        *(line for objective in search.objective.all_benchmarks for line in scores_text(objective)),
+        *(line for benchmark in search.objective.all_benchmarks for line in scores_text(benchmark)),
         *controls_text(settings.baselines, search),
         symbols_text(settings.space),
         *notes(plan, search),

@@ -80,15 +80,15 @@ def export_note(conclusion: Conclusion) -> str | None:
 def unconfirmed_notes(conclusion: Conclusion) -> list[str]:
     """Return the other metrics of the best of the search, and what only a verdict will say."""
     notes = []
-    for objective, reached in zip(
+    for benchmark, reached in zip(
         conclusion.objective.benchmarks, conclusion.reached, strict=False
     ):
-        said = other_metrics(reached.metrics, objective.metric)
-        notes.append(f"on the {objective.chosen_on} images of {objective.name}: {said}")
+        said = other_metrics(reached.metrics, benchmark.metric)
+        notes.append(f"on the {benchmark.chosen_on} images of {benchmark.name}: {said}")
     notes += [
-        f"{objective.name}: its test images are held out for the verdict (confirm RUN)"
-        for objective in conclusion.objective.benchmarks
-        if objective.test_held_out
+        f"{benchmark.name}: its test images are held out for the verdict (confirm RUN)"
+        for benchmark in conclusion.objective.benchmarks
+        if benchmark.test_held_out
     ]
     return notes
 

@@ -40,24 +40,24 @@ def of_verdict(judgement: Judgement) -> list[Reached]:
 def of_runs(rows: Sequence[Row], benchmarks: Sequence[BenchmarkObjective]) -> list[Reached]:
     """Return what the search's own runs reached on the images that choose, by benchmark."""
     found = []
-    for part, objective in enumerate(benchmarks):
+    for part, benchmark in enumerate(benchmarks):
         summaries = [row.summaries[part] for row in rows]
-        classes = [known for s in summaries if (known := _classes(s, objective)) is not None]
+        classes = [known for s in summaries if (known := _classes(s, benchmark)) is not None]
         whole = tuple(np.mean(classes, axis=0).tolist()) if len(classes) == len(rows) else None
-        found.append(Reached(mean_metrics([_metrics(s, objective) for s in summaries]), whole))
+        found.append(Reached(mean_metrics([_metrics(s, benchmark) for s in summaries]), whole))
     return found
 
 
-def _classes(summary: Summary, objective: BenchmarkObjective) -> list[float] | None:
+def _classes(summary: Summary, benchmark: BenchmarkObjective) -> list[float] | None:
     classes = summary.class_accuracy
-    return list(classes) if len(classes) == len(objective.counts) else None
+    return list(classes) if len(classes) == len(benchmark.counts) else None
 
 
-def _metrics(summary: Summary, objective: BenchmarkObjective) -> Metrics:
+def _metrics(summary: Summary, benchmark: BenchmarkObjective) -> Metrics:
     """Every metric of a run: as recorded, or what its class accuracies say of them."""
     if summary.metrics is not None:
         return summary.metrics
-    classes, counts = _classes(summary, objective), np.asarray(objective.selection_counts)
+    classes, counts = _classes(summary, benchmark), np.asarray(benchmark.selection_counts)
     if classes is None:
         return dict.fromkeys(METRICS)
     values = scores(np.asarray(classes) * counts / 100, None, counts)

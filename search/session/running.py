@@ -62,8 +62,8 @@ class Running:
     def summaries(self) -> list[dict[str, Any]]:
         """Return ``trainer.results.summary`` of each part."""
         return [
-            summary(part, objective.counts, objective.half_counts, objective.test_held_out)
-            for part, objective in zip(self.results, self.benchmarks, strict=True)
+            summary(part, benchmark.counts, benchmark.half_counts, benchmark.test_held_out)
+            for part, benchmark in zip(self.results, self.benchmarks, strict=True)
         ]
 
     @property

@@ -11,12 +11,12 @@ SECRET_PARAMETER = re.compile(
 HIDDEN = "***"
 
 
-def redacted(objective: Any) -> Any:
+def redacted(content: Any) -> Any:
     """Return JSON-able facts without passwords in any of their texts."""
-    if isinstance(objective, str):
-        return SECRET_PARAMETER.sub(rf"\g<1>{HIDDEN}", CREDENTIALS.sub(f"{HIDDEN}@", objective))
-    if isinstance(objective, dict):
-        return {key: redacted(value) for key, value in objective.items()}
-    if isinstance(objective, list | tuple):
-        return [redacted(value) for value in objective]
-    return objective
+    if isinstance(content, str):
+        return SECRET_PARAMETER.sub(rf"\g<1>{HIDDEN}", CREDENTIALS.sub(f"{HIDDEN}@", content))
+    if isinstance(content, dict):
+        return {key: redacted(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [redacted(value) for value in content]
+    return content

@@ -73,10 +73,10 @@ class StudySearcher(DriverOnly, Searcher):
         """Return what ``TrialTrainable`` is told of a trial."""
         key, folder = trial.row.key, self.search.folder
         parts = []
-        for part, objective in enumerate(trial.benchmarks):
-            weights = canonical_weights(trial.row.weighting.weights(objective.counts))
+        for part, benchmark in enumerate(trial.benchmarks):
+            weights = canonical_weights(trial.row.weighting.weights(benchmark.counts))
             described = {
-                "benchmark": self.benchmarks.index(objective),
+                "benchmark": self.benchmarks.index(benchmark),
                 "weights": weights.tolist(),
                 "checkpoints": str(folder.checkpoint_folder(part_key(key, part))),
                 "known_epochs": len(trial.results[part]),

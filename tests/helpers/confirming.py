@@ -55,20 +55,20 @@ def steady(row: Row, part: int) -> int:
     return base if row.in_search else base + wobble + 2 * ((row.seed_index or 0) % 2)
 
 
-def results_worth(percent: int, objective: BenchmarkObjective = BENCHMARK) -> list[EpochResult]:
+def results_worth(percent: int, benchmark: BenchmarkObjective = BENCHMARK) -> list[EpochResult]:
     """Return epochs that gain a point each, the last of which has ``percent`` of 100 images.
 
     On a test set that is held out, ``HELD_OUT_LOSS`` fewer images are right.
     """
     results: list[EpochResult] = []
-    for epoch in range(1, objective.epochs + 1):
-        right = percent - (objective.epochs - epoch)
+    for epoch in range(1, benchmark.epochs + 1):
+        right = percent - (benchmark.epochs - epoch)
         cells = [right // 8 + (cell < right % 8) for cell in range(8)]
-        if objective.test_held_out:
+        if benchmark.test_held_out:
             cells[4] -= HELD_OUT_LOSS
         correct = (tuple(cells[:4]), tuple(cells[4:]))
         curve = Curve(np.array([correct]), np.array([correct]))
-        score = float(objective.scoring.scores(curve, objective.scoring.choosing)[0])
+        score = float(benchmark.scoring.scores(curve, benchmark.scoring.choosing)[0])
         results.append(EpochResult(epoch, 1.0, 1.0, 0.1, 0.5, score, score, correct, correct))
     return results
 
@@ -76,8 +76,8 @@ def results_worth(percent: int, objective: BenchmarkObjective = BENCHMARK) -> li
 def train(search: Search, trial: Running, worth: Worth) -> None:
     """Report all epochs of a trial, and its end."""
     curves = [
-        results_worth(worth(trial.row, part), objective)
-        for part, objective in enumerate(trial.benchmarks)
+        results_worth(worth(trial.row, part), benchmark)
+        for part, benchmark in enumerate(trial.benchmarks)
     ]
     for part, epoch in order(trial.stages):
         if search.report(trial.row.key, part, curves[part][epoch - 1]):

@@ -173,7 +173,7 @@ class Twin:
         """Report the trial's epochs, one at a time, stage by stage; yield whether it has ended."""
         key, seed = trial.row.key, trial.row.seed
         saved = [len(part) // SAVE_EVERY * SAVE_EVERY for part in trial.results]
-        curves = [results_of(seed, objective.epochs) for objective in trial.benchmarks]
+        curves = [results_of(seed, benchmark.epochs) for benchmark in trial.benchmarks]
         for part, epoch in order(trial.stages):
             if epoch > saved[part]:
                 self.trained.setdefault(part_key(key, part), []).append(epoch)
