@@ -98,19 +98,50 @@ def checked(
     Raises:
         UserError: such as "mine.toml: epochs is 0; it must be at least 1".
     """
+    # As JSON, so that a list is read as a tuple, and a table as a dataclass, but no text as a
+    # number. A date of TOML, which no field takes, becomes a table.
+    try:
+        text = json.dumps(content, default=lambda _value: {})
+    except RecursionError as found:
+        raise _fault(kind, content, where, error, found) from found
+    return _read(kind, text, lambda: content, where, error)
+
+
+def checked_json(kind: type[T], text: str | bytes) -> T:
+    """An instance of a dataclass from a JSON text, checked as `checked` does, in one step."""
+    return _read(kind, text, lambda: _content(text), "", UserError)
+
+
+def _content(text: str | bytes) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return str(text)
+
+
+def _read(
+    kind: type[T],
+    text: str | bytes,
+    content: Callable[[], object],
+    where: object,
+    error: type[UserError],
+) -> T:
     from pydantic import ValidationError  # here: --help and the workers of a search need none of it
 
     try:
-        # As JSON, so that a list is read as a tuple, and a table as a dataclass, but no text as a
-        # number. A date of TOML, which no field takes, becomes a table.
-        text = json.dumps(content, default=lambda _value: {})
         instance: T = _adapter(kind).validate_json(text)  # type: ignore[arg-type]
     except (ValidationError, RecursionError) as found:
-        sentence = "it is nested too deeply; it must be a table of few levels"
-        if isinstance(found, ValidationError):
-            sentence = first_sentence(kind, content, found)
-        raise error(f"{where}: {sentence}" if str(where) else sentence) from found
+        raise _fault(kind, content(), where, error, found) from found
     return instance
+
+
+def _fault(
+    kind: type, content: object, where: object, error: type[UserError], found: Exception
+) -> UserError:
+    sentence = "it is nested too deeply; it must be a table of few levels"
+    if not isinstance(found, RecursionError):
+        sentence = first_sentence(kind, content, found)
+    return error(f"{where}: {sentence}" if str(where) else sentence)
 
 
 def first_sentence(kind: type, content: object, found: Any) -> str:

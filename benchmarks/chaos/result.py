@@ -95,7 +95,7 @@ def judge(
     baselines, by key; the first search fills it in.
     """
     folder = RunFolder(path)
-    rows = Record(folder.journal).rows()
+    rows = Record(folder.record).rows()
     faults = faults_of(folder, rows, wanted)
     for row in rows:
         if row.is_baseline:

@@ -44,7 +44,7 @@ class TimedSearch(Search):
         """Make a run of so many trials, without a confirmation, in ``path``."""
         folder = RunFolder(path)
         folder.create()
-        record = Record.create(folder.journal, settings.baselines, settings.seed)
+        record = Record.create(folder.record, settings.baselines, settings.seed)
         attempt = folder.begin_attempt({})
         budget = Budget(trials, None, confirm=False)
         return cls(settings, budget, objective, folder, record, attempt)

@@ -24,7 +24,6 @@ from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import Row, TrialState
 from spaces import NAMED, Weighting
-from spaces.errors import UserError
 
 ORDER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
 ENDS = dict(zip(ORDER, ("complete", "stopped", "unfinished", "failed"), strict=True))
@@ -102,9 +101,7 @@ class Conclusion:
             UserError: it is no run, or its files are damaged.
         """
         manifest = folder.read_manifest()
-        if not folder.journal.is_file():
-            raise UserError(f"{folder.journal} is missing, so the run's trials cannot be read.")
-        record = Record(folder.journal)
+        record = Record(folder.record)
         objective, rows, plan = manifest.objective, record.rows(), record.plan()
         return cls(
             folder=folder,

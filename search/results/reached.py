@@ -10,7 +10,8 @@ import numpy as np
 from search.config.objective import BenchmarkObjective
 from search.results.judgement import Judgement
 from search.stats.accuracies import mean_metrics
-from search.store.trials import Row, Summary
+from search.store.facts import Summary
+from search.store.trials import Row
 from trainer.benchmarks.metrics import METRICS, scores
 
 Metrics = Mapping[str, float | None]

@@ -3,18 +3,21 @@
 import bisect
 import copy
 from collections import deque
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend
-from optuna.storages.journal._storage import JournalOperation
-from optuna.study import Study
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
+
+from search.samplers.cmaes import STATE, Told, has_state, retold, told_of
 
 BEST, LATEST = 100, 500
 """How many ended trials samplers are shown in any case: the best, and those that ended last."""
+NAME = "proposals"
 
 
 def merit(trial: FrozenTrial) -> tuple[int, float, float, int]:
@@ -49,79 +52,129 @@ class Shown:
         return list({t.number: t for t in (*self.best, *self.latest, *self.failed)}.values())
 
 
-class BoundedStorage(JournalStorage):
-    """A journal whose studies show their samplers a bounded history.
+class History(InMemoryStorage):
+    """Storage in memory of one study that shows its sampler a bounded history.
 
     Samplers read all trials several times for each proposal, so that a proposal would cost more
     and more. A study of up to ``LATEST`` ended trials is shown whole. From then on, it shows the
     ``BEST`` best and the ``LATEST`` that ended last, besides all that have not ended: TPE models
-    its best 25 trials against the others, and weighs older ones less anyway. What is shown
-    follows from the journal alone, and the journal itself keeps every trial.
+    its best 25 trials against the others, and weighs older ones less anyway.
 
-    It is right in the one process that writes to the journal, and reads only what that wrote: in
-    another process it stays as it was opened.
+    Attributes:
+        open: numbers of the trials that have not ended.
+        shown_values: by number, what samplers are shown in place of a COMPLETE trial's value.
     """
 
-    def __init__(self, backend: BaseJournalBackend) -> None:
-        self.stale = True
-        super().__init__(backend)
-        self.shown: dict[int, Shown] = {}
-        self.open: dict[int, set[int]] = {}
-        """Ids of the trials that have not ended, by study id."""
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: set[int] = set()
+        self.shown = Shown()
         self.shown_values: dict[int, float] = {}
-        """What samplers are shown in place of the recorded value of a COMPLETE trial, by id."""
+        self._known: dict[str, Any] = {}
 
-    def _write_log(self, op_code: int, extra_fields: dict[str, Any]) -> None:
-        self.stale = True
-        super()._write_log(op_code, extra_fields)
+    def study(self, sampler: BaseSampler) -> optuna.Study:
+        """Make the one study."""
+        self._made = optuna.create_study(
+            study_name=NAME, storage=self, sampler=sampler, direction="maximize"
+        )
+        return self._made
 
-    def _sync_with_backend(self) -> None:
-        """Read what was written; Optuna would open the file whenever it looks at a trial."""
-        if self.stale:
-            super()._sync_with_backend()
-            self.stale = False
+    @property
+    def study_id(self) -> int:
+        return self.get_study_id_from_name(NAME)
 
-    def set_trial_user_attrs(self, trial_id: int, attributes: dict[str, Any]) -> None:
-        """Set several attributes in one write, for each write waits for the disk."""
-        self.check_trial_is_updatable(trial_id, self.get_trial(trial_id).state)
-        worker = self._replay_result.worker_id
-        head = {"op_code": JournalOperation.SET_TRIAL_USER_ATTR, "worker_id": worker}
-        facts = [{name: value} for name, value in attributes.items()]
-        with self._thread_lock:
-            self.stale = True
-            logs = [{**head, "trial_id": trial_id, "user_attr": fact} for fact in facts]
-            self._backend.append_logs(logs)
-            self._sync_with_backend()
+    def trial(self, number: int) -> FrozenTrial:
+        """Return a trial as it is now."""
+        return self.get_trial(self.id_of(number))
 
-    def every_trial(self, study: Study) -> list[FrozenTrial]:
-        """Return all trials, in the order of their numbers; they must not be changed."""
-        return super().get_all_trials(study._study_id, deepcopy=False)
+    def id_of(self, number: int) -> int:
+        return self.get_trial_id_from_study_id_trial_number(self.study_id, number)
 
-    def _load(self, study_id: int) -> None:
-        """Build what is shown of a study from all of its trials, unless that was done before."""
-        if study_id in self.shown:
-            return
-        trials = super().get_all_trials(study_id, deepcopy=False)
-        self.open[study_id] = {t._trial_id for t in trials if not t.state.is_finished()}
-        self.shown[study_id] = Shown()
-        ended = [t for t in trials if t.datetime_complete is not None]
-        for trial in sorted(ended, key=lambda t: (t.datetime_complete, t.number)):
-            self.shown[study_id].add(trial)
+    def add(
+        self,
+        state: TrialState,
+        value: float | None,
+        params: dict[str, Any],
+        distributions: dict[str, BaseDistribution],
+        attrs: dict[str, Any],
+        rungs: dict[int, float],
+        study_attrs: dict[str, Any],
+        told: Told | None,
+    ) -> None:
+        """Add the next trial of the record.
+
+        Raises:
+            ValueError: a parameter is outside of its distribution, or CMA-ES was not told so.
+            KeyError: there is no trial of a number that is told of.
+        """
+        if has_state(attrs):
+            raise ValueError("it holds a state of CMA-ES, which no search writes")
+        if told:
+            base = None if told.base is None else self.trial(told.base)
+            results = [(self.trial(number), told_value) for number, told_value in told.results]
+            attrs = attrs | retold(base, results, distributions)
+        trial = optuna.trial.create_trial(
+            state=state,
+            value=value,
+            params=params,
+            distributions=distributions,
+            system_attrs=attrs,
+            intermediate_values=rungs,
+        )
+        self._made.add_trial(trial)
+        for name, content in study_attrs.items():
+            self.set_study_system_attr(self.study_id, name, content)
+        self._known = dict(self.get_study_system_attrs(self.study_id))
+
+    def show(self, numbers: Iterable[int]) -> None:
+        """Show trials that had ended when they were added, in the order of their ends."""
+        for number in numbers:
+            self.shown.add(self.trial(number))
+
+    def end(
+        self,
+        number: int,
+        state: TrialState,
+        value: float | None = None,
+        rungs: Mapping[int, float] | None = None,
+    ) -> None:
+        """End an open trial, with its scores by epoch."""
+        trial_id = self.id_of(number)
+        for epoch, score in (rungs or {}).items():
+            self.set_trial_intermediate_value(trial_id, epoch, score)
+        self.set_trial_state_values(trial_id, state, None if value is None else [value])
+
+    def kept(self, number: int) -> dict[str, Any]:
+        """Return what must be kept of a trial just drawn, for ``add`` to make it again.
+
+        These are the sampler's attributes of the trial, those of the study that have changed, and
+        what CMA-ES was told.
+        """
+        of_study = dict(self.get_study_system_attrs(self.study_id))
+        changed = {k: v for k, v in of_study.items() if self._known.get(k) != v}
+        self._known = of_study
+        attrs = dict(self.trial(number).system_attrs)
+        if not has_state(attrs):
+            return {"attrs": attrs, "study": changed}
+        shown = self.get_all_trials(self.study_id, False, (TrialState.COMPLETE,))
+        rest = {k: v for k, v in attrs.items() if not k.startswith(STATE)}
+        return {"attrs": rest, "study": changed, "told": told_of(shown)}
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        self._load(study_id)
         trial_id = super().create_new_trial(study_id, template_trial)
-        self.open[study_id].add(trial_id)
+        trial = self.get_trial(trial_id)
+        if not trial.state.is_finished():
+            self.open.add(trial.number)
         return trial_id
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
         done = super().set_trial_state_values(trial_id, state, values)
-        for study_id, waiting in self.open.items():
-            if state.is_finished() and trial_id in waiting:
-                waiting.remove(trial_id)
-                self.shown[study_id].add(self.get_trial(trial_id))
+        if state.is_finished():
+            trial = self.get_trial(trial_id)
+            self.open.remove(trial.number)
+            self.shown.add(trial)
         return done
 
     def get_all_trials(
@@ -131,15 +184,14 @@ class BoundedStorage(JournalStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         """Return the trials that samplers are shown, in the order of their numbers."""
-        self._load(study_id)
-        trials = self.shown[study_id].trials() + [self.get_trial(i) for i in self.open[study_id]]
+        trials = self.shown.trials() + [self.trial(number) for number in self.open]
         found = [trial for trial in trials if states is None or trial.state in states]
         found.sort(key=lambda trial: trial.number)
         found = [self._as_shown(trial) for trial in found]
         return copy.deepcopy(found) if deepcopy else found
 
     def _as_shown(self, trial: FrozenTrial) -> FrozenTrial:
-        value = self.shown_values.get(trial._trial_id)
+        value = self.shown_values.get(trial.number)
         if value is None or trial.state != TrialState.COMPLETE:
             return trial
         shown = copy.copy(trial)

@@ -1,11 +1,16 @@
 """Registry of the samplers: Optuna's, by name, and how each draws from a space."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+)
 from optuna.samplers import BaseSampler
 
 from spaces import Choice, Domain, Float, ParameterValue, Space
@@ -27,9 +32,7 @@ def gp(seed: int) -> BaseSampler:
 
 
 def cmaes(seed: int) -> BaseSampler:
-    from search.samplers.cmaes import DataCmaEsSampler  # slow to import; most commands need none
-
-    return DataCmaEsSampler(
+    return optuna.samplers.CmaEsSampler(
         seed=seed, n_startup_trials=STARTUP_TRIALS, warn_independent_sampling=False
     )
 
@@ -131,3 +134,21 @@ def draw(
             case Choice(name, choices):
                 params[name] = str(trial.suggest_categorical(name, choices))
     return params
+
+
+def distributions(
+    domains: Iterable[Domain], params: Collection[str]
+) -> dict[str, BaseDistribution]:
+    """Return the distributions from which ``draw`` draws these parameters, in their order.
+
+    Raises:
+        KeyError: there is no such parameter.
+    """
+    known: dict[str, BaseDistribution] = {}
+    for domain in domains:
+        match domain:
+            case Float(name, low, high, log):
+                known[name] = FloatDistribution(low, high, log=log)
+            case Choice(name, choices):
+                known[name] = CategoricalDistribution(choices)
+    return {name: known[name] for name in params}

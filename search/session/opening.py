@@ -43,13 +43,13 @@ def open_record(plan: Plan, manifest: Manifest) -> Record:
             )
         counts = [benchmark.counts for benchmark in manifest.objective.benchmarks]
         controls = checked_controls(plan.settings.baselines, counts)
-        folder.journal.unlink(missing_ok=True)  # left by a start that died before its settings
-        record = Record.create(folder.journal, controls.names, plan.settings.seed, folder.may_write)
+        folder.record.unlink(missing_ok=True)  # left by a start that died before its settings
+        record = Record.create(folder.record, controls.names, plan.settings.seed, folder.may_write)
         folder.write_manifest(manifest)
         return record
     known = folder.read_manifest()
     check_same(plan, known, manifest)
-    record = Record.reopen(folder.journal, folder.may_write)
+    record = Record.reopen(folder.record, folder.may_write)
     check_budget(plan, sum(row.in_search for row in record.rows()))
     if manifest.holdout and not known.holdout:
         folder.write_manifest(replace(known, holdout=manifest.holdout))

@@ -1,10 +1,12 @@
 """The proposer draws the weighting that is tried next, with Optuna's sampler over a space."""
 
 from search.config.settings import Settings
-from search.samplers.registry import SAMPLERS, draw, make_sampler
+from search.samplers.history import History
+from search.samplers.registry import SAMPLERS, distributions, draw, make_sampler
 from search.session.standings import Standings
+from search.store.facts import Drawn
 from search.store.record import Record
-from search.store.trials import PROPOSALS, Outcome, Row, trial_key, trial_seed
+from search.store.trials import PROPOSALS, RecordedTrial, Row, TrialState
 from spaces import SPACES, WeightingError, check_weights
 from spaces.errors import UserError
 from trainer.trial import SCALE_FREE_LOSS
@@ -13,42 +15,92 @@ MAX_REFUSALS = 1000
 
 
 class Proposer:
-    """Draws weightings with a sampler that learns from the record's proposals."""
+    """Draws weightings with a sampler that learns from the record's proposals.
+
+    The sampler's study is in memory, made of the record; what ends later is told to it before the
+    next draw.
+    """
 
     def __init__(
         self, record: Record, settings: Settings, attempt: int, standings: Standings
     ) -> None:
-        """``attempt`` numbers this start, from 1."""
-        self.record, self.standings, self.seed = record, standings, settings.seed
+        """``attempt`` numbers this start, from 1.
+
+        Raises:
+            UserError: a draw on record is none of the space.
+        """
+        self.record, self.standings = record, standings
         self.counts = [benchmark.counts for benchmark in standings.objective.benchmarks]
         self.space = SPACES[settings.space]
         self.domains = self.space.searched(SCALE_FREE_LOSS)
         self.sampler = SAMPLERS[settings.sampler]
-        self.study = record.studies[PROPOSALS]
-        self.study.sampler = make_sampler(settings.sampler, settings.seed, attempt)
+        self.history = History()
+        self.study = self.history.study(make_sampler(settings.sampler, settings.seed, attempt))
+        for trial in record.trials[PROPOSALS]:
+            self._add(trial)
+        self.history.show(trial.number for trial in record.ended if trial.study == PROPOSALS)
+        self.told = len(record.ended)
+
+    def _add(self, trial: RecordedTrial) -> None:
+        """Add a trial on record to the study."""
+        drawn = trial.drawn
+        try:
+            if drawn is None:
+                raise ValueError("it says nothing of the draw")
+            self.history.add(
+                trial.state,
+                value=trial.value,
+                params=drawn.params,
+                distributions=distributions(self.domains, drawn.params),
+                attrs=drawn.attrs,
+                rungs=trial.rungs,
+                study_attrs=drawn.study,
+                told=drawn.told,
+            )
+        except (KeyError, ValueError) as error:
+            raise UserError(
+                f"{self.record.path} cannot be used: {trial.key} was not drawn from space "
+                f"{self.space.name!r} ({error}); restore the file."
+            ) from error
+
+    def catch_up(self) -> None:
+        """Tell the study of the trials that have ended since it was last told."""
+        for trial in self.record.ended[self.told :]:
+            if trial.study == PROPOSALS and trial.number in self.history.open:
+                self.history.end(trial.number, trial.state, trial.value, trial.rungs)
+        self.told = len(self.record.ended)
 
     def ask(self) -> Row:
         """Return a new RUNNING trial whose weights pass the guards.
 
-        A refused draw is recorded as FAIL with its reason and is no trial of the budget.
+        A refused draw is recorded with its reason and is no trial of the budget.
 
         Raises:
             UserError: the guards refused a thousand draws in a row.
         """
+        self.catch_up()
         if not self.sampler.models_noise:
-            self.record.show_values(self.standings.shown_values())
+            means = self.standings.shown_values().items()
+            self.history.shown_values = {
+                int(key[len(PROPOSALS) + 1 :]): mean
+                for key, mean in means
+                if key.startswith(PROPOSALS)
+            }
+        refused: list[tuple[Drawn, str]] = []
         for _ in range(MAX_REFUSALS):
             trial = self.study.ask()
             params = draw(trial, self.space, self.domains, self.sampler.conditional)
             point = self.space.weighting(params)
+            drawn = Drawn(params, **self.history.kept(trial.number))
             try:
                 for counts in self.counts:
                     check_weights(counts, point.weights(counts))
             except WeightingError as error:
-                self.record.tell(trial_key(PROPOSALS, trial.number), Outcome.failed(str(error)))
+                self.history.end(trial.number, TrialState.FAIL)
+                refused.append((drawn, str(error)))
                 continue
-            seed = trial_seed(self.seed, PROPOSALS, trial.number)
-            return self.record.start(trial.number, point, seed)
+            return self.record.start(point, drawn, refused)
+        self.record.refuse(refused)
         raise UserError(
             f"{MAX_REFUSALS} weightings in a row were refused by the guards; the class counts "
             f"{list(self.counts)} are too unequal for space {self.space.name!r}."

@@ -28,17 +28,14 @@ class Rungs:
         """Let the rule see the rungs that a trial has reached; ``trial.stop`` is what it says."""
         while trial.passed < len(trial.stages) - 1 and trial.reached(trial.passed):
             epoch = self.rule.rungs[trial.passed]
-            with self.record.together():
-                self._judge_at(trial, epoch, self.objective.score(trial.scores(trial.passed)))
+            self._judge_at(trial, epoch, self.objective.score(trial.scores(trial.passed)))
             trial.passed += 1
 
     def _judge_at(self, trial: Running, epoch: int, score: float) -> None:
         """Let a rung see a trial; baselines and immune trials are seen by it but never stopped."""
         row = trial.row
         worse = self.rule.observe(row.key, epoch, score)
-        if worse and not row.is_baseline and not self.rule.is_immune(row.number):
-            self.record.decide_stop(row.key, epoch)
+        stops = bool(worse) and not row.is_baseline and not self.rule.is_immune(row.number)
+        self.record.report(row.key, epoch, score, stops)
+        if stops or row.stop_epoch == epoch:  # decided now, or before this attempt
             trial.stop = True
-        if row.stop_epoch == epoch:  # decided before this attempt
-            trial.stop = True
-        self.record.report(row.key, epoch, score)

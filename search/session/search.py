@@ -72,7 +72,6 @@ class Search:
 
     def _adopt(self) -> None:
         """Rebuild what is known from the record and take over the trials that were running."""
-        self.record.fail_unstarted()
         rows = self.record.rows()
         for row in rows:
             if row.in_search:
@@ -140,8 +139,7 @@ class Search:
             return None
         if self.adopted:
             return self.adopted.popleft()
-        with self.record.together():
-            row = self._next_row()
+        row = self._next_row()
         if row is None:
             return None
         trial = Running.of(row, self.objective, self.early_stopping.rungs)
@@ -247,7 +245,7 @@ class Search:
         score = scores[0] if trial.row.study == HOLDOUT else self.objective.score(scores)
         end = Outcome.complete if complete else Outcome.stopped
         facts = {"summaries": trial.summaries()}
-        self._end(key, end(score, facts), {trial.stages[stage][0]: score})
+        self._end(key, end(score, facts, trial.stages[stage][0]))
         self.failures_in_a_row = 0
 
     def fail(self, key: str, reason: str, details: str = "", diverged: bool = False) -> None:
@@ -258,17 +256,14 @@ class Search:
         self.folder.write_error(key, f"{reason}\n\n{details}")
         if trial.row.in_search or not diverged:  # later, that an arm diverges is a result
             self.failures_in_a_row += 1
-        self._end(key, Outcome.failed(reason, diverged), {})
+        self._end(key, Outcome.failed(reason, diverged))
 
-    def _end(self, key: str, outcome: Outcome, scores: dict[int, float]) -> None:
-        """Record how a trial ended, with its last scores by epoch, and let go of it."""
+    def _end(self, key: str, outcome: Outcome) -> None:
+        """Record how a trial ended, and let go of it."""
         trial = self.running[key]
         hours = self.spending.hours_of(trial.seconds)
         spent = {"hardware": trial.hardware, "device_hours": hours}
-        with self.record.together():
-            for epoch, score in scores.items():
-                self.record.report(key, epoch, score)
-            self.record.tell(key, replace(outcome, facts=outcome.facts | spent))
+        self.record.tell(key, replace(outcome, facts=outcome.facts | spent))
         row = self.record.row(key)
         self.ended.append(row)
         del self.running[key]

@@ -1,11 +1,19 @@
-"""Files of JSON lines that grow by whole lines: appended to, read, and mended after a kill."""
+"""Files of JSON lines that grow by whole lines: appended to, read, and mended after a kill.
+
+Those of the record are numbered, and have a checksum each.
+"""
 
 import json
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from spaces.errors import UserError
 from trainer.files import append_whole
+
+TAIL = len(b',"crc":"01234567"}')
+"""Bytes of a checksum at the end of a line."""
 
 
 def append_line(path: Path, content: dict[str, Any]) -> None:
@@ -45,3 +53,51 @@ def cut_torn_line(path: Path) -> None:
     if whole < len(content):
         with path.open("r+b") as file:
             file.truncate(whole)
+
+
+def checksummed(number: int, kind: str, content: Mapping[str, Any]) -> bytes:
+    """Return line ``number`` with a fact of ``kind``, newline included."""
+    text = json.dumps({"n": number, kind: content}, separators=(",", ":"), allow_nan=False)
+    body = text[:-1].encode()
+    return body + tail_of(body) + b"\n"
+
+
+def tail_of(body: bytes) -> bytes:
+    """Return how a line goes on behind its content: with the content's CRC-32."""
+    return b',"crc":"%08x"}' % zlib.crc32(body)
+
+
+def is_whole(line: bytes) -> bool:
+    """Tell whether a line, without its newline, has the checksum of its content."""
+    return line[-TAIL:] == tail_of(line[:-TAIL])
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """Return the lines of a record, without newlines; a torn last one is left out.
+
+    Raises:
+        UserError: another line is damaged, or there is none. OSError: the file cannot be read.
+    """
+    *lines, rest = path.read_bytes().split(b"\n")
+    if rest:
+        lines.append(rest)  # which the newline alone may be missing of, or more
+    bad = [number for number, line in enumerate(lines) if not is_whole(line)]
+    torn = bool(rest) or bad == [len(lines) - 1]
+    kept = lines[:-1] if torn else lines
+    damaged = [number for number in bad if number < len(kept)]
+    if damaged or not kept:
+        where = f"line {damaged[0] + 1} of {path}" if damaged else f"{path}"
+        raise UserError(f"{where} is not as a search writes it; restore the file.")
+    return kept
+
+
+def cut_to_whole_lines(path: Path) -> None:
+    """Cut a record back to its last whole line; only for who holds the run.
+
+    Raises:
+        UserError: another line than the last is damaged.
+    """
+    size = sum(len(line) + 1 for line in whole_lines(path))
+    if size < path.stat().st_size:
+        with path.open("r+b") as file:
+            file.truncate(size)

@@ -4,25 +4,51 @@ It is written once, when the run begins, and read without the images. A file of 
 version is brought to the present one here as it is read.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import optuna
 from annotated_types import MaxLen, MinLen
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
 
 from search.config.fields import ClassNames, Hex16, Phrase
 from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import Settings, fingerprint_of
+from search.store.jsonl import checksummed
+from search.store.trials import (
+    BASELINES,
+    CONFIRMATION,
+    PROPOSALS,
+    STUDIES,
+    TrialState,
+    end_word,
+    trial_key,
+)
 from search.store.validation import json_of, read_content
 from spaces import present_name
 from spaces.errors import UserError
 from spaces.validation import shown
 from trainer.benchmarks import Benchmark
 from trainer.prepared import ImageData
-from trainer.results import half_counts
+from trainer.results import half_counts, present_names
 
 SCHEMA_VERSION: Literal[3] = 3
+JOURNAL = "study.journal"
+"""The record of a run that an earlier version began."""
+NOT_A_RECORD = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    RecursionError,
+)
+"""What Optuna raises on lines that it did not write, and on a study that is not there."""
 
 
 @dataclass(frozen=True)
@@ -170,3 +196,83 @@ def folders_of(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
         folder = benchmark.get("folder") if isinstance(benchmark, dict) else None
         if isinstance(folder, dict):
             yield folder
+
+
+def earlier_lines(journal: Path, seed: int) -> list[bytes]:
+    """Return ``earlier_facts`` as the lines of a record, without newlines.
+
+    Raises:
+        UserError: the journal is not the record of a search.
+    """
+    try:
+        facts = earlier_facts(journal, seed)
+        return [checksummed(number, *fact)[:-1] for number, fact in enumerate(facts)]
+    except (OSError, *NOT_A_RECORD) as error:
+        raise UserError(
+            f"{journal} cannot be read as the record of a search ({error!r}); restore it, or "
+            "search under another --name."
+        ) from error
+
+
+def earlier_facts(journal: Path, seed: int) -> list[tuple[str, dict[str, Any]]]:
+    """Return the kinds and contents of the facts in the study.journal of an earlier version.
+
+    It was a journal of Optuna's, which is read here and never written. What CMA-ES kept in it is
+    left out, for these were pickles. ``seed`` is the run's.
+    """
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    studies = {name: optuna.load_study(study_name=name, storage=storage) for name in STUDIES}
+    trials = [(name, t) for name, study in studies.items() for t in study.get_trials(False)]
+    controls = [
+        {"name": t.user_attrs["name"], "weighting": json.loads(t.user_attrs["weighting"])}
+        for name, t in trials
+        if name == BASELINES
+    ]
+    begun = [(name, t) for name, t in trials if t.state != TrialState.WAITING]
+    ended = [(n, t) for n, t in begun if t.state.is_finished() and "seed" in t.user_attrs]
+    ended.sort(key=lambda found: (str(found[1].datetime_complete), found[1].number))
+    facts = [
+        ("begun", {"seed": seed, "controls": controls}),
+        *(asked_before(*found) for found in begun),
+        *(rung for found in begun for rung in rungs_before(*found)),
+        *(ended_before(*found) for found in ended),
+    ]
+    of_study = storage.get_study_system_attrs(storage.get_study_id_from_name(PROPOSALS))
+    position = {name: n for name, n in of_study.items() if name.startswith("qmc:")}
+    if position:
+        drawn = [content["drawn"] for _, content in facts if "drawn" in content]
+        drawn[-1]["study"] = position
+    plan = studies[CONFIRMATION].user_attrs.get("plan")
+    return [*facts, ("plan", json.loads(plan))] if plan else facts
+
+
+def asked_before(study: str, trial: FrozenTrial) -> tuple[str, dict[str, Any]]:
+    """Return the fact that a trial was asked for, or that its draw was refused."""
+    known = trial.user_attrs
+    attrs = {k: v for k, v in trial.system_attrs.items() if isinstance(v, str | int | float)}
+    attrs = {k: v for k, v in attrs.items() if not k.startswith("cma:")}
+    drawn = {"drawn": {"params": trial.params, "attrs": attrs}} if study == PROPOSALS else {}
+    key = {"trial": trial_key(study, trial.number)}
+    if "seed" not in known:
+        return "refused", key | {"reason": known.get("reason", "never started")} | drawn
+    rest = {name: known[name] for name in ("name", "seed_index") if name in known}
+    weighting = {"weighting": json.loads(known["weighting"]), "seed": known["seed"]}
+    return "asked", key | weighting | rest | drawn
+
+
+def rungs_before(study: str, trial: FrozenTrial) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the facts that a trial reached rungs."""
+    if "seed" in trial.user_attrs:
+        for epoch, score in trial.intermediate_values.items():
+            rung = {"trial": trial_key(study, trial.number), "epoch": epoch, "score": score}
+            yield "rung", rung | {"stop": trial.user_attrs.get("stop_epoch") == epoch}
+
+
+def ended_before(study: str, trial: FrozenTrial) -> tuple[str, dict[str, Any]]:
+    """Return the fact that a trial has ended."""
+    known = trial.user_attrs
+    names = ("reason", "diverged", "hardware", "device_hours")
+    rest = {name: known[name] for name in names if known.get(name) is not None}
+    summaries = [present_names(row) for row in json.loads(known.get("summaries", "[]"))]
+    end = {"trial": trial_key(study, trial.number), "state": end_word(trial.state)}
+    return "ended", end | {"score": trial.value, "summaries": summaries} | rest

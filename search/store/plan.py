@@ -1,6 +1,5 @@
-"""The plan of a confirmation, as its study keeps it: which weightings are run with fresh seeds."""
+"""The plan of a confirmation, as the record keeps it: which weightings are run with fresh seeds."""
 
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
@@ -9,10 +8,8 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from search.config.fields import Label
 from search.config.objective import Objective
 from search.stats.best_arm import Confirmation
-from search.store.validation import read
 from spaces import Weighting, present_name
 
-NAME = "the plan in study.journal"
 Arms: TypeAlias = Annotated[dict[Label, Annotated[dict[str, Any], MaxLen(100)]], MaxLen(1000)]
 """Label -> fields of a weighting, of which ``spaces`` knows what may stand in them."""
 Number: TypeAlias = Annotated[int, Ge(0), Le(10**9)]
@@ -20,7 +17,7 @@ Number: TypeAlias = Annotated[int, Ge(0), Le(10**9)]
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """A plan as JSON has it."""
+    """A plan as a line of the record has it."""
 
     search_trials: Number
     runs: Number
@@ -73,18 +70,13 @@ class ConfirmationPlan:
         named = {g: {k: w.to_dict() for k, w in arms.items()} for g, arms in groups.items()}
         return {"search_trials": self.search_trials, "runs": self.runs, **named}
 
-    def to_json(self) -> str:
-        return json.dumps(self.to_dict())
-
     @classmethod
-    def from_json(cls, text: str) -> "ConfirmationPlan":
-        """Return the plan that ``to_json`` gave, weightings under their present names.
+    def of(cls, stored: StoredPlan) -> "ConfirmationPlan":
+        """Return the plan whose ``to_dict`` is on record, weightings under their present names.
 
         Raises:
-            UserError: it is not JSON, or breaks a rule.
             WeightingError: an arm is no weighting.
         """
-        stored = read(StoredPlan, text, NAME)
         candidates, controls = (
             {present_name(label): Weighting.from_dict(point) for label, point in arms.items()}
             for arms in (stored.candidates, stored.controls)

@@ -1,4 +1,4 @@
-"""Record of all trials: Optuna studies in one append-only file, the record of truth.
+"""Record of all trials, record.jsonl: the record of truth, one line for each fact.
 
 ``baselines`` holds the named weightings that run as controls; ``proposals`` holds the sampler's
 trials. They are separate studies because a baseline need not be a point of the searched space,
@@ -7,92 +7,119 @@ the best weightings and the controls with fresh seeds, and ``holdout`` those on 
 the search never saw.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import optuna
-
-from search.samplers.history import BoundedStorage
-from search.store.journal import RunJournal, anybody
-from search.store.jsonl import cut_torn_line, read_lines
-from search.store.plan import ConfirmationPlan
+from search.store.facts import Asked, Begun, Drawn, Ended, Fact, Refused, Rung, fact_of
+from search.store.jsonl import checksummed, cut_to_whole_lines, whole_lines
+from search.store.manifest import JOURNAL, earlier_lines, read_manifest
+from search.store.plan import ConfirmationPlan, StoredPlan
 from search.store.trials import (
     BASELINES,
-    CONFIRMATION,
     PROPOSALS,
     STUDIES,
     FreshRun,
     Outcome,
+    RecordedTrial,
     Row,
     TrialState,
-    to_row,
+    end_word,
     trial_key,
     trial_seed,
 )
 from spaces import NAMED, Weighting, present_name
 from spaces.errors import UserError
+from trainer.files import append_whole, write_atomic
 
-NOT_A_RECORD = (
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    RecursionError,
-)
-"""What Optuna raises on lines that it did not write, and on a study that is not there."""
+Facts = Sequence[tuple[str, Mapping[str, Any]]]
+"""Kinds of facts, each with the content of its line."""
+
+
+def anybody() -> None:
+    """Let any process write: for a run that nobody else can know of."""
+
+
+def lines_of(path: Path) -> tuple[list[bytes], str]:
+    """Return the lines of a record, without newlines, and what they are called in sentences.
+
+    Where there is none, they are made of the journal of an earlier version, if that is there.
+    """
+    journal = path.with_name(JOURNAL)
+    if path.exists() or not journal.is_file():
+        return whole_lines(path), str(path)
+    seed = read_manifest(path.with_name("settings.json")).settings.seed
+    return earlier_lines(journal, seed), f"the facts in {journal}"
+
+
+def carry_over(path: Path) -> None:
+    """Make the record of a run that an earlier version began, for this one to continue it.
+
+    Raises:
+        UserError: there is nothing to make it of, or its sampler's state cannot be made again.
+    """
+    if not path.with_name(JOURNAL).is_file():
+        raise UserError(f"{path} is missing; restore it, or search under another --name.")
+    if read_manifest(path.with_name("settings.json")).settings.sampler == "cmaes":
+        raise UserError(
+            f"{path.parent.name} was begun by an earlier version with sampler cmaes, whose state "
+            "this one does not read; search under another --name."
+        )
+    lines, _ = lines_of(path)
+    write_atomic(path, b"".join(line + b"\n" for line in lines))
 
 
 class Record:
-    """The studies of one run. Only one process may write to them at a time."""
+    """The trials of one run. Only one process may write to it at a time.
 
-    def __init__(self, journal: Path, may_write: Callable[[], None] = anybody) -> None:
-        """Open the studies in ``journal``; the file must exist.
+    Attributes:
+        trials: by study, in the order of their numbers; they must not be changed.
+        ended: those that have ended or were refused, in the order in which they did.
+    """
+
+    def __init__(self, path: Path, may_write: Callable[[], None] = anybody) -> None:
+        """Read the record in ``path``, which must exist; a torn last line is overlooked.
 
         ``may_write`` raises an error once another process writes to it.
 
         Raises:
-            UserError: the file cannot be read, or holds other things than a search's studies.
+            UserError: the file cannot be read, is damaged, or is not the record of a search.
         """
-        self._ids: dict[str, int] = {}
+        self.path, self.may_write = path, may_write
+        self.trials: dict[str, list[RecordedTrial]] = {name: [] for name in STUDIES}
+        self.ended: list[RecordedTrial] = []
+        self.begun: Begun | None = None
+        self.stored_plan: StoredPlan | None = None
+        self.lines = 0
         try:
-            self.journal = RunJournal(journal, may_write)
-            self.storage = BoundedStorage(self.journal)
-            self.studies = {
-                name: optuna.load_study(study_name=name, storage=self.storage) for name in STUDIES
-            }
-        except (OSError, *NOT_A_RECORD) as error:
+            lines, file = lines_of(path)
+            for number, line in enumerate(lines):
+                self._take(fact_of(line, number, file))
+        except OSError as error:
             raise UserError(
-                f"{journal} cannot be read as the record of a search ({error!r}); "
+                f"{path} cannot be read as the record of a search ({error}); "
                 "restore it, or search under another --name."
             ) from error
 
     @classmethod
     def create(
         cls,
-        journal: Path,
+        path: Path,
         baselines: Iterable[str],
         seed: int,
         may_write: Callable[[], None] = anybody,
     ) -> "Record":
-        """Make the studies, with the baselines waiting in line; ``seed`` is the run's."""
-        storage = BoundedStorage(RunJournal(journal, may_write))
-        for name in STUDIES:
-            optuna.create_study(study_name=name, storage=storage, direction="maximize")
-        record = cls(journal, may_write)
-        for number, name in enumerate(baselines):
-            facts = {
-                "name": name,
-                "weighting": json.dumps(NAMED[name].weighting.to_dict()),
-                "seed": trial_seed(seed, BASELINES, number),
-            }
-            record.studies[BASELINES].enqueue_trial({}, facts)
-        return record
+        """Make the record, with the baselines waiting in line; ``seed`` is the run's."""
+        controls = [
+            {"name": name, "weighting": NAMED[name].weighting.to_dict()} for name in baselines
+        ]
+        may_write()
+        write_atomic(path, checksummed(0, "begun", {"seed": seed, "controls": controls}))
+        return cls(path, may_write)
 
     @classmethod
-    def reopen(cls, journal: Path, may_write: Callable[[], None] = anybody) -> "Record":
+    def reopen(cls, path: Path, may_write: Callable[[], None] = anybody) -> "Record":
         """Open for writing after a stop of any kind.
 
         A torn last line is cut off: the caller holds the run, so nobody else writes.
@@ -100,120 +127,166 @@ class Record:
         Raises:
             UserError: the file is missing, damaged, or not the record of a search.
         """
-        if not journal.is_file():
-            raise UserError(f"{journal} is missing; restore it, or search under another --name.")
-        cut_torn_line(journal)
-        read_lines(journal)  # Optuna overlooks a bad last line, until the next one is behind it
-        return cls(journal, may_write)
+        may_write()
+        if path.is_file():
+            cut_to_whole_lines(path)
+        else:
+            carry_over(path)
+        return cls(path, may_write)
 
-    def together(self) -> AbstractContextManager[None]:
-        """Write what the block records with one wait for the disk (``RunJournal.together``)."""
-        return self.journal.together()
+    def write(self, *new: tuple[str, Mapping[str, Any]]) -> None:
+        """Put facts on record, all of them or none, with one wait for the disk.
+
+        Raises:
+            UserError: a fact breaks a rule. OSError: they cannot be written.
+        """
+        lines = [checksummed(self.lines + i, *fact) for i, fact in enumerate(new)]
+        read = [fact_of(line[:-1], self.lines + i, self.path) for i, line in enumerate(lines)]
+        for fact in read:
+            self._check(fact, f"what is to be written to {self.path}")
+        self.may_write()
+        append_whole(self.path, b"".join(lines), sync=True)
+        for fact in read:
+            self._take(fact)
+
+    def _take(self, fact: Fact) -> None:
+        """Take a fact from the record's next line."""
+        where = f"line {self.lines + 1} of {self.path}"
+        self._check(fact, where)
+        match fact:
+            case Begun():
+                self.begun = fact
+            case StoredPlan():
+                self.stored_plan = fact
+            case Asked() | Refused():
+                self._add(RecordedTrial.of(fact, where), where)
+            case Rung(key, epoch, score, stop):
+                trial = self.trial(key)
+                trial.rungs.setdefault(epoch, score)
+                trial.stop_epoch = epoch if stop else trial.stop_epoch
+            case Ended():
+                trial = self.trial(fact.trial)
+                trial.end(fact)
+                self.ended.append(trial)
+        self.lines += 1
+
+    def _add(self, trial: RecordedTrial, where: str) -> None:
+        study = self.trials[trial.study]
+        if trial.number != len(study):
+            raise UserError(f"{where} begins {trial.key} out of turn; restore the file.")
+        study.append(trial)
+        if trial.refused:
+            self.ended.append(trial)
+
+    def _check(self, fact: Fact, where: str) -> None:
+        """Raise UserError unless a fact can follow those that are known; ``where`` names it."""
+        if isinstance(fact, Begun) is not (self.begun is None):
+            raise UserError(f"{where} is not where a record begins; restore the file.")
+        if isinstance(fact, Rung | Ended):
+            try:
+                running = self.trial(fact.trial).state == TrialState.RUNNING
+            except IndexError:
+                running = False
+            if not running:
+                raise UserError(
+                    f"{where} tells of {fact.trial}, which does not run; restore the file."
+                )
+
+    def trial(self, key: str) -> RecordedTrial:
+        study, number = key.rsplit("-", 1)
+        return self.trials[study][int(number)]
 
     def rows(self) -> list[Row]:
         """Return all asked trials: study by study, in the order they were asked."""
-        return list(self._rows())
+        return [t.row() for study in self.trials.values() for t in study if not t.refused]
 
-    def _rows(self) -> Iterator[Row]:
-        for name, study in self.studies.items():
-            for trial in self.storage.every_trial(study):
-                row = to_row(name, trial)
-                if row is not None:
-                    yield row
+    def row(self, key: str) -> Row:
+        """Return the row of a started trial."""
+        return self.trial(key).row()
 
     def controls(self) -> list[str]:
         """Return the names of all controls, begun or not."""
-        trials = self.studies[BASELINES].get_trials(deepcopy=False)
-        names = [trial.user_attrs["name"] for trial in trials]
-        return list(map(present_name, names))
+        assert self.begun is not None
+        return [present_name(control.name) for control in self.begun.controls]
 
     def next_baseline(self) -> Row | None:
-        """Take the next waiting baseline and make it RUNNING; None if all were taken."""
-        study = self.studies[BASELINES]
-        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        return self.row(trial_key(BASELINES, study.ask().number)) if waiting else None
+        """Start the next waiting baseline; None if all were taken."""
+        assert self.begun is not None
+        number = len(self.trials[BASELINES])
+        if number == len(self.begun.controls):
+            return None
+        control = self.begun.controls[number]
+        seed = trial_seed(self.begun.seed, BASELINES, number)
+        return self._start(BASELINES, vars(control) | {"seed": seed})
 
-    def start(self, number: int, weighting: Weighting, seed: int) -> Row:
-        """Note what the RUNNING proposal ``number`` trains; from here on it counts as a trial."""
-        trial_id = self._trial_id(trial_key(PROPOSALS, number))
-        point = json.dumps(weighting.to_dict())
-        self.storage.set_trial_user_attrs(trial_id, {"weighting": point, "seed": seed})
-        return self.row(trial_key(PROPOSALS, number))
+    def next_number(self) -> int:
+        """Return the number of the next proposal."""
+        return len(self.trials[PROPOSALS])
+
+    def start(
+        self, weighting: Weighting, drawn: Drawn, refused: Sequence[tuple[Drawn, str]] = ()
+    ) -> Row:
+        """Start a proposal; ``refused`` are the draws before it that the guards refused, and why.
+
+        From here on it counts as a trial of the search.
+        """
+        assert self.begun is not None
+        before = self._refusals(refused)
+        seed = trial_seed(self.begun.seed, PROPOSALS, self.next_number() + len(before))
+        content = {"weighting": weighting.to_dict(), "seed": seed, "drawn": content_of(drawn)}
+        return self._start(PROPOSALS, content, before)
+
+    def refuse(self, refused: Sequence[tuple[Drawn, str]]) -> None:
+        """Note draws that the guards refused, and why."""
+        self.write(*self._refusals(refused))
+
+    def _refusals(self, refused: Sequence[tuple[Drawn, str]]) -> Facts:
+        first = self.next_number()
+        keys = [trial_key(PROPOSALS, first + i) for i in range(len(refused))]
+        return [
+            ("refused", {"trial": key, "reason": reason, "drawn": content_of(drawn)})
+            for key, (drawn, reason) in zip(keys, refused, strict=True)
+        ]
 
     def start_run(self, study: str, run: FreshRun) -> Row:
         """Begin a run of a later phase."""
-        facts = {
-            "name": run.label,
-            "weighting": json.dumps(run.weighting.to_dict()),
-            "seed": run.seed,
-            "seed_index": run.seed_index,
-        }
-        # In one write, so that a run is there with all its facts or not at all.
-        trial = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=facts)
-        trial_id = self.storage.create_new_trial(self.studies[study]._study_id, trial)
-        return self.row(trial_key(study, self.storage.get_trial(trial_id).number))
+        content = {"name": run.label, "weighting": run.weighting.to_dict(), "seed": run.seed}
+        return self._start(study, content | {"seed_index": run.seed_index})
+
+    def _start(self, study: str, content: dict[str, Any], before: Facts = ()) -> Row:
+        key = trial_key(study, len(self.trials[study]) + len(before))
+        self.write(*before, ("asked", {"trial": key} | content))
+        return self.row(key)
 
     def plan(self) -> ConfirmationPlan | None:
         """Return the plan of the confirmation, None before there is one.
 
         Raises:
-            UserError: it breaks a rule.
+            WeightingError: an arm is no weighting.
         """
-        text = self.studies[CONFIRMATION].user_attrs.get("plan")
-        return None if text is None else ConfirmationPlan.from_json(text)
+        stored = self.stored_plan
+        return None if stored is None else ConfirmationPlan.of(stored)
 
     def set_plan(self, plan: ConfirmationPlan) -> None:
-        self.studies[CONFIRMATION].set_user_attr("plan", plan.to_json())
+        self.write(("plan", plan.to_dict()))
 
-    def show_values(self, values: dict[str, float]) -> None:
-        """Have samplers see these values of proposals, by key, in place of the recorded ones."""
-        proposals = {k: v for k, v in values.items() if k.startswith(PROPOSALS)}
-        self.storage.shown_values = {self._trial_id(k): v for k, v in proposals.items()}
+    def report(self, key: str, epoch: int, score: float, stop: bool = False) -> None:
+        """Store a trial's score so far at a rung; repeating it changes nothing.
 
-    def row(self, key: str) -> Row:
-        """Return the row of a started trial."""
-        row = to_row(key.rsplit("-", 1)[0], self.storage.get_trial(self._trial_id(key)))
-        assert row is not None
-        return row
-
-    def fail_unstarted(self) -> None:
-        """End proposals that were being made when an earlier attempt was killed."""
-        running = self.studies[PROPOSALS].get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        for trial in running:
-            if to_row(PROPOSALS, trial) is None:
-                self.tell(trial_key(PROPOSALS, trial.number), Outcome.failed("never started"))
-
-    def report(self, key: str, epoch: int, value: float) -> None:
-        """Store a trial's score so far at ``epoch``; repeating it changes nothing."""
-        trial_id = self._trial_id(key)
-        if epoch not in self.storage.get_trial(trial_id).intermediate_values:
-            self.storage.set_trial_intermediate_value(trial_id, epoch, value)
-
-    def decide_stop(self, key: str, epoch: int) -> None:
-        """Note that early stopping ends the trial at ``epoch``.
-
-        To be noted before the epoch's value: a rung judges a trial once, so that whoever
+        ``stop``: early stopping ends the trial there. A rung judges a trial once, so that whoever
         continues the run cannot find out again.
         """
-        self.storage.set_trial_user_attr(self._trial_id(key), "stop_epoch", epoch)
+        if epoch not in self.trial(key).rungs:
+            content = {"trial": key, "epoch": epoch, "score": score}
+            self.write(("rung", content | ({"stop": True} if stop else {})))
 
     def tell(self, key: str, outcome: Outcome) -> None:
-        """End a RUNNING trial: the one place where an outcome becomes an Optuna state."""
-        name, number = key.rsplit("-", 1)
-        trial_id = self._trial_id(key)
-        facts = {
-            fact: content if isinstance(content, str | bool | float | None) else json.dumps(content)
-            for fact, content in outcome.facts.items()
-        }
-        self.storage.set_trial_user_attrs(trial_id, facts)
-        value = outcome.value if outcome.state == TrialState.COMPLETE else None
-        self.studies[name].tell(int(number), values=value, state=outcome.state)
+        """End a running trial."""
+        content = {"trial": key, "state": end_word(outcome.state), **outcome.facts}
+        known = {"score": outcome.value, "epoch": outcome.epoch}
+        self.write(("ended", content | {k: v for k, v in known.items() if v is not None}))
 
-    def _trial_id(self, key: str) -> int:
-        if key not in self._ids:
-            name, number = key.rsplit("-", 1)
-            study_id = self.storage.get_study_id_from_name(name)
-            self._ids[key] = self.storage.get_trial_id_from_study_id_trial_number(
-                study_id, int(number)
-            )
-        return self._ids[key]
+
+def content_of(drawn: Drawn) -> dict[str, Any]:
+    """Return what a line says of a draw."""
+    return {name: part for name, part in asdict(drawn).items() if part}

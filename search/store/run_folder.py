@@ -4,7 +4,7 @@ Layout of ``runs/NAME/``::
 
     settings.json           what is searched, and the facts of the benchmark; written once
     attempts.jsonl          one line per start: budget, resources, versions, hardware, revision
-    study.journal           the Optuna studies of every phase: the record of truth
+    record.jsonl            the trials of every phase, a line for each fact: the record of truth
     trials/KEY.jsonl        every epoch of a trial, one line each (KEY.1.jsonl, KEY.2.jsonl, ... on
                             the second and further benchmarks of a joint search)
     trials/KEY.error.txt    the traceback of a failed trial
@@ -65,7 +65,7 @@ class RunFolder:
         self.path = path.absolute()
         self.settings = self.path / SETTINGS
         self.attempts = self.path / "attempts.jsonl"
-        self.journal = self.path / "study.journal"
+        self.record = self.path / "record.jsonl"
         self.trials = self.path / "trials"
         self.checkpoints = self.path / "checkpoints"
         self.log = self.path / "log.txt"

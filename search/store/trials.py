@@ -1,34 +1,26 @@
 """One trial as a run has it on record: its study and number, its seed, and how it ended."""
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from annotated_types import Ge, Le, MaxLen
-from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as TrialState
 
-from search.config.fields import (
-    LARGEST_NUMBER,
-    MOST_CLASSES,
-    Epochs,
-    Label,
-    LongText,
-    Number,
-    Percent,
-    Seed,
-    Text,
-)
-from search.store.validation import json_of, printable, read_known
+from search.store.facts import Asked, Drawn, Ended, Refused, Summary
+from search.store.validation import printable, unusable
 from spaces import Weighting, present_name
 from spaces.errors import UserError
-from spaces.validation import OneOf, shown
-from trainer.benchmarks.metrics import METRICS
-from trainer.results import SHOTS, present_names
 
 BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT = "baselines", "proposals", "confirmation", "holdout"
 STUDIES = {BASELINES: 0, PROPOSALS: 1, CONFIRMATION: 2, HOLDOUT: 3}
 """Name of a study -> its number in the seeds of its trials."""
+EndWord: TypeAlias = Literal["complete", "stopped", "failed"]
+ENDS: dict[EndWord, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+"""How the record says that a trial ended -> the state that it then has."""
 
 
 @dataclass(frozen=True)
@@ -39,61 +31,25 @@ class Outcome:
         state: COMPLETE (full length), PRUNED (stopped early) or FAIL.
         value: score (``Objective.score``) at the last epoch, None for FAIL.
         facts: JSON-able facts kept with the trial: its summaries, or the reason it failed.
+        epoch: of the score.
     """
 
     state: TrialState
     value: float | None
     facts: dict[str, Any]
+    epoch: int | None = None
 
     @classmethod
-    def complete(cls, value: float, facts: dict[str, Any]) -> "Outcome":
-        return cls(TrialState.COMPLETE, value, facts)
+    def complete(cls, value: float, facts: dict[str, Any], epoch: int | None = None) -> "Outcome":
+        return cls(TrialState.COMPLETE, value, facts, epoch)
 
     @classmethod
-    def stopped(cls, value: float, facts: dict[str, Any]) -> "Outcome":
-        return cls(TrialState.PRUNED, value, facts)
+    def stopped(cls, value: float, facts: dict[str, Any], epoch: int | None = None) -> "Outcome":
+        return cls(TrialState.PRUNED, value, facts, epoch)
 
     @classmethod
     def failed(cls, reason: str, diverged: bool = False) -> "Outcome":
         return cls(TrialState.FAIL, None, {"reason": reason, "diverged": diverged})
-
-
-@dataclass(frozen=True)
-class TrialFacts:
-    """What a study keeps of a trial beside its state: attributes, and ``scores`` at the rungs."""
-
-    weighting: Text
-    seed: Seed
-    scores: Annotated[tuple[Number, ...], MaxLen(10_000)]
-    name: Label | None = None
-    stop_epoch: Epochs | None = None
-    summaries: LongText = "[]"
-    reason: LongText | None = None
-    diverged: bool = False
-    seed_index: Annotated[int, Ge(0), Le(10**6)] | None = None
-    hardware: Text | None = None
-    device_hours: Annotated[float, Ge(0), Le(LARGEST_NUMBER)] = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """``trainer.results.summary`` of a part of a trial.
-
-    Attributes:
-        seconds: of all its epochs.
-        metrics: every one at the best epoch, percent; None in a record of before they were kept.
-        class_accuracy: percent (C,); empty in such a record.
-    """
-
-    best_score: Percent
-    best_epoch: Epochs | None = None
-    last_score: Percent | None = None
-    last_ten_score: Percent
-    epochs: Epochs
-    seconds: Annotated[float, Ge(0), Le(LARGEST_NUMBER)] = 0.0
-    metrics: dict[Annotated[str, OneOf(METRICS)], Percent | None] | None = None
-    shots: dict[Annotated[str, OneOf(SHOTS)], Percent]
-    class_accuracy: Annotated[tuple[Percent, ...], MaxLen(MOST_CLASSES)] = ()
 
 
 @dataclass(frozen=True)
@@ -162,6 +118,11 @@ class FreshRun:
     seed: int
 
 
+def end_word(state: TrialState) -> EndWord:
+    """Return how the record calls the state of a trial that has ended."""
+    return next(word for word, meant in ENDS.items() if meant == state)
+
+
 def trial_key(study: str, number: int) -> str:
     return f"{study}-{number:05d}"
 
@@ -171,61 +132,83 @@ def trial_seed(seed: int, study: str, number: int) -> int:
     return int(np.random.SeedSequence([seed, STUDIES[study], number]).generate_state(1)[0])
 
 
-def to_row(study: str, trial: FrozenTrial) -> Row | None:
-    """Return the row of a started trial; None for one that waits or never came to be started.
+@dataclass
+class RecordedTrial:
+    """A trial as the lines of the record tell of it so far.
 
-    Raises:
-        UserError: the record of it breaks a rule.
+    Attributes:
+        refused: why the guards refused it; it was not started then.
+        rungs: scores by epoch, the last one included.
+        ended: how it ended; None while it runs.
     """
-    if trial.state == TrialState.WAITING or "seed" not in trial.user_attrs:
-        return None
-    rungs = trial.intermediate_values
-    key = trial_key(study, trial.number)
-    name = f"what study.journal has of {key}"
-    scores = [*rungs.values(), *(trial.values or ())]
-    facts = read_known(TrialFacts, trial.user_attrs | {"scores": scores}, name)
-    value = trial.value if trial.state == TrialState.COMPLETE else None
-    if trial.state == TrialState.PRUNED and rungs:
-        value = rungs[max(rungs)]
-    return Row(
-        key=key,
-        label=present_name(facts.name or f"#{trial.number}"),
-        state=trial.state,
-        weighting=weighting_of(facts.weighting, name),
-        seed=facts.seed,
-        value=value,
-        rungs=dict(rungs),
-        stop_epoch=facts.stop_epoch,
-        summaries=summaries_of(facts.summaries, name),
-        reason=None if facts.reason is None else printable(facts.reason),
-        diverged=facts.diverged,
-        seed_index=facts.seed_index,
-        hardware=printable(facts.hardware or "") or None,
-        device_hours=facts.device_hours,
-    )
 
+    key: str
+    asked: Asked | None
+    weighting: Weighting | None
+    drawn: Drawn | None
+    refused: str | None = None
+    rungs: dict[int, float] = field(default_factory=dict)
+    stop_epoch: int | None = None
+    ended: Ended | None = None
 
-def weighting_of(text: str, name: str) -> Weighting:
-    """Return the weighting that a JSON text holds.
+    @classmethod
+    def of(cls, fact: Asked | Refused, where: str) -> "RecordedTrial":
+        """Return a trial that begins; ``where`` names its line.
 
-    Raises:
-        UserError: it is no object of JSON.
-        WeightingError: it is no weighting.
-    """
-    content = json_of(text, name)
-    if not isinstance(content, dict):
-        raise UserError(f"{name} cannot be used: its weighting is {shown(content)}; restore it.")
-    return Weighting.from_dict(content)
+        Raises:
+            UserError: its weighting is none.
+        """
+        if isinstance(fact, Refused):
+            return cls(fact.trial, None, None, fact.drawn, refused=fact.reason)
+        try:
+            weighting = Weighting.from_dict(fact.weighting)
+        except UserError as error:
+            raise unusable(where, error) from error
+        return cls(fact.trial, fact, weighting, fact.drawn)
 
+    @property
+    def study(self) -> str:
+        return self.key.rsplit("-", 1)[0]
 
-def summaries_of(text: str, name: str) -> tuple[Summary, ...]:
-    """Return the summaries of a trial's parts, none before its end.
+    @property
+    def number(self) -> int:
+        return int(self.key.rsplit("-", 1)[1])
 
-    Raises:
-        UserError: they break a rule.
-    """
-    content = json_of(text, name)
-    if not isinstance(content, list):
-        raise UserError(f"{name} cannot be used: summaries is {shown(content)}; restore it.")
-    rows = [present_names(row) if isinstance(row, dict) else row for row in content]
-    return tuple(read_known(Summary, row, f"{name}, part {part}") for part, row in enumerate(rows))
+    @property
+    def state(self) -> TrialState:
+        if self.refused:
+            return TrialState.FAIL
+        return ENDS[self.ended.state] if self.ended else TrialState.RUNNING
+
+    @property
+    def value(self) -> float | None:
+        """The score of a trial that has ended well."""
+        return self.ended.score if self.ended else None
+
+    def end(self, ended: Ended) -> None:
+        """Take how it ended."""
+        self.ended = ended
+        if ended.epoch is not None and ended.score is not None:
+            self.rungs.setdefault(ended.epoch, ended.score)
+
+    def row(self) -> Row:
+        """Return the row of a trial that was started."""
+        assert self.asked is not None
+        assert self.weighting is not None
+        ended = self.ended or Ended(self.key, "failed")
+        return Row(
+            key=self.key,
+            label=present_name(self.asked.name or f"#{self.number}"),
+            state=self.state,
+            weighting=self.weighting,
+            seed=self.asked.seed,
+            value=self.value,
+            rungs=dict(self.rungs),
+            stop_epoch=self.stop_epoch,
+            summaries=ended.summaries,
+            reason=None if ended.reason is None else printable(ended.reason),
+            diverged=ended.diverged,
+            seed_index=self.asked.seed_index,
+            hardware=printable(ended.hardware or "") or None,
+            device_hours=ended.device_hours,
+        )

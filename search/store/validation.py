@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spaces.errors import UserError
-from spaces.validation import checked
+from spaces.validation import checked, checked_json
 
 T = TypeVar("T")
 
@@ -41,8 +41,25 @@ def read_content(kind: type[T], content: object, name: Path | str) -> T:
     try:
         return checked(kind, content)
     except UserError as error:
-        fault = re.sub(r" is missing; add .*", " is missing", str(error)).rstrip(".")
-        raise UserError(f"{name} cannot be used: {fault}; restore the file.") from error
+        raise unusable(name, error) from error
+
+
+def read_json(kind: type[T], text: str | bytes, name: Path | str) -> T:
+    """Return the same from a JSON text, in one step.
+
+    Raises:
+        UserError: it is not JSON, or breaks a rule.
+    """
+    try:
+        return checked_json(kind, text)
+    except UserError as error:
+        raise unusable(name, error) from error
+
+
+def unusable(name: Path | str, error: UserError) -> UserError:
+    """Return the error on a file in which a rule is broken."""
+    fault = re.sub(r" is missing; add .*", " is missing", str(error)).rstrip(".")
+    return UserError(f"{name} cannot be used: {fault}; restore the file.")
 
 
 def read_known(kind: type[T], content: object, name: Path | str) -> T:

@@ -168,12 +168,12 @@ def test_bad_input_to_confirm_is_one_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(place)
-    before = searching.folder(place).journal.read_bytes()
+    before = searching.folder(place).record.read_bytes()
     assert main(["confirm", str(searching.folder(place).path), *options]) == 2
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
-    assert searching.folder(place).journal.read_bytes() == before
+    assert searching.folder(place).record.read_bytes() == before
 
 
 @pytest.mark.long

@@ -55,7 +55,7 @@ def test_nothing_but_the_stated_layout_is_left(place: Path) -> None:
         "lock",
         "log.txt",
         "settings.json",
-        "study.journal",
+        "record.jsonl",
         "trials",
     }
     assert list(searching.folder(place).checkpoints.iterdir()) == []
@@ -129,10 +129,10 @@ def test_trials_without_settings_are_never_overwritten(
     shutil.copytree(place, tmp_path / "copy")
     copy = searching.folder(tmp_path / "copy")
     copy.settings.unlink()
-    before = copy.journal.read_bytes()
+    before = copy.record.read_bytes()
     assert main(searching.arguments(tmp_path / "copy", "--trials", "6", "--epochs", "4")) == 2
     assert "holds trials but no settings.json" in capsys.readouterr().err
-    assert copy.journal.read_bytes() == before
+    assert copy.record.read_bytes() == before
 
 
 def test_resuming_a_finished_run_trains_nothing_and_says_the_result_again(

@@ -77,7 +77,7 @@ class Searches:
 
     def check_the_end(self) -> None:
         """Every trial ended once, and its epochs are those of plain training, bit for bit."""
-        rows = Record(self.folder.journal).rows()
+        rows = Record(self.folder.record).rows()
         assert len(rows) == TRIALS
         assert {row.state for row in rows} <= {TrialState.COMPLETE, TrialState.PRUNED}
         for part, benchmark in enumerate(benchmarks_of(self.epochs)):

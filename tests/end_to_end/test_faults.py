@@ -102,7 +102,7 @@ def test_a_killed_driver_and_torn_files_are_resumed(tmp_path: Path, fault: Tell)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     folder = searching.folder(tmp_path)
-    for path in (folder.journal, folder.trials / f"{running(tmp_path)[0]}.jsonl"):
+    for path in (folder.record, folder.trials / f"{running(tmp_path)[0]}.jsonl"):
         line_before = path.read_bytes().splitlines()[-1]
         path.write_bytes(path.read_bytes() + line_before[: len(line_before) // 2])
     left = running(tmp_path)

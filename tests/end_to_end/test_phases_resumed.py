@@ -104,12 +104,12 @@ def test_many_kills_from_the_search_to_the_holdout_lose_and_double_nothing(
 def test_a_finished_run_has_nothing_more_to_do(place: Path) -> None:
     folder = make_run(place / "run", PLAIN)
     twin_run(folder, TRIALS, RUNS, OBJECTIVE, slots=2)
-    journal = folder.journal.read_bytes()
+    journal = folder.record.read_bytes()
     for _ in range(2):
         again = twin_run(folder, TRIALS, RUNS, OBJECTIVE, slots=2)
         assert again.started == []
         assert again.search.finished()
-    assert folder.journal.read_bytes() == journal
+    assert folder.record.read_bytes() == journal
 
 
 def test_a_run_that_was_in_flight_goes_on_from_its_checkpoint(place: Path) -> None:
@@ -184,7 +184,7 @@ def test_without_a_confirmation_a_plan_on_record_changes_nothing(place: Path) ->
     drive(more, unclear)
     assert more.finished()
     assert len(rows_of(folder, CONFIRMATION)) == RUNS
-    assert len(Record(folder.journal).rows()) == TRIALS + 2
+    assert len(Record(folder.record).rows()) == TRIALS + 2
 
 
 def test_a_confirmation_can_be_added_to_a_finished_search(place: Path) -> None:

@@ -138,7 +138,7 @@ def twin_run(
 
 
 def plan_of(folder: RunFolder) -> ConfirmationPlan:
-    plan = Record(folder.journal).plan()
+    plan = Record(folder.record).plan()
     assert plan is not None
     return plan
 
@@ -148,7 +148,7 @@ def of_study(rows: Iterable[Row], study: str) -> list[Row]:
 
 
 def rows_of(folder: RunFolder, study: str) -> list[Row]:
-    return of_study(Record(folder.journal).rows(), study)
+    return of_study(Record(folder.record).rows(), study)
 
 
 def complete(rows: Iterable[Row]) -> list[Row]:
@@ -170,7 +170,7 @@ def planned_pairs(folder: RunFolder, study: str) -> list[tuple[str, int | None]]
 
 def check_all_ended(folder: RunFolder, objective: Objective) -> list[Row]:
     """Check all that must hold of a finished run of the Twin, and return its rows."""
-    rows = Record(folder.journal).rows()
+    rows = Record(folder.record).rows()
     assert not [row for row in rows if row.state == TrialState.RUNNING]
     assert list(folder.checkpoints.iterdir()) == []
     later = [row for row in complete(rows) if not row.in_search]

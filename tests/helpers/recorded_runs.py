@@ -80,7 +80,7 @@ def outcome(folder: RunFolder) -> dict[str, Any]:
     """Return what a run's numbers are: its settings, trials in order, plan, and best.json."""
     content = folder.read_manifest().to_dict()
     (benchmark,) = content["benchmarks"]
-    record = Record(folder.journal)
+    record = Record(folder.record)
     plan = record.plan()
     counts = benchmark["facts"]["counts"]
     return as_json(

@@ -51,7 +51,7 @@ def folder(place: Path) -> RunFolder:
 
 
 def rows(place: Path) -> list[Row]:
-    return Record(folder(place).journal).rows()
+    return Record(folder(place).record).rows()
 
 
 def recorded_epochs(place: Path) -> int:

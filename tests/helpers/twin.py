@@ -19,8 +19,8 @@ from search.session.events import Event
 from search.session.plan import Plan
 from search.session.running import Running
 from search.session.search import Search
+from search.store import record as store_record
 from search.store import run_folder
-from search.store.journal import RunJournal
 from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import Row
@@ -81,7 +81,7 @@ def make_run(path: Path, settings: Settings) -> RunFolder:
     """Make the folder and the record of a new run."""
     folder = RunFolder(path)
     folder.create()
-    Record.create(folder.journal, settings.baselines, settings.seed)
+    Record.create(folder.record, settings.baselines, settings.seed)
     return folder
 
 
@@ -113,7 +113,7 @@ def attempt(
 ) -> Search:
     """Open the run as a new process would; without a confirmation, unless ``limits`` ask for it."""
     number = folder.begin_attempt({})
-    record = Record.reopen(folder.journal)
+    record = Record.reopen(folder.record)
     budget = Budget(trials, hours, **({"confirm": False} | limits))
     return Search(settings, budget, objective, folder, record, number)
 
@@ -215,7 +215,7 @@ class Killer:
         self.writes = 0
         self.how = "before"
         monkeypatch.setattr("os.fsync", lambda file: None)  # no power is cut here, and it is slow
-        self._watch(monkeypatch, RunJournal, "append_logs")
+        self._watch(monkeypatch, store_record, "append_whole")
         for name in ("append_line", "write_atomic"):
             self._watch(monkeypatch, run_folder, name)
         self._watch(monkeypatch, RunFolder, "drop_checkpoints")
@@ -229,15 +229,15 @@ class Killer:
     def _watch(self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
         write = getattr(owner, name)
 
-        def watched(*arguments: object) -> None:
+        def watched(*arguments: object, **options: object) -> None:
             self.writes += 1
             if self.left is None:
-                return write(*arguments)
+                return write(*arguments, **options)
             self.left -= 1
             if self.left > 0:
-                return write(*arguments)
+                return write(*arguments, **options)
             if self.how != "before":
-                write(*arguments)
+                write(*arguments, **options)
             if self.how == "torn":
                 tear(name, arguments)
             raise Killed
@@ -247,14 +247,9 @@ class Killer:
 
 def tear(name: str, arguments: tuple[object, ...]) -> None:
     """Cut the last bytes from the file that was appended to."""
-    if name == "append_logs":
-        path = Path(arguments[0].path)  # type: ignore[attr-defined]
-    elif name == "append_line":
-        path = Path(str(arguments[0]))
-    else:
-        return
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size - 5)
+    if name in ("append_whole", "append_line"):
+        with Path(str(arguments[0])).open("r+b") as file:
+            file.truncate(os.fstat(file.fileno()).st_size - 5)
 
 
 def plan_in(place: Path) -> Plan:

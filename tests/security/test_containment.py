@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 from confirming import steady, whole_run
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from twin import OBJECTIVE
 
 import search.store.containment
 from search.cli.commands import main
 from search.store.containment import check_contained
-from search.store.record import Record
 from search.store.redaction import redacted
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import STUDIES, trial_key
@@ -82,7 +79,7 @@ def beside(folder: Path, elsewhere: Path) -> None:
 LINKS: dict[str, Prepare] = {
     "settings": linked("settings.json", "file"),
     "attempts": linked("attempts.jsonl", "file"),
-    "journal": linked("study.journal", "file"),
+    "record": linked("record.jsonl", "file"),
     "epochs": linked("trials/proposals-00001.jsonl", "file"),
     "trials": linked("trials", "folder"),
     "checkpoints": linked("checkpoints", "folder"),
@@ -128,7 +125,7 @@ def test_a_run_that_leads_elsewhere_is_refused_and_touches_nothing(
 
 def test_a_run_that_lies_in_itself_is_contained(folder: Path, tmp_path: Path) -> None:
     check_contained(folder)
-    (folder / "trials" / "again").symlink_to("../study.journal")
+    (folder / "trials" / "again").symlink_to("../record.jsonl")
     (folder / "trials" / "round").symlink_to(folder)
     (folder / "trials" / "loop").symlink_to("loop")
     check_contained(folder)
@@ -162,8 +159,8 @@ def test_a_file_that_is_too_large_to_be_read_is_refused(folder: Path) -> None:
     with pytest.raises(UserError, match=r"'settings.json' has 67108865 bytes, and at most"):
         RunFolder(folder).read_manifest()
     os.truncate(folder / "settings.json", 2)
-    os.truncate(folder / "study.journal", 2**32 + 1)  # takes no room: it is all hole
-    with pytest.raises(UserError, match=r"'study.journal' has 4294967297 bytes"):
+    os.truncate(folder / "record.jsonl", 2**32 + 1)  # takes no room: it is all hole
+    with pytest.raises(UserError, match=r"'record.jsonl' has 4294967297 bytes"):
         RunFolder(folder).read_manifest()
 
 
@@ -238,14 +235,6 @@ def test_no_name_in_a_benchmark_file_leads_out_of_the_folder_of_prepared_files(
     assert "name is " in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "data").exists()
-
-
-def test_keys_of_trials_come_from_names_of_studies_that_are_known(folder: Path) -> None:
-    storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
-    storage.create_new_study([1], study_name="../../elsewhere")  # type: ignore[list-item]
-    record = Record(folder / "study.journal")
-    assert set(record.studies) == set(STUDIES)
-    assert {row.study for row in record.rows()} <= set(STUDIES)
 
 
 @pytest.mark.parametrize("study", STUDIES)

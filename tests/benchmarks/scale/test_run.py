@@ -62,7 +62,7 @@ def test_another_version_of_ray_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 def test_every_trial_ends_once_and_is_on_record(tmp_path: Path) -> None:
     folder, functions = Path.cwd(), (ray.init, ray.wait, ray.get, ray.remote)
     found, log = searched(tmp_path)
-    rows = Record(found.folder.journal).rows()
+    rows = Record(found.folder.record).rows()
     assert len(rows) == log.ended == len({row.key for row in rows}) == 12
     assert all(row.state in (TrialState.COMPLETE, TrialState.PRUNED) for row in rows)
     assert {row.epochs for row in rows if row.is_baseline} == {200}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from concluded import RUNS, TRIALS, shown, text_of
 from confirming import drive, manifest_of, steady, whole_run
+from forging import forge
 from twin import CONTROLS, OBJECTIVE, attempt, fast_folder, make_settings, plan_in
 
 from search.cli.options import search_parser
@@ -92,7 +93,7 @@ def test_a_run_with_former_names_is_shown_and_goes_on(place: Path) -> None:
     content["settings"]["scheduler"] = content["settings"].pop("early_stopping")
     content["fingerprint"] = fingerprint_of(content["settings"])
     folder.settings.write_text(json.dumps(content))
-    folder.journal.write_text(folder.journal.read_text().replace("mlsbench_", ""))
+    forge(folder.record, lambda lines: json.loads(json.dumps(lines).replace("mlsbench_", "")))
     text = " ".join(shown(folder).split())
     for name in FORMER_NAMES.values():
         assert f"{name}: {NAMED[name].definition}" in text

@@ -26,7 +26,6 @@ SUMMARY: dict[str, Any] = {
     "seconds": 1.0,
     "shots": {"many": 80.0, "medium": 70.0, "few": 60.0},
     "class_accuracy": [71.5] * 10,
-    "hardware": None,
 }
 
 
@@ -43,7 +42,7 @@ def new_run(path: Path, benchmark: Benchmark) -> Record:
         benchmark, benchmark.protocol_note(), None, "0123456789abcdef", objective
     )
     folder.write_manifest(Manifest.of(settings, (recorded,)))
-    return Record.create(folder.journal, settings.baselines, seed=42)
+    return Record.create(folder.record, settings.baselines, seed=42)
 
 
 def finished_run(path: Path, benchmark: Benchmark) -> RunFolder:

@@ -43,7 +43,7 @@ def place() -> Iterator[Path]:
 
 
 def judged(folder: RunFolder, objective: Objective) -> Judgement | None:
-    return judge(folder, objective, plan_of(folder), Record(folder.journal).rows())
+    return judge(folder, objective, plan_of(folder), Record(folder.record).rows())
 
 
 def judgement_of(path: Path, worth: Worth, objective: Objective, runs: int = RUNS) -> Judgement:
@@ -163,7 +163,7 @@ def test_what_an_arm_outside_the_plan_reached_does_not_count(place: Path) -> Non
     folder = whole_run(place / "run", steady, TRIALS, RUNS, OBJECTIVE)
     plan = plan_of(folder)
     left = replace(plan, candidates={k: w for k, w in plan.candidates.items() if k != "#2"})
-    found = judge(folder, OBJECTIVE, left, Record(folder.journal).rows())
+    found = judge(folder, OBJECTIVE, left, Record(folder.record).rows())
     assert found is not None
     assert found.verdict.winner == "#3"
     assert "#2" not in found.benchmarks[0].arms

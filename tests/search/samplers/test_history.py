@@ -1,21 +1,23 @@
 """The history that a sampler is shown, and what it costs to keep."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 from twin import fast_folder, make_settings
 
 from search.config.objective import BenchmarkObjective, Objective
 from search.samplers import history
 from search.samplers.history import merit
-from search.samplers.registry import SAMPLERS
+from search.samplers.registry import SAMPLERS, make_sampler
 from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
-from search.store.trials import PROPOSALS, Outcome
+from search.store.trials import Outcome
 
 COUNTS = (500, 200, 80, 30, 10)
 OBJECTIVE = Objective((BenchmarkObjective("five", 6, COUNTS, (COUNTS, COUNTS)),))
@@ -34,9 +36,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "LATEST", 12)
 
 
-def make_proposer(journal: Path, sampler: str) -> Proposer:
+def make_proposer(journal: Path, sampler: str, attempt: int = 1) -> Proposer:
     record = Record.reopen(journal) if journal.exists() else Record.create(journal, (), 7)
-    return Proposer(record, make_settings(sampler=sampler, baselines=()), 1, Standings(OBJECTIVE))
+    settings = make_settings(sampler=sampler, baselines=())
+    return Proposer(record, settings, attempt, Standings(OBJECTIVE))
 
 
 def run_trials(proposer: Proposer, trials: int) -> None:
@@ -54,12 +57,21 @@ def run_trials(proposer: Proposer, trials: int) -> None:
             record.tell(row.key, Outcome.complete(value, {}))
 
 
-def shown(record: Record) -> list[FrozenTrial]:
-    return record.studies[PROPOSALS].get_trials(deepcopy=False)
+def shown(proposer: Proposer) -> list[FrozenTrial]:
+    """Return what the sampler would be shown now."""
+    proposer.catch_up()
+    return proposer.study.get_trials(deepcopy=False)
 
 
-def every(record: Record) -> list[FrozenTrial]:
-    return record.storage.every_trial(record.studies[PROPOSALS])
+def every(proposer: Proposer) -> list[FrozenTrial]:
+    proposer.catch_up()
+    history = proposer.history
+    return InMemoryStorage.get_all_trials(history, history.study_id, deepcopy=False)
+
+
+def facts(trial: FrozenTrial) -> dict[str, object]:
+    """Return all of a trial but the times, which samplers do not look at."""
+    return {k: v for k, v in vars(trial).items() if "datetime" not in k}
 
 
 def numbers(trials: list[FrozenTrial]) -> list[int]:
@@ -71,8 +83,8 @@ def test_a_short_study_is_shown_whole(journal: Path) -> None:
     proposer = make_proposer(journal, "random")
     run_trials(proposer, 10)
     proposer.ask()
-    assert shown(proposer.record) == every(proposer.record)
-    assert len(shown(proposer.record)) == 11
+    assert shown(proposer) == every(proposer)
+    assert len(shown(proposer)) == 11
 
 
 @pytest.mark.usefixtures("small")
@@ -81,12 +93,12 @@ def test_a_long_study_shows_the_best_the_latest_and_those_that_run(journal: Path
     running = [proposer.ask().key for _ in range(2)]
     run_trials(proposer, 60)
     record = proposer.record
-    trials = [t for t in every(record) if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    failed = [t for t in every(record) if t.state == TrialState.FAIL]
+    trials = [t for t in every(proposer) if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    failed = [t for t in every(proposer) if t.state == TrialState.FAIL]
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     best = sorted(complete, key=lambda t: -(t.value or 0.0))[:3]
     expected = {0, 1, *numbers(best), *numbers(trials[-12:]), *numbers(failed[-12:])}
-    assert numbers(shown(record)) == sorted(expected)
+    assert numbers(shown(proposer)) == sorted(expected)
     assert len(record.rows()) == 62
     assert running == [record.rows()[0].key, record.rows()[1].key]
 
@@ -99,9 +111,29 @@ def test_a_record_that_is_opened_again_shows_the_same(journal: Path) -> None:
     proposer.record.report(flying.key, 5, 90.0)
     proposer.record.tell(flying.key, Outcome.complete(90.0, {}))  # the first one ends last
     run_trials(proposer, 5)
-    again = Record.reopen(journal)
-    assert shown(again) == shown(proposer.record)
+    again = make_proposer(journal, "random")
+    assert list(map(facts, shown(again))) == list(map(facts, shown(proposer)))
     assert 0 in numbers(shown(again))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_an_attempt_proposes_the_same_from_a_record_as_from_memory(
+    journal: Path, sampler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "LATEST", 30)
+    first = make_proposer(journal, sampler)
+    run_trials(first, 20)
+    first.ask()
+    run_trials(first, 18)
+    flying = first.ask()
+    copy = Path(shutil.copy(journal, journal.with_name("copy")))
+    again = make_proposer(copy, sampler, attempt=2)
+    first.study.sampler = make_sampler(sampler, 7, 2)
+    for proposer in (first, again):
+        proposer.record.tell(flying.key, Outcome.complete(55.5, {}))
+    for _ in range(3):
+        ours, theirs = first.ask(), again.ask()
+        assert ours.weighting == theirs.weighting
 
 
 @pytest.mark.usefixtures("small")
@@ -125,7 +157,7 @@ def test_proposals_of_a_short_study_are_as_without_the_bound(
         monkeypatch.setattr(history, "LATEST", latest)
         proposer = make_proposer(journal.with_name(name), sampler)
         run_trials(proposer, 22)
-        found.append([trial.params for trial in every(proposer.record)])
+        found.append([trial.params for trial in every(proposer)])
     assert found[0] == found[1]
 
 
@@ -134,7 +166,7 @@ def test_proposals_of_a_short_study_are_as_without_the_bound(
 def test_every_sampler_goes_on_in_a_long_study(journal: Path, sampler: str) -> None:
     proposer = make_proposer(journal, sampler)
     run_trials(proposer, 24)
-    drawn = [tuple(trial.params.items()) for trial in every(proposer.record)]
+    drawn = [tuple(trial.params.items()) for trial in every(proposer)]
     assert len(set(drawn)) == 24
 
 
@@ -151,4 +183,4 @@ def test_full_length_trials_are_better_than_stopped_ones_and_those_that_came_far
         record.report(key, epoch, value)
         end = Outcome.complete if complete else Outcome.stopped
         record.tell(key, end(value, {}))
-    assert numbers(sorted(every(record), key=merit)) == [4, 3, 2, 1, 0]
+    assert numbers(sorted(every(proposer), key=merit)) == [4, 3, 2, 1, 0]

@@ -53,7 +53,7 @@ def test_a_whole_search(folder: RunFolder, slots: int) -> None:
 def test_both_parts_are_recorded_under_the_key(folder: RunFolder) -> None:
     run_to_the_end(folder, 5, slots=1)
     names = {path.name for path in folder.trials.iterdir()}
-    for row in Record(folder.journal).rows():
+    for row in Record(folder.record).rows():
         assert {f"{row.key}.jsonl", f"{row.key}.1.jsonl"} <= names
     assert len(names) == 10
 

@@ -25,10 +25,11 @@ from search.session.running import Running
 from search.session.search import MAX_FAILURES_IN_A_ROW, Search
 from search.session.standings import Standings
 from search.stats.best_arm import confirmation_seed
-from search.store.plan import ConfirmationPlan
+from search.store.plan import ConfirmationPlan, StoredPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import CONFIRMATION, Row, TrialState
+from spaces.validation import checked
 from trainer.benchmarks.published import PUBLISHED_SEEDS
 
 TRIALS, RUNS = 21, 12
@@ -111,7 +112,7 @@ def test_uniform_is_a_control_even_if_the_search_had_no_baselines(folder: RunFol
 def test_a_plan_goes_through_json_and_back(folder: RunFolder) -> None:
     twin_run(folder, TRIALS, RUNS, OBJECTIVE)
     plan = plan_of(folder)
-    again = ConfirmationPlan.from_json(plan.to_json())
+    again = ConfirmationPlan.of(checked(StoredPlan, plan.to_dict()))
     assert again == plan
     assert list(again.arms) == list(plan.arms)
 
@@ -228,7 +229,7 @@ def test_a_run_in_flight_may_overthrow_what_the_others_decided(folder: RunFolder
 
 
 def why_nothing(folder: RunFolder) -> str | None:
-    rows = Record(folder.journal).rows()
+    rows = Record(folder.record).rows()
     return nothing_to_confirm(Standings.of(OBJECTIVE, rows), rows)
 
 

@@ -1,20 +1,18 @@
 """The record of every trial, and what it survives."""
 
-import json
-import time
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from twin import WEIGHTING, fast_folder
 
+from search.store.facts import Drawn, Summary
+from search.store.jsonl import checksummed
 from search.store.lease import LeaseLostError
 from search.store.record import Record
-from search.store.trials import BASELINES, PROPOSALS, Outcome, Row, Summary, TrialState, trial_seed
+from search.store.trials import BASELINES, PROPOSALS, FreshRun, Outcome, Row, TrialState, trial_seed
 from spaces import NAMED
 from spaces.errors import UserError
 
@@ -28,16 +26,17 @@ SUMMARY: dict[str, Any] = {
 }
 
 
+DRAWN = Drawn({"exponent": 0.5}, {"a": "b"}, {"position": 3})
+
+
 @pytest.fixture
 def journal() -> Iterator[Path]:
     with fast_folder() as folder:
-        yield folder / "study.journal"
+        yield folder / "record.jsonl"
 
 
 def start_proposal(record: Record) -> Row:
-    trial = record.studies[PROPOSALS].ask()
-    trial.suggest_float("exponent", 0.0, 1.0)
-    return record.start(trial.number, WEIGHTING, trial_seed(SEED, PROPOSALS, trial.number))
+    return record.start(WEIGHTING, DRAWN)
 
 
 def test_a_complete_trial(journal: Path) -> None:
@@ -69,13 +68,11 @@ def test_a_trial_stopped_early_has_the_value_of_its_last_epoch(journal: Path) ->
     record = Record.create(journal, (), SEED)
     key = start_proposal(record).key
     record.report(key, 10, 50.0)
-    record.decide_stop(key, 20)
-    record.report(key, 20, 45.0)
+    record.report(key, 20, 45.0, stop=True)
     record.tell(key, Outcome.stopped(45.0, {"summaries": []}))
     row = Record(journal).row(key)
     assert (row.state, row.value, row.stop_epoch) == (TrialState.PRUNED, 45.0, 20)
     assert row.rungs == {10: 50.0, 20: 45.0}
-    assert record.studies[PROPOSALS].trials[0].value == 45.0
 
 
 def test_a_failed_trial_has_a_reason_and_no_value(journal: Path) -> None:
@@ -102,8 +99,10 @@ def test_a_trial_ends_once(journal: Path) -> None:
     record = Record.create(journal, (), SEED)
     key = start_proposal(record).key
     record.tell(key, Outcome.complete(50.0, {}))
-    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
+    before = journal.read_bytes()
+    with pytest.raises(UserError, match="tells of proposals-00000, which does not run"):
         record.tell(key, Outcome.failed("again"))
+    assert journal.read_bytes() == before
     assert record.row(key).state == TrialState.COMPLETE
 
 
@@ -121,7 +120,6 @@ def test_the_two_studies_keep_to_themselves(journal: Path) -> None:
     record.tell(proposal.key, Outcome.complete(30.0, {}))
     assert record.row(baseline.key).state == TrialState.RUNNING
     assert [row.key for row in record.rows()] == [baseline.key, proposal.key]
-    assert all(not trial.params for trial in record.studies[BASELINES].trials)
 
 
 def test_baselines_come_in_their_order_even_over_a_reopening(journal: Path) -> None:
@@ -148,21 +146,13 @@ def test_a_torn_last_line_is_cut_and_the_record_can_be_written_again(journal: Pa
     start_proposal(record)
     whole = journal.read_bytes()
     with journal.open("ab") as file:
-        file.write(b'{"op_code":5,"worker_id":"ab')
+        file.write(b'{"n":4,"asked":{"trial":"pro')
     assert len(Record(journal).rows()) == 1  # reading takes nothing away
     assert journal.read_bytes() != whole
     reopened = Record.reopen(journal)
     assert journal.read_bytes() == whole
     start_proposal(reopened)
     assert len(Record(journal).rows()) == 2
-
-
-def test_the_lock_of_another_writer_blocks_nobody(journal: Path) -> None:
-    Record.create(journal, NAMES, SEED)
-    journal.with_name(journal.name + ".lock").symlink_to(journal)  # as Optuna's own locks
-    start = time.monotonic()
-    start_proposal(Record.reopen(journal))
-    assert time.monotonic() - start < 5
 
 
 def test_nothing_is_recorded_once_another_process_may_write(journal: Path) -> None:
@@ -176,30 +166,26 @@ def test_nothing_is_recorded_once_another_process_may_write(journal: Path) -> No
     assert journal.read_bytes() == before
 
 
-def test_a_proposal_killed_between_ask_and_start_is_no_trial(journal: Path) -> None:
+def test_refused_draws_have_numbers_and_are_no_trials(journal: Path) -> None:
     record = Record.create(journal, (), SEED)
-    started = start_proposal(record)
-    study = record.studies[PROPOSALS]
-    study.ask().suggest_float("exponent", 0.0, 1.0)
-    half = study.ask()
-    record.storage.set_trial_user_attr(half._trial_id, "weighting", json.dumps({}))
-
-    reopened = Record.reopen(journal)
-    assert [row.key for row in reopened.rows()] == [started.key]
-    reopened.fail_unstarted()
-    states = [trial.state for trial in reopened.studies[PROPOSALS].trials]
-    assert states == [TrialState.RUNNING, TrialState.FAIL, TrialState.FAIL]
-    assert [row.key for row in reopened.rows()] == [started.key]
-    assert start_proposal(reopened).key == "proposals-00003"
-
-
-def other_study(journal: Path) -> None:
-    storage = JournalStorage(JournalFileBackend(str(journal)))
-    optuna.create_study(study_name="mine", storage=storage)
+    first = start_proposal(record)
+    second = record.start(WEIGHTING, DRAWN, [(DRAWN, "too steep"), (DRAWN, "too flat")])
+    record.refuse([(DRAWN, "too much")])
+    assert (first.key, second.key) == ("proposals-00000", "proposals-00003")
+    assert second.seed == trial_seed(SEED, PROPOSALS, 3)
+    again = Record.reopen(journal)
+    assert again.rows() == record.rows() == [first, second]
+    refused = [None, "too steep", "too flat", None, "too much"]
+    assert [trial.refused for trial in again.trials[PROPOSALS]] == refused
+    assert [trial.number for trial in again.ended] == [1, 2, 4]
+    assert all(trial.drawn == DRAWN for trial in again.trials[PROPOSALS])
+    assert start_proposal(again).key == "proposals-00005"
 
 
 def damaged_in_the_middle(journal: Path) -> None:
-    Record.create(journal, NAMES, SEED)
+    record = Record.create(journal, NAMES, SEED)
+    for _ in NAMES:
+        record.next_baseline()
     lines = journal.read_bytes().split(b"\n")
     journal.write_bytes(b"\n".join([*lines[:2], b"what is this", *lines[2:]]))
 
@@ -207,21 +193,45 @@ def damaged_in_the_middle(journal: Path) -> None:
 def damaged_at_the_end(journal: Path) -> None:
     Record.create(journal, NAMES, SEED)
     with journal.open("ab") as file:
-        file.write(b"what is this\n")
+        file.write(b"what is this\nand what is that\n")
 
 
+def a_line_is_left_out(journal: Path) -> None:
+    record = Record.create(journal, NAMES, SEED)
+    for _ in NAMES:
+        record.next_baseline()
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:1], *lines[2:]]))
+
+
+def a_digit_is_another(journal: Path) -> None:
+    record = Record.create(journal, NAMES, SEED)
+    for _ in NAMES:
+        key = start_proposal(record).key
+        record.report(key, 5, 51.25)
+    content = journal.read_bytes()
+    journal.write_bytes(content.replace(b"51.25", b"51.26", 1))
+
+
+RUNG = {"trial": "proposals-00000", "epoch": 5, "score": 40.0}
+BEGUN = {"seed": SEED, "controls": []}
 UNUSABLE: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.touch(),
     "text": lambda path: path.write_text("a diary\nof two lines\n"),
     "bytes": lambda path: path.write_bytes(b"\xff\xfe\x00\n" * 3),
     "another JSON file": lambda path: path.write_text('{"a": 1}\n{"b": 2}\n'),
     "a JSON list": lambda path: path.write_text("[1, 2]\n[3]\n"),
-    "unknown operation": lambda path: path.write_text('{"op_code": 99}\n'),
-    "operation without fields": lambda path: path.write_text('{"op_code": 0}\n'),
+    "an unknown fact": lambda path: path.write_bytes(checksummed(0, "rogue", {})),
+    "no fact": lambda path: path.write_bytes(checksummed(0, "plan", None)),  # type: ignore[arg-type]
+    "no beginning": lambda path: path.write_bytes(checksummed(0, "rung", RUNG)),
+    "two beginnings": lambda path: path.write_bytes(
+        checksummed(0, "begun", BEGUN) + checksummed(1, "begun", BEGUN)
+    ),
     "null": lambda path: path.write_text("null\nnull\n"),
-    "another study": other_study,
     "damaged in the middle": damaged_in_the_middle,
     "damaged at the end": damaged_at_the_end,
+    "a line is left out": a_line_is_left_out,
+    "a digit is another": a_digit_is_another,
     "a folder": lambda path: path.mkdir(),
     "missing": lambda path: None,
 }
@@ -230,40 +240,71 @@ UNUSABLE: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("content", UNUSABLE)
 def test_an_unusable_journal_is_refused_in_one_sentence(journal: Path, content: str) -> None:
     UNUSABLE[content](journal)
-    with pytest.raises(UserError, match=r"study\.journal") as caught:
+    with pytest.raises(UserError, match=r"record\.jsonl") as caught:
         Record.reopen(journal)
     assert "restore" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", sorted(UNUSABLE.keys() - {"missing", "damaged at the end"}))
+@pytest.mark.parametrize("content", sorted(UNUSABLE.keys() - {"missing"}))
 def test_an_unusable_journal_cannot_be_looked_at_either(journal: Path, content: str) -> None:
     UNUSABLE[content](journal)
-    with pytest.raises(UserError, match=r"study\.journal"):
+    with pytest.raises(UserError, match=r"record\.jsonl"):
         Record(journal)
 
 
 def test_the_line_of_a_damaged_journal_is_named(journal: Path) -> None:
     damaged_in_the_middle(journal)
-    with pytest.raises(UserError, match=r"line 3 of .*study\.journal"):
+    with pytest.raises(UserError, match=r"line 3 of .*record\.jsonl"):
         Record.reopen(journal)
 
 
-def test_the_cost_of_a_report_does_not_grow_with_the_record(journal: Path) -> None:
-    """Bytes read per operation, since a whole reading of the journal would be easy to overlook."""
+def test_a_fact_costs_one_wait_for_the_disk(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[int] = []
+    monkeypatch.setattr("os.fsync", waits.append)
     record = Record.create(journal, (), SEED)
-    read: list[int] = []
-    backend = record.storage._backend
-    original = backend.read_logs
+    waits.clear()
+    key = record.start(WEIGHTING, DRAWN, [(DRAWN, "too steep")]).key
+    record.report(key, 1, 1.0, stop=True)
+    record.tell(key, Outcome.stopped(1.0, {}, epoch=1))
+    assert len(waits) == 3
 
-    def counted(log_number_from: int) -> Iterator[dict[str, object]]:
-        logs = list(original(log_number_from))
-        read.append(len(logs))
-        return iter(logs)
 
-    backend.read_logs = counted  # type: ignore[method-assign]
-    for _ in range(40):
-        key = start_proposal(record).key
-        record.report(key, 1, 1.0)
-        record.tell(key, Outcome.complete(1.0, {}))
-    assert max(read) <= 3
+def test_a_last_line_whose_content_the_disk_lost_is_cut(journal: Path) -> None:
+    record = Record.create(journal, NAMES, SEED)
+    start_proposal(record)
+    whole = journal.read_bytes()
+    record.report("proposals-00000", 5, 40.0)
+    lost = len(journal.read_bytes()) - len(whole)
+    journal.write_bytes(whole + b"\0" * (lost - 1) + b"\n")
+    assert Record(journal).row("proposals-00000").rungs == {}
+    assert Record.reopen(journal).lines == 2
+    assert journal.read_bytes() == whole
+
+
+def test_what_cannot_be_written_is_not_taken_for_recorded(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    record = Record.create(journal, NAMES, SEED)
+    before = journal.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            record.next_baseline()
+    assert journal.read_bytes() == before
+    assert record.rows() == []
+    assert record.next_baseline() == Record(journal).rows()[0]
+
+
+def test_a_fact_that_could_not_be_read_is_not_checksummed(journal: Path) -> None:
+    record = Record.create(journal, (), SEED)
+    key = start_proposal(record).key
+    before = journal.read_bytes()
+    with pytest.raises(UserError, match="seed_index is -1"):
+        record.start_run("confirmation", FreshRun("uniform", WEIGHTING, -1, 3))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        record.report(key, 5, float("nan"))
+    assert journal.read_bytes() == before

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import pytest
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from confirming import WITH_HOLDOUT, manifest_of, steady, whole_run
+from forging import Lines, forge
 from twin import JOINT, OBJECTIVE, make_settings
 
 from search.cli.commands import main
@@ -21,12 +22,11 @@ from search.export.winner import winner_of
 from search.results.conclusion import Conclusion
 from search.stats.scoring import Scoring
 from search.store.attempts import Attempt
+from search.store.facts import Line
 from search.store.lease import Holder
 from search.store.manifest import Manifest, RecordedBenchmark
-from search.store.plan import StoredPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder
-from search.store.trials import Summary, TrialFacts
 from search.store.validation import from_json, printable, read, read_content
 from spaces import NAMED
 from spaces.errors import UserError
@@ -69,7 +69,7 @@ def lacking(rules: tuple[Any, ...], needed: list[Any], what: str) -> list[str]:
     return [] if all(any(isinstance(r, kind) for r in rules) for kind in needed) else [what]
 
 
-@pytest.mark.parametrize("kind", (Manifest, Attempt, Holder, StoredPlan, Summary, TrialFacts))
+@pytest.mark.parametrize("kind", (Manifest, Attempt, Holder, Line))
 def test_nothing_that_is_read_is_unbounded(kind: type) -> None:
     assert unbounded(kind) == []
 
@@ -277,108 +277,73 @@ def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return whole_run(tmp_path_factory.mktemp("runs") / "run", steady, 20, 12, OBJECTIVE).path
 
 
-def with_attribute(folder: Path, name: str, value: object) -> Path:
-    """Give the first trial of a run's record another attribute, or leave it out."""
-    journal = folder / "study.journal"
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    begun = next(line for line in lines if "seed" in line.get("user_attrs", {}))
-    begun["user_attrs"][name] = value
-    if value is ...:
-        del begun["user_attrs"][name]
-    for line in lines:  # what is noted at the trial's end comes later
-        if line.get("trial_id") == 0 and name in line.get("user_attr", {}):
-            line["user_attr"][name] = value
-    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+def with_fact(folder: Path, kind: str, name: str, value: object) -> Path:
+    """Give the first fact of a kind on a run's record another attribute, or leave it out."""
+
+    def change(lines: Lines) -> Lines:
+        content = next(content for found, content in lines if found == kind)
+        content[name] = value
+        if value is ...:
+            del content[name]
+        return lines
+
+    forge(folder / "record.jsonl", change)
     return folder
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("kind", "name", "value", "words"),
     (
-        ("weighting", ..., "weighting is missing; restore"),
-        ("weighting", 7, "weighting is 7; it must be text"),
-        ("weighting", "{", "what study.journal has of baselines-00000 is not JSON"),
-        ("weighting", "[" * 9999, "is not JSON: it is nested too deeply"),
-        ("weighting", "[]", "its weighting is []; restore it"),
-        ("weighting", '{"exponent": NaN}', "NaN is no number of JSON"),
-        ("weighting", '{"exponent": 1e999}', "exponent: got inf; must be a finite number"),
-        ("weighting", '{"exponent": [1]}', "exponent: got [1]; must be a finite number"),
-        ("weighting", '{"rogue": 1}', "rogue: got 1; is not a field of a weighting"),
-        ("seed", -1, "seed is -1; it must be at least 0"),
-        ("seed", "7", "seed is '7'; it must be a whole number"),
-        ("name", "\x1b]0;title\x07", r"name is '\x1b]0;title\x07'; it must be #NUMBER, or"),
-        ("name", "[bold]x", "name is '[bold]x'; it must be #NUMBER, or"),
-        ("name", "../x", "name is '../x'; it must be #NUMBER, or"),
-        ("device_hours", -1, "device_hours is -1; it must be at least 0"),
-        ("stop_epoch", "x", "stop_epoch is 'x'; it must be a whole number"),
-        ("diverged", "x", "diverged is 'x'; it must be true or false"),
-        ("hardware", {}, "hardware is {}; it must be text"),
-        ("summaries", "{}", "summaries is {}; restore it"),
-        ("summaries", '[{"epochs": 1}]', "part 0 cannot be used: best_score is missing; restore"),
+        ("asked", "weighting", ..., "asked.weighting is missing; restore"),
+        ("asked", "weighting", 7, "asked.weighting is 7; it must be a table"),
+        ("asked", "weighting", {"exponent": [1]}, "exponent: got [1]; must be a finite number"),
+        ("asked", "weighting", {"rogue": 1}, "rogue: got 1; is not a field of a weighting"),
+        ("asked", "seed", -1, "asked.seed is -1; it must be at least 0"),
+        ("asked", "seed", "7", "asked.seed is '7'; it must be a whole number"),
+        (
+            "asked",
+            "name",
+            "\x1b]0;title\x07",
+            r"name is '\x1b]0;title\x07'; it must be #NUMBER, or",
+        ),
+        ("asked", "name", "[bold]x", "name is '[bold]x'; it must be #NUMBER, or"),
+        ("asked", "name", "../x", "name is '../x'; it must be #NUMBER, or"),
+        ("asked", "trial", "../x", "trial is '../x'; it must be STUDY-NUMBER, such as"),
+        (
+            "asked",
+            "trial",
+            "baselines-00007",
+            "line 2 of",
+        ),
+        ("asked", "rogue", 1, "asked.rogue is not known"),
+        ("ended", "trial", "baselines-00011", "tells of baselines-00011, which does not run"),
+        ("ended", "state", "waiting", "ended.state is 'waiting'; it must be"),
+        ("ended", "device_hours", -1, "device_hours is -1; it must be at least 0"),
+        ("ended", "epoch", "x", "ended.epoch is 'x'; it must be a whole number"),
+        ("ended", "diverged", "x", "diverged is 'x'; it must be true or false"),
+        ("ended", "hardware", {}, "hardware is {}; it must be text"),
+        ("ended", "summaries", {}, "summaries is {}; it must be a list"),
+        ("ended", "summaries", [{"epochs": 1}], "summaries[0].best_score is missing; restore"),
+        ("plan", "runs", "x", "plan.runs is 'x'; it must be a whole number"),
+        ("plan", "controls", {}, "plan.controls is {}; it must be a"),
+        ("plan", "candidates", {"\x1b[2J": {}}, r"candidates.\x1b[2J"),
+        ("plan", "candidates", {"#1": {"exponent": -1}}, "exponent: got -1; must be a finite"),
     ),
 )
-def test_a_trial_that_breaks_a_rule_is_refused(
+def test_a_fact_that_breaks_a_rule_is_refused(
     confirmed: Path,
     tmp_path: Path,
+    kind: str,
     name: str,
     value: object,
     words: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = with_attribute(Path(shutil.copytree(confirmed, tmp_path / "run")), name, value)
+    folder = with_fact(Path(shutil.copytree(confirmed, tmp_path / "run")), kind, name, value)
     assert main(["show", str(folder)]) == 2
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("plan", "words"),
-    (
-        ("{", "the plan in study.journal is not JSON"),
-        ({"runs": "x"}, "runs is 'x'; it must be a whole number"),
-        ({"controls": {}}, "controls is {}; it must be a"),
-        ({"candidates": {"\x1b[2J": {}}}, r"candidates.\x1b[2J"),
-        ({"candidates": {"#1": {"exponent": -1}}}, "exponent: got -1; must be a finite number"),
-    ),
-)
-def test_a_plan_that_breaks_a_rule_is_refused(
-    confirmed: Path,
-    tmp_path: Path,
-    plan: str | dict[str, object],
-    words: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    folder = Path(shutil.copytree(confirmed, tmp_path / "run"))
-    record = Record.reopen(folder / "study.journal")
-    stored = record.plan()
-    assert stored is not None
-    text = plan if isinstance(plan, str) else json.dumps(stored.to_dict() | plan)
-    record.studies["confirmation"].set_user_attr("plan", text)
-    assert main(["show", str(folder)]) == 2
-    error = capsys.readouterr().err
-    assert words in error
-    assert error.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    "line",
-    (
-        "[" * 100_000,
-        "{}",
-        "7",
-        '{"op_code": 0}',
-        '{"op_code": 99, "worker_id": "x"}',
-    ),
-)
-def test_a_line_that_optuna_did_not_write_is_refused(
-    confirmed: Path, tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = Path(shutil.copytree(confirmed, tmp_path / "run"))
-    journal = folder / "study.journal"
-    journal.write_text(f"{line}\n{journal.read_text()}")
-    assert main(["show", str(folder)]) == 2
-    assert "study.journal cannot be read as the record of a search" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -401,8 +366,8 @@ def test_epochs_that_are_none_are_refused(tmp_path: Path, line: dict[str, object
 
 def test_what_a_failure_says_cannot_steer_a_terminal(confirmed: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(confirmed, tmp_path / "run"))
-    with_attribute(folder, "reason", "\x1b]52;c;aGk=\x07\u202e\nthe loss is nan")
-    rows = Record(folder / "study.journal").rows()
+    with_fact(folder, "ended", "reason", "\x1b]52;c;aGk=\x07\u202e\nthe loss is nan")
+    rows = Record(folder / "record.jsonl").rows()
     assert rows[0].reason == "\ufffd]52;c;aGk=\ufffd\ufffd\ufffdthe loss is nan"
 
 
