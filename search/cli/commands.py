@@ -1,5 +1,6 @@
 """Commands of the command line: which there are, and what each of them does."""
 
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -16,6 +17,7 @@ from search.cli.options import (
     add_prepare,
     add_search,
     add_show,
+    add_study,
     in_options,
 )
 from search.cli.overview import Command, no_command, overview, parser_of, version
@@ -117,6 +119,16 @@ def print_weights(conclusion: "Conclusion", path: Path) -> None:
     print(applied_json(applied))
 
 
+def study_command(given: Namespace, words: list[str], console: Console) -> int:
+    from search.export.study_copy import write_study_copy
+
+    run = RunFolder(given.run)
+    path = given.output or Path(f"{run.path.name}.study.journal")
+    write_study_copy(run, path)
+    console.print(f"optuna-dashboard {shlex.quote(str(path))}", soft_wrap=True)
+    return 0
+
+
 def prepare_command(given: Namespace, words: list[str], console: Console) -> int:
     from search.cli.prepare import prepare_folder
 
@@ -156,6 +168,9 @@ COMMANDS = {
     "show": Command(show_command, add_show, "RUN", "a run's leaderboard and verdict"),
     "export": Command(
         export_command, add_export, "RUN", "the found weighting as files, or for other counts"
+    ),
+    "study": Command(
+        study_command, add_study, "RUN", "a copy of a run's trials for optuna-dashboard"
     ),
     "list": Command(list_command, add_list, "", "benchmarks, weightings, spaces, samplers"),
     "help": Command(help_command, add_help, "[COMMAND]", "this text, or a command's options"),

@@ -226,6 +226,15 @@ def add_export(parser: Parser) -> None:
     add("--output", metavar="DIR", type=expanded, help=where)
 
 
+def add_study(parser: Parser) -> None:
+    parser.description = (
+        "Write a copy of a run's trials as a journal of Optuna, for optuna-dashboard to open."
+    )
+    add_run(parser)
+    where = "the copy (default: RUN.study.journal, in the current folder)"
+    parser.add_argument("--output", metavar="FILE", type=expanded, help=where)
+
+
 def add_list(parser: Parser) -> None:
     parser.description = "Print what can be chosen from."
     what = f"{', '.join(SECTIONS)} (default: all)"

@@ -26,7 +26,7 @@ FLOORS = (
 BELOW_SPACES = {"numpy", "pydantic", "pydantic_core"}
 """All that ``spaces/`` imports besides the standard library."""
 ONLY_IN = {
-    "optuna": ("search.samplers", "search.store", "search.session", "benchmarks"),
+    "optuna": ("search.samplers", "search.store", "search.session", "search.export", "benchmarks"),
     "ray": ("search.tune", "search.workers", "search.cluster", "benchmarks"),
     **dict.fromkeys(
         (
