@@ -90,17 +90,12 @@ def _write_atomic(path: Path, data: bytes | memoryview) -> None:
     _sync_folder(path.parent)
 
 
-def size_of(path: Path) -> int:
-    """Return the bytes of a file, 0 if there is none. Raises OSError when storage stays away."""
-    return patiently(lambda: path.stat().st_size if path.exists() else 0, path)
-
-
 def append_whole(path: Path, data: bytes, sync: bool = False) -> None:
     """Append ``data`` to a file, all of it or nothing; one process at a time may do so.
 
     With ``sync``, it survives a power cut. Raises OSError when it cannot be written.
     """
-    before = size_of(path)
+    before = patiently(lambda: path.stat().st_size if path.exists() else 0, path)
     patiently(lambda: _append(path, data, before, sync), path)
 
 
@@ -116,23 +111,6 @@ def _append(path: Path, data: bytes, before: int, sync: bool) -> None:
         except BaseException:
             file.truncate(before)
             raise
-
-
-def keep(path: Path, data: bytes, start: int) -> None:
-    """Have ``data``, appended at byte ``start`` without ``sync``, survive a power cut from now on.
-
-    It is written once more, in place: what a failed sync has left undone, no later one makes up
-    for. Raises OSError when it cannot be written; readers see it all the time.
-    """
-    patiently(lambda: _keep(path, data, start), path)
-
-
-def _keep(path: Path, data: bytes, start: int) -> None:
-    with open(path, "r+b", buffering=0) as file:
-        file.seek(start)
-        if file.write(data) != len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

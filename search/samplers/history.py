@@ -61,13 +61,13 @@ class History(InMemoryStorage):
     its best 25 trials against the others, and weighs older ones less anyway.
 
     Attributes:
-        open: numbers of the trials that have not ended.
+        open: of the trials that have not ended, number -> id.
         shown_values: by number, what samplers are shown in place of a COMPLETE trial's value.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.open: set[int] = set()
+        self.open: dict[int, int] = {}
         self.shown = Shown()
         self.shown_values: dict[int, float] = {}
         self._known: dict[str, Any] = {}
@@ -139,7 +139,7 @@ class History(InMemoryStorage):
         rungs: Mapping[int, float] | None = None,
     ) -> None:
         """End an open trial, with its scores by epoch."""
-        trial_id = self.id_of(number)
+        trial_id = self.open[number]
         for epoch, score in (rungs or {}).items():
             self.set_trial_intermediate_value(trial_id, epoch, score)
         self.set_trial_state_values(trial_id, state, None if value is None else [value])
@@ -164,7 +164,7 @@ class History(InMemoryStorage):
         trial_id = super().create_new_trial(study_id, template_trial)
         trial = self.get_trial(trial_id)
         if not trial.state.is_finished():
-            self.open.add(trial.number)
+            self.open[trial.number] = trial_id
         return trial_id
 
     def set_trial_state_values(
@@ -173,7 +173,7 @@ class History(InMemoryStorage):
         done = super().set_trial_state_values(trial_id, state, values)
         if state.is_finished():
             trial = self.get_trial(trial_id)
-            self.open.remove(trial.number)
+            del self.open[trial.number]
             self.shown.add(trial)
         return done
 
@@ -184,7 +184,7 @@ class History(InMemoryStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         """Return the trials that samplers are shown, in the order of their numbers."""
-        trials = self.shown.trials() + [self.trial(number) for number in self.open]
+        trials = self.shown.trials() + [self.get_trial(i) for i in self.open.values()]
         found = [trial for trial in trials if states is None or trial.state in states]
         found.sort(key=lambda trial: trial.number)
         found = [self._as_shown(trial) for trial in found]

@@ -42,7 +42,11 @@ Key: TypeAlias = Annotated[
 ]
 Point: TypeAlias = Annotated[dict[str, Any], MaxLen(100)]
 """Fields of a weighting, of which ``spaces`` knows what may stand in them."""
-Attributes: TypeAlias = Annotated[dict[Text, Text | CountFromZero | Number], MaxLen(1000)]
+Attribute: TypeAlias = (
+    Text | CountFromZero | Number | Annotated[tuple[Number, ...], MaxLen(10_000)] | None
+)
+Attributes: TypeAlias = Annotated[dict[Text, Attribute], MaxLen(1000)]
+"""What a sampler keeps with a trial or a study, by name."""
 
 
 @dataclass(frozen=True)

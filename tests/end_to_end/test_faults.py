@@ -113,7 +113,7 @@ def test_a_killed_driver_and_torn_files_are_resumed(tmp_path: Path, fault: Tell)
     check_equal_to_plain_training(tmp_path, left)
     seen = line(done.stdout, "resumed:")
     fault("the driver is killed", f"with --resume: {seen}", repeated(done.stdout), WHOLE)
-    fault("the journal's last line is torn", "nothing: the line is cut off", "what it said", WHOLE)
+    fault("the record's last line is torn", "nothing: the line is cut off", "what it said", WHOLE)
 
 
 def test_a_killed_worker_costs_epochs_since_the_checkpoint_and_nothing_else(

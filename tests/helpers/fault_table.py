@@ -20,7 +20,7 @@ FAULTS = (
     "the disk is full",
     "the storage is away for a while",
     "a checkpoint is truncated",
-    "the journal's last line is torn",
+    "the record's last line is torn",
     "the weights make the loss diverge",
     "the GPU's memory is full",
     "the same run is started twice",

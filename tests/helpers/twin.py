@@ -44,7 +44,7 @@ MEMORY = "/dev/shm"
 
 @contextlib.contextmanager
 def fast_folder() -> Iterator[Path]:
-    """A temporary folder, in memory where possible: the journal's many small writes cost less."""
+    """A temporary folder, in memory where possible: the record's many small writes cost less."""
     memory = MEMORY if os.access(MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         yield Path(folder)
@@ -207,7 +207,7 @@ class Killed(BaseException):
 class Killer:
     """Ends the process at its n-th write: before it, in the middle of it, or after it.
 
-    Every durable effect of a search is a write to the journal or to a file of the run folder.
+    Every durable effect of a search is a write to the record or to a file of the run folder.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
