@@ -1,7 +1,10 @@
 """Copy of a run's trials for Optuna's tools."""
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import optuna
 import pytest
@@ -88,3 +91,30 @@ def test_a_copy_is_written_again_and_nothing_else_is_written_over(
         assert main(["study", str(run.path), "--output", output]) == 2
         assert words in " ".join(capsys.readouterr().err.split())
     assert Path("notes").read_text() == "mine"
+
+
+@pytest.mark.filterwarnings("ignore:Some regimes for parameter")
+def test_the_dashboard_lists_the_studies_and_draws_history_and_importances(run: RunFolder) -> None:
+    dashboard = pytest.importorskip("optuna_dashboard")
+    assert main(["study", str(run.path), "--output", "copy"]) == 0
+    app = dashboard.wsgi(JournalStorage(JournalFileBackend("copy")))
+
+    def answer(path: str, query: str = "") -> Any:
+        environ = {"PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": "GET"}
+        setup_testing_defaults(environ)
+        status: list[str] = []
+        body = b"".join(app(environ, lambda line, *_: status.append(line)))
+        assert status == ["200 OK"]
+        return json.loads(body)
+
+    rows = Record(run.record).rows()
+    complete = [
+        row for row in rows if row.study == "proposals" and row.state == TrialState.COMPLETE
+    ]
+    summaries = answer("/api/studies")["study_summaries"]
+    assert [study["study_name"] for study in summaries] == list(STUDIES)
+    proposals = answer("/api/studies/1", "after=0")
+    values = [trial.get("values") for trial in proposals["trials"] if trial["state"] == "Complete"]
+    assert values == [[row.value] for row in complete]
+    (importances,) = answer("/api/studies/1/param_importances")["param_importances"]
+    assert {found["name"] for found in importances} >= {"exponent", "bend"}
