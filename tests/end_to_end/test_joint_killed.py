@@ -82,7 +82,7 @@ def next_stop(search: Search) -> tuple[Running, int]:
     raise AssertionError("no trial is stopped")
 
 
-@pytest.mark.parametrize("writes", range(1, 7))
+@pytest.mark.parametrize("writes", range(1, 5))
 def test_a_decision_to_stop_survives_a_kill(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
