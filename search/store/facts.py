@@ -76,7 +76,7 @@ class Drawn:
         told: what CMA-ES was told before the draw, if it was told something.
     """
 
-    params: Annotated[dict[Word, Number | Word], MaxLen(1000)]
+    params: Annotated[dict[Word, Number | Text], MaxLen(1000)]
     attrs: Attributes = field(default_factory=dict)
     study: Attributes = field(default_factory=dict)
     told: Told | None = None
@@ -156,6 +156,10 @@ class Ended:
     diverged: bool = False
     hardware: Text | None = None
     device_hours: Annotated[float, Ge(0), Le(LARGEST_NUMBER)] = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.score is None) is not (self.state == "failed"):
+            raise UserError(f"{self.trial} ends as {self.state} with the score {self.score}")
 
 
 @dataclass(frozen=True)

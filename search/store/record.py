@@ -193,6 +193,11 @@ class Record:
                 )
 
     def trial(self, key: str) -> RecordedTrial:
+        """Return what is on record of a trial, which must not be changed.
+
+        Raises:
+            IndexError: it was not asked for.
+        """
         study, number = key.rsplit("-", 1)
         return self.trials[study][int(number)]
 
@@ -219,10 +224,6 @@ class Record:
         seed = trial_seed(self.begun.seed, BASELINES, number)
         return self._start(BASELINES, vars(control) | {"seed": seed})
 
-    def next_number(self) -> int:
-        """Return the number of the next proposal."""
-        return len(self.trials[PROPOSALS])
-
     def start(
         self, weighting: Weighting, drawn: Drawn, refused: Sequence[tuple[Drawn, str]] = ()
     ) -> Row:
@@ -232,7 +233,8 @@ class Record:
         """
         assert self.begun is not None
         before = self._refusals(refused)
-        seed = trial_seed(self.begun.seed, PROPOSALS, self.next_number() + len(before))
+        number = len(self.trials[PROPOSALS]) + len(before)
+        seed = trial_seed(self.begun.seed, PROPOSALS, number)
         content = {"weighting": weighting.to_dict(), "seed": seed, "drawn": content_of(drawn)}
         return self._start(PROPOSALS, content, before)
 
@@ -241,11 +243,13 @@ class Record:
         self.write(*self._refusals(refused))
 
     def _refusals(self, refused: Sequence[tuple[Drawn, str]]) -> Facts:
-        first = self.next_number()
-        keys = [trial_key(PROPOSALS, first + i) for i in range(len(refused))]
+        first = len(self.trials[PROPOSALS])
         return [
-            ("refused", {"trial": key, "reason": reason, "drawn": content_of(drawn)})
-            for key, (drawn, reason) in zip(keys, refused, strict=True)
+            (
+                "refused",
+                {"trial": trial_key(PROPOSALS, n), "reason": why, "drawn": content_of(draw)},
+            )
+            for n, (draw, why) in enumerate(refused, first)
         ]
 
     def start_run(self, study: str, run: FreshRun) -> Row:

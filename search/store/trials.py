@@ -195,7 +195,7 @@ class RecordedTrial:
         """Return the row of a trial that was started."""
         assert self.asked is not None
         assert self.weighting is not None
-        ended = self.ended or Ended(self.key, "failed")
+        ended = self.ended or Ended(self.key, "failed")  # of which nothing is known yet
         return Row(
             key=self.key,
             label=present_name(self.asked.name or f"#{self.number}"),

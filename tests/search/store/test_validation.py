@@ -318,6 +318,7 @@ def with_fact(folder: Path, kind: str, name: str, value: object) -> Path:
         ("asked", "rogue", 1, "asked.rogue is not known"),
         ("ended", "trial", "baselines-00011", "tells of baselines-00011, which does not run"),
         ("ended", "state", "waiting", "ended.state is 'waiting'; it must be"),
+        ("ended", "score", ..., "baselines-00000 ends as complete with the score None; restore"),
         ("ended", "device_hours", -1, "device_hours is -1; it must be at least 0"),
         ("ended", "epoch", "x", "ended.epoch is 'x'; it must be a whole number"),
         ("ended", "diverged", "x", "diverged is 'x'; it must be true or false"),
