@@ -218,7 +218,7 @@ class Record:
         """Start the next waiting baseline; None if all were taken."""
         assert self.begun is not None
         number = len(self.trials[BASELINES])
-        if number == len(self.begun.controls):
+        if number >= len(self.begun.controls):
             return None
         control = self.begun.controls[number]
         seed = trial_seed(self.begun.seed, BASELINES, number)
@@ -286,8 +286,8 @@ class Record:
 
     def tell(self, key: str, outcome: Outcome) -> None:
         """End a running trial."""
-        content = {"trial": key, "state": end_word(outcome.state), **outcome.facts}
-        known = {"score": outcome.value, "epoch": outcome.epoch}
+        content = {"trial": key, "state": end_word(outcome.state)}
+        known = {"score": outcome.value, "epoch": outcome.epoch, **outcome.facts}
         self.write(("ended", content | {k: v for k, v in known.items() if v is not None}))
 
 
