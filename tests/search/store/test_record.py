@@ -308,3 +308,31 @@ def test_a_fact_that_could_not_be_read_is_not_checksummed(journal: Path) -> None
     with pytest.raises(ValueError, match="not JSON compliant"):
         record.report(key, 5, float("nan"))
     assert journal.read_bytes() == before
+
+
+def test_no_changed_byte_goes_unnoticed(journal: Path) -> None:
+    record = Record.create(journal, NAMES[:1], SEED)
+    record.next_baseline()
+    key = start_proposal(record).key
+    record.report(key, 5, 40.0)
+    record.tell(key, Outcome.complete(50.0, {"summaries": [SUMMARY]}, epoch=10))
+    whole, lines = journal.read_bytes(), record.lines
+    for place in range(len(whole)):
+        journal.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            found = Record(journal)
+        except UserError:
+            continue
+        assert lines - 2 <= found.lines < lines, place  # the end, which may have been torn, is cut
+
+
+def test_a_record_cut_anywhere_has_its_whole_lines(journal: Path) -> None:
+    record = Record.create(journal, NAMES[:1], SEED)
+    first = len(journal.read_bytes())
+    record.next_baseline()
+    record.report(start_proposal(record).key, 5, 40.0)
+    whole = journal.read_bytes()
+    for size in range(first, len(whole)):
+        journal.write_bytes(whole[:size])
+        assert Record.reopen(journal).lines == whole[:size].count(b"\n")
+        assert whole.startswith(journal.read_bytes())
