@@ -22,8 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from benchmarks.chaos.result import Loss, Result, judge, table
-from benchmarks.option_checks import check_minimum
-from spaces.errors import UserError
+from benchmarks.option_checks import check_minimum, refusing
 from trainer.arguments import Parser
 from trainer.files import write_atomic
 from trainer.provenance import provenance
@@ -184,22 +183,19 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+@refusing
 def main(arguments: list[str] | None = None) -> int:
     """Run the searches, print and write what became of them; return the exit code."""
     options = parser().parse_args(arguments)
     results: list[Result] = []
-    try:
-        for name in ("workers", "trials", "searches", "save_every", "kills"):
-            check_minimum(f"--{name.replace('_', '-')}", getattr(options, name), 1)
-        for result in searches(options):
-            results.append(result)
-            print(table(results), flush=True)
-            asked: dict[str, Any] = {"options": {name: getattr(options, name) for name in TOLD}}
-            content = asked | provenance() | {"searches": [asdict(r) for r in results]}
-            write_atomic(options.out, json.dumps(content, indent=1).encode())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for name in ("workers", "trials", "searches", "save_every", "kills"):
+        check_minimum(f"--{name.replace('_', '-')}", getattr(options, name), 1)
+    for result in searches(options):
+        results.append(result)
+        print(table(results), flush=True)
+        asked: dict[str, Any] = {"options": {name: getattr(options, name) for name in TOLD}}
+        content = asked | provenance() | {"searches": [asdict(r) for r in results]}
+        write_atomic(options.out, json.dumps(content, indent=1).encode())
     return 0 if all(result.is_whole for result in results) else 1
 
 

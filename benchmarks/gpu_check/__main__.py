@@ -18,6 +18,7 @@ from benchmarks.gpu_check.conductor import Conductor
 from benchmarks.gpu_check.plan import Stage, chosen
 from benchmarks.gpu_check.results import FILE, rows_of
 from benchmarks.gpu_check.summary import summary
+from benchmarks.option_checks import refusing
 from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.runtime import select_device
@@ -117,16 +118,13 @@ def summary_of(out: Path) -> str:
     return summary(rows_of(path.read_bytes()))
 
 
+@refusing
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    try:
-        if options.summary:
-            print(summary_of(options.out))
-            return 0
-        return run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if options.summary:
+        print(summary_of(options.out))
+        return 0
+    return run(options)
 
 
 if __name__ == "__main__":

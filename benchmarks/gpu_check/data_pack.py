@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.option_checks import refusing
 from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.files import write_atomic
@@ -129,6 +130,7 @@ def arrays_of(path: Path) -> dict[str, Array]:
     return arrays
 
 
+@refusing
 def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m benchmarks.gpu_check.data_pack")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -139,14 +141,10 @@ def main(arguments: list[str] | None = None) -> int:
     unpacking.add_argument("pack", type=Path)
     unpacking.add_argument("data_root", type=Path)
     options = parser.parse_args(arguments)
-    try:
-        if options.command == "pack":
-            pack(options.pack, options.files)
-        else:
-            unpack(options.pack, options.data_root)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if options.command == "pack":
+        pack(options.pack, options.files)
+    else:
+        unpack(options.pack, options.data_root)
     return 0
 
 

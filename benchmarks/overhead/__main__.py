@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.option_checks import refusing
 from benchmarks.overhead.measurement import measure_apart, summarize
 from benchmarks.overhead.options import cases, parser
 from benchmarks.overhead.run import measure
 from benchmarks.overhead.views import draw, table
 from search.cluster.address import use_token
 from search.session.interrupt import Interrupt
-from spaces.errors import UserError
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 from trainer.runtime import available_cpus
@@ -58,13 +58,10 @@ def measure_and_write(options: argparse.Namespace) -> None:
         write(options.out, options, summaries)  # after each, for the next may take hours
 
 
+@refusing
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code, 2 for bad input."""
-    try:
-        measure_and_write(parser().parse_args(arguments))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    measure_and_write(parser().parse_args(arguments))
     return 0
 
 

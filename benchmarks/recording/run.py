@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.option_checks import refusing
 from benchmarks.recording.design import Point, first_points
 from benchmarks.recording.options import Packing, Plan, pack_parser, packing_of, parser, plan_of
 from benchmarks.recording.table import from_folder
@@ -31,7 +32,6 @@ from benchmarks.recording.trainers import (
 )
 from search.session.interrupt import Interrupt
 from spaces import canonical_weights
-from spaces.errors import UserError
 from trainer.files import write_atomic
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, now, provenance
@@ -226,6 +226,7 @@ def pack(packing: Packing) -> int:
     return 0
 
 
+@refusing
 def main(arguments: list[str] | None = None) -> int:
     """Record or pack; return the exit code: 2 for bad input, 1 if training failed."""
     words = sys.argv[1:] if arguments is None else arguments
@@ -234,9 +235,6 @@ def main(arguments: list[str] | None = None) -> int:
         if words[:1] == ["pack"]:
             return pack(packing_of(pack_parser().parse_args(words[1:])))
         return record(plan_of(parser().parse_args(words)), command)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except RecordingError as error:
         print(f"recording failed: {error}", file=sys.stderr)
         return 1

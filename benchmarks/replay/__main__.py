@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import optuna
 
+from benchmarks.option_checks import refusing
 from benchmarks.recording.table import Table
 from benchmarks.replay.options import Plan, parser, plan_of
 from benchmarks.replay.run import Measured, repetition, summarize
@@ -31,7 +32,6 @@ from benchmarks.replay.surrogate import Replicates, Surrogate, cross_validate
 from benchmarks.replay.synthetic import BENCHMARK, SYNTHETIC, design_shares, synthetic_replicates
 from benchmarks.replay.views import GUIDE, draw, table
 from benchmarks.replay.world import World
-from spaces.errors import UserError
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 from trainer.runtime import available_cpus
@@ -142,15 +142,12 @@ def write(plan: Plan, content: dict[str, Any], done: list[dict[str, Measured]]) 
     print(f"wrote {json_path} and {picture}")
 
 
+@refusing
 def main(command: list[str] | None = None) -> int:
     """Replay what the command line asks for; return the exit code, 2 for bad input."""
     arguments = sys.argv[1:] if command is None else command
     options = parser().parse_args(arguments)
-    try:
-        return run(plan_of(options), arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run(plan_of(options), arguments)
 
 
 if __name__ == "__main__":

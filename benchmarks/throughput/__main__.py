@@ -20,13 +20,13 @@ import sys
 import time
 from typing import Any
 
+from benchmarks.option_checks import refusing
 from benchmarks.throughput.comparison import Comparison, Outcome
 from benchmarks.throughput.floors import Ceilings, work_of_trial
 from benchmarks.throughput.options import Plan, parser, plan_of
 from benchmarks.throughput.processes import child_environment
 from benchmarks.throughput.rounds import compare
 from benchmarks.throughput.views import draw, table
-from spaces.errors import UserError
 from trainer.benchmarks import Benchmark, get_benchmark
 from trainer.files import write_atomic
 from trainer.prepared import load, prepare
@@ -149,14 +149,11 @@ def run(plan: Plan, command: list[str]) -> int:
     return int(any(outcome.failure for c in comparisons for outcome in c.outcomes))
 
 
+@refusing
 def main(command: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if command is None else command
     options = parser().parse_args(arguments)
-    try:
-        return run(plan_of(options), arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run(plan_of(options), arguments)
 
 
 if __name__ == "__main__":
