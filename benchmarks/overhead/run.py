@@ -63,7 +63,7 @@ class Slot:
     def __init__(self, search: Search, trial: Running) -> None:
         self.search, self.trial = search, trial
         weights = canonical_weights(
-            trial.row.weighting.weights(search.objective.benchmarks[0].counts)
+            trial.row.strategy.weights(search.objective.benchmarks[0].counts)
         )
         self.results = results_of(weights.tolist(), trial.row.seed, search.objective.epochs)
 

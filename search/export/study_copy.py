@@ -108,7 +108,7 @@ def facts_of(trial: RecordedTrial, folder: RunFolder, manifest: Manifest) -> dic
     row = trial.row()
     known = {
         "name": row.label,
-        "weighting": row.weighting.describe(),
+        "weighting": row.strategy.describe(),
         "seed": row.seed,
         "device_hours": row.device_hours,
         "hardware": row.hardware,

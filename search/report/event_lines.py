@@ -43,7 +43,7 @@ def ended_line(row: Row) -> str:
     reached = " / ".join(f"{summary.best_score:.2f} %" for summary in row.summaries)
     complete = row.state == TrialState.COMPLETE
     end = "complete" if complete else f"stopped after {row.epochs} epochs"
-    return f"{label}: {reached}, {end}{weighting_text(row.label, row.weighting.describe())}"
+    return f"{label}: {reached}, {end}{weighting_text(row.label, row.strategy.describe())}"
 
 
 def run_label(label: str, seed_index: int | None) -> str:

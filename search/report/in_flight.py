@@ -34,7 +34,7 @@ def trial_text(conclusion: Conclusion, row: Row) -> str:
         part_text(conclusion.folder, part_key(row.key, part), benchmark.epochs)
         for part, benchmark in enumerate(benchmarks)
     ]
-    described = run_text(row.label, row.seed_index, row.weighting.describe())
+    described = run_text(row.label, row.seed_index, row.strategy.describe())
     return f"{described}: {'; '.join(parts)}"
 
 

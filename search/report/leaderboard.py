@@ -35,7 +35,7 @@ def show(conclusion: Conclusion, console: Console) -> None:
         console.print(line)
     if conclusion.plan:
         console.print(f"Confirmation: {plan_text(conclusion.plan, conclusion.standings)}.")
-    console.print(conclusion_view(conclusion, [row.weighting for row in conclusion.rows]))
+    console.print(conclusion_view(conclusion, [row.strategy for row in conclusion.rows]))
 
 
 def leaderboard(conclusion: Conclusion, part: int) -> FittingTable:
@@ -132,7 +132,7 @@ def cells(
     conclusion: Conclusion, row: Row, part: int, known: GroupPosterior | None
 ) -> list[str | Text]:
     """Return a trial's row of the leaderboard; ``known`` is what there is of its weighting."""
-    weighting = row.weighting.describe()
+    weighting = row.strategy.describe()
     if not row.summaries:
         why = Text(f"{weighting}: {row.reason or ENDS[row.state]}")
         return [folded(row.label), *("",) * (3 + len(SHOTS)), why]

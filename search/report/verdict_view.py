@@ -37,7 +37,7 @@ def conclusion_view(conclusion: Conclusion, shown: Iterable[Weighting] = ()) -> 
         found = conclusion.incumbent
         if found is None:
             return Group(Text("no full-length result yet"), *explained, *stopping)
-        words = f"{found.row.label}: {effect(found.row.weighting, conclusion.objective)}"
+        words = f"{found.row.label}: {effect(found.row.strategy, conclusion.objective)}"
         best = incumbent_text(found, conclusion.objective)
         notes = map(Text, unconfirmed_notes(conclusion))
         return Group(Text(best), Text(words), *notes, *explained, *stopping)
@@ -49,7 +49,7 @@ def weightings_in(conclusion: Conclusion) -> list[Weighting]:
     if conclusion.judgement:
         return list(conclusion.judgement.plan.candidates.values())
     found = conclusion.incumbent
-    return [found.row.weighting] if found and found.row.label not in NAMED else []
+    return [found.row.strategy] if found and found.row.label not in NAMED else []
 
 
 def stopping_lines(conclusion: Conclusion) -> list[str]:
@@ -97,7 +97,7 @@ def incumbent_text(found: Incumbent, objective: Objective) -> str:
     """Return the best of the search, and how little that says."""
     known = found.known
     who = (
-        f"best of the search: {found.row.label}, {what_it_is(found.row.label, found.row.weighting)}"
+        f"best of the search: {found.row.label}, {what_it_is(found.row.label, found.row.strategy)}"
     )
     if found.alike:
         who = f"nothing was found: all {found.alike} weightings reached the same; {who}"

@@ -49,7 +49,7 @@ class Incumbent:
         known = self.known
         return {
             "label": self.row.label,
-            "weighting": self.row.weighting.to_dict(),
+            "weighting": self.row.strategy.to_dict(),
             "mean": known.mean,
             "sd": known.sd,
             "runs": known.n,
@@ -130,7 +130,7 @@ class Conclusion:
             label = self.judgement.verdict.winner
             return label, self.judgement.plan.arms[label]
         found = self.incumbent
-        return (found.row.label, found.row.weighting) if found else None
+        return (found.row.label, found.row.strategy) if found else None
 
     @property
     def device_hours(self) -> float:

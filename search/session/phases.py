@@ -44,9 +44,9 @@ def make_plan(standings: Standings, search_trials: int, runs: int) -> Confirmati
     baseline = standings.best_baseline()
     controls = {UNIFORM: UNIFORM_WEIGHTING}
     if baseline:
-        controls[baseline.label] = baseline.weighting
+        controls[baseline.label] = baseline.strategy
     best = standings.candidates(candidates_for(runs), controls.keys())
-    candidates = {row.label: row.weighting for row in best}
+    candidates = {row.label: row.strategy for row in best}
     return ConfirmationPlan(search_trials, runs, candidates, controls) if candidates else None
 
 

@@ -50,7 +50,7 @@ class Standings:
     def start(self, row: Row) -> None:
         """Take up a trial that begins; taking it up again changes nothing."""
         if row.key not in self.group:
-            weights = [row.weighting.weights(b.counts) for b in self.objective.benchmarks]
+            weights = [row.strategy.weights(b.counts) for b in self.objective.benchmarks]
             self.group[row.key] = self.groups.add(weights)
 
     def end(self, row: Row) -> None:
@@ -60,7 +60,7 @@ class Standings:
             group = self.group[row.key]
             self.members.setdefault(group, []).append(row)
             first = self.first_row(group)
-            parameters = len(first.weighting.to_dict())
+            parameters = len(first.strategy.to_dict())
             named = first.label != UNIFORM, not first.is_baseline
             self.preferences[group] = (*named, parameters, group)
             self._ranking = None

@@ -225,7 +225,7 @@ class Record:
         return self._start(BASELINES, vars(control) | {"seed": seed})
 
     def start(
-        self, weighting: Weighting, drawn: Drawn, refused: Sequence[tuple[Drawn, str]] = ()
+        self, strategy: Weighting, drawn: Drawn, refused: Sequence[tuple[Drawn, str]] = ()
     ) -> Row:
         """Start a proposal; ``refused`` are the draws before it that the guards refused, and why.
 
@@ -235,7 +235,7 @@ class Record:
         before = self._refusals(refused)
         number = len(self.trials[PROPOSALS]) + len(before)
         seed = trial_seed(self.begun.seed, PROPOSALS, number)
-        content = {"weighting": weighting.to_dict(), "seed": seed, "drawn": content_of(drawn)}
+        content = {"weighting": strategy.to_dict(), "seed": seed, "drawn": content_of(drawn)}
         return self._start(PROPOSALS, content, before)
 
     def refuse(self, refused: Sequence[tuple[Drawn, str]]) -> None:
@@ -254,7 +254,7 @@ class Record:
 
     def start_run(self, study: str, run: FreshRun) -> Row:
         """Begin a run of a later phase."""
-        content = {"name": run.label, "weighting": run.weighting.to_dict(), "seed": run.seed}
+        content = {"name": run.label, "weighting": run.strategy.to_dict(), "seed": run.seed}
         return self._start(study, content | {"seed_index": run.seed_index})
 
     def _start(self, study: str, content: dict[str, Any], before: Facts = ()) -> Row:

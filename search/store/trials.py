@@ -72,7 +72,7 @@ class Row:
     key: str
     label: str
     state: TrialState
-    weighting: Weighting
+    strategy: Weighting
     seed: int
     value: float | None
     rungs: dict[int, float]
@@ -113,7 +113,7 @@ class FreshRun:
     """A run of a later phase: an arm, and a training seed that no trial of the search had."""
 
     label: str
-    weighting: Weighting
+    strategy: Weighting
     seed_index: int
     seed: int
 
@@ -144,7 +144,7 @@ class RecordedTrial:
 
     key: str
     asked: Asked | None
-    weighting: Weighting | None
+    strategy: Weighting | None
     drawn: Drawn | None
     refused: str | None = None
     rungs: dict[int, float] = field(default_factory=dict)
@@ -161,10 +161,10 @@ class RecordedTrial:
         if isinstance(fact, Refused):
             return cls(fact.trial, None, None, fact.drawn, refused=fact.reason)
         try:
-            weighting = Weighting.from_dict(fact.weighting)
+            strategy = Weighting.from_dict(fact.weighting)
         except UserError as error:
             raise unusable(where, error) from error
-        return cls(fact.trial, fact, weighting, fact.drawn)
+        return cls(fact.trial, fact, strategy, fact.drawn)
 
     @property
     def study(self) -> str:
@@ -194,13 +194,13 @@ class RecordedTrial:
     def row(self) -> Row:
         """Return the row of a trial that was started."""
         assert self.asked is not None
-        assert self.weighting is not None
+        assert self.strategy is not None
         ended = self.ended or Ended(self.key, "failed")  # of which nothing is known yet
         return Row(
             key=self.key,
             label=present_name(self.asked.name or f"#{self.number}"),
             state=self.state,
-            weighting=self.weighting,
+            strategy=self.strategy,
             seed=self.asked.seed,
             value=self.value,
             rungs=dict(self.rungs),

@@ -74,7 +74,7 @@ class StudySearcher(DriverOnly, Searcher):
         key, folder = trial.row.key, self.search.folder
         parts = []
         for part, benchmark in enumerate(trial.benchmarks):
-            weights = canonical_weights(trial.row.weighting.weights(benchmark.counts))
+            weights = canonical_weights(trial.row.strategy.weights(benchmark.counts))
             described = {
                 "benchmark": self.benchmarks.index(benchmark),
                 "weights": weights.tolist(),

@@ -86,7 +86,7 @@ class Searches:
             with threads(1):
                 for row in rows:
                     recorded = without_seconds(self.folder.read_epochs(part_key(row.key, part)))
-                    weights = canonical_weights(row.weighting.weights(data.counts))
+                    weights = canonical_weights(row.strategy.weights(data.counts))
                     plain = list(train(Trial(benchmark, tuple(weights), row.seed), task))
                     assert recorded == without_seconds(plain)[: len(recorded)]
                     if row.state == TrialState.COMPLETE:

@@ -54,7 +54,7 @@ def test_every_arm_runs_with_three_seeds_after_the_confirmation(
     for row in held:
         assert row.seed_index is not None
         assert row.seed == confirmation_seed(PLAIN.seed, row.seed_index)
-        assert row.weighting == arms[row.label]
+        assert row.strategy == arms[row.label]
         assert row.epochs == HELD.epochs
         assert row.value == results_of(row.seed, HELD.epochs)[-1].best_score
 

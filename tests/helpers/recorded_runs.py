@@ -102,8 +102,8 @@ def trial_facts(row: Row, counts: list[int]) -> dict[str, Any]:
     (summary,) = map(asdict, row.summaries)
     return {
         "label": row.label,
-        "weighting": row.weighting.to_dict(),
-        "weights": canonical_weights(row.weighting.weights(counts)).tolist(),
+        "weighting": row.strategy.to_dict(),
+        "weights": canonical_weights(row.strategy.weights(counts)).tolist(),
         "seed": row.seed,
         "seed_index": row.seed_index,
         "state": row.state.name,

@@ -81,7 +81,7 @@ def test_the_same_seed_gives_the_same_search(tmp_path: Path) -> None:
         return searched(tmp_path / name, SLOW, seconds=20.0, **changes)[0].record.rows()
 
     def asked(found: list[Row]) -> list[object]:
-        return [(row.key, row.weighting, row.seed) for row in found]
+        return [(row.key, row.strategy, row.seed) for row in found]
 
     first = rows("first", sampler="tpe")
     assert first == rows("second", sampler="tpe")

@@ -55,7 +55,7 @@ def test_the_copy_has_all_trials_as_the_record_has_them(
         assert trial.value == row.value
         assert trial.intermediate_values == row.rungs
         assert trial.user_attrs["name"] == row.label
-        assert trial.user_attrs["weighting"] == row.weighting.describe()
+        assert trial.user_attrs["weighting"] == row.strategy.describe()
         assert trial.user_attrs["device_hours"] == row.device_hours
         assert ("accuracy_half_b" in trial.user_attrs) == (row.state != TrialState.RUNNING)
     importances = optuna.importance.get_param_importances(studies["proposals"])

@@ -46,4 +46,4 @@ def test_what_has_ended_is_kept_and_the_best_is_named(tmp_path: Path) -> None:
     content = json.loads(json.dumps(first.to_dict()))
     best = search.standings.candidates(1, ())[0]
     assert content["best"]["label"] == best.label
-    assert content["best"]["weighting"] == best.weighting.to_dict()
+    assert content["best"]["weighting"] == best.strategy.to_dict()

@@ -133,7 +133,7 @@ def test_an_attempt_proposes_the_same_from_a_record_as_from_memory(
         proposer.record.tell(flying.key, Outcome.complete(55.5, {}))
     for _ in range(3):
         ours, theirs = first.ask(), again.ask()
-        assert ours.weighting == theirs.weighting
+        assert ours.strategy == theirs.strategy
 
 
 @pytest.mark.usefixtures("small")

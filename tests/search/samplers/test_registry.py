@@ -89,8 +89,8 @@ def test_proposals_lie_in_the_space_and_pass_the_guards(
         drawn = [d.name for d in domains if SPACES[space].active(d, trial.params)]
         every = [d.name for d in domains]
         assert list(trial.params) == (drawn if SAMPLERS[sampler].conditional else every)
-        assert row.weighting == SPACES[space].weighting(trial.params)
-        check_weights(COUNTS, row.weighting.weights(COUNTS))
+        assert row.strategy == SPACES[space].weighting(trial.params)
+        check_weights(COUNTS, row.strategy.weights(COUNTS))
     assert len(set(points(trials))) == TRIALS
     assert optuna_warnings == []
 
@@ -159,7 +159,7 @@ def test_a_proposal_that_is_running_is_not_proposed_again(tmp_path: Path) -> Non
     for name in SAMPLERS:
         proposer = make_proposer(tmp_path / name, name, "core")
         ask_and_tell(proposer, STARTUP_TRIALS + 6)
-        flying = [proposer.ask().weighting for _ in range(4)]
+        flying = [proposer.ask().strategy for _ in range(4)]
         assert len(set(flying)) == 4, name
 
 
@@ -176,7 +176,7 @@ def test_draws_that_the_guards_refuse_are_no_trials(tmp_path: Path) -> None:
     proposer.counts = [(100_000, 1000, 100, 10, 1)]  # steep exponents leave too few samples
     trials = [proposer.ask() for _ in range(TRIALS)]
     for row in trials:
-        check_weights(proposer.counts[0], row.weighting.weights(proposer.counts[0]))
+        check_weights(proposer.counts[0], row.strategy.weights(proposer.counts[0]))
     refused = [trial.refused for trial in proposer.record.trials[PROPOSALS] if trial.refused]
     assert refused
     assert all("; must be at" in reason for reason in refused)

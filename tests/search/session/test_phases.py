@@ -80,9 +80,9 @@ def test_the_arms_share_their_seeds_of_which_the_published_come_first(folder: Ru
 def test_every_arm_trains_the_weighting_of_the_plan(folder: RunFolder) -> None:
     twin_run(folder, TRIALS, RUNS, OBJECTIVE, slots=2)
     arms = plan_of(folder).arms
-    assert all(row.weighting == arms[row.label] for row in rows_of(folder, CONFIRMATION))
-    search = {row.label: row.weighting for row in rows_of(folder, "baselines")}
-    search |= {row.label: row.weighting for row in rows_of(folder, "proposals")}
+    assert all(row.strategy == arms[row.label] for row in rows_of(folder, CONFIRMATION))
+    search = {row.label: row.strategy for row in rows_of(folder, "baselines")}
+    search |= {row.label: row.strategy for row in rows_of(folder, "proposals")}
     assert all(search[label] == weighting for label, weighting in arms.items())
 
 

@@ -219,7 +219,7 @@ def test_trials_go_on_before_new_ones_start_and_keep_their_weighting(tmp_path: P
 
     again = attempt(folder, settings, 16)
     adopted = [again.next_trial() for _ in range(6)]
-    assert [a.row.weighting for a in adopted if a] == [t.row.weighting for t in trials if t]
+    assert [a.row.strategy for a in adopted if a] == [t.row.strategy for t in trials if t]
     assert [a.epochs for a in adopted if a] == [1] * 6
     new = again.next_trial()
     assert new is not None

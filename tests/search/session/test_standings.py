@@ -21,7 +21,7 @@ def row(study: str, number: int, weighting: Weighting, value: float | None, labe
         key=trial_key(study, number),
         label=label or f"#{number}",
         state=TrialState.FAIL if value is None else TrialState.COMPLETE,
-        weighting=weighting,
+        strategy=weighting,
         seed=number,
         value=value,
         rungs={},

@@ -50,7 +50,7 @@ def test_a_complete_trial(journal: Path) -> None:
             key="proposals-00000",
             label="#0",
             state=TrialState.COMPLETE,
-            weighting=WEIGHTING,
+            strategy=WEIGHTING,
             seed=trial_seed(SEED, PROPOSALS, 0),
             value=50.0,
             rungs={5: 40.0, 10: 50.0},
@@ -129,7 +129,7 @@ def test_baselines_come_in_their_order_even_over_a_reopening(journal: Path) -> N
     for _ in range(2):
         taken.append(Record.reopen(journal).next_baseline())
     assert [row.label for row in taken if row] == list(NAMES)
-    assert [row.weighting for row in taken if row] == [NAMED[name].weighting for name in NAMES]
+    assert [row.strategy for row in taken if row] == [NAMED[name].weighting for name in NAMES]
     assert Record.reopen(journal).next_baseline() is None
 
 
