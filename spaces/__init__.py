@@ -4,7 +4,11 @@ from spaces.catalogue import SPACES
 from spaces.counts import EMPTY_CLASS, check_counts
 from spaces.domains import Choice, Domain, Float, ParameterValue, Space
 from spaces.errors import UserError, WeightingError
+from spaces.loss import POSTHOC, Logits, PostHoc, Smoothing
 from spaces.parameters import PARAMETERS, Parameter, in_words, legend
+from spaces.recipe import Recipe, Variant
+from spaces.schedule import Ramp, Sampling, Schedule
+from spaces.strategy import CLASS_WEIGHTS, Strategy
 from spaces.weighting.family import NORMALIZATIONS, Weighting
 from spaces.weighting.measures import (
     canonical_weights,
@@ -25,20 +29,31 @@ from spaces.weighting.named import (
 
 __all__ = [
     "BASELINES",
+    "CLASS_WEIGHTS",
     "EMPTY_CLASS",
     "FORMER_NAMES",
     "NAMED",
     "NORMALIZATIONS",
     "PARAMETERS",
+    "POSTHOC",
     "SPACES",
     "Choice",
     "Domain",
     "Float",
+    "Logits",
     "NamedWeighting",
     "Parameter",
     "ParameterValue",
+    "PostHoc",
+    "Ramp",
+    "Recipe",
+    "Sampling",
+    "Schedule",
+    "Smoothing",
     "Space",
+    "Strategy",
     "UserError",
+    "Variant",
     "Weighting",
     "WeightingError",
     "canonical_weights",

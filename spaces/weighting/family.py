@@ -27,7 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spaces.counts import FloatArray, check_counts
-from spaces.errors import WeightingError, did_you_mean
+from spaces.errors import WeightingError
+from spaces.weighting.fields import check_keys, check_word, differing
 from spaces.weighting.ranges import RANGES, SQRT_RATIO, checked_number
 
 NORMALIZATIONS = ("none", "sum_to_one", "sum_to_classes", "mean_sample_one")
@@ -82,11 +83,7 @@ class Weighting:
     def __post_init__(self) -> None:
         for name in RANGES:
             object.__setattr__(self, name, checked_number(name, getattr(self, name)))
-        if self.normalization not in NORMALIZATIONS:
-            raise WeightingError(
-                f"normalization: got {self.normalization!r}; must be one of "
-                f"{', '.join(NORMALIZATIONS)}{did_you_mean(self.normalization, NORMALIZATIONS)}"
-            )
+        check_word("normalization", self.normalization, NORMALIZATIONS)
         _check_combinations(self)
 
     def weights(self, counts: npt.ArrayLike) -> FloatArray:
@@ -100,8 +97,7 @@ class Weighting:
 
     def to_dict(self) -> dict[str, float | str]:
         """The fields that differ from the default point, flat and JSON-able."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value != getattr(_DEFAULT, name)}
+        return differing(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Weighting:
@@ -110,16 +106,13 @@ class Weighting:
         Raises:
             WeightingError: an unknown key, or a value of the wrong type or range.
         """
-        if not isinstance(values, Mapping):
-            raise WeightingError(f"weighting: got {values!r}; must be a mapping of field to value")
-        known = [field.name for field in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise WeightingError(
-                    f"{name}: got {values[name]!r}; is not a field of a weighting"
-                    f"{did_you_mean(name, known)}; known: {', '.join(known)}"
-                )
+        check_keys(values, "weighting", [field.name for field in fields(cls)])
         return cls(**values)
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all classes weigh alike on any counts."""
+        return self.exponent == 0.0 and self.bump == 0.0
 
     def describe(self) -> str:
         """One short line for people, such as `p=0.62 lambda=0.3 split s=0.5 h=0.2`."""
@@ -266,6 +259,3 @@ def _normalize(
 
 def _short(value: float | str | None) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-_DEFAULT = Weighting()

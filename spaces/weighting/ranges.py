@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Literal
 
 from spaces.counts import as_number
 from spaces.errors import WeightingError
+from spaces.weighting.fields import Interval
 
 SQRT_RATIO: Literal["sqrt_ratio"] = "sqrt_ratio"
 
 
-@dataclass(frozen=True)
-class _Interval:
-    low: float
-    high: float = math.inf
-    low_open: bool = False
-    high_open: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        above = value > self.low if self.low_open else value >= self.low
-        below = value < self.high if self.high_open else value <= self.high
-        return above and below and math.isfinite(value)
-
-    def __str__(self) -> str:
-        if self.high == math.inf:
-            return f"a finite number {'>' if self.low_open else '>='} {self.low:g}"
-        left, right = "[("[self.low_open], "])"[self.high_open]
-        return f"a number in {left}{self.low:g}, {self.high:g}{right}"
-
-
 RANGES = {
-    "exponent": _Interval(0),
-    "link": _Interval(0, 1),
-    "beta": _Interval(0, 1, high_open=True),
+    "exponent": Interval(0),
+    "link": Interval(0, 1),
+    "beta": Interval(0, 1, high_open=True),
     # Far beyond 1, nu says E(n) = n, which is written by leaving nu out.
-    "nu": _Interval(0, 1e12, low_open=True),
-    "split_quantile": _Interval(0, 1, low_open=True, high_open=True),
-    "head_ratio": _Interval(0, 1),
-    "weight_range": _Interval(1, 1e200),
-    "shape": _Interval(0, 1),
-    "bump": _Interval(-1, 1e6, low_open=True),
-    "bump_center": _Interval(0, 1),
-    "bump_width": _Interval(0, low_open=True),
-    "clip_low": _Interval(0, 1),
-    "clip_high": _Interval(0, 1),
+    "nu": Interval(0, 1e12, low_open=True),
+    "split_quantile": Interval(0, 1, low_open=True, high_open=True),
+    "head_ratio": Interval(0, 1),
+    "weight_range": Interval(1, 1e200),
+    "shape": Interval(0, 1),
+    "bump": Interval(-1, 1e6, low_open=True),
+    "bump_center": Interval(0, 1),
+    "bump_width": Interval(0, low_open=True),
+    "clip_low": Interval(0, 1),
+    "clip_high": Interval(0, 1),
 }
 _OPTIONAL = frozenset({"beta", "nu", "split_quantile", "weight_range", "clip_low", "clip_high"})
 

@@ -1,0 +1,217 @@
+"""A training strategy composes all that a search may vary; its default is the fixed protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy.typing as npt
+
+from spaces.counts import FloatArray, check_counts
+from spaces.errors import WeightingError
+from spaces.loss import POSTHOC, Logits, PostHoc, Smoothing
+from spaces.recipe import Recipe, Variant
+from spaces.schedule import Sampling, Schedule
+from spaces.weighting.family import Weighting
+from spaces.weighting.fields import Interval, check_keys, check_numbers, differing, read_part
+from spaces.weighting.measures import KEY_DIGITS, canonical_weights, weighting_key
+
+CLASS_WEIGHTS = "class weights"
+"""The kind of a strategy that is constant class weights and nothing else."""
+
+_NUMBERS = {"focusing": Interval(0, 10), "adjustment": Interval(0), "tau_norm": Interval(0)}
+_PARTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "weights": Schedule.from_dict,
+    "sampling": Sampling.from_dict,
+    "logits": Logits.from_dict,
+    "smoothing": Smoothing.from_dict,
+}
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How a network is trained on long-tailed data; the default is plain cross-entropy.
+
+    Attributes:
+        weights: class weights of the loss, by epoch.
+        sampling: weights with which images are drawn, by epoch.
+        logits: what the loss makes of the logits.
+        smoothing: label smoothing by class.
+        focusing: gamma in [0, 10] of the focal loss (Lin et al., ICCV 2017); 0 for none.
+        adjustment: strength t of logit adjustment after training, one of `POSTHOC`; 0 for none.
+        tau_norm: tau of tau-normalisation after training, one of `POSTHOC`; 0 for none.
+
+    Raises:
+        WeightingError: a field is out of its range.
+    """
+
+    weights: Schedule = field(default_factory=Schedule)
+    sampling: Sampling = field(default_factory=Sampling)
+    logits: Logits = field(default_factory=Logits)
+    smoothing: Smoothing = field(default_factory=Smoothing)
+    focusing: float = 0.0
+    adjustment: float = 0.0
+    tau_norm: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_numbers(self, _NUMBERS)
+        for name in ("adjustment", "tau_norm"):
+            values = sorted({getattr(one, name) for one in POSTHOC})
+            if getattr(self, name) not in values:
+                raise WeightingError(
+                    f"{name}: got {getattr(self, name)!r}; must be one of "
+                    f"{', '.join(f'{value:g}' for value in values)}, which every test measures"
+                )
+        if self.posthoc not in POSTHOC:
+            raise WeightingError(
+                f"adjustment, tau_norm: got {self.adjustment!r} and {self.tau_norm!r}; give at "
+                "most one of the two"
+            )
+
+    @classmethod
+    def of(cls, weighting: Weighting) -> Strategy:
+        """The strategy of constant class weights."""
+        return cls(weights=Schedule(weighting))
+
+    @property
+    def weighting(self) -> Weighting:
+        """The weighting of the loss, in full force."""
+        return self.weights.weighting
+
+    @property
+    def posthoc(self) -> PostHoc:
+        """What is done to the logits of the trained network."""
+        return PostHoc(self.adjustment, self.tau_norm)
+
+    @property
+    def variant(self) -> Variant:
+        """The structure of a training step, on any counts."""
+        plain = Strategy(
+            self.weights, self.sampling, adjustment=self.adjustment, tau_norm=self.tau_norm
+        )
+        return Variant(loss="plain" if self == plain else "general")
+
+    @property
+    def is_static(self) -> bool:
+        """Whether constant class weights are all that differs from the default."""
+        return self.weights.is_constant and self == Strategy(weights=self.weights)
+
+    @property
+    def kind(self) -> str:
+        """What the strategy changes: `CLASS_WEIGHTS` if that is all, else the parts, joined."""
+        if self.is_static:
+            return CLASS_WEIGHTS
+        parts = (
+            (not self.weights.is_constant, f"scheduled {CLASS_WEIGHTS}"),
+            (self.weights.is_constant and not self.weighting.is_uniform, CLASS_WEIGHTS),
+            (not self.sampling.is_constant, "scheduled sampling"),
+            (self.sampling.is_constant and self.sampling != Sampling(), "sampling"),
+            (self.logits != Logits(), "shifted logits"),
+            (self.focusing > 0.0, "focal loss"),
+            (self.smoothing != Smoothing(), "label smoothing"),
+            (self.posthoc != PostHoc(), "adjusted after training"),
+        )
+        return " + ".join(words for present, words in parts if present)
+
+    def recipe(self, counts: npt.ArrayLike) -> Recipe:
+        """The strategy resolved on class counts (C,); static: the canonical weights alone.
+
+        Raises:
+            WeightingError: the counts are not valid, or a weighting is too steep for them.
+        """
+        numbers = check_counts(counts)
+        drawn = self.sampling
+        uniform = drawn.weighting.is_uniform
+        return Recipe(
+            counts=tuple(numbers.tolist()),
+            weights=_canonical(self.weighting, numbers),
+            weights_ramp=self.weights.ramp,
+            weights_mix=self.weights.mix,
+            sampling=None if uniform else _canonical(drawn.weighting, numbers),
+            sampling_ramp=drawn.ramp,
+            sampling_mix=drawn.mix,
+            draw=drawn.draw,
+            additive=_tuple(self.logits.iota(numbers)),
+            multiplicative=_tuple(self.logits.delta(numbers)),
+            margin=_tuple(self.logits.margins(numbers)),
+            scale=self.logits.scale,
+            smoothing=_tuple(self.smoothing.epsilons(numbers)),
+            focusing=self.focusing,
+            adjustment=self.adjustment,
+            tau_norm=self.tau_norm,
+        )
+
+    def key(self, counts: npt.ArrayLike) -> str:
+        """16 hexadecimal digits, equal for strategies that are alike on these counts (9 digits).
+
+        That of constant class weights is their `weighting_key`.
+        """
+        recipe = self.recipe(counts)
+        if recipe.is_static:
+            return weighting_key(recipe.weights)
+        text = json.dumps(_rounded(recipe.to_dict()), sort_keys=True)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that differ from the default, JSON-able.
+
+        Constant class weights are written as their weighting alone, flat.
+        """
+        if self.is_static:
+            return dict(self.weighting.to_dict())
+        values = differing(self)
+        return {name: part.to_dict() if name in _PARTS else part for name, part in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Strategy:
+        """The strategy that `to_dict` or `Weighting.to_dict` wrote.
+
+        Raises:
+            WeightingError: an unknown key, or a value of the wrong type or range.
+        """
+        own = [name.name for name in fields(cls)]
+        if not isinstance(values, Mapping) or not any(name in own for name in values):
+            flat = [name.name for name in fields(Weighting)]
+            check_keys(values, "strategy", [*own, *flat])
+            return cls.of(Weighting.from_dict(values))
+        check_keys(values, "strategy", own)
+        parts: dict[str, Any] = {
+            name: read_part(name, value, _PARTS[name]) if name in _PARTS else value
+            for name, value in values.items()
+        }
+        return cls(**parts)
+
+    def describe(self) -> str:
+        """One short line for people, such as `p=1 from 80 %; sampling p=0.5`."""
+        if self.is_static:
+            return self.weighting.describe()
+        parts = [
+            "" if self.weighting.is_uniform else self.weights.describe(),
+            "" if self.sampling == Sampling() else f"sampling {self.sampling.describe()}",
+            self.logits.describe(),
+            f"focusing={self.focusing:.4g}" if self.focusing else "",
+            self.smoothing.describe(),
+            f"adjustment={self.adjustment:.4g}" if self.adjustment else "",
+            f"tau_norm={self.tau_norm:.4g}" if self.tau_norm else "",
+        ]
+        return "; ".join(filter(None, parts))
+
+
+def _canonical(weighting: Weighting, counts: npt.ArrayLike) -> tuple[float, ...]:
+    return _tuple(canonical_weights(weighting.weights(counts)))
+
+
+def _tuple(vector: FloatArray) -> tuple[float, ...]:
+    return tuple(vector.tolist())
+
+
+def _rounded(value: Any) -> Any:
+    """The value with each number as text of `KEY_DIGITS` digits."""
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    return f"{value:.{KEY_DIGITS - 1}e}" if isinstance(value, float) else value

@@ -1,0 +1,135 @@
+"""A strategy is today's class weights by default, and says of everything else what it is."""
+
+import json
+from typing import Any
+
+import pytest
+
+from spaces import (
+    CLASS_WEIGHTS,
+    NAMED,
+    Logits,
+    PostHoc,
+    Ramp,
+    Sampling,
+    Schedule,
+    Smoothing,
+    Strategy,
+    Weighting,
+    WeightingError,
+    canonical_weights,
+    weighting_key,
+)
+
+COUNTS = [500, 40, 5, 40]
+INVERSE = Weighting(exponent=1)
+STEP = Ramp(0.8, 0.8)
+RICH = Strategy(
+    weights=Schedule(INVERSE, STEP),
+    sampling=Sampling(Weighting(exponent=0.5), Ramp(0, 1), "mixture", "cycled"),
+    logits=Logits(additive=1),
+    smoothing=Smoothing(0.4, 0.1),
+    focusing=2,
+    adjustment=0.5,
+)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_constant_class_weights_are_what_they_were(name: str) -> None:
+    weighting = NAMED[name].weighting
+    strategy = Strategy.of(weighting)
+    assert strategy.weighting == weighting
+    assert strategy.kind == CLASS_WEIGHTS
+    assert strategy.to_dict() == weighting.to_dict()
+    assert Strategy.from_dict(weighting.to_dict()) == strategy
+    assert strategy.describe() == weighting.describe()
+    weights = weighting.weights(COUNTS)
+    recipe = strategy.recipe(COUNTS)
+    assert recipe.is_static
+    assert recipe.weights == tuple(canonical_weights(weights).tolist())
+    assert strategy.key(COUNTS) == weighting_key(weights)
+
+
+def test_the_default_is_plain_cross_entropy() -> None:
+    assert Strategy() == Strategy.of(Weighting())
+    assert Strategy().to_dict() == {}
+    assert Strategy().recipe(COUNTS).weights == (1.0,) * 4
+
+
+@pytest.mark.parametrize(
+    ("strategy", "kind", "words", "loss"),
+    (
+        (Strategy(Schedule(INVERSE, STEP)), "scheduled class weights", "p=1 from 80 %", "plain"),
+        (Strategy(sampling=Sampling(INVERSE)), "sampling", "sampling p=1", "plain"),
+        (
+            Strategy(Schedule(INVERSE), Sampling(INVERSE, STEP)),
+            "class weights + scheduled sampling",
+            "p=1; sampling p=1 from 80 %",
+            "plain",
+        ),
+        (Strategy(logits=Logits(additive=1)), "shifted logits", "additive=1", "general"),
+        (Strategy(focusing=1), "focal loss", "focusing=1", "general"),
+        (
+            Strategy(smoothing=Smoothing(0.4)),
+            "label smoothing",
+            "smoothing_head=0.4 smoothing_tail=0",
+            "general",
+        ),
+        (Strategy(tau_norm=1), "adjusted after training", "tau_norm=1", "plain"),
+        (
+            RICH,
+            "scheduled class weights + scheduled sampling + shifted logits + focal loss + "
+            "label smoothing + adjusted after training",
+            "p=1 from 80 %; sampling p=0.5 from 0 % to 100 % mixture cycled; additive=1; "
+            "focusing=2; smoothing_head=0.4 smoothing_tail=0.1; adjustment=0.5",
+            "general",
+        ),
+    ),
+)
+def test_everything_else_says_what_it_is(
+    strategy: Strategy, kind: str, words: str, loss: str
+) -> None:
+    assert strategy.kind == kind
+    assert strategy.describe() == words
+    assert strategy.variant.loss == loss
+    assert strategy.recipe(COUNTS).variant == strategy.variant
+    assert not strategy.recipe(COUNTS).is_static
+    assert Strategy.from_dict(json.loads(json.dumps(strategy.to_dict()))) == strategy
+
+
+def test_the_key_tells_strategies_apart_and_ignores_the_last_digits() -> None:
+    keys = {
+        Strategy(logits=Logits(additive=additive)).key(COUNTS)
+        for additive in (0.7, 0.7 + 1e-12, 0.7001)
+    }
+    assert len(keys) == 2
+    assert all(len(key) == 16 and int(key, 16) >= 0 for key in keys)
+    assert len({Strategy(sampling=Sampling(INVERSE)).key(COUNTS), RICH.key(COUNTS)}) == 2
+    assert RICH.posthoc == PostHoc(adjustment=0.5)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    (
+        ([1], r"strategy: got \[1\]; must be a mapping"),
+        ({"samplin": {}}, "samplin: got {}; is not a field of a strategy .*'sampling'"),
+        ({"exponnent": 1}, "exponnent: got 1; .*did you mean 'exponent'"),
+        ({"exponent": 1, "focusing": 1}, "exponent: got 1; is not a field of a strategy"),
+        ({"exponent": -1}, "exponent: got -1"),
+        ({"weights": {"exponent": -1}}, "weights.exponent: got -1"),
+        ({"weights": 3}, "weights: got 3; must be a mapping of field to value"),
+        (
+            {"sampling": {"exponent": 1, "ramp": {"end": 2}}},
+            r"sampling.ramp.end: got 2; must be a number in \[0, 1\]",
+        ),
+        ({"logits": {"additve": 1}}, "logits.additve: got 1; .*did you mean 'additive'"),
+        ({"smoothing": {"head": 1}}, "smoothing.head: got 1"),
+        ({"focusing": -1}, r"focusing: got -1; must be a number in \[0, 10\]"),
+        ({"adjustment": 0.3}, "adjustment: got 0.3; must be one of 0, 0.25, .*, 2, which every"),
+        ({"tau_norm": "1"}, "tau_norm: got '1'"),
+        ({"adjustment": 1, "tau_norm": 1}, "adjustment, tau_norm: got 1.0 and 1.0; give at most"),
+    ),
+)
+def test_what_is_no_strategy_is_refused(values: Any, sentence: str) -> None:
+    with pytest.raises(WeightingError, match=sentence):
+        Strategy.from_dict(values)
