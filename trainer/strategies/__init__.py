@@ -1,0 +1,1 @@
+"""Training strategies: image sampling, the general loss, and the adjustment of trained logits."""

@@ -1,0 +1,61 @@
+"""Post-hoc adjustment: predictions of a trained network whose logits are corrected by class.
+
+Logit adjustment of strength t predicts the largest z_j - t ln pi_j, where pi_j is the share of
+class j in the training images (Menon et al., ICLR 2021). Normalisation by tau predicts the largest
+(z_j - b_j) / |w_j|^tau, where w_j and the bias b_j are of the last layer (Kang et al., ICLR 2020).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+
+def log_priors(counts: npt.ArrayLike) -> Tensor:
+    """Return ln pi, float32 (C,), of numbers of training images (C,), all above 0."""
+    numbers = np.asarray(counts, dtype=np.float64)
+    return torch.from_numpy(np.log(numbers / numbers.sum())).float()
+
+
+def normalised(logits: Tensor, layer: nn.Linear, tau: float) -> Tensor:
+    """Return the logits (B, C) of ``layer`` without its bias, each divided by |w|^tau."""
+    norms: Tensor = torch.linalg.vector_norm(layer.weight, dim=1)
+    return (logits - layer.bias) / norms**tau
+
+
+def predictions(
+    logits: Tensor, layer: nn.Linear, priors: Tensor, grid: Sequence[tuple[float, float]]
+) -> Tensor:
+    """Return the predicted classes, int64 (G, B), of each entry of ``grid``.
+
+    Args:
+        logits: float32 (B, C), of the last ``layer``.
+        priors: ``log_priors``, (C,).
+        grid: G pairs of a strength t and a tau, each 0 for none.
+    """
+    rows = []
+    for strength, tau in grid:
+        base = normalised(logits, layer, tau) if tau else logits
+        rows.append((base - strength * priors if strength else base).argmax(1))
+    return torch.stack(rows)
+
+
+def add_counts(counts: Tensor, predicted: Tensor, labels: Tensor, cells: Tensor) -> None:
+    """Add test images to ``counts``: whole numbers, so that the sums are exact in any order.
+
+    Args:
+        counts: float64 (G, 2, 2 C), contiguous: images that are correct, and images that are
+            predicted as the class, both by half and class.
+        predicted: int64 (G, B), classes.
+        labels: int64 (B,), true classes.
+        cells: int64 (B,), half * C + true class.
+    """
+    rows, kinds, size = counts.shape
+    flat = counts.view(-1)
+    row = kinds * size * torch.arange(rows, device=counts.device).view(-1, 1)
+    hits = (predicted == labels).double()
+    flat.index_add_(0, (row + cells).flatten(), hits.flatten())
+    named = row + size + cells - labels + predicted
+    flat.index_add_(0, named.flatten(), torch.ones_like(hits).flatten())

@@ -1,0 +1,81 @@
+"""The general loss: weighted cross entropy with logit terms, smoothing and focusing.
+
+With label y of an image, and z of its logits:
+
+- z'_j = s (delta_j z_j - [j = y] m_y) + iota_j, and p' its softmax,
+- l = (1 - eps_y) (-log p'_y) - eps_y mean_j log p'_j,
+- the loss of a batch is the sum of w_y (1 - p'_y)^gamma l divided by the sum of w_y.
+
+So a factor of all class weights w changes nothing, as in torch's weighted cross entropy. Terms:
+additive iota of logit adjustment (Menon et al., ICLR 2021) and balanced softmax (Ren et al.,
+NeurIPS 2020), multiplicative delta of CDT (Ye et al., 2020), both of VS (Kini et al., NeurIPS
+2021), margin m and scale s of LDAM (Cao et al., NeurIPS 2019), gamma of the focal loss (Lin et al.,
+ICCV 2017), smoothing eps by class of MiSLAS (Zhong et al., CVPR 2021).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+VECTORS = ("weights", "additive", "multiplicative", "margin", "smoothing")
+SCALARS = ("scale", "focusing")
+NO_CLASS = -1e30
+"""A logit that leaves a class out of a sum of exponentials, and is finite, as 0 times it is 0."""
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """The numbers of the loss, views of one tensor, so that one copy changes all of them.
+
+    Attributes:
+        numbers: float32 (5 C + 2,).
+        weights, additive, multiplicative, margin, smoothing: (C,), w, iota, delta, m, eps.
+        scale, focusing: (), s and gamma.
+    """
+
+    numbers: Tensor
+    weights: Tensor
+    additive: Tensor
+    multiplicative: Tensor
+    margin: Tensor
+    smoothing: Tensor
+    scale: Tensor
+    focusing: Tensor
+
+    @classmethod
+    def of(cls, numbers: Tensor) -> "LossTerms":
+        """Return the terms in ``numbers``, float32 (5 C + 2,)."""
+        vectors = numbers[: -len(SCALARS)].view(len(VECTORS), -1)
+        return cls(numbers, *vectors, *numbers[-len(SCALARS) :])
+
+    @classmethod
+    def neutral(cls, classes: int, device: torch.device | None = None) -> "LossTerms":
+        """Return the terms with which the loss is plain cross entropy."""
+        terms = cls.of(torch.zeros(len(VECTORS) * classes + len(SCALARS), device=device))
+        for one in (terms.weights, terms.multiplicative, terms.scale):
+            one.fill_(1)
+        return terms
+
+
+def packed(vectors: Sequence[Sequence[float]], scalars: Sequence[float]) -> Tensor:
+    """Return the numbers of ``LossTerms``, float32 (5 C + 2,), in the order of its attributes."""
+    return torch.tensor([x for vector in (*vectors, scalars) for x in vector], dtype=torch.float32)
+
+
+def general_loss(logits: Tensor, labels: Tensor, terms: LossTerms) -> Tensor:
+    """Return the loss, float32 (), of logits float32 (B, C) and labels (B,) in 0..C-1."""
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    own = labels.view(-1, 1) == classes
+    margins = torch.where(own, terms.margin, 0.0)
+    shifted = terms.scale * (terms.multiplicative * logits - margins) + terms.additive
+    log_p = torch.log_softmax(shifted, 1)
+    log_own = torch.where(own, log_p, 0.0).sum(1)
+    smoothing = terms.smoothing[labels]
+    losses = -(1 - smoothing) * log_own - smoothing * log_p.mean(1)
+    # log(1 - p'_y) from the other classes: 1 - p'_y itself would be 0 for a sure prediction, where
+    # a power of it has no gradient.
+    log_others = torch.logsumexp(torch.where(own, NO_CLASS, log_p), 1)
+    weights = terms.weights[labels]
+    return (weights * torch.exp(terms.focusing * log_others) * losses).sum() / weights.sum()
