@@ -5,9 +5,23 @@ from spaces.counts import EMPTY_CLASS, check_counts
 from spaces.domains import Choice, Domain, Float, ParameterValue, Space
 from spaces.errors import UserError, WeightingError
 from spaces.loss import POSTHOC, Logits, PostHoc, Smoothing
+from spaces.measures import (
+    check_recipe,
+    most_repeats,
+    numbers_alike,
+    schedule_shares,
+    shares_distance,
+    strategy_distance,
+)
 from spaces.parameters import PARAMETERS, Parameter, in_words, legend
 from spaces.recipe import Recipe, Variant
 from spaces.schedule import Ramp, Sampling, Schedule
+from spaces.strategies import (
+    PUBLISHED_PROTOCOL,
+    STRATEGIES,
+    NamedStrategy,
+    Published,
+)
 from spaces.strategy import CLASS_WEIGHTS, Strategy
 from spaces.weighting.family import NORMALIZATIONS, Weighting
 from spaces.weighting.measures import (
@@ -36,15 +50,19 @@ __all__ = [
     "NORMALIZATIONS",
     "PARAMETERS",
     "POSTHOC",
+    "PUBLISHED_PROTOCOL",
     "SPACES",
+    "STRATEGIES",
     "Choice",
     "Domain",
     "Float",
     "Logits",
+    "NamedStrategy",
     "NamedWeighting",
     "Parameter",
     "ParameterValue",
     "PostHoc",
+    "Published",
     "Ramp",
     "Recipe",
     "Sampling",
@@ -58,13 +76,19 @@ __all__ = [
     "WeightingError",
     "canonical_weights",
     "check_counts",
+    "check_recipe",
     "check_weights",
     "effective_sample_fraction",
     "gradient_shares",
     "in_words",
     "legend",
+    "most_repeats",
+    "numbers_alike",
     "present_name",
     "renamed",
+    "schedule_shares",
+    "shares_distance",
+    "strategy_distance",
     "total_variation",
     "weighting_key",
 ]
