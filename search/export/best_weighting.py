@@ -11,25 +11,32 @@ from __future__ import annotations
 import math
 import operator
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-# The point of the family that was found. None, or 0 for LINK, SHAPE and BUMP, leaves a step out.
-EXPONENT: float = 0.0  # p, the slope of the log-weight in the log-gap
-LINK: float = 0.0  # lambda: 0 is a power of the count, 1 is linear in the log-gap
-BETA: float | None = None  # effective number, given directly
-NU: float | None = None  # effective number, given as beta = 1 - 1 / (NU * n_max)
-SPLIT_QUANTILE: float | None = None  # the quantile of the counts at which the slope changes
-HEAD_RATIO: float = 1.0  # slope above the split / slope below it
-WEIGHT_RANGE: float | str | None = None  # R; "sqrt_ratio": sqrt(n_max / n_min); None: exp(max g)
-SHAPE: float = 0.0  # kappa, from straight to raised cosine
-BUMP: float = 0.0  # b, the height of a bump on the middle of the log-gap
-BUMP_CENTER: float = 0.55
-BUMP_WIDTH: float = 0.15
-CLIP_LOW: float | None = None  # weights are at least R^CLIP_LOW
-CLIP_HIGH: float | None = None  # weights are at most R^CLIP_HIGH
-NORMALIZATION: str = "sum_to_classes"  # none, sum_to_one, sum_to_classes or mean_sample_one
+
+class Weighting(NamedTuple):
+    """Point of the family of weightings. None, or 0 for link, shape and bump, leaves a step out."""
+
+    exponent: float = 0.0  # p, the slope of the log-weight in the log-gap
+    link: float = 0.0  # lambda: 0 is a power of the count, 1 is linear in the log-gap
+    beta: float | None = None  # effective number, given directly
+    nu: float | None = None  # effective number, given as beta = 1 - 1 / (nu * n_max)
+    split_quantile: float | None = None  # the quantile of the counts at which the slope changes
+    head_ratio: float = 1.0  # slope above the split / slope below it
+    weight_range: float | str | None = None  # R; "sqrt_ratio": sqrt(n_max / n_min)
+    shape: float = 0.0  # kappa, from straight to raised cosine
+    bump: float = 0.0  # b, the height of a bump on the middle of the log-gap
+    bump_center: float = 0.55
+    bump_width: float = 0.15
+    clip_low: float | None = None  # weights are at least R^clip_low
+    clip_high: float | None = None  # weights are at most R^clip_high
+    normalization: str = "sum_to_classes"  # none, sum_to_one, sum_to_classes or mean_sample_one
+
+
+# The class weights that were found.
+WEIGHTING: Weighting = Weighting()
 
 # The classes of the benchmark on which it was found, in the order of their labels, or None.
 CLASS_NAMES: tuple[str, ...] | None = None
@@ -56,16 +63,7 @@ def compute_class_weights(class_counts: Any, num_classes: int, config: Any = Non
     """
     with torch.device("cpu"):  # not every device has float64, and the default may be any
         counts = _check_counts(_by_label(class_counts, num_classes), num_classes)
-        weights = _normalize(_family(counts), counts)
-        exported = weights.to(torch.float32)
-        if not bool((torch.isfinite(exported) & (exported > 0)).all()):
-            raise ValueError(
-                "class_counts are too uneven for this weighting: a weight is not finite."
-            )
-        problem = training_problem(counts, weights)
-    if problem:
-        warnings.warn(problem, stacklevel=2)
-    return exported.to(class_counts.device) if torch.is_tensor(class_counts) else exported
+        return _answer(_weights(counts, WEIGHTING), counts, class_counts)
 
 
 def training_problem(counts: torch.Tensor, weights: torch.Tensor) -> str | None:
@@ -96,6 +94,17 @@ def _unevenness(counts: torch.Tensor, weights: torch.Tensor) -> tuple[float, flo
     total = float((counts * scaled).sum())
     squares = float(counts.sum() * (counts * scaled**2).sum())
     return float(weights.max() / weights.min()), total**2 / squares
+
+
+def _answer(weights: torch.Tensor, counts: torch.Tensor, given: Any) -> torch.Tensor:
+    """Float64 weights (C,) as float32 on the device of the given counts, with a warning."""
+    exported = weights.to(torch.float32)
+    if not bool((torch.isfinite(exported) & (exported > 0)).all()):
+        raise ValueError("class_counts are too uneven for this weighting: a weight is not finite.")
+    problem = training_problem(counts, weights)
+    if problem:
+        warnings.warn(problem, stacklevel=3)
+    return exported.to(given.device) if torch.is_tensor(given) else exported
 
 
 def _by_label(class_counts: Any, num_classes: int) -> Any:
@@ -162,41 +171,48 @@ def _check_counts(class_counts: Any, num_classes: int) -> torch.Tensor:
     return counts
 
 
-def _family(counts: torch.Tensor) -> torch.Tensor:
+def _weights(counts: torch.Tensor, point: Weighting) -> torch.Tensor:
+    """Weights (C,) of float64 counts (C,), normalized."""
+    return _normalize(_family(counts, point), counts, point.normalization)
+
+
+def _family(counts: torch.Tensor, point: Weighting) -> torch.Tensor:
     largest, smallest = float(counts.max()), float(counts.min())
     if largest == smallest:
         return torch.ones_like(counts)
-    slope = _log_gap(counts, largest)
-    if SPLIT_QUANTILE is not None:
-        split = _log_gap(torch.quantile(counts, SPLIT_QUANTILE), largest)
-        slope = HEAD_RATIO * torch.minimum(slope, split) + (slope - split).clamp(min=0)
+    slope = _log_gap(counts, largest, point)
+    if point.split_quantile is not None:
+        split = _log_gap(torch.quantile(counts, point.split_quantile), largest, point)
+        slope = point.head_ratio * torch.minimum(slope, split) + (slope - split).clamp(min=0)
     top = float(slope.max())
     t = slope / top if top > 0 else torch.zeros_like(slope)
-    t = (1 - SHAPE) * t + SHAPE * (1 - torch.cos(math.pi * t)) / 2
-    if WEIGHT_RANGE is None:
-        log_range = torch.tensor(EXPONENT * top, dtype=torch.float64)
+    t = (1 - point.shape) * t + point.shape * (1 - torch.cos(math.pi * t)) / 2
+    if point.weight_range is None:
+        log_range = torch.tensor(point.exponent * top, dtype=torch.float64)
     else:
-        given = math.sqrt(largest / smallest) if WEIGHT_RANGE == "sqrt_ratio" else WEIGHT_RANGE
+        by_counts = point.weight_range == "sqrt_ratio"
+        given = math.sqrt(largest / smallest) if by_counts else point.weight_range
         log_range = torch.tensor(given, dtype=torch.float64).log()
-    if LINK < 1e-12:
+    if point.link < 1e-12:
         weights = torch.exp(log_range * t)
     else:
-        weights = torch.exp(torch.log1p(torch.expm1(LINK * log_range) * t) / LINK)
+        weights = torch.exp(torch.log1p(torch.expm1(point.link * log_range) * t) / point.link)
     u = torch.log(largest / counts) / math.log(largest / smallest)
-    weights = weights * (1 + BUMP * torch.exp(-(((u - BUMP_CENTER) / BUMP_WIDTH) ** 2) / 2))
-    if CLIP_LOW is not None:
-        weights = torch.maximum(weights, torch.exp(CLIP_LOW * log_range))
-    if CLIP_HIGH is not None:
-        weights = torch.minimum(weights, torch.exp(CLIP_HIGH * log_range))
+    distance = (u - point.bump_center) / point.bump_width
+    weights = weights * (1 + point.bump * torch.exp(-(distance**2) / 2))
+    if point.clip_low is not None:
+        weights = torch.maximum(weights, torch.exp(point.clip_low * log_range))
+    if point.clip_high is not None:
+        weights = torch.minimum(weights, torch.exp(point.clip_high * log_range))
     return weights
 
 
-def _log_gap(counts: torch.Tensor, largest: float) -> torch.Tensor:
+def _log_gap(counts: torch.Tensor, largest: float, point: Weighting) -> torch.Tensor:
     """ln(E(largest) / E(counts)), E(n) = (1 - beta^n) / (1 - beta) or n."""
-    if NU is not None:
-        log_beta = math.log1p(-1 / (NU * largest)) if NU * largest > 1 else -math.inf
-    elif BETA is not None:
-        log_beta = math.log(BETA) if BETA > 0 else -math.inf
+    if point.nu is not None:
+        log_beta = math.log1p(-1 / (point.nu * largest)) if point.nu * largest > 1 else -math.inf
+    elif point.beta is not None:
+        log_beta = math.log(point.beta) if point.beta > 0 else -math.inf
     else:
         return torch.log(largest / counts)
     if log_beta == -math.inf:
@@ -212,11 +228,11 @@ def _log1mexp(a: torch.Tensor) -> torch.Tensor:
     return torch.where(a > half, small, torch.log1p(-torch.exp(a.clamp(max=half))))
 
 
-def _normalize(weights: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    if NORMALIZATION == "sum_to_one":
+def _normalize(weights: torch.Tensor, counts: torch.Tensor, normalization: str) -> torch.Tensor:
+    if normalization == "sum_to_one":
         return weights / weights.sum()
-    if NORMALIZATION == "sum_to_classes":
+    if normalization == "sum_to_classes":
         return weights / weights.mean()
-    if NORMALIZATION == "mean_sample_one":
+    if normalization == "mean_sample_one":
         return weights * counts.sum() / (weights * counts).sum()
     return weights

@@ -1,0 +1,32 @@
+"""What the tests of the export share: a point with every step, its story, and a module as run."""
+
+from __future__ import annotations
+
+from search.export.module_template import render_module
+from search.export.winner import Winner
+from spaces import Weighting
+
+COUNTS = [int(500 * (1 / 100) ** (i / 99)) for i in range(100)]
+NAMES = [f"class {i}" for i in range(100)]
+BENCHMARK = {"name": "resnet32-cifar100lt", "note": 'a """ quote, a \\ and $exponent, ü'}
+RESULT = {"best_score": 40.5, "seeds": [42, 123], "nested": {"sd": 0.7}}
+RICH = Weighting(
+    exponent=0.62,
+    link=0.3,
+    nu=0.5,
+    split_quantile=0.4,
+    head_ratio=0.2,
+    shape=0.3,
+    bump=0.3,
+    clip_low=0.05,
+    clip_high=0.9,
+)
+BEST = Winner(RICH, tuple(COUNTS), tuple(NAMES), BENCHMARK, RESULT)
+
+
+def load(weighting, class_names=None):
+    """The exported module as a namespace, in this process."""
+    namespace = {}
+    text = render_module(weighting, class_names, BENCHMARK, RESULT, "key")
+    exec(compile(text, "best", "exec"), namespace)
+    return namespace

@@ -1,0 +1,77 @@
+"""The found weighting applies to other counts, with a warning where it would train poorly."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from exporting import BEST, COUNTS, NAMES, RICH, load
+
+from search.export.class_counts import ClassCounts
+from search.export.other_counts import applied_json, apply_to_counts
+from search.export.winner import ExportError, Winner
+from spaces import (
+    Weighting,
+    WeightingError,
+    check_weights,
+)
+
+
+def test_the_best_weighting_applies_to_other_counts():
+    applied = apply_to_counts(
+        BEST.weighting, BEST.class_names, ClassCounts((5, 50, 500), ("a", "b", "c"))
+    )
+    assert [row["weight"] for row in applied["classes"]] == RICH.weights([5, 50, 500]).tolist()
+    assert [row["class"] for row in applied["classes"]] == ["a", "b", "c"]
+    assert applied["warning"] is None
+    assert 0.1 < applied["effective_sample_fraction"] <= 1
+    text = applied_json(applied)
+    assert json.loads(text) == applied
+    assert sum('"class": ' in line for line in text.splitlines()) == 3
+
+
+def test_counts_with_the_names_of_the_benchmark_are_put_in_its_order():
+    applied = apply_to_counts(
+        BEST.weighting, BEST.class_names, ClassCounts(tuple(COUNTS[::-1]), tuple(NAMES[::-1]))
+    )
+    assert [row["class"] for row in applied["classes"]] == NAMES
+    assert [row["count"] for row in applied["classes"]] == COUNTS
+    assert (
+        apply_to_counts(BEST.weighting, BEST.class_names, ClassCounts((7, 2), None))["classes"][1][
+            "class"
+        ]
+        == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("exponent", "counts"), ((1.25, [10**4, 1]), (1.25, [10**6, 1]), (2, [900, 12]), (3, [5000, 3]))
+)
+def test_counts_on_which_the_weights_would_train_poorly_are_warned_about(exponent, counts):
+    """By the module and `export --counts` alike, with a power of the weights that is sound."""
+    weighting = Weighting(exponent=exponent)
+    with pytest.raises(WeightingError):
+        check_weights(counts, weighting.weights(counts))
+    with pytest.warns(UserWarning, match="would go badly") as caught:
+        weights = load(weighting)["compute_class_weights"](counts, 2)
+    assert Path(caught[0].filename) == Path(__file__)
+    sentence = str(caught[0].message)
+    best = Winner(weighting, (10, 5), None, {}, {})
+    assert (
+        apply_to_counts(best.weighting, best.class_names, ClassCounts(tuple(counts), None))[
+            "warning"
+        ]
+        == sentence
+    )
+    power = float(re.search(r"weights \*\* (\S+),", sentence)[1])
+    check_weights(counts, (weights**power).double().numpy())
+    with pytest.raises(WeightingError):
+        check_weights(counts, (weights ** (power + 0.05)).double().numpy())
+
+
+def test_counts_too_uneven_to_apply_to_are_refused():
+    steep = Winner(Weighting(exponent=100), (2, 1), None, {}, {})
+    with pytest.raises(ExportError, match="lower the exponent"):
+        apply_to_counts(steep.weighting, steep.class_names, ClassCounts((10**9, 1), None))
