@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spaces.domains import Choice, Domain, Float, Space
 from spaces.weighting.family import NORMALIZATIONS
+from spaces.weighting.named import BASELINES
 
 _OFF_ON = ("off", "on")
 
@@ -28,18 +29,22 @@ _MODULES: tuple[Domain, ...] = (
 )
 _NORMALIZATION: Domain = Choice("normalization", NORMALIZATIONS, inert_when_scale_free=True)
 
+_CORE: tuple[Domain, ...] = (_EXPONENT, *_BEND, _NORMALIZATION)
+
 SPACES: dict[str, Space] = {
     space.name: space
     for space in (
         Space(
             name="core",
-            domains=(_EXPONENT, *_BEND, _NORMALIZATION),
+            domains=_CORE,
             description="exponent, one convex bend (effective number or head/tail split)",
+            named=BASELINES,
         ),
         Space(
             name="full",
             domains=(_EXPONENT, _LINK, *_BEND, *_MODULES, _NORMALIZATION),
             description="core, with the link and the shape, bump and clip modules",
+            named=BASELINES,
         ),
     )
 }

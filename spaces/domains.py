@@ -1,7 +1,8 @@
-"""A space maps flat parameters, each drawn from its domain, to weightings.
+"""A space maps flat parameters, each drawn from its domain, to training strategies.
 
-A parameter that bears the name of a field of `Weighting` sets that field while it is active; any
-other parameter is a switch that decides which of the others are active.
+A parameter that bears the name of a field of `Weighting` sets that field of the class weights while
+it is active, one of `COMPOSED` sets what its name says of the strategy, and any other is a switch
+that decides which of the others are active.
 """
 
 from __future__ import annotations
@@ -11,14 +12,27 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from spaces.counts import as_number
 from spaces.errors import WeightingError, did_you_mean
+from spaces.loss import Logits, Smoothing
+from spaces.recipe import Variant
+from spaces.schedule import Mix, Ramp, Sampling, Schedule
+from spaces.strategies import STRATEGIES
+from spaces.strategy import Strategy
 from spaces.weighting.family import Weighting
+from spaces.weighting.fields import check_word
 
 ParameterValue: TypeAlias = float | str
 _FIELDS = frozenset(field.name for field in fields(Weighting))
+_LOGITS = ("additive", "multiplicative", "margin", "margin_power")
+_GENERAL_LOSS = frozenset({*_LOGITS, "focusing", "smoothing_head", "smoothing_tail"})
+COMPOSED = _GENERAL_LOSS | {
+    *("weight_begin", "weight_span", "ramp_power"),
+    *("sampling_exponent", "sampling_begin", "sampling_span", "mix", "draw"),
+}
+"""Parameters of a strategy beside the fields of its class weights."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +87,8 @@ class Choice:
 
     def check(self, value: object) -> str:
         """The value; WeightingError when it is not one of the choices."""
-        if not isinstance(value, str) or value not in self.choices:
-            raise WeightingError(
-                f"{self.name}: got {value!r}; must be one of {', '.join(self.choices)}"
-                f"{did_you_mean(value, self.choices)}"
-            )
-        return value
+        check_word(self.name, value, self.choices)
+        return str(value)
 
 
 Domain: TypeAlias = Float | Choice
@@ -86,11 +96,19 @@ Domain: TypeAlias = Float | Choice
 
 @dataclass(frozen=True)
 class Space:
-    """A named, ordered set of domains; switches stand before the parameters they switch."""
+    """A named, ordered set of domains; switches stand before the parameters they switch.
+
+    Attributes:
+        name: on the command line.
+        domains: in the order in which they are drawn.
+        description: what is searched, in a line.
+        named: the names in `STRATEGIES` of those that are run once before others are proposed.
+    """
 
     name: str
     domains: tuple[Domain, ...]
     description: str
+    named: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         seen: dict[str, Domain] = {}
@@ -102,11 +120,13 @@ class Space:
             seen[domain.name] = domain
         switches = {domain.when[0] for domain in self.domains if domain.when}
         for name in seen:
-            if name not in _FIELDS | switches:
+            if name not in _FIELDS | COMPOSED | switches:
                 raise WeightingError(
-                    f"{self.name}: parameter {name!r} neither sets a field of Weighting nor "
+                    f"{self.name}: parameter {name!r} neither sets a field of a strategy nor "
                     "switches another parameter"
                 )
+        for name in self.named:
+            check_word(f"{self.name}: named", name, tuple(STRATEGIES))
 
     def searched(self, scale_free: bool) -> tuple[Domain, ...]:
         """The domains worth trials: all, less the inert ones where the loss is scale-free."""
@@ -123,8 +143,16 @@ class Space:
         switch, value = domain.when
         return params.get(switch) == value and self.active(self._domain(switch), params)
 
-    def weighting(self, params: Mapping[str, ParameterValue]) -> Weighting:
-        """The point of the family that a flat set of parameters means.
+    @property
+    def variants(self) -> frozenset[Variant]:
+        """The structures of a training step that a strategy of this space may need."""
+        found = {Variant(), *(STRATEGIES[name].strategy.variant for name in self.named)}
+        if any(domain.name in _GENERAL_LOSS for domain in self.domains):
+            found.add(Variant(loss="general"))
+        return frozenset(found)
+
+    def strategy(self, params: Mapping[str, ParameterValue]) -> Strategy:
+        """The training strategy that a flat set of parameters means.
 
         Inactive parameters may be present, because some samplers draw all of them each time; they
         are ignored. A parameter that only scales the weights may be absent.
@@ -139,7 +167,7 @@ class Space:
                     f"{name}: got {params[name]!r}; is not a parameter of space {self.name!r}"
                     f"{did_you_mean(name, names)}; known: {', '.join(names)}"
                 )
-        values: dict[str, ParameterValue] = {}
+        values: dict[str, Any] = {}
         for domain in self.domains:
             if not self.active(domain, params) or (_inert(domain) and domain.name not in params):
                 continue
@@ -148,10 +176,8 @@ class Space:
                     f"{domain.name}: is missing; space {self.name!r} needs it"
                     + (f" where {domain.when[0]}={domain.when[1]}" if domain.when else "")
                 )
-            value = domain.check(params[domain.name])
-            if domain.name in _FIELDS:
-                values[domain.name] = value
-        return Weighting.from_dict(values)
+            values[domain.name] = domain.check(params[domain.name])
+        return _composed(values)
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits of the declaration, the description aside: equal spaces only."""
@@ -161,6 +187,32 @@ class Space:
 
     def _domain(self, name: str) -> Domain:
         return next(domain for domain in self.domains if domain.name == name)
+
+
+def _composed(values: Mapping[str, Any]) -> Strategy:
+    """The strategy of the active parameters, each within its domain."""
+    weighting = Weighting.from_dict({name: x for name, x in values.items() if name in _FIELDS})
+    rise = _ramp(values, "weight_begin", "weight_span", values.get("ramp_power", 1.0))
+    sampling = Sampling()
+    if values.get("sampling_exponent"):
+        ramp = _ramp(values, "sampling_begin", "sampling_span", 1.0)
+        drawn = Weighting(exponent=values["sampling_exponent"])
+        mix: Mix = "power" if ramp == Ramp() else values.get("mix", "power")
+        sampling = Sampling(drawn, ramp, mix, values.get("draw", "independent"))
+    return Strategy(
+        weights=Schedule(weighting, Ramp() if weighting.is_uniform else rise),
+        sampling=sampling,
+        logits=Logits(**{name: values[name] for name in _LOGITS if name in values}),
+        smoothing=Smoothing(values.get("smoothing_head", 0.0), values.get("smoothing_tail", 0.0)),
+        focusing=values.get("focusing", 0.0),
+    )
+
+
+def _ramp(values: Mapping[str, Any], begin: str, span: str, power: float) -> Ramp:
+    """The ramp that begins there and takes that share of the rest of training."""
+    first = values.get(begin, 0.0)
+    last = min(first + values.get(span, 0.0) * (1.0 - first), 1.0)
+    return Ramp(first, last, power if last > first else 1.0)
 
 
 def _inert(domain: Domain) -> bool:

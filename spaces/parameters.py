@@ -1,4 +1,4 @@
-"""Symbol and meaning of every parameter of the family, and what a weighting does in plain words."""
+"""Parameters have symbols and meanings, and strategies are put in plain words."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spaces.counts import check_counts
-from spaces.weighting.family import Weighting
+from spaces.recipe import Recipe
+from spaces.schedule import Ramp
+from spaces.strategy import Strategy
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a weighting, or a switch of a space, as people read it.
+    """A parameter of a strategy, or a switch of a space, as people read it.
 
     Attributes:
         symbol: on screens.
@@ -73,37 +74,158 @@ PARAMETERS: dict[str, Parameter] = {
         "no weight is above r^clip_high; r: range of the weights, the commonest class at 1",
     ),
     "normalization": Parameter("normalization", "scale", "of all weights together"),
+    "deferral": Parameter("deferral", "deferral", "whether the class weights act from later on"),
+    "weight_begin": Parameter(
+        "weight_begin", "begin", "share of training after which the class weights begin to act"
+    ),
+    "weight_span": Parameter(
+        "weight_span", "span", "share of the rest after which they act in full; 0: at once"
+    ),
+    "ramp_power": Parameter("ramp_power", "rise", "below 1: early in the span, above 1: late"),
+    "sampler": Parameter("sampler", "sampling", "whether images are drawn by class"),
+    "sampling_exponent": Parameter(
+        "sampling_exponent", "image weights", "n^-p; 0: each image once, 1: all classes alike often"
+    ),
+    "draw": Parameter(
+        "draw", "draw", "independent: with replacement; cycled: all images of a class in turn"
+    ),
+    "sampling_deferral": Parameter(
+        "sampling_deferral", "deferral", "whether images are drawn by class from later on"
+    ),
+    "sampling_begin": Parameter(
+        "sampling_begin", "begin", "share of training after which images are drawn by class"
+    ),
+    "sampling_span": Parameter(
+        "sampling_span", "span", "share of the rest after which they are in full; 0: at once"
+    ),
+    "mix": Parameter("mix", "mixture", "power: v^tau of the image weights; mixture: tau of draws"),
+    "loss": Parameter("loss", "loss", "which of its terms act"),
+    "additive": Parameter(
+        "additive", "logit adjustment", "times the log share of each class, added in the loss"
+    ),
+    "multiplicative": Parameter(
+        "multiplicative", "logit factors", "in the loss, (n / n_max)^multiplicative"
+    ),
+    "margin": Parameter("margin", "margin", "by which an image of the rarest class has to win"),
+    "margin_power": Parameter(
+        "margin_power", "margins", "of other classes fall as n^-margin_power"
+    ),
+    "scale": Parameter("scale", "logit scale", "factor of all logits in the loss"),
+    "focusing": Parameter(
+        "focusing", "focal loss", "loss times (1 - p)^focusing; well classified images count less"
+    ),
+    "smoothing": Parameter("smoothing", "smoothing", "whether labels are smoothed"),
+    "smoothing_head": Parameter(
+        "smoothing_head", "smoothing", "share of a label of the commonest class given to all"
+    ),
+    "smoothing_tail": Parameter("smoothing_tail", "smoothing", "the same of the rarest class"),
+    "adjustment": Parameter(
+        "adjustment", "adjustment after training", "times the log share, taken from each logit"
+    ),
+    "tau_norm": Parameter(
+        "tau_norm", "tau-normalisation after training", "classifier rows over their norm^tau_norm"
+    ),
 }
-"""Name of a field of `Weighting` or of a switch -> what it is, in the order of the steps."""
+"""Name of a field of a strategy or of a switch -> what it is, in the order of the steps."""
 
 
 def legend(described: Iterable[str]) -> list[Parameter]:
-    """Return the parameters whose symbols are in texts of `Weighting.describe`, each once."""
+    """Return the parameters whose symbols are in texts of `Strategy.describe`, each once."""
     shown = {word.split("=")[0] for text in described for word in text.split() if "=" in word}
     return [parameter for parameter in PARAMETERS.values() if parameter.symbol in shown]
 
 
-def in_words(weighting: Weighting, counts: npt.ArrayLike) -> str:
-    """Say what a weighting does to these counts: the rarest class against the commonest.
+def in_words(strategy: Strategy, counts: npt.ArrayLike) -> str:
+    """Say what a strategy does to these counts: the rarest class against the commonest.
 
     Where a bump or a clip makes another class the heaviest or the lightest, that is said too.
 
     Raises:
-        WeightingError: as `Weighting.weights`.
+        WeightingError: as `Strategy.recipe`.
     """
-    numbers = check_counts(counts)
-    weights = weighting.weights(numbers)
+    recipe = strategy.recipe(counts)
+    parts = [
+        *_weights_in_words(recipe, strategy.weights.ramp),
+        *_sampling_in_words(recipe),
+        *_loss_in_words(recipe),
+        *_posthoc_in_words(recipe),
+    ]
+    return "; ".join(parts) or "all classes weigh the same"
+
+
+def _weights_in_words(recipe: Recipe, ramp: Ramp) -> list[str]:
+    numbers, weights = np.array(recipe.counts), np.array(recipe.weights)
     base = float(weights[numbers.argmax()])
     rarest = float(weights[numbers.argmin()]) / base
     most, least = float(weights.max()) / base, float(weights.min()) / base
     if most - least < _ALIKE:
-        return "all classes weigh the same"
+        return []
     text = f"the rarest class weighs {_times(rarest)} the commonest"
     if most > max(rarest, 1.0) + _ALIKE:
         text += f", a class of {_images(numbers[weights.argmax()])} {_times(most)}"
     if least < min(rarest, 1.0) - _ALIKE:
         text += f", a class of {_images(numbers[weights.argmin()])} {_times(least)}"
-    return text
+    return [text + _when(ramp)]
+
+
+def _sampling_in_words(recipe: Recipe) -> list[str]:
+    if recipe.sampling is None:
+        return []
+    numbers = np.array(recipe.counts)
+    shown = recipe.class_probabilities_at(recipe.sampling_ramp.stop) * numbers.sum() / numbers
+    rarest, commonest = float(shown[numbers.argmin()]), float(shown[numbers.argmax()])
+    return [
+        f"an epoch shows an image of the rarest class {_times(rarest)} and one of the commonest "
+        f"{_times(commonest)}{_when(recipe.sampling_ramp)}"
+    ]
+
+
+def _loss_in_words(recipe: Recipe) -> list[str]:
+    numbers = np.array(recipe.counts)
+    rarest, commonest = int(numbers.argmin()), int(numbers.argmax())
+    lowered = recipe.additive[commonest] - recipe.additive[rarest]
+    factor, margins, smoothing = recipe.multiplicative[rarest], recipe.margin, recipe.smoothing
+    parts = (
+        (lowered, f"the loss lowers the logit of the rarest class by {lowered:.3g}"),
+        (factor != 1.0, f"the loss multiplies the logit of the rarest class by {factor:.3g}"),
+        (
+            any(margins),
+            f"an image of the rarest class has to win by {margins[rarest]:.3g} and one of the "
+            f"commonest by {margins[commonest]:.3g}",
+        ),
+        (recipe.scale != 1.0, f"the loss multiplies all logits by {recipe.scale:.3g}"),
+        (
+            recipe.focusing,
+            f"an image classified with a probability of 0.9 counts {_times(0.1**recipe.focusing)}",
+        ),
+        (
+            any(smoothing),
+            f"{100 * smoothing[rarest]:.3g} % of a label of the rarest class and "
+            f"{100 * smoothing[commonest]:.3g} % of one of the commonest go to all classes",
+        ),
+    )
+    return [text for acts, text in parts if acts]
+
+
+def _posthoc_in_words(recipe: Recipe) -> list[str]:
+    raised = recipe.adjustment * float(np.log(max(recipe.counts) / min(recipe.counts)))
+    parts = (
+        (raised, f"after training the logit of the rarest class is raised by {raised:.3g}"),
+        (
+            recipe.tau_norm,
+            "after training the rows of the classifier are divided by their "
+            f"norm^{recipe.tau_norm:.3g}",
+        ),
+    )
+    return [text for acts, text in parts if acts]
+
+
+def _when(ramp: Ramp) -> str:
+    if ramp.end == 0.0:
+        return ""
+    if ramp.end == ramp.begin:
+        return f", from {100 * ramp.begin:.3g} % of training on"
+    return f", rising from {100 * ramp.begin:.3g} to {100 * ramp.end:.3g} % of training"
 
 
 _ALIKE = 0.005

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from spaces import (
     NAMED,
+    Strategy,
     Weighting,
     WeightingError,
     canonical_weights,
@@ -189,7 +190,7 @@ def show_trial(
         f"{device}, {threads} threads"
     )
     symbols = (f"{known.symbol}: {known.word}" for known in legend([weighting.describe()]))
-    print("; ".join([in_words(weighting, data.counts), *symbols]))
+    print("; ".join([in_words(Strategy.of(weighting), data.counts), *symbols]))
     scored = metric_sentence(
         trial.benchmark.metric,
         trial.benchmark.chosen_on,

@@ -42,7 +42,8 @@ MOST_REFUSALS = 2048
 # Changing one of these makes other designs, so that earlier tables could not be extended.
 _VERSION = 1
 _FIRST = ("uniform", *FORMER_NAMES)
-_SHIFT_KEYS = {"core": 0x636F7265, "full": 0x66756C6C}  # two, or both would draw the same exponents
+SHIFT_KEYS = {"core": 0x636F7265, "full": 0x66756C6C}  # two, or both would draw the same exponents
+"""Space of class weights alone -> key of the digital shift of its candidates."""
 _BITS = 30
 _BLOCK = 256
 _DIGITS = 6
@@ -133,9 +134,9 @@ def value_at(domain: Domain, coordinate: float) -> ParameterValue:
 def candidates(space: Space) -> Iterator[Weighting]:
     """Yield weightings that fill the space evenly; inactive coordinates mean nothing."""
     domains = space.searched(SCALE_FREE_LOSS)
-    for point in coordinates(len(domains), _SHIFT_KEYS[space.name]):
+    for point in coordinates(len(domains), SHIFT_KEYS[space.name]):
         drawn = zip(domains, point.tolist(), strict=True)
-        yield space.weighting({domain.name: value_at(domain, x) for domain, x in drawn})
+        yield space.strategy({domain.name: value_at(domain, x) for domain, x in drawn}).weighting
 
 
 def named_points(chosen: Chosen) -> list[Point]:
@@ -175,7 +176,7 @@ def design(counts: npt.ArrayLike) -> Iterator[Point]:
     points = named_points(chosen)
     yield from points
     number = len(points)
-    sources = {name: candidates(SPACES[name]) for name in _SHIFT_KEYS}
+    sources = {name: candidates(SPACES[name]) for name in SHIFT_KEYS}
     while sources:
         for name in list(sources):
             weighting = next_new(sources[name], chosen)
@@ -205,6 +206,6 @@ def design_fingerprint() -> str:
     """Return 16 hexadecimal digits of all that decides the design, the class counts aside."""
     first = {present_name(name): name for name in _FIRST}
     named = {first.get(name, name): member.weighting.to_dict() for name, member in NAMED.items()}
-    declared = [SPACES[name].fingerprint() for name in _SHIFT_KEYS]
+    declared = [SPACES[name].fingerprint() for name in SHIFT_KEYS]
     facts = [_VERSION, list(_FIRST), named, declared, REPLICATE_DISTANCE, MOST_REFUSALS]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

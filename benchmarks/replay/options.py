@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.option_checks import check_choice, check_minimum
+from benchmarks.recording.design import SHIFT_KEYS
 from benchmarks.replay.arms import Arm, chosen
 from benchmarks.replay.run import Setting
 from benchmarks.replay.synthetic import SYNTHETIC
-from spaces import BASELINES, SPACES
+from spaces import BASELINES
 from spaces.errors import UserError
 from trainer.arguments import Parser
 
@@ -50,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         help="a table of benchmarks.recording: its folder, or packed",
     )
     add("--synthetic", help=f"made-up benchmarks in place of a table: {', '.join(SYNTHETIC)}")
-    add("--space", default="core", help=", ".join(SPACES))
+    add("--space", default="core", help=", ".join(SHIFT_KEYS))
     add("--epochs", type=int, help="take trials to end at this epoch of the table (its last)")
     add("--arms", default="*", help="patterns such as 'tpe+* single,random+none *'")
     add("--repetitions", type=int, default=100)
@@ -72,7 +73,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         raise UserError("give either --table or --synthetic.")
     if options.synthetic is not None:
         check_choice("--synthetic", options.synthetic, SYNTHETIC)
-    check_choice("--space", options.space, SPACES)
+    check_choice("--space", options.space, SHIFT_KEYS)
     check_minimum("--repetitions", options.repetitions, 2)
     check_minimum("--processes", options.processes, 1)
     check_minimum("--seed", options.seed, 0)

@@ -85,7 +85,8 @@ class StudySearcher(Searcher):
         trial = self.study.ask()
         key = trial_key(PROPOSALS, trial.number)
         self.trials[key] = trial
-        return key, self.space.weighting(draw(trial, self.space, self.domains, self.conditional))
+        params = draw(trial, self.space, self.domains, self.conditional)
+        return key, self.space.strategy(params).weighting
 
     def refuse(self, key: str) -> None:
         self.study.tell(self.trials.pop(key), state=TrialState.FAIL)
@@ -182,7 +183,7 @@ class RayTuneSearcher(Searcher):
         params: Mapping[str, Any] = self.search.suggest(key)
         self.trials[key] = SimpleNamespace(trial_id=key)
         self.scheduler.on_trial_add(None, self.trials[key])
-        return key, self.space.weighting(params)
+        return key, self.space.strategy(params).weighting
 
     def refuse(self, key: str) -> None:
         self.scheduler.on_trial_error(None, self.trials[key])

@@ -13,7 +13,7 @@ from search.results.conclusion import Conclusion, Incumbent
 from search.results.judgement import Judgement, OnBenchmark
 from search.stats.accuracies import Accuracies, Gains
 from search.stats.verdict import Verdict
-from spaces import NAMED, Weighting, in_words, legend
+from spaces import NAMED, Strategy, Weighting, in_words, legend
 from trainer.benchmarks.metrics import METRICS
 
 LONGEST_NAME = 16
@@ -118,7 +118,7 @@ def what_it_is(label: str, weighting: Weighting) -> str:
 
 def effect(weighting: Weighting, objective: Objective) -> str:
     """Say in plain words what a weighting does to the counts of each benchmark."""
-    said = {b.name: in_words(weighting, b.counts) for b in objective.benchmarks}
+    said = {b.name: in_words(Strategy.of(weighting), b.counts) for b in objective.benchmarks}
     if len(set(said.values())) == 1:
         return next(iter(said.values()))
     return "; ".join(f"on {name}, {words}" for name, words in said.items())

@@ -90,7 +90,7 @@ class Proposer:
         for _ in range(MAX_REFUSALS):
             trial = self.study.ask()
             params = draw(trial, self.space, self.domains, self.sampler.conditional)
-            point = self.space.weighting(params)
+            point = self.space.strategy(params).weighting
             drawn = Drawn(params, **self.history.kept(trial.number))
             try:
                 for counts in self.counts:

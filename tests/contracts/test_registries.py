@@ -20,13 +20,17 @@ from spaces import (
     NAMED,
     NORMALIZATIONS,
     SPACES,
+    STRATEGIES,
     Choice,
     ParameterValue,
+    Recipe,
     Space,
+    Strategy,
     Weighting,
     WeightingError,
-    check_weights,
-    weighting_key,
+    check_recipe,
+    in_words,
+    schedule_shares,
 )
 from spaces.validation import checked
 from trainer.benchmarks import BENCHMARKS, Benchmark
@@ -87,6 +91,48 @@ def test_a_named_weighting_has_its_formula_and_source(name: str) -> None:
     assert NAMED[name].source
 
 
+def check_strategy(strategy: Strategy, counts: npt.NDArray[np.int64]) -> Recipe:
+    """Check what holds of every strategy on counts (C,); return its recipe."""
+    check_contract(strategy.weighting, counts)
+    recipe = strategy.recipe(counts)  # refuses what is not finite
+    assert Strategy.from_dict(json.loads(json.dumps(strategy.to_dict()))) == strategy
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    shares = schedule_shares(recipe)
+    assert shares.min() > 0
+    assert shares.sum(axis=-1) == pytest.approx(1.0, rel=1e-9)
+    epochs = recipe.first_constant_epoch(5), 5
+    assert recipe.loss_weights(*epochs).mean() == pytest.approx(1.0, rel=1e-9)
+    probabilities = recipe.class_probabilities(*epochs)
+    assert probabilities is None or probabilities.sum() == pytest.approx(1.0, rel=1e-9)
+    assert in_words(strategy, counts)
+    return recipe
+
+
+@every_count
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in NAMED])
+def test_a_named_strategy_has_a_recipe_on_any_counts(
+    name: str, counts: npt.NDArray[np.int64]
+) -> None:
+    check_strategy(STRATEGIES[name].strategy, counts)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_named_strategy_has_its_formula_and_source_and_known_benchmarks(name: str) -> None:
+    named = STRATEGIES[name]
+    assert named.name == name
+    assert named.formula
+    assert named.source
+    for published in named.published:
+        assert published.accuracies.keys() <= BENCHMARKS.keys()
+        assert all(0 < value < 100 for value in published.accuracies.values())
+        assert published.source
+
+
+def test_every_named_weighting_is_a_named_strategy_of_its_class_weights() -> None:
+    found = {name: STRATEGIES[name].strategy for name in NAMED}
+    assert found == {name: Strategy.of(named.weighting) for name, named in NAMED.items()}
+
+
 def test_the_baselines_are_named_and_uniform_is_the_first() -> None:
     assert BASELINES[0] == "uniform"
     assert set(BASELINES) <= NAMED.keys()
@@ -116,20 +162,20 @@ def test_a_point_of_a_space_weighs_every_class_on_any_counts(
     name: str, counts: npt.NDArray[np.int64]
 ) -> None:
     random, space, refused = np.random.default_rng(0), SPACES[name], 0
-    draws = 4 if len(counts) == MANY else 100
+    draws = 3 if len(counts) == MANY else 20
     for _ in range(draws):
         params = json.loads(json.dumps(random_point(space, random)))
-        weights = check_contract(space.weighting(params), counts)
-        keys = {
-            weighting_key(space.weighting(params | {"normalization": n}).weights(counts))
-            for n in NORMALIZATIONS
-        }
-        assert keys == {weighting_key(weights)}
+        strategy = space.strategy(params)
+        recipe = check_strategy(strategy, counts)
+        assert recipe.variant in space.variants
+        normalization = str(random.choice(NORMALIZATIONS))
+        other = space.strategy(params | {"normalization": normalization})
+        assert other.key(counts) == strategy.key(counts)
         try:
-            check_weights(counts, weights)
+            check_recipe(recipe)
         except WeightingError:
             refused += 1
-    assert refused < draws / 2
+    assert refused < draws * 0.7
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -138,7 +184,7 @@ def test_a_static_draw_means_the_same_as_its_active_part(name: str) -> None:
     for _ in range(50):
         params = random_point(space, random, static=True)
         active = {d.name: params[d.name] for d in space.searched(True) if space.active(d, params)}
-        assert space.weighting(params) == space.weighting(active)
+        assert space.strategy(params) == space.strategy(active)
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -148,6 +194,8 @@ def test_a_space_has_its_name_and_a_description_and_searches_scale_only_where_it
     space = SPACES[name]
     assert space.name == name
     assert space.description
+    assert space.named[0] == "uniform"
+    assert set(space.named) <= STRATEGIES.keys()
     assert space.collapsed(scale_free=True) == ("normalization",)
     assert space.collapsed(scale_free=False) == ()
     assert space.searched(scale_free=False) == space.domains
@@ -183,7 +231,7 @@ def test_proposals_lie_in_the_space_and_follow_from_seed_and_attempt(name: str) 
     other = proposed(name, space, attempt=4, trials=3)
     assert (other != found[:3]) == SAMPLERS[name].fresh_seed
     for params in found:
-        check_contract(space.weighting(params), COUNTS["ties"])  # refuses what no domain holds
+        check_strategy(space.strategy(params), COUNTS["ties"])  # refuses what no domain holds
     assert len({json.dumps(params) for params in found}) == len(found)
 
 
@@ -282,8 +330,8 @@ def test_a_benchmark_is_consistent(benchmark: Benchmark) -> None:
     assert checked(Benchmark, vars(benchmark)) == benchmark, "each field keeps its range"
     assert json.loads(json.dumps(benchmark.to_dict())) == benchmark.to_dict()
     check_weights_act(benchmark)
-    for name in BASELINES:
-        check_weights(benchmark.counts, NAMED[name].weighting.weights(benchmark.counts))
+    for name in STRATEGIES:
+        check_recipe(STRATEGIES[name].strategy.recipe(benchmark.counts))
 
 
 def test_fingerprints_tell_the_rows_apart() -> None:

@@ -1,4 +1,4 @@
-"""Every space of the registry means valid, portable weightings, and refuses what it must."""
+"""Every space of the registry means valid, portable strategies, and refuses what it must."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from spaces import (
     Choice,
     Float,
     Space,
+    Strategy,
     Weighting,
     WeightingError,
 )
@@ -20,8 +21,8 @@ CORE = SPACES["core"]
 def test_parameters_set_the_fields_they_name():
     params = {"exponent": 0.5, "bend": "split", "split_quantile": 0.4, "head_ratio": 0.1}
     point = Weighting(exponent=0.5, split_quantile=0.4, head_ratio=0.1)
-    assert CORE.weighting(params) == point
-    assert CORE.weighting({"exponent": 1, "bend": "none"}) == Weighting(exponent=1)
+    assert CORE.strategy(params) == Strategy.of(point)
+    assert CORE.strategy({"exponent": 1, "bend": "none"}) == Strategy.of(Weighting(exponent=1))
 
 
 def test_an_absent_switch_value_leaves_its_parameters_inactive():
@@ -48,7 +49,7 @@ def test_an_absent_switch_value_leaves_its_parameters_inactive():
 )
 def test_parameters_outside_the_space_are_refused(params, sentence):
     with pytest.raises(WeightingError, match=sentence):
-        CORE.weighting(params)
+        CORE.strategy(params)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,7 @@ def test_parameters_outside_the_space_are_refused(params, sentence):
         (lambda: Choice("bend", ("none", "none")), "two or more different words"),
         (lambda: Space("s", (Float("link", 0, 1),) * 2, ""), "'link' is declared twice"),
         (lambda: Space("s", (Float("gamma", 0, 1),), ""), "'gamma' neither sets a field"),
+        (lambda: Space("s", (), "", ("cb_samplin",)), "s: named: got .*mean .cb_sampling."),
         (lambda: Space("s", (Float("link", 0, 1, when=("a", "b")),), ""), "link: got when="),
         (
             lambda: Space("s", (Choice("a", ("x", "y")), Float("link", 0, 1, when=("a", "z"))), ""),
@@ -78,3 +80,8 @@ def test_a_fingerprint_tells_declarations_apart_and_ignores_the_description():
     assert one.fingerprint() == Space("s", (Float("link", 0, 1),), "two").fingerprint()
     assert one.fingerprint() != Space("s", (Float("link", 0, 0.9),), "one").fingerprint()
     assert len({space.fingerprint() for space in SPACES.values()}) == len(SPACES)
+
+
+def test_the_spaces_of_class_weights_are_as_they_were_recorded():
+    assert SPACES["core"].fingerprint() == "e8236dbcbe39e16a"
+    assert SPACES["full"].fingerprint() == "c020f7ef8359ce6b"

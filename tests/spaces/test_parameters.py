@@ -1,14 +1,16 @@
-"""Symbols have a meaning, and what is said of a weighting in words is true of its weights."""
+"""Symbols have a meaning, and what is said of a strategy in words is true of its numbers."""
 
 from dataclasses import fields
 
 import pytest
 
 from spaces import (
-    NAMED,
     PARAMETERS,
     SPACES,
-    NamedWeighting,
+    STRATEGIES,
+    Logits,
+    NamedStrategy,
+    Strategy,
     Weighting,
     in_words,
     legend,
@@ -17,10 +19,11 @@ from spaces import (
 COUNTS = [12, 5000, 300, 1200, 70]
 
 
-def test_every_field_of_a_weighting_and_every_parameter_of_a_space_has_a_meaning() -> None:
-    names = {field.name for field in fields(Weighting)}
+def test_every_field_of_a_strategy_and_every_parameter_of_a_space_has_a_meaning() -> None:
+    names = {field.name for kind in (Weighting, Logits) for field in fields(kind)}
+    names |= {"focusing", "adjustment", "tau_norm"}
     names |= {domain.name for space in SPACES.values() for domain in space.domains}
-    assert PARAMETERS.keys() == names
+    assert PARAMETERS.keys() >= names
 
 
 def test_the_legend_explains_what_is_shown_and_nothing_else() -> None:
@@ -29,9 +32,9 @@ def test_the_legend_explains_what_is_shown_and_nothing_else() -> None:
     assert legend(["uniform"]) == []
 
 
-@pytest.mark.parametrize("named", NAMED.values(), ids=NAMED)
-def test_every_symbol_of_a_description_is_in_the_legend(named: NamedWeighting) -> None:
-    text = named.weighting.describe()
+@pytest.mark.parametrize("named", STRATEGIES.values(), ids=STRATEGIES)
+def test_every_symbol_of_a_description_is_in_the_legend(named: NamedStrategy) -> None:
+    text = named.strategy.describe()
     symbols = {word.partition("=")[0] for word in text.split() if "=" in word}
     assert {parameter.symbol for parameter in legend([text])} == symbols
 
@@ -57,5 +60,55 @@ def test_every_symbol_of_a_description_is_in_the_legend(named: NamedWeighting) -
     ),
 )
 def test_plain_words_are_true_of_the_weights(weighting: Weighting, words: str) -> None:
-    assert in_words(weighting, COUNTS) == words
-    assert in_words(weighting, [7, 7]) == "all classes weigh the same"
+    strategy = Strategy.of(weighting)
+    assert in_words(strategy, COUNTS) == words
+    assert in_words(strategy, [7, 7]) == "all classes weigh the same"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    (
+        ("drw", "the rarest class weighs 417 times the commonest, from 80 % of training on"),
+        (
+            "cb_sampling",
+            "an epoch shows an image of the rarest class 110 times and one of the commonest 0.263 "
+            "times",
+        ),
+        (
+            "progressive_sampling",
+            "an epoch shows an image of the rarest class 110 times and one of the commonest 0.263 "
+            "times, rising from 0 to 100 % of training",
+        ),
+        ("logit_adjusted", "the loss lowers the logit of the rarest class by 6.03"),
+        (
+            "vs",
+            "the loss lowers the logit of the rarest class by 6.03; the loss multiplies the logit "
+            "of the rarest class by 0.405",
+        ),
+        (
+            "ldam",
+            "an image of the rarest class has to win by 0.5 and one of the commonest by 0.111",
+        ),
+        (
+            "cb_focal",
+            "the rarest class weighs 328 times the commonest; an image classified with a "
+            "probability of 0.9 counts 0.1 times",
+        ),
+        (
+            "label_aware",
+            "10 % of a label of the rarest class and 40 % of one of the commonest go to all "
+            "classes",
+        ),
+        ("tau_norm", "after training the rows of the classifier are divided by their norm^1"),
+    ),
+)
+def test_plain_words_are_true_of_a_strategy(name: str, words: str) -> None:
+    assert in_words(STRATEGIES[name].strategy, COUNTS) == words
+
+
+def test_a_scale_and_an_adjustment_are_put_in_words() -> None:
+    strategy = Strategy(logits=Logits(scale=30), adjustment=0.5)
+    assert in_words(strategy, COUNTS) == (
+        "the loss multiplies all logits by 30; after training the logit of the rarest class is "
+        "raised by 3.02"
+    )

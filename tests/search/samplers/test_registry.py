@@ -89,7 +89,7 @@ def test_proposals_lie_in_the_space_and_pass_the_guards(
         drawn = [d.name for d in domains if SPACES[space].active(d, trial.params)]
         every = [d.name for d in domains]
         assert list(trial.params) == (drawn if SAMPLERS[sampler].conditional else every)
-        assert row.strategy == SPACES[space].weighting(trial.params)
+        assert row.strategy == SPACES[space].strategy(trial.params).weighting
         check_weights(COUNTS, row.strategy.weights(COUNTS))
     assert len(set(points(trials))) == TRIALS
     assert optuna_warnings == []
