@@ -11,6 +11,7 @@ from search.export.export import export_winner
 from search.export.winner import ExportError
 from search.report.announcement import announcement, forecast_text
 from search.report.event_lines import log_event, print_event
+from search.report.page import write_report
 from search.report.terminal import connection_note, is_lost, keys_unseen, print_command
 from search.report.verdict_view import conclusion_view
 from search.results.conclusion import Conclusion
@@ -29,6 +30,7 @@ from search.tune.recruit import Workers, recruit
 from search.tune.saving import SAVE_SECONDS
 from search.workers.code_version import CodeVersion
 from search.workers.setup import WorkerSetup
+from spaces.errors import UserError
 from trainer.prepared import ImageData, load, prepare
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, EXIT_CODE
@@ -163,11 +165,22 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
     if exported:
         note(f"exported {exported.module}")
     if search.finished():
+        report(conclusion, note)
         nothing = nothing_to_confirm(conclusion.standings, conclusion.rows)
         if plan.budget.confirm_runs and nothing:
             note(f"nothing was confirmed: {nothing}")
         return FINISHED if exported else FAILED
     return say_stopped(plan, search, interrupt, console)
+
+
+def report(conclusion: Conclusion, note: Callable[[str], None]) -> None:
+    """Write the page of a finished run, and say where it is, or why there is none."""
+    try:
+        write_report(conclusion, conclusion.folder.report)
+    except UserError as error:
+        note(str(error))
+    else:
+        note(f"report {conclusion.folder.report}")
 
 
 def say_stopped(plan: Plan, search: Search, interrupt: Interrupt, console: Console) -> int:

@@ -15,6 +15,7 @@ from search.cli.options import (
     add_help,
     add_list,
     add_prepare,
+    add_report,
     add_search,
     add_show,
     add_study,
@@ -119,6 +120,17 @@ def print_weights(conclusion: "Conclusion", path: Path) -> None:
     print(applied_json(applied))
 
 
+def report_command(given: Namespace, words: list[str], console: Console) -> int:
+    from search.report.page import write_report
+    from search.results.conclusion import Conclusion
+
+    run = RunFolder(given.run)
+    path = given.output or run.report
+    write_report(Conclusion.of(run), path)
+    console.print(str(path), soft_wrap=True)
+    return 0
+
+
 def study_command(given: Namespace, words: list[str], console: Console) -> int:
     from search.export.study_copy import write_study_copy
 
@@ -168,6 +180,9 @@ COMMANDS = {
     "show": Command(show_command, add_show, "RUN", "a run's leaderboard and verdict"),
     "export": Command(
         export_command, add_export, "RUN", "the found weighting as files, or for other counts"
+    ),
+    "report": Command(
+        report_command, add_report, "RUN", "a run as a page: verdict, charts and their data"
     ),
     "study": Command(
         study_command, add_study, "RUN", "a copy of a run's trials for optuna-dashboard"

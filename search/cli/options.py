@@ -235,6 +235,16 @@ def add_study(parser: Parser) -> None:
     parser.add_argument("--output", metavar="FILE", type=expanded, help=where)
 
 
+def add_report(parser: Parser) -> None:
+    parser.description = (
+        "Write a run's report, one HTML file to look at and to pass on: the verdict and what it "
+        "rests on, charts with their data, and how the run was made."
+    )
+    add_run(parser)
+    where = "the page (default: report.html in the run's folder)"
+    parser.add_argument("--output", metavar="FILE", type=expanded, help=where)
+
+
 def add_list(parser: Parser) -> None:
     parser.description = "Print what can be chosen from."
     what = f"{', '.join(SECTIONS)} (default: all)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,8 +23,8 @@ from search.store.manifest import Manifest
 from search.store.plan import ConfirmationPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder
-from search.store.trials import Row, TrialState
-from spaces import NAMED, Weighting
+from search.store.trials import PROPOSALS, Row, TrialState
+from spaces import NAMED, ParameterValue, Weighting
 
 ORDER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
 ENDS = dict(zip(ORDER, ("complete", "stopped", "unfinished", "failed"), strict=True))
@@ -81,6 +82,7 @@ class Conclusion:
         controls: names of the controls of the search, begun or not.
         plan: of the confirmation; None before it begins.
         judgement: of the confirmation; None before every arm has a result.
+        drawn: what the sampler drew for each proposal, by key.
     """
 
     folder: RunFolder
@@ -92,6 +94,7 @@ class Conclusion:
     standings: Standings
     plan: ConfirmationPlan | None
     judgement: Judgement | None
+    drawn: Mapping[str, Mapping[str, ParameterValue]]
 
     @classmethod
     def of(cls, folder: RunFolder) -> Conclusion:
@@ -113,6 +116,7 @@ class Conclusion:
             standings=Standings.of(objective, rows),
             plan=plan,
             judgement=judge(folder, objective, plan, rows) if plan else None,
+            drawn={t.key: t.drawn.params for t in record.trials[PROPOSALS] if t.drawn},
         )
 
     @property

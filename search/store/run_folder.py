@@ -10,6 +10,7 @@ Layout of ``runs/NAME/``::
     trials/KEY.error.txt    the traceback of a failed trial
     checkpoints/KEY/        of trials that are not finished
     best.json, best_weighting.py   the export
+    report.html             the page that shows the run
     log.txt                 what people were told, and what the libraries had to say
     ray/                    scratch of Ray Tune; may be deleted whenever no search runs
     lock, lease.json        held by the search that writes here
@@ -70,6 +71,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.log = self.path / "log.txt"
         self.ray = self.path / "ray"
+        self.report = self.path / "report.html"
         self.lease: Lease | None = None
 
     @classmethod

@@ -1,0 +1,177 @@
+"""Figures of a confirmation: what each arm reaches, and by how much the winner differs from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.report.page.figure import DataTable, Figure
+from search.report.page.scales import Scale, around
+from search.report.page.svg import BOTTOM, TOP, Plot, x_range
+from search.report.verdict_view import FEWEST_SEEDS
+from search.results.judgement import Judgement, OnBenchmark
+from search.stats.estimate import Estimate, Unit
+from search.stats.sentences import listed
+from search.stats.verdict import Verdict
+
+ROW = 30
+"""Height of a line of a chart with a name to each line."""
+NAMES = 190
+"""Width of these names."""
+LONGEST = 26
+"""Characters of a name on a line."""
+
+Line = tuple[str, Estimate, int, str]
+"""Name, estimate, series and tip of a line of a chart."""
+
+
+def interval_plot(lines: Sequence[Line], x_title: str, reference: float | None = None) -> Plot:
+    """Return a chart of estimates with their intervals, one below the other."""
+    height = TOP + BOTTOM + ROW * len(lines)
+    ends = [end for _, e, _, _ in lines for end in (e.low, e.mean, e.high)]
+    x = around([*ends, *([reference] if reference is not None else [])], *x_range(NAMES))
+    y = Scale(-0.5, len(lines) - 0.5, TOP, height - BOTTOM)
+    names = [(float(place), shortened(name)) for place, (name, *_) in enumerate(lines)]
+    plot = Plot(x, y, x_title, "", height, y_labels=names)
+    if reference is not None:
+        plot.across(reference)
+    for place, (_, estimate, series, tip) in enumerate(lines):
+        plot.interval(place, estimate.low, estimate.mean, estimate.high, series, tip)
+    return plot
+
+
+def shortened(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def interval_text(estimate: Estimate, sign: str = "") -> str:
+    """Return a mean and its interval, such as "71.2 (70.1 to 72.3)"."""
+    low, high = (
+        f"{end:{sign}z.2f}" if sign else f"{end:.2f}" for end in (estimate.low, estimate.high)
+    )
+    mean = f"{estimate.mean:{sign}z.2f}" if sign else f"{estimate.mean:.2f}"
+    return f"{mean} ({low} to {high})"
+
+
+def arms_figure(judgement: Judgement) -> Figure:
+    """Return what is known of every arm, the best estimate first."""
+    verdict = judgement.stated
+    unit = "percent" if verdict.unit == Unit.PERCENT else str(verdict.unit)
+    lines: list[Line] = [
+        (
+            arm.name,
+            arm.accuracy,
+            0 if arm.name == verdict.winner else 1,
+            f"{arm.name}: {interval_text(arm.accuracy)}, {arm.seeds} runs, "
+            f"the best with a probability of {arm.probability_best:.0%}",
+        )
+        for arm in verdict.arms
+    ]
+    best = verdict.best
+    tied = f"; {len(verdict.ties)} more cannot be told from it" if verdict.ties else ""
+    return Figure(
+        name="arms",
+        finding=f"{best.name} leads with {interval_text(best.accuracy)} {unit}{tied}.",
+        chart=interval_plot(lines, f"{verdict.scored}, {unit}").drawn(
+            "arms", f"{verdict.scored} of {len(lines)} weightings with 95 % intervals"
+        ),
+        table=DataTable.of(
+            ("weighting", "runs", "plain mean", "estimate", "95 % low", "95 % high", "best"),
+            [
+                (
+                    a.name,
+                    a.seeds,
+                    a.raw_mean,
+                    a.accuracy.mean,
+                    a.accuracy.low,
+                    a.accuracy.high,
+                    f"{a.probability_best:.0%}",
+                )
+                for a in verdict.arms
+            ],
+        ),
+        note="Fresh seeds only. The estimate is corrected for the choice of the best; the bar is "
+        "its 95 % interval.",
+    )
+
+
+def differences_figure(judgement: Judgement) -> Figure | None:
+    """Return by how much the winner differs from the controls; None if it is the only one."""
+    verdict = judgement.stated
+    found = [d for d in (verdict.to_uniform, verdict.to_baseline) if d is not None]
+    differences = list(dict.fromkeys(found))
+    if not differences:
+        return None
+    unit = "points" if verdict.unit == Unit.PERCENT else str(verdict.unit)
+    lines: list[Line] = [
+        (
+            f"less {d.control}",
+            d.points,
+            0,
+            f"{verdict.winner} less {d.control}: {interval_text(d.points, '+')} {unit}, "
+            f"better with a probability of {d.probability:.0%}",
+        )
+        for d in differences
+    ]
+    return Figure(
+        name="differences",
+        finding=" ".join(_difference(verdict, d.control, d.points, unit) for d in differences),
+        chart=interval_plot(lines, f"difference, {unit}", reference=0.0).drawn(
+            "differences", f"difference of {verdict.winner} to the controls with 95 % intervals"
+        ),
+        table=DataTable.of(
+            ("difference", "mean", "95 % low", "95 % high", "probability above 0"),
+            [
+                (
+                    f"{verdict.winner} less {d.control}",
+                    d.points.mean,
+                    d.points.low,
+                    d.points.high,
+                    f"{d.probability:.0%}",
+                )
+                for d in differences
+            ],
+        ),
+    )
+
+
+def _difference(verdict: Verdict, control: str, points: Estimate, unit: str) -> str:
+    if points.low > 0:
+        return f"It is better than {control} by {interval_text(points)} {unit}."
+    if points.high < 0:
+        return f"It is worse than {control} by {interval_text(points)} {unit}."
+    return f"It cannot be told from {control}: {interval_text(points, '+')} {unit}."
+
+
+def shots_figure(benchmark: OnBenchmark, winner: str) -> Figure | None:
+    """Return the winner's gains over uniform by class frequency; None where they are not known."""
+    gains = benchmark.gains
+    if gains is None:
+        return None
+    lines: list[Line] = [
+        (f"{name}-shot classes", e, 0, f"{name}-shot classes: {interval_text(e, '+')} points")
+        for name, e in gains.shots.items()
+    ]
+    sure = [
+        f"{estimate.mean:+z.1f} points in the {name}-shot classes"
+        for name, estimate in gains.shots.items()
+        if estimate.low > 0 or estimate.high < 0
+    ]
+    finding = f"{winner} differs from uniform weights by {listed(sure)}."
+    if gains.seeds < FEWEST_SEEDS:
+        finding = f"{gains.seeds} common seeds are too few to tell gains by class frequency."
+    elif not sure:
+        finding = f"{winner} differs from uniform weights in no group by more than seeds do."
+    return Figure(
+        name=f"shots-{benchmark.name}",
+        finding=finding,
+        chart=interval_plot(lines, "gain over uniform, points", reference=0.0).drawn(
+            f"shots-{benchmark.name}",
+            f"gain of {winner} over uniform by class frequency, with 95 % intervals",
+        ),
+        table=DataTable.of(
+            ("classes", "gain", "95 % low", "95 % high"),
+            [(name, e.mean, e.low, e.high) for name, e in gains.shots.items()],
+        ),
+        note=f"Differences within a seed, t intervals over {gains.seeds} common seeds; many: more "
+        "than 100 training images, few: under 20, or thirds of the classes.",
+    )

@@ -1,0 +1,64 @@
+"""Facts of a run: its faults, hours, hardware, versions, and the command that repeats it."""
+
+from __future__ import annotations
+
+import shlex
+
+from search.config.program import PROGRAM
+from search.report.page.figure import DataTable
+from search.results.conclusion import ENDS, ORDER, Conclusion
+from search.store.redaction import redacted
+
+Fact = tuple[str, str]
+
+
+def facts_of(conclusion: Conclusion) -> list[Fact]:
+    """Return names and values of what a reader needs to judge and repeat a run."""
+    settings, attempt = conclusion.settings, conclusion.attempt
+    searched = [row for row in conclusion.rows if row.in_search]
+    ends = {ENDS[state]: sum(row.state == state for row in searched) for state in ORDER}
+    hardware = sorted({row.hardware for row in conclusion.rows if row.hardware})
+    versions = attempt.versions or {}
+    facts = [
+        ("trials of the search", ", ".join(f"{n} {word}" for word, n in ends.items() if n)),
+        ("runs with fresh seeds", str(len(conclusion.rows) - len(searched))),
+        ("sampler and space", f"{settings.sampler}, {settings.space}"),
+        ("seed of the run", str(settings.seed)),
+        ("arithmetic", f"{settings.precision}{', compiled' if settings.compiled else ''}"),
+        ("training", f"{conclusion.device_hours:.2f} {conclusion.hours_unit}"),
+        ("starts", f"{attempt.attempt}, the last one {attempt.time or 'at an unknown time'}"),
+        ("hardware", "; ".join(hardware) or attempt.cpu or "not on record"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+        ("code", attempt.revision or "not on record"),
+        ("command", redacted(f"{PROGRAM} {shlex.join(attempt.arguments)}")),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def stopping_table(conclusion: Conclusion) -> tuple[list[str], DataTable | None]:
+    """Return what early stopping saved and risked, and its rungs; no table without any."""
+    report = conclusion.stopping
+    said = report.sentences() or ["Early stopping ended no trial."]
+    if not report.rungs:
+        return said, None
+    rows = [
+        (
+            rung.epoch,
+            rung.passed,
+            rung.stopped,
+            rung.correlation,
+            *(rung.interval or (None, None)),
+            "yes" if rung.may_stop else "no",
+        )
+        for rung in report.rungs
+    ]
+    headers = (
+        "epoch",
+        "full-length trials",
+        "stopped",
+        "rank correlation",
+        "95 % low",
+        "95 % high",
+        "may stop now",
+    )
+    return said, DataTable.of(headers, rows)

@@ -1,0 +1,197 @@
+"""Writing of a run's report: one HTML file that loads nothing and runs no foreign script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from search.report.page.arms import arms_figure, differences_figure, shots_figure
+from search.report.page.classes import gains_figure, weights_figure
+from search.report.page.facts import facts_of, stopping_table
+from search.report.page.figure import Figure, shown
+from search.report.page.history import curves_figure, history_figure
+from search.report.page.parameters import effect_figure, found_effects, importance_figure
+from search.report.verdict_view import effect, incumbent_text, what_it_is
+from search.results.conclusion import Conclusion
+from search.results.health import checks
+from search.results.judgement import OnBenchmark
+from spaces import NAMED, Weighting, legend
+from spaces.errors import UserError
+from trainer.files import write_atomic
+
+MOST_CURVES = 4
+"""Arms of a chart of learning curves or weights, the winner and the controls first."""
+SHOWN_EFFECTS = 6
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page under one heading."""
+
+    name: str
+    heading: str
+    figures: tuple[Figure, ...]
+
+
+def report_html(conclusion: Conclusion) -> str:
+    """Return the page of a run."""
+    folder = files("search.report.page")
+    style, script = ((folder / name).read_text("utf-8") for name in ("page.css", "page.js"))
+    environment = Environment(
+        loader=PackageLoader("search.report.page", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = shown
+    template = environment.get_template("page.html.j2")
+    return template.render(
+        **_contents(conclusion),
+        style=style,
+        script=script,
+        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'",
+    )
+
+
+def write_report(conclusion: Conclusion, path: Path) -> None:
+    """Write the page of a run, whole or not at all.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    content = report_html(conclusion).encode()
+    try:
+        write_atomic(path, content)
+    except OSError as error:
+        raise UserError(f"the report cannot be written to {path} ({error}).") from error
+
+
+def _hash(text: str) -> str:
+    """A source of the page's content security policy: this very text, and no other."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _contents(conclusion: Conclusion) -> dict[str, Any]:
+    benchmarks = conclusion.manifest.benchmarks
+    described = [weighting.describe() for weighting in _weightings(conclusion).values()]
+    return {
+        "title": conclusion.folder.path.name,
+        "benchmarks": [f"{b.facts.name}: {b.protocol}" for b in benchmarks],
+        "shortened": any(b.benchmark.shortened_from for b in benchmarks),
+        "headline": _headline(conclusion),
+        "sentences": _sentences(conclusion),
+        "weightings": [
+            (label, what_it_is(label, weighting), effect(weighting, conclusion.objective))
+            for label, weighting in _weightings(conclusion).items()
+        ],
+        "symbols": [str(parameter) for parameter in legend(described)],
+        "checks": checks(conclusion),
+        "sections": [section for section in _sections(conclusion) if section.figures],
+        "stopping": stopping_table(conclusion),
+        "facts": facts_of(conclusion),
+    }
+
+
+def _headline(conclusion: Conclusion) -> str:
+    judgement = conclusion.judgement
+    if judgement:
+        use = (
+            judgement.stated.use()
+            if judgement.stated is judgement.verdict
+            else (judgement.stated.use("on the test images"))
+        )
+        return use if judgement.decided else f"So far: {use}"
+    found = conclusion.incumbent
+    return (
+        f"Not confirmed: {found.row.label} is the best of the search so far."
+        if found
+        else ("There is no full-length result yet.")
+    )
+
+
+def _sentences(conclusion: Conclusion) -> list[str]:
+    judgement = conclusion.judgement
+    if judgement:
+        said = judgement.verdict.sentences()[1:]
+        for benchmark in judgement.benchmarks:
+            if not benchmark.benchmark.test_held_out:
+                split = benchmark.half_split
+                said.append(
+                    f"{benchmark.name}: chosen on half A of the {benchmark.benchmark.chosen_on} "
+                    f"images, weighting and epochs alike, {split.arm} reaches "
+                    f"{split.accuracies.half_b:.2f} % on half B."
+                )
+        return said
+    found = conclusion.incumbent
+    if found is None:
+        return []
+    text = incumbent_text(found, conclusion.objective)
+    return [f"{text[:1].upper()}{text[1:]}."]
+
+
+def _weightings(conclusion: Conclusion) -> dict[str, Weighting]:
+    """The winner first, then the controls, then other candidates."""
+    judgement = conclusion.judgement
+    if judgement is None:
+        winner = conclusion.winner
+        found = {winner[0]: winner[1]} if winner else {}
+        return found | {
+            name: NAMED[name].weighting for name in conclusion.controls if name in NAMED
+        }
+    plan, winner_name = judgement.plan, judgement.verdict.winner
+    return {winner_name: plan.arms[winner_name]} | plan.controls | plan.candidates
+
+
+def _sections(conclusion: Conclusion) -> Iterator[Section]:
+    yield Section("arms", "What each weighting reaches", tuple(_verdict_figures(conclusion)))
+    yield Section("classes", "Classes", tuple(_class_figures(conclusion)))
+    yield Section("search", "The search", tuple(_search_figures(conclusion)))
+    yield Section("training", "Training", tuple(_curve_figures(conclusion)))
+
+
+def _verdict_figures(conclusion: Conclusion) -> Iterator[Figure]:
+    if conclusion.judgement:
+        yield arms_figure(conclusion.judgement)
+        if found := differences_figure(conclusion.judgement):
+            yield found
+
+
+def _judged(conclusion: Conclusion) -> tuple[OnBenchmark, ...]:
+    return conclusion.judgement.benchmarks if conclusion.judgement else ()
+
+
+def _class_figures(conclusion: Conclusion) -> Iterator[Figure]:
+    few = dict(list(_weightings(conclusion).items())[:MOST_CURVES])
+    names = {b.facts.name: b.class_names for b in conclusion.manifest.benchmarks}
+    if few:
+        for benchmark in conclusion.objective.benchmarks:
+            yield weights_figure(benchmark, names[benchmark.name], few)
+    for judged in _judged(conclusion):
+        winner = next(iter(few))
+        figures = (gains_figure(judged, names[judged.name], winner), shots_figure(judged, winner))
+        yield from (figure for figure in figures if figure)
+
+
+def _search_figures(conclusion: Conclusion) -> Iterator[Figure]:
+    if history := history_figure(conclusion):
+        yield history
+    if found := found_effects(conclusion):
+        yield importance_figure(found)
+        unit = "noise SDs" if conclusion.objective.joint else "percent"
+        yield from (effect_figure(one, unit) for one in found[:SHOWN_EFFECTS])
+
+
+def _curve_figures(conclusion: Conclusion) -> Iterator[Figure]:
+    arms = list(_weightings(conclusion))[:MOST_CURVES]
+    for part, judged in enumerate(_judged(conclusion)):
+        if figure := curves_figure(conclusion, judged, part, arms):
+            yield figure

@@ -1,0 +1,173 @@
+"""Health of a run: what its result rests on, each point passed, doubtful or failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from search.results.conclusion import Conclusion
+from search.stats.priors import GUESSED_RUNS
+from search.store.trials import TrialState
+from spaces import SPACES, Float, WeightingError, check_weights
+
+FEWEST_SEEDS = 5
+"""Of the winner, for a statement about it to rest on several trainings."""
+MANY_FAILED = 0.1
+"""Share of trials above which failures are told as doubtful."""
+EDGE = 0.02
+"""Part of a parameter's range that counts as its edge."""
+
+
+class Health(StrEnum):
+    """How a point stands."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One point: how it stands, and why."""
+
+    health: Health
+    question: str
+    answer: str
+
+
+def checks(conclusion: Conclusion) -> list[Check]:
+    """Return all points that apply to a run, in the order in which they matter."""
+    parts = (_confirmed, _seeds, _noise, _protocol, _images, _balance, _failures, _edges, _weights)
+    return [check for part in parts for check in part(conclusion)]
+
+
+def _confirmed(conclusion: Conclusion) -> Iterator[Check]:
+    question = "Was the winner trained again with fresh seeds?"
+    judgement = conclusion.judgement
+    if judgement is None:
+        answer = "No: it is the best of the search's own runs, which is partly luck."
+        yield Check(Health.FAIL, question, answer)
+    elif not judgement.decided:
+        answer = f"In part: the confirmation has not ended ({judgement.reason})."
+        yield Check(Health.WARN, question, answer)
+    elif judgement.stated.ties:
+        ties = ", ".join(judgement.stated.ties)
+        answer = f"Yes, in {judgement.runs} runs with the controls; it cannot be told from {ties}."
+        yield Check(Health.WARN, question, answer)
+    else:
+        answer = f"Yes, in {judgement.runs} runs with the controls, and it stands apart."
+        yield Check(Health.PASS, question, answer)
+
+
+def _seeds(conclusion: Conclusion) -> Iterator[Check]:
+    if conclusion.judgement:
+        best = conclusion.judgement.stated.best
+        health = Health.PASS if best.seeds >= FEWEST_SEEDS else Health.WARN
+        few = "" if health == Health.PASS else f"; {FEWEST_SEEDS} or more say more"
+        yield Check(health, "How many seeds does the statement rest on?", f"{best.seeds}{few}.")
+
+
+def _noise(conclusion: Conclusion) -> Iterator[Check]:
+    ranking = conclusion.standings.ranking()
+    if ranking is None:
+        return
+    question = "Is it known how much two runs of one weighting differ?"
+    said = f"Standard deviation {ranking.noise_sd:.2f}"
+    if ranking.noise_freedom:
+        answer = f"{said}, measured on {ranking.noise_freedom} replicates."
+        yield Check(Health.PASS, question, answer)
+    elif conclusion.objective.noise_prior.runs > GUESSED_RUNS:
+        yield Check(Health.PASS, question, f"{said}, as the benchmark states.")
+    else:
+        answer = f"{said} is a guess: state noise_sd in the benchmark, or let it be measured."
+        yield Check(Health.WARN, question, answer)
+
+
+def _protocol(conclusion: Conclusion) -> Iterator[Check]:
+    notes = {b.facts.name: b.protocol for b in conclusion.manifest.benchmarks}
+    short = [b.facts.name for b in conclusion.manifest.benchmarks if b.benchmark.shortened_from]
+    answer = "; ".join(f"{name}: {note}" for name, note in notes.items())
+    question = "Was the whole protocol trained?"
+    if short:
+        answer += ". A shortened training ranks weightings differently"
+    yield Check(Health.FAIL if short else Health.PASS, question, f"{answer}.")
+
+
+def _images(conclusion: Conclusion) -> Iterator[Check]:
+    question = "Are the images that judge other ones than those that choose?"
+    for benchmark in conclusion.objective.benchmarks:
+        if benchmark.test_held_out:
+            answer = f"{benchmark.name}: yes, its test images were held out."
+            yield Check(Health.PASS, question, answer)
+        else:
+            answer = (
+                f"{benchmark.name}: no, the {benchmark.chosen_on} images choose the epoch and "
+                "judge, as its protocol has it; what half B says of a choice on half A is the "
+                "stricter number."
+            )
+            yield Check(Health.WARN, question, answer)
+
+
+def _balance(conclusion: Conclusion) -> Iterator[Check]:
+    question = "Do all classes count alike?"
+    for benchmark in conclusion.objective.benchmarks:
+        even = len(set(benchmark.selection_counts)) == 1
+        if even:
+            answer = f"{benchmark.name}: yes, {benchmark.selection_counts[0]} images of each."
+            yield Check(Health.PASS, question, answer)
+        elif benchmark.metric != "accuracy":
+            answer = f"{benchmark.name}: its images are unequal, and the metric allows for it."
+            yield Check(Health.PASS, question, answer)
+        else:
+            answer = (
+                f"{benchmark.name}: no, frequent classes have more test images, and accuracy "
+                "rewards them; balanced_accuracy does not."
+            )
+            yield Check(Health.WARN, question, answer)
+
+
+def _failures(conclusion: Conclusion) -> Iterator[Check]:
+    rows = [row for row in conclusion.rows if row.state != TrialState.RUNNING]
+    failed = [row for row in rows if row.state == TrialState.FAIL]
+    diverged = sum(row.diverged for row in failed)
+    health = Health.WARN if len(failed) > MANY_FAILED * len(rows) else Health.PASS
+    answer = f"{len(failed)} of {len(rows)} failed, {diverged} of them as the loss diverged."
+    yield Check(health, "Did trials fail?", answer)
+
+
+def _edges(conclusion: Conclusion) -> Iterator[Check]:
+    """Numbers of the winner that lie at the edge of the space."""
+    if conclusion.winner is None or conclusion.settings.space not in SPACES:
+        return
+    label, weighting = conclusion.winner
+    if not label.startswith("#"):
+        return
+    point = weighting.to_dict()
+    at_edge = [
+        f"{d.name} {point[d.name]:.3g} of {d.low:g} to {d.high:g}"
+        for d in SPACES[conclusion.settings.space].domains
+        if isinstance(d, Float)
+        and isinstance(value := point.get(d.name), float)
+        and not d.low + EDGE * (d.high - d.low) <= value <= d.high - EDGE * (d.high - d.low)
+    ]
+    question = "Does the winner lie inside of the space?"
+    if at_edge:
+        answer = f"At its edge: {', '.join(at_edge)}; a wider space may hold a better one."
+        yield Check(Health.WARN, question, answer)
+    else:
+        yield Check(Health.PASS, question, "Yes.")
+
+
+def _weights(conclusion: Conclusion) -> Iterator[Check]:
+    if conclusion.winner is None:
+        return
+    _, weighting = conclusion.winner
+    question = "Can its weights be trained with?"
+    for benchmark in conclusion.objective.benchmarks:
+        try:
+            check_weights(benchmark.counts, weighting.weights(benchmark.counts))
+        except WeightingError as error:
+            yield Check(Health.FAIL, question, f"{benchmark.name}: {error}.")
+        else:
+            yield Check(Health.PASS, question, f"{benchmark.name}: yes.")

@@ -1,0 +1,125 @@
+"""The report of a run: whole for every kind of run, self-contained, and safe with hostile names."""
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from concluded import CASES, conclusion_of
+from recorded_runs import replay
+
+from search.cli.commands import main
+from search.export import export
+from search.report.page.write import report_html
+from search.results.conclusion import Conclusion
+from search.store.run_folder import RunFolder
+
+LARGEST = 500_000
+"""Bytes of a page."""
+VOID = {"meta", "br", "link", "img", "hr"}
+
+
+class Reading(HTMLParser):
+    """Reads a page: its elements must be closed in order; charts and what they are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.kinds: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.kinds.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(page: str) -> Reading:
+    reading = Reading()
+    reading.feed(page)
+    reading.close()
+    assert not reading.open
+    return reading
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with a confirmation, whose results were recorded."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with patch.object(export, "verify_export"):
+        replay("default", folder)
+    return folder / "runs" / "default"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_page_of_every_kind_of_run_is_whole_and_loads_nothing(case: str, tmp_path: Path) -> None:
+    page = report_html(conclusion_of(tmp_path / "run", *CASES[case]))
+    reading = read(page)
+    charts = [attrs for kind, attrs in reading.kinds if kind == "svg"]
+    assert charts
+    assert all(attrs["aria-label"] and attrs["role"] == "img" for attrs in charts)
+    ids = [attrs["id"] for _, attrs in reading.kinds if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert not re.search(r"""(src|href|action|style)\s*=|url\(|@import|https?://""", page)
+    assert "nan" not in page.lower().split()
+    assert len(page.encode()) < LARGEST
+
+
+def test_the_search_writes_its_page_and_says_where(
+    run: Path, capsys: pytest.CaptureFixture
+) -> None:
+    written = run / "report.html"
+    first = written.read_text()
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out == f"{written}\n"
+    assert written.read_text() == first
+    reading = read(first)
+    assert "Use sqrt_inverse" in reading.text
+    assert "94.72 % on average" in reading.text
+    dots = [a["data-tip"] for kind, a in reading.kinds if kind == "circle" and a.get("data-tip")]
+    assert sum("runs, the best with a probability of" in str(tip) for tip in dots) == 3
+
+
+def test_the_policy_of_the_page_allows_its_own_script_and_style_alone(run: Path) -> None:
+    page = (run / "report.html").read_text()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    assert policy.startswith("default-src &#39;none&#39;; style-src &#39;sha256-")
+    assert "unsafe" not in policy
+    assert page.count("<script>") == page.count("<style>") == 1
+
+
+def test_names_in_a_run_appear_as_text(run: Path, tmp_path: Path) -> None:
+    hostile = "</script><script>alert(1)</script>\"'&"
+    copied = tmp_path / "run"
+    shutil.copytree(run, copied)
+    settings = copied / "settings.json"
+    text = settings.read_text()
+    (names,) = re.findall(r'"class_names": \[[^]]*\]', text)
+    escaped = hostile.replace('"', '\\"')
+    forged = re.sub(r'"9"', lambda _: f'"{escaped}"', names)
+    settings.write_text(text.replace(names, forged))
+    assert main(["report", str(copied)]) == 0
+    page = (copied / "report.html").read_text()
+    assert hostile in read(page).text
+    assert page.count("<script") == 1
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(["report", str(run), "--output", str(tmp_path / "none" / "page.html")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: the report cannot be written to")
+
+
+def test_a_page_is_the_same_whenever_it_is_made(run: Path) -> None:
+    first, second = (report_html(Conclusion.of(RunFolder(run))) for _ in range(2))
+    assert first == second

@@ -1,0 +1,73 @@
+"""Health of a run: what each point says of runs that deserve it and of runs that do not."""
+
+from dataclasses import replace
+
+import pytest
+from concluded import CASES, conclusion_of
+
+from search.results.conclusion import Conclusion
+from search.results.health import Health, checks
+from spaces import Weighting
+
+CONFIRMED = "Was the winner trained again with fresh seeds?"
+IMAGES = "Are the images that judge other ones than those that choose?"
+WHOLE = "Was the whole protocol trained?"
+TRAINABLE = "Can its weights be trained with?"
+INSIDE = "Does the winner lie inside of the space?"
+
+
+def found(conclusion: Conclusion) -> dict[str, Health]:
+    return {check.question: check.health for check in checks(conclusion)}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Conclusion]:
+    folder = tmp_path_factory.mktemp("runs")
+    kinds = ("searched", "confirmed", "held out")
+    return {kind: conclusion_of(folder / kind.replace(" ", "-"), *CASES[kind]) for kind in kinds}
+
+
+def test_a_run_without_a_confirmation_fails_that_point(runs: dict[str, Conclusion]) -> None:
+    assert found(runs["searched"])[CONFIRMED] == Health.FAIL
+    assert found(runs["confirmed"])[CONFIRMED] in (Health.PASS, Health.WARN)
+
+
+def test_images_that_choose_and_judge_are_doubtful_and_held_out_ones_are_not(
+    runs: dict[str, Conclusion],
+) -> None:
+    assert found(runs["confirmed"])[IMAGES] == Health.WARN
+    assert found(runs["held out"])[IMAGES] == Health.PASS
+
+
+def test_a_shortened_protocol_fails(runs: dict[str, Conclusion]) -> None:
+    whole = runs["confirmed"]
+    (recorded,) = whole.manifest.benchmarks
+    short = replace(recorded, benchmark=replace(recorded.benchmark, shortened_from=200))
+    shortened = replace(whole, manifest=replace(whole.manifest, benchmarks=(short,)))
+    assert found(whole)[WHOLE] == Health.PASS
+    assert found(shortened)[WHOLE] == Health.FAIL
+
+
+def test_weights_that_cannot_train_fail(runs: dict[str, Conclusion]) -> None:
+    searched = runs["searched"]
+    assert searched.incumbent is not None
+    assert found(searched)[TRAINABLE] == Health.PASS
+
+
+@pytest.mark.parametrize(("exponent", "health"), ((1.25, Health.WARN), (0.6, Health.PASS)))
+def test_a_winner_at_the_edge_of_the_space_is_doubtful(
+    runs: dict[str, Conclusion], exponent: float, health: Health
+) -> None:
+    class Moved(Conclusion):
+        @property
+        def winner(self) -> tuple[str, Weighting]:
+            return "#3", Weighting(exponent=exponent)
+
+    moved = Moved(
+        **{
+            name: getattr(runs["searched"], name)
+            for name in vars(runs["searched"])
+            if name in Conclusion.__dataclass_fields__
+        }
+    )
+    assert found(moved)[INSIDE] == health
