@@ -22,7 +22,6 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
-import optuna
 
 from benchmarks.option_checks import refusing
 from benchmarks.recording.table import Table
@@ -42,7 +41,6 @@ class Replay:
 
     def __init__(self, plan: Plan) -> None:
         """Raises: UserError: the table cannot be read, or is too small."""
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.plan = plan
         self.world: World | None = None
         if plan.table is not None:

@@ -66,14 +66,10 @@ def write_study_copy(folder: RunFolder, path: Path) -> None:
 def journal_of(studies: Mapping[str, Sequence[FrozenTrial]]) -> list[dict[str, Any]]:
     """Return what Optuna writes into a journal of studies, by name, with these trials."""
     lines = Lines()
-    storage, told = JournalStorage(lines), optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # a new study is none for people
-    try:
-        for name, trials in studies.items():
-            study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
-            study.add_trials(trials)
-    finally:
-        optuna.logging.set_verbosity(told)
+    storage = JournalStorage(lines)
+    for name, trials in studies.items():
+        study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
+        study.add_trials(trials)
     return lines.logs
 
 

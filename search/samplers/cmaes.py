@@ -81,10 +81,10 @@ def retold(
             )
         )
     try:
-        study.ask(fixed_distributions=distributions)
+        _ = study.ask().relative_params
     except AssertionError as error:  # of one parameter, or of none
         raise ValueError(f"CMA-ES cannot be told so ({error})") from error
-    made = states_in(study.trials[-1].system_attrs)
+    made = states_in(study.get_trials(deepcopy=False)[-1].system_attrs)
     if not made:
         raise ValueError("CMA-ES was told too little")
     return made

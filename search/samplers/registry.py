@@ -15,6 +15,8 @@ from optuna.samplers import BaseSampler
 
 from spaces import Choice, Domain, Float, ParameterValue, Space
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # that a study was made is no news
+
 STARTUP_TRIALS = 10
 """Proposals drawn at random before a model of the space is used."""
 

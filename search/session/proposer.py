@@ -1,17 +1,21 @@
 """The proposer draws the weighting that is tried next, with Optuna's sampler over a space."""
 
+from typing import TypeAlias
+
 from search.config.settings import Settings
 from search.samplers.history import History
 from search.samplers.registry import SAMPLERS, distributions, draw, make_sampler
 from search.session.standings import Standings
 from search.store.facts import Drawn
-from search.store.record import Record
+from search.store.manifest import NOT_A_RECORD
+from search.store.record import Record, Refusals
 from search.store.trials import PROPOSALS, RecordedTrial, Row, TrialState
-from spaces import SPACES, WeightingError, check_weights
+from spaces import SPACES, Weighting, WeightingError, check_weights
 from spaces.errors import UserError
 from trainer.trial import SCALE_FREE_LOSS
 
 MAX_REFUSALS = 1000
+Draw: TypeAlias = tuple[Weighting, Drawn, Refusals]
 
 
 class Proposer:
@@ -40,6 +44,8 @@ class Proposer:
             self._add(trial)
         self.history.show(trial.number for trial in record.ended if trial.study == PROPOSALS)
         self.told = len(record.ended)
+        self.drawn: Draw | None = None
+        """What the record could not take yet."""
 
     def _add(self, trial: RecordedTrial) -> None:
         """Add a trial on record to the study."""
@@ -73,11 +79,20 @@ class Proposer:
     def ask(self) -> Row:
         """Return a new RUNNING trial whose weights pass the guards.
 
-        A refused draw is recorded with its reason and is no trial of the budget.
+        A refused draw is recorded with its reason and is no trial of the budget. What could not
+        be recorded, because the disk was full, is proposed again.
 
         Raises:
-            UserError: the guards refused a thousand draws in a row.
+            UserError: the guards refused a thousand draws in a row, or the sampler cannot draw.
         """
+        if self.drawn is None:
+            self.drawn = self._draw()
+        row = self.record.start(*self.drawn)
+        self.drawn = None
+        return row
+
+    def _draw(self) -> Draw:
+        """Return a weighting that passes the guards, its draw, and the refused ones before it."""
         self.catch_up()
         if not self.sampler.models_noise:
             means = self.standings.shown_values().items()
@@ -88,20 +103,30 @@ class Proposer:
             }
         refused: list[tuple[Drawn, str]] = []
         for _ in range(MAX_REFUSALS):
-            trial = self.study.ask()
-            params = draw(trial, self.space, self.domains, self.sampler.conditional)
-            point = self.space.strategy(params).weighting
-            drawn = Drawn(params, **self.history.kept(trial.number))
+            number, drawn = self._sampled()
+            point = self.space.strategy(drawn.params).weighting
             try:
                 for counts in self.counts:
                     check_weights(counts, point.weights(counts))
             except WeightingError as error:
-                self.history.end(trial.number, TrialState.FAIL)
+                self.history.end(number, TrialState.FAIL)
                 refused.append((drawn, str(error)))
                 continue
-            return self.record.start(point, drawn, refused)
+            return point, drawn, refused
         self.record.refuse(refused)
         raise UserError(
             f"{MAX_REFUSALS} weightings in a row were refused by the guards; the class counts "
             f"{list(self.counts)} are too unequal for space {self.space.name!r}."
         )
+
+    def _sampled(self) -> tuple[int, Drawn]:
+        """Return the number of a new trial of the study, and what its sampler drew."""
+        try:
+            trial = self.study.ask()
+            params = draw(trial, self.space, self.domains, self.sampler.conditional)
+            return trial.number, Drawn(params, **self.history.kept(trial.number))
+        except NOT_A_RECORD as error:
+            raise UserError(
+                f"the sampler cannot go on from what {self.record.path} says of earlier draws "
+                f"({error!r}); restore the file, or search under another --name."
+            ) from error

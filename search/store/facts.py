@@ -110,11 +110,14 @@ class Refused:
 
 @dataclass(frozen=True)
 class Rung:
-    """A trial has reached a rung; ``stop`` says that early stopping ends it there."""
+    """A trial has reached a rung; ``stop`` says that early stopping ends it there.
+
+    An earlier version may have been killed between its decision to stop and the score.
+    """
 
     trial: Key
     epoch: Epochs
-    score: Number
+    score: Number | None = None
     stop: bool = False
 
 

@@ -263,9 +263,13 @@ def asked_before(study: str, trial: FrozenTrial) -> tuple[str, dict[str, Any]]:
 def rungs_before(study: str, trial: FrozenTrial) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the facts that a trial reached rungs."""
     if "seed" in trial.user_attrs:
-        for epoch, score in trial.intermediate_values.items():
+        stop = trial.user_attrs.get("stop_epoch")
+        scores: dict[int, float | None] = dict(trial.intermediate_values)
+        if stop is not None:
+            scores.setdefault(stop, None)
+        for epoch, score in scores.items():
             rung = {"trial": trial_key(study, trial.number), "epoch": epoch, "score": score}
-            yield "rung", rung | {"stop": trial.user_attrs.get("stop_epoch") == epoch}
+            yield "rung", rung | {"stop": stop == epoch}
 
 
 def ended_before(study: str, trial: FrozenTrial) -> tuple[str, dict[str, Any]]:

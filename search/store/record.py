@@ -35,6 +35,8 @@ from trainer.files import append_whole, write_atomic
 
 Facts = Sequence[tuple[str, Mapping[str, Any]]]
 """Kinds of facts, each with the content of its line."""
+Refusals = Sequence[tuple[Drawn, str]]
+"""Draws that the guards refused, and why."""
 
 
 def anybody() -> None:
@@ -162,7 +164,8 @@ class Record:
                 self._add(RecordedTrial.of(fact, where), where)
             case Rung(key, epoch, score, stop):
                 trial = self.trial(key)
-                trial.rungs.setdefault(epoch, score)
+                if score is not None:
+                    trial.rungs.setdefault(epoch, score)
                 trial.stop_epoch = epoch if stop else trial.stop_epoch
             case Ended():
                 trial = self.trial(fact.trial)
@@ -224,10 +227,8 @@ class Record:
         seed = trial_seed(self.begun.seed, BASELINES, number)
         return self._start(BASELINES, vars(control) | {"seed": seed})
 
-    def start(
-        self, strategy: Weighting, drawn: Drawn, refused: Sequence[tuple[Drawn, str]] = ()
-    ) -> Row:
-        """Start a proposal; ``refused`` are the draws before it that the guards refused, and why.
+    def start(self, strategy: Weighting, drawn: Drawn, refused: Refusals = ()) -> Row:
+        """Start a proposal; ``refused`` are the draws before it.
 
         From here on it counts as a trial of the search.
         """
@@ -238,11 +239,11 @@ class Record:
         content = {"weighting": strategy.to_dict(), "seed": seed, "drawn": content_of(drawn)}
         return self._start(PROPOSALS, content, before)
 
-    def refuse(self, refused: Sequence[tuple[Drawn, str]]) -> None:
-        """Note draws that the guards refused, and why."""
+    def refuse(self, refused: Refusals) -> None:
+        """Note draws that were refused."""
         self.write(*self._refusals(refused))
 
-    def _refusals(self, refused: Sequence[tuple[Drawn, str]]) -> Facts:
+    def _refusals(self, refused: Refusals) -> Facts:
         first = len(self.trials[PROPOSALS])
         return [
             (

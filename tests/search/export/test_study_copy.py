@@ -2,8 +2,11 @@
 
 import json
 import shutil
+import subprocess
+import threading
 from pathlib import Path
 from typing import Any
+from wsgiref.simple_server import make_server
 from wsgiref.util import setup_testing_defaults
 
 import optuna
@@ -93,17 +96,23 @@ def test_a_copy_is_written_again_and_nothing_else_is_written_over(
     assert Path("notes").read_text() == "mine"
 
 
-@pytest.mark.filterwarnings("ignore:Some regimes for parameter")
-def test_the_dashboard_lists_the_studies_and_draws_history_and_importances(run: RunFolder) -> None:
-    dashboard = pytest.importorskip("optuna_dashboard")
+@pytest.fixture
+def dashboard(run: RunFolder) -> Any:
+    """The real dashboard of a copy, as an application of the web server's."""
+    found = pytest.importorskip("optuna_dashboard")
     assert main(["study", str(run.path), "--output", "copy"]) == 0
-    app = dashboard.wsgi(JournalStorage(JournalFileBackend("copy")))
+    return found.wsgi(JournalStorage(JournalFileBackend("copy")))
 
+
+@pytest.mark.filterwarnings("ignore:Some regimes for parameter")
+def test_the_dashboard_has_the_studies_their_history_and_importances(
+    run: RunFolder, dashboard: Any
+) -> None:
     def answer(path: str, query: str = "") -> Any:
         environ = {"PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": "GET"}
         setup_testing_defaults(environ)
         status: list[str] = []
-        body = b"".join(app(environ, lambda line, *_: status.append(line)))
+        body = b"".join(dashboard(environ, lambda line, *_: status.append(line)))
         assert status == ["200 OK"]
         return json.loads(body)
 
@@ -118,3 +127,32 @@ def test_the_dashboard_lists_the_studies_and_draws_history_and_importances(run: 
     assert values == [[row.value] for row in complete]
     (importances,) = answer("/api/studies/1/param_importances")["param_importances"]
     assert {found["name"] for found in importances} >= {"exponent", "bend"}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Some regimes for parameter")
+def test_a_browser_lists_the_studies_and_draws_history_and_importances(dashboard: Any) -> None:
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("there is no chromium here (Debian: apt-get install chromium)")
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000")
+
+    def page(path: str) -> str:
+        """Return what a page shows once its scripts have run."""
+        url = f"http://127.0.0.1:{server.server_port}/dashboard{path}"
+        command = [browser, *options, "--dump-dom", url]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
+        return done.stdout
+
+    with make_server("127.0.0.1", 0, dashboard) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            listed, drawn = page(""), page("/studies/1")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert all(name in listed for name in STUDIES)
+    history, importances = drawn.split("Hyperparameter Importance", 1)
+    assert 'class="point"' in history
+    assert all(f">{name}</text>" in importances for name in ("exponent", "bend"))

@@ -1,11 +1,13 @@
 """The history that a sampler is shown, and what it costs to keep."""
 
+import errno
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forging import Lines, forge
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 from twin import fast_folder, make_settings
@@ -18,6 +20,7 @@ from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
 from search.store.trials import Outcome
+from spaces.errors import UserError
 
 COUNTS = (500, 200, 80, 30, 10)
 OBJECTIVE = Objective((BenchmarkObjective("five", 6, COUNTS, (COUNTS, COUNTS)),))
@@ -26,7 +29,7 @@ OBJECTIVE = Objective((BenchmarkObjective("five", 6, COUNTS, (COUNTS, COUNTS)),)
 @pytest.fixture
 def journal() -> Iterator[Path]:
     with fast_folder() as folder:
-        yield folder / "study.journal"
+        yield folder / "record.jsonl"
 
 
 @pytest.fixture
@@ -134,6 +137,59 @@ def test_an_attempt_proposes_the_same_from_a_record_as_from_memory(
     for _ in range(3):
         ours, theirs = first.ask(), again.ask()
         assert ours.strategy == theirs.strategy
+
+
+def test_a_draw_that_could_not_be_recorded_is_proposed_again(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposer = make_proposer(journal, "tpe")
+    run_trials(proposer, 12)
+    again = make_proposer(Path(shutil.copy(journal, journal.with_name("copy"))), "tpe", 2)
+    proposer.study.sampler = make_sampler("tpe", 7, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr("search.store.record.append_whole", full_disk)
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space left"):
+                proposer.ask()
+    assert [proposer.ask() for _ in range(3)] == [again.ask() for _ in range(3)]
+    assert len(every(proposer)) == len(proposer.record.trials["proposals"]) == 15
+
+
+def full_disk(path: Path, content: bytes, sync: bool) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("sampler", "place", "name", "content"),
+    (
+        ("tpe", "attrs", "tpe:relative_params:0", "[7]"),
+        ("qmc", "study", None, "far"),
+    ),
+)
+def test_attributes_that_no_sampler_wrote_are_an_error_on_the_record(
+    journal: Path, sampler: str, place: str, name: str | None, content: object
+) -> None:
+    proposer = make_proposer(journal, sampler)
+    run_trials(proposer, 20)
+    proposer.ask()
+
+    def change(lines: Lines) -> Lines:
+        for _, fact in lines:
+            attrs = fact.get("drawn", {}).get(place, {})
+            attrs.update({key: content for key in attrs if name in (key, None)})
+        return lines
+
+    forge(journal, change)
+    with pytest.raises(UserError, match=r"record.jsonl .*; restore the file"):
+        make_proposer(journal, sampler, 2).ask()
+
+
+def test_nothing_is_said_of_a_new_study(
+    journal: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    make_proposer(journal, "random")
+    assert capsys.readouterr() == ("", "")
+    assert not caplog.records
 
 
 @pytest.mark.usefixtures("small")

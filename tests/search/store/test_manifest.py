@@ -5,8 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from concluded import shown
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from repository import EARLIER_RUN
 
 from search.cli.commands import main
@@ -63,6 +66,23 @@ def test_a_run_that_optunas_journal_records_is_continued_and_the_journal_left_as
     known = {row.key: row for row in Record(folder.record).rows()}
     assert known == {row.key: row for row in (*rows, row)}
     assert journal.read_bytes() == before
+
+
+def test_a_stop_that_an_earlier_version_decided_just_before_it_was_killed_stands(
+    tmp_path: Path,
+) -> None:
+    folder = RunFolder(Path(shutil.copytree(EARLIER_RUN, tmp_path / "run")))
+    storage = JournalStorage(JournalFileBackend(str(folder.path / JOURNAL)))
+    trial = optuna.load_study(study_name="proposals", storage=storage).ask()
+    for name, content in {"weighting": "{}", "seed": 7, "stop_epoch": 2}.items():
+        trial.set_user_attr(name, content)
+    trial.report(30.0, 1)
+    record = Record.reopen(folder.record)
+    row = record.rows()[-10]
+    assert (row.rungs, row.stop_epoch) == ({1: 30.0}, 2)
+    record.report(row.key, 2, 31.0)
+    row = Record(folder.record).row(row.key)
+    assert (row.rungs, row.stop_epoch) == ({1: 30.0, 2: 31.0}, 2)
 
 
 def test_a_run_of_cma_es_that_optunas_journal_records_is_shown_and_not_continued(
