@@ -28,7 +28,7 @@ from benchmarks.recording.table import Table
 from benchmarks.replay.options import Plan, parser, plan_of
 from benchmarks.replay.run import Measured, repetition, summarize
 from benchmarks.replay.surrogate import Replicates, Surrogate, cross_validate
-from benchmarks.replay.synthetic import BENCHMARK, SYNTHETIC, design_shares, synthetic_replicates
+from benchmarks.replay.synthetic import BENCHMARK, design_shares, made_up
 from benchmarks.replay.views import GUIDE, draw, table
 from benchmarks.replay.world import World
 from trainer.files import write_atomic
@@ -55,9 +55,9 @@ class Replay:
         """Return the world of a repetition, from 0."""
         if self.world is not None:
             return self.world
-        kind = SYNTHETIC[self.plan.synthetic or ""]
-        replicates = synthetic_replicates(kind, self.shares, self.plan.setting.seed + number)
-        return World(Surrogate(replicates), np.array(BENCHMARK.counts), self.plan.space)
+        seed = self.plan.setting.seed + number
+        truth = made_up(self.plan.synthetic or "", self.shares, seed)
+        return World(truth, np.array(BENCHMARK.counts), self.plan.space)
 
     def repetition(self, number: int) -> dict[str, Measured]:
         return repetition(self.world_of(number), self.plan.arms, self.plan.setting, number)
@@ -133,6 +133,8 @@ def write(plan: Plan, content: dict[str, Any], done: list[dict[str, Measured]]) 
     summaries = summarize(done, plan.setting.seed)
     print(f"\n{table(summaries)}\n{GUIDE}")
     json_path, picture = (plan.out.with_name(plan.out.name + end) for end in (".json", ".png"))
+    proposals = {a: sum(found[a].milliseconds for found in done) / len(done) for a in summaries}
+    content |= {"milliseconds_per_proposal": proposals}
     text = json.dumps(content | {"arms": summaries}, indent=1)
     write_atomic(json_path, text.encode())
     title = f"{plan.synthetic or plan.out.name}, {len(done)} repetitions"

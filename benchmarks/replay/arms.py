@@ -13,6 +13,10 @@ from spaces.errors import UserError
 RAY = "ray"
 """Sampler and stopping rule of plain Ray Tune."""
 
+GEOMETRY = "geometry"
+"""Knowledge gradient on gradient shares, which has ways to begin and to choose of its own."""
+STARTS = ("spread", "powers")
+
 SHARES = (Fraction(1, 2), Fraction(2, 3), Fraction(3, 4))
 CANDIDATES = (3, 5, 8)
 GRACE_SHARES, FACTORS = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2)), (2, 4)
@@ -23,11 +27,12 @@ class Method:
     """How weightings are searched for.
 
     Attributes:
-        sampler: name in ``SAMPLERS``, or ``ray``.
+        sampler: name in ``SAMPLERS``, ``ray`` or ``geometry``.
         early_stopping: name in ``STOPPING_RULES``, or ``ray``.
         grace_share: the first rung as a share of the epochs.
         factor: a rung keeps one in so many.
         pooled: the sampler is shown posterior means over replicates, not raw values.
+        start: what ``geometry`` begins with, and assumes.
     """
 
     sampler: str
@@ -35,11 +40,14 @@ class Method:
     grace_share: Fraction = Fraction(1, 4)
     factor: int = 2
     pooled: bool = False
+    start: str = STARTS[0]
 
     @property
     def label(self) -> str:
         if self.sampler == RAY:
             return "plain-ray-tune"
+        if self.sampler == GEOMETRY:
+            return f"{self.sampler}-{self.start}"
         rungs = "" if self.early_stopping == "none" else f"-{self.grace_share}x{self.factor}"
         return f"{self.sampler}{'-pooled' if self.pooled else ''}+{self.early_stopping}{rungs}"
 
@@ -49,7 +57,8 @@ class Pick:
     """How the winner is named.
 
     Attributes:
-        name: ``single`` (best single run), ``posterior`` (mean) or ``confirm``.
+        name: ``single`` (best single run), ``posterior`` (mean), ``confirm``, or ``block`` (the
+            posterior mean of ``geometry`` after a last block of runs with fresh seeds).
         search_share: of the budget that goes to the search; the rest confirms.
         k: candidates of the confirmation; 0 without one.
     """
@@ -63,7 +72,7 @@ class Pick:
         return f"{self.name}-{self.search_share}-k{self.k}" if self.k else self.name
 
 
-SINGLE, POSTERIOR = Pick("single"), Pick("posterior")
+SINGLE, POSTERIOR, BLOCK = Pick("single"), Pick("posterior"), Pick("block")
 CONFIRMATIONS = tuple(Pick("confirm", share, k) for share in SHARES for k in CANDIDATES)
 
 
@@ -90,6 +99,7 @@ def methods() -> list[Method]:
         *(Method("tpe", name, *rung) for name in stopping for rung in rungs),
         *(Method(name, pooled=True) for name in ("tpe", "gp", "cmaes")),
         Method("tpe", "auto", pooled=True),
+        *(Method(GEOMETRY, start=start) for start in STARTS),
     ]
 
 
@@ -97,6 +107,9 @@ def grid() -> list[Arm]:
     """Return all arms; the first is the one that the others are compared with."""
     arms = []
     for method in methods():
+        if method.sampler == GEOMETRY:
+            arms += [Arm(method, pick) for pick in (POSTERIOR, BLOCK)]
+            continue
         arms.append(Arm(method, SINGLE))
         if method.sampler != RAY:
             arms += [Arm(method, pick) for pick in (POSTERIOR, *CONFIRMATIONS)]

@@ -11,12 +11,25 @@ import numpy as np
 from benchmarks.replay.simulation import Ended, History
 from benchmarks.replay.world import Candidate, World
 from search.stats.best_arm import DRAWS, Confirmation
-from search.stats.comparison import SeededRun, compare
+from search.stats.comparison import Comparison, SeededRun, compare
 from search.stats.ranking import Ranking, rank
 from search.stats.replicates import Groups
+from spaces.counts import FloatArray
 
 POINTS = 16
 """Of the curve of regret over the epochs spent."""
+
+
+Interval = tuple[float, float]
+"""Ends of a 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Lead:
+    """What was stated of the winner's accuracy less that of uniform weights, points."""
+
+    value: float
+    interval: Interval
 
 
 @dataclass(frozen=True)
@@ -28,12 +41,16 @@ class Choice:
         reported: the accuracy that was stated, percent.
         epochs: trained for the choice, besides the search.
         time: that it took, epochs.
+        interval: of the stated accuracy; None where none is stated.
+        lead: over uniform weights; None where none is stated, or they won.
     """
 
     truth: float
     reported: float
     epochs: int = 0
     time: int = 0
+    interval: Interval | None = None
+    lead: Lead | None = None
 
 
 def best_single_run(trials: Sequence[Ended]) -> Choice:
@@ -93,12 +110,26 @@ class Confirmed:
                 value = world.confirmation_run(arms[run.arm], repetition, int(run.arm), run.seed)
                 runs.append(SeededRun(run.arm, run.seed, value))
         found = compare(runs, plan.controls, DRAWS)
+        uniform = str(controls[0])
+        lead = None if found.winner == uniform else _lead(found, uniform)
         return Choice(
             truth=arms[found.winner].truth,
             reported=float(found.mean.max()),
             epochs=len(runs) * world.epochs,
             time=rounds * world.epochs,
+            interval=_interval(found.of(found.winner)),
+            lead=lead,
         )
+
+
+def _lead(found: Comparison, uniform: str) -> Lead:
+    value = found.mean.max() - found.mean[found.arms.index(uniform)]
+    return Lead(float(value), _interval(found.of(found.winner) - found.of(uniform)))
+
+
+def _interval(draws: FloatArray) -> Interval:
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _controls(pool: Pool, ranking: Ranking) -> tuple[int, ...]:

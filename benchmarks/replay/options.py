@@ -8,7 +8,8 @@ from pathlib import Path
 
 from benchmarks.option_checks import check_choice, check_minimum
 from benchmarks.recording.design import SHIFT_KEYS
-from benchmarks.replay.arms import Arm, chosen
+from benchmarks.replay.arms import BLOCK, Arm, chosen
+from benchmarks.replay.geometry import BLOCK_RUNS
 from benchmarks.replay.run import Setting
 from benchmarks.replay.synthetic import SYNTHETIC
 from spaces import BASELINES
@@ -107,8 +108,9 @@ def plan_of(options: argparse.Namespace) -> Plan:
 
 def _check_budget(arm: Arm, budget_trials: int) -> None:
     """Refuse a budget with no room for a proposal, or for one run of each confirmed weighting."""
-    search = int(arm.pick.search_share * budget_trials)
-    least = arm.pick.k + 2 if arm.pick.k else 0
+    block = BLOCK_RUNS if arm.pick == BLOCK else 0
+    search = int(arm.pick.search_share * budget_trials) - block
+    least = arm.pick.k + 2 if arm.pick.k else block
     if search <= len(BASELINES) or budget_trials - search < least:
         raise UserError(
             f"--budget-trials is {budget_trials}, which arm {arm.label!r} divides into {search} "

@@ -5,21 +5,23 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.replay.arms import RAY, SINGLE, Arm, Method
+from benchmarks.replay.arms import BLOCK, GEOMETRY, RAY, SINGLE, Arm, Method
 from benchmarks.replay.choosing import (
     Choice,
     Confirmed,
+    Interval,
     Pool,
     best_single_run,
     full_length,
     truth_over_time,
 )
+from benchmarks.replay.geometry import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.searchers import Pooled, RayTuneSearcher, Searcher, StudySearcher
 from benchmarks.replay.simulation import History, Simulation
 from benchmarks.replay.world import World
@@ -53,7 +55,12 @@ class Measured:
 
     Attributes:
         true, reported: accuracy of the winner; ``bias`` is by how much the report is too high.
+        covered: 1 if the 95 % interval of the stated accuracy holds the true one, else 0; nan
+            where no interval is stated.
+        lead_bias, lead_covered: the same two of the stated lead over uniform weights; nan where
+            none is stated, or they won.
         regret: by how much the winner is truly worse than the best of the space.
+        regret_quarter, regret_half: that of the choice after these parts of the budget.
         worse_than_uniform, worse_than_baseline: 1 if it is truly worse than uniform weights, or
             than the truly best baseline; else 0.
         best_stopped: 1 if the truly best of the trials was stopped early; else 0.
@@ -61,12 +68,18 @@ class Measured:
         epochs: trained in all.
         utilisation: share of the workers' time that was spent training.
         curve: regret of the choice at even parts of the budget, nan before there is one.
+        milliseconds: for a proposal, on average; no result of the arm, but of the machine.
     """
 
     true: float
     reported: float
     bias: float
+    covered: float
+    lead_bias: float
+    lead_covered: float
     regret: float
+    regret_quarter: float
+    regret_half: float
     worse_than_uniform: float
     worse_than_baseline: float
     best_stopped: float
@@ -75,6 +88,7 @@ class Measured:
     epochs: float
     utilisation: float
     curve: tuple[float, ...]
+    milliseconds: float = field(compare=False)
 
 
 def repetition(
@@ -88,6 +102,9 @@ def repetition(
     histories: dict[tuple[Method, int], History] = {}
     found = {}
     for arm in arms:
+        if arm.method.sampler == GEOMETRY:
+            found[arm.label] = measure_geometry(arm, world, setting, seeds)
+            continue
         trials = int(arm.pick.search_share * setting.budget_trials)
         key = arm.method, trials
         if key not in histories:
@@ -119,24 +136,68 @@ def measure(
     truths = truth_over_time(trials, pool, budget)
     if choice.epochs:
         truths[-1] = choice.truth
-    uniform = world.controls["uniform"].truth
-    baseline = max(candidate.truth for candidate in world.controls.values())
     best = max(history.trials, key=lambda trial: trial.candidate.truth)
     epochs, time = history.epochs + choice.epochs, history.time + choice.time
-    return Measured(
-        true=choice.truth,
-        reported=choice.reported,
-        bias=choice.reported - choice.truth,
-        regret=world.best - choice.truth,
-        worse_than_uniform=float(choice.truth < uniform - A_HAIR),
-        worse_than_baseline=float(choice.truth < baseline - A_HAIR),
+    return compared(
+        world,
+        choice,
+        truths,
         best_stopped=float(best.stopped),
         trials=float(len(history.trials)),
         runs=choice.epochs / world.epochs,
         epochs=float(epochs),
         utilisation=epochs / (time * setting.workers),
-        curve=tuple(math.nan if math.isnan(t) else world.best - t for t in truths),
+        milliseconds=1000 * history.asking / max(len(history.trials), 1),
     )
+
+
+def measure_geometry(arm: Arm, world: World, setting: Setting, seeds: tuple[int, int]) -> Measured:
+    """Search by knowledge gradient, choose as the arm does, and compare with the truth."""
+    budget, workers = setting.budget_trials, setting.workers
+    block = BLOCK_RUNS if arm.pick == BLOCK else 0
+    search = SharesSearch(world, arm.method.start, workers, seeds)
+    search.search(budget - block)
+    milliseconds = 1000 * search.asking / (budget - block)
+    search.block(block)
+    rounds = math.ceil((budget - block) / workers) + math.ceil(block / workers)
+    return compared(
+        world,
+        search.choice(),
+        search.truths(budget),
+        best_stopped=0.0,
+        trials=float(budget - block),
+        runs=float(block),
+        epochs=float(budget * world.epochs),
+        utilisation=budget / (rounds * workers),
+        milliseconds=milliseconds,
+    )
+
+
+def compared(world: World, choice: Choice, truths: list[float], **facts: float) -> Measured:
+    """Compare a choice, and those at even parts of the budget, with the truth."""
+    uniform = world.controls["uniform"].truth
+    baseline = max(candidate.truth for candidate in world.controls.values())
+    curve = tuple(math.nan if math.isnan(t) else world.best - t for t in truths)
+    lead, true_lead = choice.lead, choice.truth - uniform
+    return Measured(
+        true=choice.truth,
+        reported=choice.reported,
+        bias=choice.reported - choice.truth,
+        covered=_holds(choice.interval, choice.truth),
+        lead_bias=lead.value - true_lead if lead else math.nan,
+        lead_covered=_holds(lead.interval, true_lead) if lead else math.nan,
+        regret=world.best - choice.truth,
+        regret_quarter=curve[len(curve) // 4 - 1],
+        regret_half=curve[len(curve) // 2 - 1],
+        worse_than_uniform=float(choice.truth < uniform - A_HAIR),
+        worse_than_baseline=float(choice.truth < baseline - A_HAIR),
+        curve=curve,
+        **facts,
+    )
+
+
+def _holds(interval: Interval | None, value: float) -> float:
+    return math.nan if interval is None else float(interval[0] <= value <= interval[1])
 
 
 def choose(
@@ -155,7 +216,7 @@ def choose(
     return Confirmed(runs, arm.pick.k, setting.workers).choice(pool, world, seeds)
 
 
-FIGURES = tuple(f.name for f in dataclasses.fields(Measured) if f.name != "curve")
+FIGURES = tuple(f.name for f in dataclasses.fields(Measured) if f.compare and f.name != "curve")
 
 
 def summarize(repetitions: Sequence[dict[str, Measured]], seed: int) -> dict[str, dict[str, Any]]:
@@ -182,7 +243,16 @@ def summarize(repetitions: Sequence[dict[str, Measured]], seed: int) -> dict[str
     return summaries
 
 
-def figure(values: FloatArray, picks: npt.NDArray[np.int64]) -> Figure:
-    """Return the mean of values (R,) with the 95 % interval of resamples (B, R) of them."""
-    low, high = np.quantile(values[picks].mean(axis=1), [0.025, 0.975])
-    return {"mean": float(values.mean()), "low": float(low), "high": float(high)}
+def figure(values: FloatArray, picks: npt.NDArray[np.int64]) -> Figure | None:
+    """Return the mean of values (R,) with the 95 % interval of resamples (B, R) of them.
+
+    Values that are nan do not count; None where all are.
+    """
+    known = np.isfinite(values)
+    if not known.any():
+        return None
+    numbers = np.where(known, values, 0.0)
+    low, high = np.quantile(
+        numbers[picks].sum(axis=1) / np.maximum(known[picks].sum(axis=1), 1), [0.025, 0.975]
+    )
+    return {"mean": float(numbers.sum() / known.sum()), "low": float(low), "high": float(high)}

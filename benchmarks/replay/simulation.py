@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import time
 from dataclasses import dataclass
 
 from benchmarks.replay.searchers import Searcher
@@ -37,11 +38,13 @@ class History:
         trials: in the order in which they ended.
         time: from the first start to the last end, epochs.
         believes_stopped: a stopped trial may be named the best.
+        asking: seconds that were spent on proposals.
     """
 
     trials: tuple[Ended, ...]
     time: int
     believes_stopped: bool
+    asking: float
 
     @property
     def epochs(self) -> int:
@@ -79,6 +82,7 @@ class Simulation:
         self.started = 0
         self.spent = 0
         self.time = 0
+        self.asking = 0.0
         self.stops = (*searcher.rungs, world.epochs)
 
     def run(self, workers: int, budget: int) -> History:
@@ -87,7 +91,9 @@ class Simulation:
             while len(self.running) < workers and self._has_room(budget):
                 self._start()
             if not self.events:
-                return History(tuple(self.ended), self.time, self.searcher.believes_stopped)
+                return History(
+                    tuple(self.ended), self.time, self.searcher.believes_stopped, self.asking
+                )
             self.time, number = heapq.heappop(self.events)
             self._advance(number)
 
@@ -109,7 +115,9 @@ class Simulation:
         if self.started < len(self.baselines):
             return trial_key(BASELINES, self.started), self.baselines[self.started]
         while True:
+            began = time.perf_counter()
             key, weighting = self.searcher.ask()
+            self.asking += time.perf_counter() - began
             try:
                 return key, self.world.candidate(weighting)
             except WeightingError:

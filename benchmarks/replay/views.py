@@ -11,7 +11,12 @@ Summaries = Mapping[str, Mapping[str, Any]]
 COLUMNS = (
     ("regret", "regret", 17, 3, 1),
     ("against_first", "less first's", 17, 3, 1),
+    ("regret_quarter", "at 1/4", 7, 3, 1),
+    ("regret_half", "at 1/2", 7, 3, 1),
     ("bias", "bias", 6, 2, 1),
+    ("covered", "cover %", 8, 1, 100),
+    ("lead_bias", "l. bias", 8, 2, 1),
+    ("lead_covered", "l.cov. %", 9, 1, 100),
     ("worse_than_uniform", "<unif. %", 9, 0, 100),
     ("worse_than_baseline", "<base. %", 9, 0, 100),
     ("best_stopped", "lost %", 7, 0, 100),
@@ -27,9 +32,11 @@ CURVES = 8
 
 GUIDE = """\
 regret: how far the choice is truly below the best of the space, points; less first's: its regret
-less that of the first arm, in pairs [95 % intervals]; bias: by how much the stated accuracy is too
-high; <unif., <base.: choices truly worse than uniform weights, than the best baseline; lost: the
-best of the trials was stopped early; trials: of the search; runs: of the confirmation."""
+less that of the first arm, in pairs [95 % intervals]; at 1/4, at 1/2: regret of the choice after
+these parts of the budget; bias: by how much the stated accuracy is too high; cover: 95 % intervals
+that hold the truth; l.: the same of the stated lead over uniform weights; <unif., <base.: choices
+truly worse than uniform weights, than the best baseline; lost: the best of the trials was stopped
+early; trials: of the search; runs: of the confirmation."""
 
 
 def table(summaries: Summaries) -> str:
@@ -43,7 +50,9 @@ def table(summaries: Summaries) -> str:
     return "\n".join([head, *rows])
 
 
-def _cell(figure: Mapping[str, float], width: int, digits: int, factor: float) -> str:
+def _cell(figure: Mapping[str, float] | None, width: int, digits: int, factor: float) -> str:
+    if figure is None:
+        return "-".rjust(width)
     text = f"{factor * figure['mean']:.{digits}f}"
     if width == INTERVAL_WIDTH:
         text += f" [{figure['low']:.2f}, {figure['high']:.2f}]"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from benchmarks.recording.design import candidates
 from benchmarks.replay.surrogate import LEAST_NOISE, Surrogate
+from benchmarks.replay.synthetic import Surface
 from search.config.controls import controls_for
 from spaces import (
     BASELINES,
@@ -59,7 +60,9 @@ class World:
         spread: standard deviation of the true accuracies of that set, points.
     """
 
-    def __init__(self, surrogate: Surrogate, counts: npt.NDArray[np.int64], space: str) -> None:
+    def __init__(
+        self, surrogate: Surrogate | Surface, counts: npt.NDArray[np.int64], space: str
+    ) -> None:
         self.surrogate, self.counts, self.space = surrogate, counts, SPACES[space]
         self.epochs = int(surrogate.replicates.means.shape[1])
         names = controls_for(BASELINES, [counts]).names

@@ -195,7 +195,7 @@ def test_the_table_of_benchmarks_is_the_registry() -> None:
 def test_the_floors_of_the_architecture_are_those_of_the_walls() -> None:
     walls = runpy.run_path(str(Path(__file__).with_name("test_layers.py")))["FLOORS"]
     rows = re.findall(
-        r"^\| (\d) \| `search/(\w+)(?:/|\.py)` \|", TEXTS["docs/architecture.md"], re.M
+        r"^\| (\d+) \| `search/(\w+)(?:/|\.py)` \|", TEXTS["docs/architecture.md"], re.M
     )
     assert {(int(floor), room) for floor, room in rows} == {
         (floor, room) for floor, rooms in enumerate(walls, 1) for room in rooms

@@ -12,7 +12,8 @@ from repository import REPOSITORY
 PACKAGES = ("spaces", "trainer", "search", "benchmarks")
 """From the lowest to the highest: a package imports itself and lower ones."""
 FLOORS = (
-    ("stats", "stopping", "samplers", "workers"),
+    ("stats", "stopping", "workers"),
+    ("samplers",),
     ("config",),
     ("store",),
     ("session", "cluster"),

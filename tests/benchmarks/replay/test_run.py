@@ -9,7 +9,9 @@ from replaying import COUNTS, EPOCHS, faithful, made_table, made_world, misleadi
 
 from benchmarks.replay import __main__ as replay
 from benchmarks.replay.arms import (
+    BLOCK,
     CONFIRMATIONS,
+    GEOMETRY,
     POSTERIOR,
     RAY,
     SINGLE,
@@ -20,16 +22,24 @@ from benchmarks.replay.arms import (
     methods,
 )
 from benchmarks.replay.choosing import Confirmed, Pool, best_single_run, full_length
+from benchmarks.replay.geometry import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.run import Setting, repetition, searcher_of
 from benchmarks.replay.searchers import Pooled
 from benchmarks.replay.simulation import History, Simulation
 from benchmarks.replay.surrogate import Surrogate
-from benchmarks.replay.synthetic import SYNTHETIC, design_shares, synthetic_replicates
+from benchmarks.replay.synthetic import (
+    SPREAD,
+    SURFACES,
+    SYNTHETIC,
+    design_shares,
+    made_up,
+    synthetic_replicates,
+)
 from benchmarks.replay.world import World
 from search.stopping.rules import rank_correlation
 from spaces import NAMED
 
-RANDOM, TPE = Method("random"), Method("tpe")
+RANDOM, TPE, SHARES = Method("random"), Method("tpe"), Method(GEOMETRY)
 SEEDS = (0, 0)
 
 
@@ -165,10 +175,37 @@ def test_search_and_confirmation_share_the_budget(noisy: World, pick: object) ->
 
 
 def test_a_repetition_repeats_itself_and_no_other(noisy: World) -> None:
-    arms = [Arm(TPE, SINGLE), Arm(Method("tpe", "auto"), POSTERIOR), Arm(Method(RAY, RAY), SINGLE)]
+    arms = [
+        *(Arm(TPE, SINGLE), Arm(Method("tpe", "auto"), POSTERIOR), Arm(Method(RAY, RAY), SINGLE)),
+        Arm(SHARES, BLOCK),
+    ]
     setting = Setting(14, 4, 0)
     assert repetition(noisy, arms, setting, 0) == repetition(noisy, arms, setting, 0)
     assert repetition(noisy, arms, setting, 0) != repetition(noisy, arms, setting, 1)
+
+
+def test_the_last_runs_are_of_the_winner_and_the_controls_with_fresh_seeds(noisy: World) -> None:
+    search = SharesSearch(noisy, "spread", 4, SEEDS)
+    search.search(15)
+    search.block(BLOCK_RUNS)
+    before, block = search.trials[:15], search.trials[15:]
+    arms = {trial.candidate for trial in block}
+    assert 0 in arms
+    assert len(arms) == 3
+    assert {(t.candidate, t.seed) for t in block} == {(c, t.seed) for c in arms for t in block[:9]}
+    assert not {trial.seed for trial in before} & {trial.seed for trial in block}
+    assert search.choice().truth == search.truths(24)[-1]
+
+
+def test_knowledge_gradient_spends_the_budget_and_states_its_lead(noisy: World) -> None:
+    arms = [Arm(SHARES, POSTERIOR), Arm(SHARES, BLOCK), Arm(RANDOM, POSTERIOR)]
+    found = [repetition(noisy, arms, Setting(24, 4, 0), n) for n in range(4)]
+    model, block, drawn = ([row[arm.label] for row in found] for arm in arms)
+    assert {(row.trials, row.runs) for row in block} == {(15, 9)}
+    assert {row.epochs for row in (*model, *block)} == {24 * EPOCHS}
+    assert np.mean([row.regret for row in block]) < np.mean([row.regret for row in drawn]) + 0.2
+    assert all(row.covered in (0, 1) and abs(row.lead_bias) < 3 for row in block)
+    assert np.isnan([row.covered for row in drawn]).all()
 
 
 def test_labels_tell_the_arms_apart_and_patterns_find_them() -> None:
@@ -192,6 +229,20 @@ def test_made_up_benchmarks_foretell_as_they_say(kind: str, low: float, high: fl
     assert low < np.mean(correlations) < high  # type: ignore[arg-type]
     truth = Surrogate(replicates).finals(shares)
     assert truth == pytest.approx(replicates.means[:, -1], abs=0.05)
+
+
+@pytest.mark.parametrize("kind", SURFACES)
+def test_surfaces_have_the_spread_and_the_noise_of_the_protocol(kind: str) -> None:
+    shares = design_shares()
+    one, other = (made_up(kind, shares, seed) for seed in range(2))
+    finals = one.finals(shares)
+    assert finals.std() == pytest.approx(SPREAD)
+    assert one.curves(shares)[:, -1] == pytest.approx(finals)
+    assert made_up(kind, shares, 0).finals(shares) == pytest.approx(finals)
+    assert np.corrcoef(finals, other.finals(shares))[0, 1] < 0.99
+    ends = one.replicates.residuals[:, -1]
+    assert ends.std() == pytest.approx(0.7, rel=0.15)
+    assert np.mean((ends / ends.std()) ** 3) < -0.5
 
 
 # The command line
@@ -244,6 +295,7 @@ def test_processes_change_nothing(packed: Path, tmp_path: Path) -> None:
         (["--synthetic", "late", "--workers", "0"], "1..1000"),
         (["--synthetic", "late", "--workers", "1001"], "1..1000"),
         (["--synthetic", "late", "--budget-trials", "12"], "for the confirmation"),
+        (["--synthetic", "late", "--budget-trials", "12", "--arms", "*block"], "at least 9"),
         (["--table", "t", "--epochs", "1"], "--epochs"),
         (["--synthetic", "late", "--epochs", "9"], "--epochs is for tables"),
         (["--synthetic", "late", "--processes", "0"], "--processes"),

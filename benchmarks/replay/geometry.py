@@ -1,0 +1,117 @@
+"""Search by knowledge gradient on gradient shares, replayed: one budget for search and statement.
+
+Trials run at full length, as many at a time as there are workers; those that run together share a
+seed. ``block`` keeps the last runs for the winner, uniform weights and the best baseline, in turns
+and with fresh seeds, so that their differences rest on runs of their own.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+
+import numpy as np
+
+from benchmarks.replay.choosing import POINTS, Choice, Lead
+from benchmarks.replay.world import Candidate, World
+from search.samplers.candidates import cover
+from search.samplers.sequential_design import (
+    Asked,
+    SequentialDesign,
+    best_tried,
+    results,
+    start_points,
+)
+from search.samplers.shares_model import ModelPrior, Posterior, SharesModel
+from spaces import NAMED, Space
+
+BLOCK_RUNS = 9
+
+PRIORS = {
+    "spread": ModelPrior(apart=2.0),
+    "powers": ModelPrior(lengths=(0.5, 1.5, 4.0), hill=True, apart=2.0),
+}
+"""Points to begin with -> what is assumed."""
+
+
+@functools.cache
+def model_of(
+    space: Space, counts: tuple[int, ...], controls: tuple[str, ...], start: str
+) -> SharesModel:
+    """Return the model over a cover of the space; the first control is uniform weights."""
+    named = [NAMED[name].weighting for name in controls]
+    return SharesModel(cover(space, [np.array(counts)], named), PRIORS[start])
+
+
+class SharesSearch:
+    """A search under way.
+
+    Attributes:
+        trials: what was asked for, and what it gave.
+        asking: seconds that were spent on proposals.
+    """
+
+    def __init__(self, world: World, start: str, workers: int, repetition: tuple[int, ...]) -> None:
+        self.world, self.repetition, self.workers = world, repetition, workers
+        names = tuple(sorted(world.controls, key=lambda name: name != "uniform"))
+        self.model = model_of(world.space, tuple(world.counts.tolist()), names, start)
+        first = start_points(self.model.candidates, powers=start == "powers")
+        self.design = SequentialDesign.of(self.model, first, workers)
+        self.trials: list[Asked] = []
+        self.asking = 0.0
+        self._known: dict[int, Candidate] = {}
+
+    def search(self, trials: int) -> None:
+        """Search until there are so many trials."""
+        while len(self.trials) < trials:
+            began = time.perf_counter()
+            asked = self.design.ask(self.trials, min(self.workers, trials - len(self.trials)))
+            self.asking += time.perf_counter() - began
+            for trial in asked:
+                self._train(trial.candidate, trial.seed)
+
+    def block(self, runs: int) -> None:
+        """Run the winner, uniform weights and the best baseline in turns, with fresh seeds."""
+        posterior = self.posterior()
+        named = sorted(set(self.model.candidates.named) - {0})
+        baseline = [named[int(posterior.mean[named].argmax())]] if named else []
+        arms = list(dict.fromkeys([best_tried(posterior, self.trials), 0, *baseline]))
+        fresh = 1 + max(trial.seed for trial in self.trials)
+        for run in range(runs):
+            self._train(arms[run % len(arms)], fresh + run // len(arms))
+
+    def _train(self, candidate: int, seed: int) -> None:
+        truth = self.candidate(candidate)
+        value = self.world.confirmation_run(truth, self.repetition, candidate, seed)
+        self.trials.append(Asked(candidate, seed, value))
+
+    def candidate(self, number: int) -> Candidate:
+        if number not in self._known:
+            weighting = self.model.candidates.weightings[number]
+            self._known[number] = self.world.candidate(weighting)
+        return self._known[number]
+
+    def posterior(self, trials: int | None = None) -> Posterior:
+        """Return the posterior after the first ``trials`` trials; after all where it is None."""
+        return self.model.posterior(results(self.trials[:trials]))
+
+    def choice(self) -> Choice:
+        """Name the best of what was trained, with its accuracy and its lead over uniform."""
+        posterior = self.posterior()
+        best = best_tried(posterior, self.trials)
+        lead = None
+        if best != 0:
+            value = float(posterior.mean[best] - posterior.mean[0])
+            lead = Lead(value, posterior.interval(best, 0))
+        return Choice(
+            truth=self.candidate(best).truth,
+            reported=float(posterior.mean[best]),
+            interval=posterior.interval(best),
+            lead=lead,
+        )
+
+    def truths(self, budget_trials: int) -> list[float]:
+        """Return the truth of the choice at even parts of the budget."""
+        known = [max(1, budget_trials * part // POINTS) for part in range(1, POINTS + 1)]
+        winners = [best_tried(self.posterior(n), self.trials[:n]) for n in known]
+        return [self.candidate(winner).truth for winner in winners]

@@ -1,0 +1,108 @@
+"""Sequential design of a search: which candidate is trained next, and with which seed.
+
+A few well-spread candidates first; then those of the highest knowledge gradient. All follows from
+the trials that were asked for, in their order, and their results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.samplers.candidates import Candidates, spread_points
+from search.samplers.knowledge_gradient import picks
+from search.samplers.shares_model import Posterior, Results, SharesModel
+
+START = 8
+"""Trials before the model is asked."""
+
+MOST_IN_BLOCK = 8
+"""Trials that share a seed at most, however many run at a time."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trial that was asked for.
+
+    Attributes:
+        candidate: its number.
+        seed: index of its seed, from 0: equal indices are equal seeds.
+        value: its score; None while it runs.
+    """
+
+    candidate: int
+    seed: int
+    value: float | None = None
+
+
+def start_points(candidates: Candidates, powers: bool) -> tuple[int, ...]:
+    """Return the candidates to begin with: the named ones, then others to ``START`` in all.
+
+    Args:
+        powers: the others are powers of the counts first, else all are spread.
+    """
+    first = list(dict.fromkeys(candidates.named))
+    if powers:
+        first += [power for power in candidates.powers if power not in first]
+        first = first[: max(START, len(set(candidates.named)))]
+    return (*first, *spread_points(candidates, first, START - len(first)))
+
+
+@dataclass(frozen=True)
+class SequentialDesign:
+    """The rule by which a search goes on.
+
+    Attributes:
+        model: over the candidates.
+        start: candidates that are tried first, each once.
+        block: trials in a row that share a seed; their candidates differ.
+    """
+
+    model: SharesModel
+    start: tuple[int, ...]
+    block: int
+
+    @classmethod
+    def of(cls, model: SharesModel, start: tuple[int, ...], slots: int) -> SequentialDesign:
+        """Take as many trials to a seed as ``slots`` run at a time, within ``MOST_IN_BLOCK``."""
+        return cls(model, start, min(slots, MOST_IN_BLOCK))
+
+    def ask(self, trials: Sequence[Asked], number: int) -> list[Asked]:
+        """Return the next ``number`` trials after those asked for, 1 or more."""
+        made: list[Asked] = []
+        while len(made) < number:
+            known = [*trials, *made]
+            rest = self.start[len(known) :]
+            if rest:
+                made.append(Asked(rest[0], len(known) // self.block))
+                continue
+            seed, taken = self._seed(known)
+            room = min(self.block - len(taken), number - len(made))
+            posterior = self.model.posterior(results(known), seed)
+            made += [Asked(pick, seed) for pick in picks(posterior, room, taken)]
+        return made
+
+    def _seed(self, known: Sequence[Asked]) -> tuple[int, list[int]]:
+        """The seed of the next trial, and the candidates that have a trial with it."""
+        seed = max((trial.seed for trial in known), default=0)
+        taken = [trial.candidate for trial in known if trial.seed == seed]
+        if len(taken) >= self.block or len(set(taken)) == len(self.model.candidates):
+            return seed + 1, []
+        return seed, taken
+
+
+def results(trials: Sequence[Asked]) -> Results:
+    """Return what is known of the trials, and which are pending."""
+    return Results.of(
+        [(t.candidate, t.seed, t.value) for t in trials if t.value is not None],
+        [(t.candidate, t.seed) for t in trials if t.value is None],
+    )
+
+
+def best_tried(posterior: Posterior, trials: Sequence[Asked]) -> int:
+    """Return the candidate of the highest posterior mean among those with a result.
+
+    Of equal ones it is the first: named candidates come before others.
+    """
+    tried = sorted({trial.candidate for trial in trials if trial.value is not None})
+    return tried[int(posterior.mean[tried].argmax())]

@@ -1,0 +1,301 @@
+"""Gaussian process on gradient shares: what results say of all candidates, with their noise.
+
+A result is ``y = c + f(x) + s(seed) + e``: a level, a function of the features of the candidate,
+what the seed does to all candidates alike, and the rest of the noise. ``f`` is a Matern-5/2
+process (Rasmussen and Williams 2006, chapter 4) on its leading eigenfunctions over the candidates,
+so that all of it is Bayesian linear regression (BDA3, chapter 14) of a fixed size. Length
+scale, signal-to-noise ratio and seed share have few values each, which are weighed by their
+marginal likelihood; the variance of the noise has a conjugate prior and is integrated out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.spatial.distance import pdist
+from scipy.special import stdtr
+
+from search.samplers.candidates import Candidates
+from search.samplers.least_squares import Sums, Whitened
+from search.samplers.matern import eigenfunctions
+from search.stats.priors import GUESS, NoisePrior, normalised
+from spaces.counts import FloatArray
+
+LEVEL_VARIANCE = 1e4
+"""Prior variance of the level, in units of the noise variance: as good as flat."""
+
+NO_SHARE = 1e-9
+"""Seed share in the place of 0, for which a coefficient would have no prior variance."""
+
+HILL_CENTRE, HILL_WIDTH = 0.55, 0.35
+"""Exponent at the top of the broad hill that a prior mean may have, and its width."""
+HILL_HEIGHT = 0.4
+"""By how much it falls over one width, and how uncertain that is, in noise SDs of the prior."""
+
+LEAST_WEIGHT = 0.01
+"""Combinations of lower weight than this share of the highest are left out."""
+
+
+@dataclass(frozen=True)
+class ModelPrior:
+    """What is assumed before any result.
+
+    Attributes:
+        lengths: length scales, in medians of the distances between candidates.
+        signals: standard deviations of ``f``, in noise SDs.
+        seed_shares: parts of the noise variance that a seed brings to all candidates alike.
+        hill: whether the mean of ``f`` is a broad hill in the exponent.
+        apart: prior standard deviation, in noise SDs, of what the uniform weights (the first
+            candidate) have besides ``f``; 0: nothing.
+        noise: of one result, in points.
+    """
+
+    lengths: tuple[float, ...] = (0.4, 1.0, 2.5)
+    signals: tuple[float, ...] = (0.2, 0.6, 1.5)
+    seed_shares: tuple[float, ...] = (0.0, 0.45)
+    hill: bool = False
+    apart: float = 0.0
+    noise: NoisePrior = GUESS
+
+
+@dataclass(frozen=True)
+class Results:
+    """Results in the order in which they came, N of them; pending trials have none yet.
+
+    Attributes:
+        candidate: of each, (N,).
+        seed: of each, (N,): equal numbers are equal seeds.
+        value: scores, (N,).
+        pending: candidates and seeds of P trials that have not ended, (P, 2).
+    """
+
+    candidate: npt.NDArray[np.int64]
+    seed: npt.NDArray[np.int64]
+    value: FloatArray
+    pending: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        ended: Sequence[tuple[int, int, float]],
+        pending: Sequence[tuple[int, int]] = (),
+    ) -> Results:
+        """Take (candidate, seed, value) of what has ended, (candidate, seed) of what has not."""
+        columns = np.array(ended, dtype=np.float64).reshape(-1, 3)
+        waiting = np.array(pending, dtype=np.int64).reshape(-1, 2)
+        return cls(
+            columns[:, 0].astype(np.int64), columns[:, 1].astype(np.int64), columns[:, 2], waiting
+        )
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Posterior over the M candidates: a mixture over K combinations of the model's few numbers.
+
+    Attributes:
+        weights: probabilities of the combinations, (K,).
+        means: of the true scores, (K, M).
+        scales: noise variances, (K,): their posterior is ``freedom`` times this, over a
+            chi-square variable.
+        freedom: degrees of freedom.
+        seed_shares: parts of the noise that are the seed's, (K,).
+        design: features of the candidates, (K, M, D); the last of the D stands for one seed.
+        roots: (K, D, D) matrices S: S S' times ``scales`` is the covariance of the coefficients,
+            given that the pending trials will end.
+    """
+
+    weights: FloatArray
+    means: FloatArray
+    scales: FloatArray
+    freedom: float
+    seed_shares: FloatArray
+    design: FloatArray
+    roots: FloatArray
+
+    @property
+    def mean(self) -> FloatArray:
+        """Posterior means of the true scores, (M,)."""
+        return np.asarray(self.weights @ self.means)
+
+    @property
+    def own_noise(self) -> float:
+        """Variance of a result besides what its seed does to all."""
+        return float(self.weights @ (self.scales * (1 - self.seed_shares)))
+
+    def sd(self) -> FloatArray:
+        """Return the posterior standard deviations of the true scores, (M,)."""
+        variances = self.scales[:, None] * ((self.design @ self.roots) ** 2).sum(axis=2)
+        spread = (self.means - self.mean) ** 2
+        return np.asarray(np.sqrt(self.weights @ (variances + spread)))
+
+    def covariance(self, rows: npt.NDArray[np.int64]) -> FloatArray:
+        """Return the covariance of R candidates' true scores and the seed, (R + 1, R + 1)."""
+        k, _, d = self.design.shape
+        seed = np.zeros((k, 1, d))
+        seed[:, :, -1] = 1.0
+        half = np.concatenate([self.design[:, rows], seed], axis=1) @ self.roots
+        half *= np.sqrt(self.weights * self.scales)[:, None, None]
+        away = np.zeros((k, len(rows) + 1))
+        away[:, :-1] = (self.means - self.mean)[:, rows] * np.sqrt(self.weights)[:, None]
+        flat = np.concatenate([half, away[:, :, None]], axis=2)
+        flat = flat.transpose(1, 0, 2).reshape(len(rows) + 1, -1)
+        return np.asarray(flat @ flat.T)
+
+    def interval(self, a: int, b: int | None = None) -> tuple[float, float]:
+        """Return the 95 % interval of a candidate's true score, or of its lead over another."""
+        contrast = self.design[:, a] - (0 if b is None else self.design[:, b])
+        centres = self.means[:, a] - (0 if b is None else self.means[:, b])
+        half = (contrast[:, None] @ self.roots)[:, 0]
+        sds = np.sqrt(self.scales * (half**2).sum(axis=1))
+        return _quantile(self, centres, sds, 0.025), _quantile(self, centres, sds, 0.975)
+
+
+def _quantile(posterior: Posterior, centres: FloatArray, sds: FloatArray, level: float) -> float:
+    """A quantile of the mixture of t distributions with these centres and scales, (K,)."""
+    if not sds.max() > 0:
+        return float(posterior.weights @ centres)
+
+    def excess(x: float) -> float:
+        below = stdtr(posterior.freedom, (x - centres) / np.maximum(sds, 1e-12))
+        return float(posterior.weights @ below) - level
+
+    low, high = float((centres - 50 * sds).min()), float((centres + 50 * sds).max())
+    return float(brentq(excess, low, high, xtol=1e-6))
+
+
+class SharesModel:
+    """The model over given candidates: its features are made once, a posterior from any results.
+
+    Attributes:
+        candidates, prior: as given.
+        bases: features of the candidates for each of the L length scales, (L, M, D): the level, the
+            hill, the uniform weights apart, the process, and zeros for the seed.
+        combinations: K of length scale (its index), seed share and signal-to-noise ratio.
+        precisions: prior precisions of the coefficients, in units of the noise precision, (K, D).
+        expected: prior means of the coefficients, (D,).
+    """
+
+    def __init__(self, candidates: Candidates, prior: ModelPrior) -> None:
+        self.candidates, self.prior = candidates, prior
+        fixed, variances, expected = _fixed_effects(candidates, prior)
+        self.bases = _bases(candidates.features, fixed, prior.lengths)
+        lengths = range(len(prior.lengths))
+        self.combinations = list(product(lengths, prior.seed_shares, prior.signals))
+        rank = self.bases.shape[2] - len(variances) - 1
+        self.precisions = np.array(
+            [
+                [*(1 / v for v in variances), *[1 / signal**2] * rank, 1 / max(share, NO_SHARE)]
+                for _, share, signal in self.combinations
+            ]
+        )
+        self.expected = np.zeros(self.bases.shape[2])
+        self.expected[: len(expected)] = expected
+
+    def posterior(self, results: Results, seed: int = -1) -> Posterior:
+        """Return the posterior after results; ``seed`` is that of the next trial.
+
+        Means, and the weights of the combinations, rest on what has ended; covariances on what is
+        pending, too. The order of the results does not matter but for rounding.
+        """
+        n = len(results.value)
+        centre = float(results.value.mean()) if n else 0.0
+        ended = Sums.of(results.candidate, results.seed, results.value - centre, seed)
+        log_weights, coefficients, roots, scales = self._fit(ended, n)
+        kept = np.flatnonzero(log_weights >= log_weights.max() + np.log(LEAST_WEIGHT))
+        if len(results.pending):
+            candidate, of_seed = np.concatenate(
+                [np.stack([results.candidate, results.seed], axis=1), results.pending]
+            ).T
+            both = Sums.of(candidate, of_seed, np.zeros(len(candidate)), seed)
+            found = self._whitened(both, kept)
+            grams = np.stack([found[self._pair(k)].gram for k in kept])
+            roots = np.asarray(np.linalg.cholesky(grams + _diagonal(self.precisions[kept])))
+        else:
+            roots = roots[kept]
+        identity = np.broadcast_to(np.eye(roots.shape[1]), roots.shape)
+        inverses = np.asarray(np.linalg.solve(roots, identity))
+        design = self.bases[[self.combinations[k][0] for k in kept]]
+        return Posterior(
+            weights=normalised(log_weights[kept]),
+            means=centre + (design @ coefficients[kept][:, :, None])[:, :, 0],
+            scales=scales[kept],
+            freedom=self.prior.noise.runs + n,
+            seed_shares=np.array([self.combinations[k][1] for k in kept]),
+            design=design,
+            roots=np.asarray(inverses.transpose(0, 2, 1), dtype=np.float64),
+        )
+
+    def _fit(self, sums: Sums, n: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """By combination: log marginal likelihood (K,), coefficients (K, D), roots of their
+        precision (K, D, D), and noise variances (K,), for n results."""
+        everything = np.arange(len(self.combinations))
+        found = self._whitened(sums, everything)
+        parts = [found[self._pair(k)] for k in everything]
+        right = np.stack([part.right for part in parts]) + self.precisions * self.expected
+        matrices = np.stack([part.gram for part in parts]) + _diagonal(self.precisions)
+        roots = np.asarray(np.linalg.cholesky(matrices))
+        coefficients = np.asarray(np.linalg.solve(matrices, right[:, :, None])[:, :, 0])
+        squares = np.array([part.square for part in parts])
+        squares += (self.precisions * self.expected**2).sum(axis=1)
+        squares -= (coefficients * right).sum(axis=1)
+        noise, freedom = self.prior.noise, self.prior.noise.runs + n
+        totals = noise.runs * noise.sd**2 + np.maximum(squares, 0)
+        log_likelihood = 0.5 * (
+            np.log(self.precisions).sum(axis=1)
+            - 2 * np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
+            - np.array([part.log_noise for part in parts])
+            - freedom * np.log(totals)
+        )
+        return log_likelihood, coefficients, roots, totals / freedom
+
+    def _pair(self, combination: int | np.int64) -> tuple[int, float]:
+        return self.combinations[combination][:2]
+
+    def _whitened(
+        self, sums: Sums, combinations: npt.NDArray[np.int64]
+    ) -> dict[tuple[int, float], Whitened]:
+        """The whitened sums for each length scale and seed share of the combinations."""
+        pairs = dict.fromkeys(self._pair(k) for k in combinations)
+        return {pair: sums.whitened(self.bases[pair[0]], pair[1]) for pair in pairs}
+
+
+def _fixed_effects(
+    candidates: Candidates, prior: ModelPrior
+) -> tuple[FloatArray, list[float], list[float]]:
+    """Features (M, H) besides the process, with the prior variances and means of their
+    coefficients, in units of the noise variance and in points."""
+    m = len(candidates)
+    columns, variances, expected = [np.ones(m)], [LEVEL_VARIANCE], [0.0]
+    if prior.hill:
+        x = (candidates.exponents - HILL_CENTRE) / HILL_WIDTH
+        columns += [x, x**2]
+        variances += [HILL_HEIGHT**2] * 2
+        expected += [0.0, -HILL_HEIGHT * prior.noise.sd]
+    if prior.apart:
+        columns.append(np.eye(m, 1)[:, 0])
+        variances.append(prior.apart**2)
+        expected.append(0.0)
+    return np.stack(columns, axis=1), variances, expected
+
+
+def _bases(features: FloatArray, fixed: FloatArray, lengths: Sequence[float]) -> FloatArray:
+    """The fixed effects (M, H), the eigenfunctions and a column of zeros, (L, M, D)."""
+    m = len(features)
+    typical = float(np.median(pdist(features))) if m > 1 else 1.0
+    functions = [eigenfunctions(features, length * typical) for length in lengths]
+    rank = max(function.shape[1] for function in functions)
+    bases = np.zeros((len(functions), m, fixed.shape[1] + rank + 1))
+    bases[:, :, : fixed.shape[1]] = fixed
+    for base, function in zip(bases, functions, strict=True):
+        base[:, fixed.shape[1] : fixed.shape[1] + function.shape[1]] = function
+    return bases
+
+
+def _diagonal(entries: FloatArray) -> FloatArray:
+    """Diagonal matrices (K, D, D) of entries (K, D)."""
+    return np.asarray(entries[:, :, None] * np.eye(entries.shape[1]))
