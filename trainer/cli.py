@@ -121,7 +121,7 @@ def story(
         "benchmark": trial.benchmark.to_dict(),
         "protocol": trial.benchmark.protocol_note(),
         "weighting": weighting.to_dict(),
-        "weights": trial.weights,
+        "weights": list(trial.recipe.weights),
         "configuration": trial.fingerprint(),
         "seed": trial.seed,
         "precision": trial.precision,
@@ -215,8 +215,8 @@ def run(options: argparse.Namespace) -> None:
         print(note)
     data = load(prepare(benchmark, options.data_root), benchmark)
     weights = canonical_weights(weighting.weights(data.counts))
-    trial = Trial(
-        benchmark, tuple(weights.tolist()), options.seed, options.precision, options.compile
+    trial = Trial.weighted(
+        benchmark, weights.tolist(), options.seed, options.precision, options.compile
     )
     show_trial(trial, weighting, data, options.threads, device_name(device))
     task = Task(data, benchmark.padding, device)

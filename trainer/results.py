@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainer.benchmarks.metrics import scores
+from trainer.benchmarks.metrics import score, scores
 
 SHOTS = ("many", "medium", "few")
 """Groups of classes by their training images."""
@@ -27,6 +27,12 @@ FORMER_NAMES = {
 HalfCounts = tuple[tuple[int, ...], tuple[int, ...]]
 """Numbers of test images, [half A, half B][class]."""
 
+Profile = tuple[tuple[float | None, ...], ...]
+"""For each of ``POSTHOC`` a metric on half A, on half B and on the images that choose, percent,
+to ``PROFILE_DIGITS``; None where there are no images."""
+
+PROFILE_DIGITS = 4
+
 
 @dataclass(frozen=True)
 class EpochResult:
@@ -41,9 +47,12 @@ class EpochResult:
         seconds: wall time of the epoch, evaluation included.
         score: the benchmark's metric on the images that choose (``selection``), percent.
         best_score: highest ``score`` of the epochs so far, percent.
-        correct: correctly classified evaluated images, [half A, half B][class].
+        correct: correctly classified evaluated images, [half A, half B][class], after the
+            trial's post-hoc adjustment, as for ``score``.
         predicted: evaluated images that were classified as the class, right or wrong, by half and
             class alike; None in a record from before it was kept.
+        profile: the metric after each post-hoc adjustment; None in a record from before it was
+            kept.
     """
 
     epoch: int
@@ -55,6 +64,7 @@ class EpochResult:
     best_score: float
     correct: HalfCounts
     predicted: HalfCounts | None = None
+    profile: Profile | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return dict(vars(self))  # not asdict, which copies every count
@@ -63,9 +73,10 @@ class EpochResult:
     def from_dict(cls, data: Mapping[str, Any]) -> "EpochResult":
         data = present_names(data)
         values = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
-        predicted = data.get("predicted")
+        predicted, profile = data.get("predicted"), data.get("profile")
         values["correct"] = half_counts(data["correct"])
         values["predicted"] = None if predicted is None else half_counts(predicted)
+        values["profile"] = None if profile is None else tuple(map(tuple, profile))
         return cls(**values)
 
 
@@ -87,6 +98,27 @@ def selection(numbers: npt.ArrayLike, test_held_out: bool) -> np.ndarray:
     """
     halves = np.asarray(numbers)
     return np.asarray(halves[..., 0, :] if test_held_out else halves.sum(axis=-2))
+
+
+def posthoc_profile(
+    counts: npt.NDArray[np.int64], images: npt.ArrayLike, metric: str, test_held_out: bool
+) -> Profile:
+    """Return a metric's profile, from numbers of evaluated images, by half and class (2, C).
+
+    Args:
+        counts: for each of G adjustments the correct images, and those predicted as the class,
+            (G, 2, 2, C).
+        images: all of them, (2, C).
+    """
+    halves = np.asarray(images)
+    splits = [(counts[..., half, :], halves[half]) for half in (0, 1)]
+    splits.append((selection(counts, test_held_out), selection(halves, test_held_out)))
+    columns = []
+    for numbers, there in splits:
+        percent = score(metric, numbers[:, 0], numbers[:, 1], there) if there.any() else None
+        known = np.full(len(counts), None) if percent is None else percent.round(PROFILE_DIGITS)
+        columns.append(known.tolist())
+    return tuple(zip(*columns, strict=True))
 
 
 def shot_groups(counts: Sequence[int]) -> dict[str, np.ndarray]:

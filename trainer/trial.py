@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spaces.loss import POSTHOC, PostHoc
+from spaces.recipe import Recipe
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.runtime import PRECISIONS
 
@@ -20,8 +22,7 @@ class Trial:
 
     Attributes:
         benchmark: the protocol, data set and network.
-        weights: class weights (C,), finite, non-negative and not all zero; used in float32 as
-            they are.
+        recipe: the numbers of the training strategy; used in float32 as they are.
         seed: non-negative; gives the initialisation and every epoch's plan.
         precision: a key of ``PRECISIONS``.
         compiled: a batch's images, network and loss, and gradients, are computed through
@@ -29,30 +30,48 @@ class Trial:
     """
 
     benchmark: Benchmark
-    weights: tuple[float, ...]
+    recipe: Recipe
     seed: int
     precision: str = "tf32"
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.weights) != self.benchmark.num_classes:
+        if len(self.recipe.counts) != self.benchmark.num_classes:
             raise ValueError(
-                f"weights has {len(self.weights)} entries; {self.benchmark.name} has "
-                f"{self.benchmark.num_classes} classes."
+                f"the recipe is for {len(self.recipe.counts)} classes; {self.benchmark.name} has "
+                f"{self.benchmark.num_classes}."
             )
-        if not all(math.isfinite(w) and w >= 0 for w in self.weights):
-            raise ValueError(f"weights must be finite and non-negative, got {self.weights}.")
-        if not any(self.weights):
-            raise ValueError("weights are all zero; at least one must be positive.")
+        if self.posthoc not in POSTHOC:
+            raise ValueError(f"{self.posthoc} is none of the adjustments that a test measures.")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {self.precision!r}, must be one of {list(PRECISIONS)}.")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is {self.seed}, must be in 0..2**63-1.")
 
+    @classmethod
+    def weighted(
+        cls,
+        benchmark: Benchmark,
+        weights: Sequence[float],
+        seed: int,
+        precision: str = "tf32",
+        compiled: bool = False,
+    ) -> "Trial":
+        """Return the trial of constant class weights (C,)."""
+        recipe = Recipe(tuple(benchmark.counts.tolist()), tuple(weights))
+        return cls(benchmark, recipe, seed, precision, compiled)
+
+    @property
+    def posthoc(self) -> PostHoc:
+        """The adjustment of the trained network's logits by which the trial is scored."""
+        return PostHoc(self.recipe.adjustment, self.recipe.tau_norm)
+
     def fingerprint(self) -> str:
         """Return the hash that a checkpoint must carry to continue this trial."""
-        weights = [float(w).hex() for w in self.weights]
+        weights = [float(w).hex() for w in self.recipe.weights]
         facts: list[Any] = [self.benchmark.fingerprint(), weights, self.seed, self.precision]
+        if not self.recipe.is_static:
+            facts.append(self.recipe.to_dict())
         if self.compiled:
             facts.append("compiled batches")  # not the network alone, as it was once
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

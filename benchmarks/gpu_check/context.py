@@ -54,7 +54,7 @@ class Context:
     def trial(self, benchmark: Benchmark, seed: int = 0) -> Trial:
         """Return an unweighted trial in the stage's precision."""
         weights = (1.0,) * benchmark.num_classes
-        return Trial(benchmark, weights, seed, self.stage.precision, self.stage.compiled)
+        return Trial.weighted(benchmark, weights, seed, self.stage.precision, self.stage.compiled)
 
     def synchronize(self) -> None:
         if self.device.type == "cuda":

@@ -83,7 +83,7 @@ class Recording:
         weighting = self.points[job.number].weighting
         weights = canonical_weights(weighting.weights(self.counts))
         plan = self.plan
-        return Trial(plan.benchmark, tuple(weights.tolist()), job.seed, plan.precision)
+        return Trial.weighted(plan.benchmark, tuple(weights.tolist()), job.seed, plan.precision)
 
     def take(self, event: Event) -> None:
         """Add an epoch, or a divergence, to its trial, and store the trial if that ends it."""

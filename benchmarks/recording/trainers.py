@@ -206,7 +206,7 @@ def make_engine(setup: Setup) -> Engine:
 
 
 def uniform_trial(benchmark: Benchmark, precision: str) -> Trial:
-    return Trial(benchmark, (1.0,) * benchmark.num_classes, 0, precision)
+    return Trial.weighted(benchmark, (1.0,) * benchmark.num_classes, 0, precision)
 
 
 def paying_slots(setup: Setup, task: Task) -> int:

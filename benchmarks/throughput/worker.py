@@ -122,7 +122,7 @@ class Worker:
             return PlainTraining(self.benchmark, self.data, self.device, arm.workers, job.seed)
         weights = (1.0,) * self.benchmark.num_classes
         trials = [
-            Trial(self.benchmark, weights, job.seed + i, arm.precision, arm.compiled)
+            Trial.weighted(self.benchmark, weights, job.seed + i, arm.precision, arm.compiled)
             for i in range(job.slots)
         ]
         task = Task(self.data, self.benchmark.padding, self.device)

@@ -109,7 +109,9 @@ def forecast(
     with threads(resources.cpus):
         seconds = []
         for benchmark, data in zip(plan.all_benchmarks, images, strict=True):
-            trial = Trial(benchmark, (1.0,) * benchmark.num_classes, 0, plan.settings.precision)
+            trial = Trial.weighted(
+                benchmark, (1.0,) * benchmark.num_classes, 0, plan.settings.precision
+            )
             if stop():
                 return None
             seconds.append(epoch_seconds(trial, data))

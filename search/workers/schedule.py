@@ -51,7 +51,7 @@ def parts_of(config: dict[str, Any], setup: WorkerSetup) -> list[Part]:
     for described in config["parts"]:
         index, weights = described["benchmark"], tuple(described["weights"])
         benchmark = setup.benchmarks[index]
-        trial = Trial(benchmark, weights, config["seed"], setup.precision, setup.compiled)
+        trial = Trial.weighted(benchmark, weights, config["seed"], setup.precision, setup.compiled)
         folder = Path(described["checkpoints"])
         parts.append(Part(trial, index, folder, described["known_epochs"]))
     assert len({part.benchmark for part in parts}) == len(parts)

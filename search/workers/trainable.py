@@ -31,7 +31,7 @@ def template_trial(setup: WorkerSetup, index: int, least_epochs: int = 1) -> Tri
     benchmark = setup.benchmarks[index]
     benchmark = replace(benchmark, epochs=max(least_epochs, benchmark.epochs))
     uniform = (1.0,) * benchmark.num_classes
-    return Trial(benchmark, uniform, 0, setup.precision, setup.compiled)
+    return Trial.weighted(benchmark, uniform, 0, setup.precision, setup.compiled)
 
 
 def save_parts(parts: Sequence[Part], slots: Mapping[int, Slot]) -> None:

@@ -118,7 +118,7 @@ def test_the_floor_is_the_longer_of_arithmetic_and_memory() -> None:
 def test_the_reference_trains_on_as_many_images_as_the_engine() -> None:
     benchmark, data = cut(DIGITS, digits_data(), 2, seed=5)
     weights = (1.0,) * benchmark.num_classes
-    trials = [Trial(benchmark, weights, seed, "fp32") for seed in (1, 2)]
+    trials = [Trial.weighted(benchmark, weights, seed, "fp32") for seed in (1, 2)]
     with threads(1):
         plain = PlainTraining(benchmark, data, CPU, workers=0, seed=1).epochs(3)
         engine = EngineTraining(trials, Task(data, benchmark.padding, CPU), graphs=True).epochs(3)

@@ -66,7 +66,7 @@ def test_a_recorded_trial_trains_the_same(key: str, folder: Path) -> None:
         pytest.skip(f"was recorded on another machine, which may round differently: {others}")
     settings, facts = recording["settings"], recording["trials"][key]
     benchmark = BENCHMARKS[BENCHMARK]
-    trial = Trial(benchmark, tuple(facts["weights"]), facts["seed"], settings["precision"])
+    trial = Trial.weighted(benchmark, tuple(facts["weights"]), facts["seed"], settings["precision"])
     images = load(prepare(benchmark, folder / "data"), benchmark)
     task = Task(images, benchmark.padding, torch.device("cpu"))
     with threads(1):

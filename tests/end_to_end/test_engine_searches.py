@@ -87,7 +87,7 @@ class Searches:
                 for row in rows:
                     recorded = without_seconds(self.folder.read_epochs(part_key(row.key, part)))
                     weights = canonical_weights(row.strategy.weights(data.counts))
-                    plain = list(train(Trial(benchmark, tuple(weights), row.seed), task))
+                    plain = list(train(Trial.weighted(benchmark, tuple(weights), row.seed), task))
                     assert recorded == without_seconds(plain)[: len(recorded)]
                     if row.state == TrialState.COMPLETE:
                         assert len(recorded) == benchmark.epochs

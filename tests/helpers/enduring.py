@@ -44,7 +44,7 @@ def check_equal_to_plain_training(place: Path, keys: list[str], epochs: int = EP
     for key in keys:
         weights = canonical_weights(rows[key].strategy.weights(data.counts))
         recorded = searching.folder(place).read_epochs(key)
-        plain = list(train(Trial(benchmark, tuple(weights), rows[key].seed), task))
+        plain = list(train(Trial.weighted(benchmark, tuple(weights), rows[key].seed), task))
         assert searching.without_seconds(recorded) == searching.without_seconds(
             plain[: len(recorded)]
         )

@@ -38,7 +38,9 @@ def files(place: Path) -> dict[str, bytes]:
 def expected(point: Point, seed: int, precision: str = "tf32") -> list[EpochResult]:
     """Return what the trainer yields for a weighting of the table."""
     weights = canonical_weights(point.weighting.weights(DIGITS.counts))
-    return list(train(Trial(SHORT, tuple(weights.tolist()), seed, precision), digits_task()))
+    return list(
+        train(Trial.weighted(SHORT, tuple(weights.tolist()), seed, precision), digits_task())
+    )
 
 
 def made_up(job: Job, epochs: int = 2, diverged: str | None = None, started: str = "now") -> Any:

@@ -64,7 +64,7 @@ def digits_trial(epochs: int = 4, seed: int = 3, precision: str = "fp32", **fiel
     """Return a trial on the digits with uneven weights; ``fields`` change its benchmark."""
     benchmark = dataclasses.replace(DIGITS.with_epochs(epochs), **fields)
     weights = tuple(np.linspace(0.5, 1.5, benchmark.num_classes).tolist())
-    return Trial(benchmark, weights, seed, precision)
+    return Trial.weighted(benchmark, weights, seed, precision)
 
 
 def colour_images(random: np.random.Generator, number: int) -> np.ndarray:

@@ -10,12 +10,13 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from spaces.loss import POSTHOC
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.benchmarks.metrics import score
 from trainer.execution import checkpoint
 from trainer.execution.slot import Progress, Slot
 from trainer.execution.task import Task
-from trainer.results import EpochResult, half_counts, selection
+from trainer.results import EpochResult, half_counts, posthoc_profile, selection
 from trainer.trial import Trial
 
 P = ParamSpec("P")
@@ -53,12 +54,14 @@ def epoch_result(slot: Slot, epoch: int, rate: float, seconds: float, best: floa
     Raises:
         TrainingError: the training or the test loss is not finite.
     """
-    train_loss, test_loss, (correct, predicted) = slot.outcome()
+    train_loss, test_loss, counts = slot.outcome()
     for name, loss in (("training", train_loss), ("test", test_loss)):
         if not math.isfinite(loss):
             raise TrainingError(epoch, f"the {name} loss is {loss}; the network diverged.")
-    benchmark, halves = slot.trial.benchmark, (correct, predicted, slot.task.half_counts)
-    percent = score(benchmark.metric, *(selection(n, benchmark.test_held_out) for n in halves))
+    benchmark, images = slot.trial.benchmark, slot.task.half_counts
+    metric, held_out = benchmark.metric, benchmark.test_held_out
+    correct, predicted = counts[POSTHOC.index(slot.trial.posthoc)]
+    percent = score(metric, *(selection(n, held_out) for n in (correct, predicted, images)))
     assert percent is not None  # predicted counts are known here
     return EpochResult(
         epoch=epoch,
@@ -70,6 +73,7 @@ def epoch_result(slot: Slot, epoch: int, rate: float, seconds: float, best: floa
         best_score=max(best, float(percent)),
         correct=half_counts(correct.tolist()),
         predicted=half_counts(predicted.tolist()),
+        profile=posthoc_profile(counts, images, metric, held_out),
     )
 
 

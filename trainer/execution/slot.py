@@ -7,22 +7,28 @@ the host, and a CUDA graph captured from it once serves every trial that enters 
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from spaces.loss import POSTHOC
+from spaces.recipe import Variant
 from trainer.execution.augment import EpochPlan, epoch_plan
 from trainer.execution.graphs import Queue, Step, captured, compiled
 from trainer.execution.task import Task
 from trainer.models import BatchNorm2d, build
 from trainer.results import EpochResult
 from trainer.runtime import arithmetic
+from trainer.strategies.adjustment import add_counts, log_priors, predictions
+from trainer.strategies.loss import LossTerms, general_loss, packed_terms
+from trainer.strategies.sampling import ImageOrders
 from trainer.trial import Trial
 
 EVALUATION_BATCH = 500
@@ -51,41 +57,59 @@ class Slot:
     Attributes:
         network: channels_last, without the batch norms' step counters, which nothing reads.
         rate: learning rate, float32 ().
-        weights: class weights, float32 (C,).
+        variants: of the training step, that the slot has.
+        terms: numbers of the loss, of the epoch in progress.
         plan: of the epoch in progress.
         position: number of images behind in the epoch or the test set, int64 ().
-        totals: float64 (2 + 4 * C,): sums over images of the training and the test loss, then
-            test images by half and class: correct, and predicted as the class.
+        totals: float64 (2 + 4 * C * G,): sums over images of the training and the test loss, then
+            for each of G post-hoc adjustments test images by half and class: correct, and
+            predicted as the class.
+        orders: of the trial's images, by epoch.
         sequence: of an epoch's batches, each the phase and the number of images.
         history: results of the trial's finished epochs.
         batch: batches of the epoch after them that are queued or done.
         began: when that epoch began, seconds of the performance counter.
     """
 
-    def __init__(self, like: Trial, task: Task, graphs: bool = True) -> None:
-        """Make room for trials that differ from ``like`` in weights and seed only.
+    def __init__(
+        self,
+        like: Trial,
+        task: Task,
+        graphs: bool = True,
+        variants: Sequence[Variant] | None = None,
+    ) -> None:
+        """Make room for trials that differ from ``like`` in recipe and seed only.
 
-        ``graphs`` matters on CUDA devices alone: False runs the steps kernel by kernel.
+        Args:
+            graphs: matters on CUDA devices alone: False runs the steps kernel by kernel.
+            variants: of the recipes that may come; None for those of ``like``'s variant.
         """
         self.like, self.task, device = like, task, task.device
         self.queue = Queue(device)
         self.network = self._network(like.seed).to(device)
-        self.loss, self.answers = self.batch_loss, self.batch_answers
+        self.variants = tuple(variants or (like.recipe.variant,))
+        self.losses = {"plain": self.plain_loss, "general": self.general_loss}
+        self.answers = self.batch_answers
         if like.compiled:
-            self.loss, self.answers = compiled(self.loss), compiled(self.answers)
+            self.losses = {name: compiled(loss) for name, loss in self.losses.items()}
+            self.answers = compiled(self.answers)
         self.rate = torch.zeros((), device=device)
         self.optimizer = self._optimizer()
-        self.weights = torch.ones(task.num_classes, device=device)
+        self.terms = LossTerms.neutral(task.num_classes, device)
+        self.staged_terms = torch.zeros_like(self.terms.numbers, device="cpu")
+        self.priors = log_priors(task.classes.counts).to(device)
         self.plan = EpochPlan.empty(task.images).to(device)
         self.staged = EpochPlan.empty(task.images)
         self.position = torch.zeros((), dtype=torch.int64, device=device)
         self.offsets = torch.arange(max(like.benchmark.batch_size, EVALUATION_BATCH), device=device)
-        self.totals = torch.zeros(2 + 4 * task.num_classes, dtype=torch.float64, device=device)
+        numbers = 2 + len(POSTHOC) * 4 * task.num_classes
+        self.totals = torch.zeros(numbers, dtype=torch.float64, device=device)
         self.train_loss, self.test_loss = self.totals[:2]
-        self.correct, self.predicted = self.totals[2:].view(2, -1)
+        self.counts = self.totals[2:].view(len(POSTHOC), 2, -1)
         self.read = torch.zeros_like(self.totals, device="cpu")
         if self.queue.stream:
             self.staged, self.read = self.staged.pinned(), self.read.pin_memory()
+            self.staged_terms = self.staged_terms.pin_memory()
         self.train_sizes = batch_sizes(task.images, like.benchmark.batch_size)
         self.test_sizes = batch_sizes(task.test_images, EVALUATION_BATCH)
         self.sequence = [("train", size) for size in self.train_sizes]
@@ -119,10 +143,14 @@ class Slot:
         return optimizer
 
     def _steps(self, graphs: bool) -> dict[str, Step]:
-        """Return a step for each size of a batch, named ``train 128``, ``test 500`` and so on."""
+        """Return a step for each size of a batch, and of a training batch for each variant.
+
+        They are named ``train plain 128``, ``test 500`` and so on.
+        """
         steps: dict[str, Step] = {}
-        for size in sorted(set(self.train_sizes), reverse=True):
-            steps[f"train {size}"] = partial(self.train_batch, size)
+        for loss in (variant.loss for variant in self.variants):
+            for size in sorted(set(self.train_sizes), reverse=True):
+                steps[f"train {loss} {size}"] = partial(self.train_batch, loss, size)
         for size in sorted(set(self.test_sizes), reverse=True):
             steps[f"test {size}"] = partial(self.test_batch, size)
         if self.queue.stream:  # what was made until now is on another stream
@@ -144,9 +172,12 @@ class Slot:
         """Put ``trial`` at its beginning into the slot."""
         assert (trial.benchmark, trial.precision) == (self.like.benchmark, self.like.precision)
         assert trial.compiled == self.like.compiled
+        assert trial.recipe.variant in self.variants
         self.trial = trial
         self.history, self.batch = [], 0
-        self.weights.copy_(torch.tensor(trial.weights, dtype=torch.float32))
+        self.orders = ImageOrders(
+            trial.seed, trial.recipe, trial.benchmark.epochs, self.task.classes
+        )
         self._copy_network(self._network(trial.seed).state_dict())
         for buffer in self.momenta():
             buffer.zero_()
@@ -165,7 +196,12 @@ class Slot:
         within = state.get("within")
         if within:
             self.batch = within["batch"]
-            self.totals.copy_(within["totals"])
+            if len(within["totals"]) < len(self.totals):  # from before adjustments were measured
+                self.batch = min(self.batch, len(self.train_sizes))
+                self.totals.zero_()
+                self.train_loss.copy_(within["totals"][0])
+            else:
+                self.totals.copy_(within["totals"])
             self.began = time.perf_counter() - within["seconds"]
 
     def state(self) -> dict[str, Any]:
@@ -203,12 +239,7 @@ class Slot:
         self.queue.mark()
         if not self.batch:
             self.began = time.perf_counter()
-        benchmark = self.like.benchmark
-        plan = epoch_plan(
-            self.trial.seed, number, self.task.images, benchmark.padding, benchmark.flip
-        )
-        self.staged.copy_(plan)
-        self.plan.copy_(self.staged)
+        self.stage(number)
         self.rate.fill_(rate)
         if not self.batch:
             self.totals.zero_()
@@ -218,13 +249,28 @@ class Slot:
         for phase, size in self.sequence[self.batch :]:
             if self.batch == test:
                 self.rewind()
-            self.steps[f"{phase} {size}"]()
+            self.step(phase, size)()
             self.queue.mark()
             self.batch += 1
             yield Progress.QUEUED
         self.read.copy_(self.totals, non_blocking=True)
         yield from self.caught_up()
         self.batch = 0
+
+    def stage(self, number: int) -> None:
+        """Queue what differs between epochs: the plan, and the numbers of the loss."""
+        benchmark, seed = self.like.benchmark, self.trial.seed
+        plan = epoch_plan(seed, number, self.task.images, benchmark.padding, benchmark.flip)
+        drawn = self.orders.order(number)
+        self.staged.copy_(plan if drawn is None else replace(plan, order=torch.from_numpy(drawn)))
+        self.plan.copy_(self.staged)
+        self.staged_terms.copy_(packed_terms(self.trial.recipe, number, benchmark.epochs))
+        self.terms.numbers.copy_(self.staged_terms, non_blocking=True)
+
+    def step(self, phase: str, size: int) -> Step:
+        """Return the step of ``sequence`` for the trial in the slot."""
+        loss = f" {self.trial.recipe.variant.loss}" if phase == "train" else ""
+        return self.steps[f"{phase}{loss} {size}"]
 
     def caught_up(self) -> Iterator[Progress]:
         """Yield until the device has done what was queued for it before."""
@@ -235,48 +281,57 @@ class Slot:
     def outcome(self) -> tuple[float, float, np.ndarray]:
         """Return mean training loss, mean test loss, and counts of test images.
 
-        The counts are int64 (2, 2 halves, C): correct ones, then those predicted as the class.
+        The counts are int64 (G, 2, 2 halves, C), for each of ``POSTHOC``: correct ones, then those
+        predicted as the class.
         """
         train, test = (float(x) for x in self.read[:2])
-        counts = self.read[2:].numpy().astype(np.int64).reshape(2, 2, self.task.num_classes)
+        counts = self.read[2:].numpy().astype(np.int64).reshape(-1, 2, 2, self.task.num_classes)
         return train / self.task.images, test / self.task.test_images, counts
 
-    def train_batch(self, size: int) -> None:
-        """Take one optimizer step on the next ``size`` images of the epoch's plan."""
+    def train_batch(self, kind: str, size: int) -> None:
+        """Take one optimizer step, by a loss of ``losses``, on the next images of the plan."""
         self.network.train()
-        loss = self.loss(size)
+        loss = self.losses[kind](size)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         self.train_loss += loss.detach() * size
         self.position += size
 
-    def batch_loss(self, size: int) -> Tensor:
-        """Return the weighted loss, float32 (), of the next ``size`` images of the epoch's plan."""
+    def plain_loss(self, size: int) -> Tensor:
+        """Return the weighted cross entropy, float32 (), of the plan's next ``size`` images."""
+        logits, labels = self.training_logits(size)
+        return functional.cross_entropy(logits, labels, weight=self.terms.weights)
+
+    def general_loss(self, size: int) -> Tensor:
+        """Return the general loss, float32 (), of the plan's next ``size`` images."""
+        return general_loss(*self.training_logits(size), self.terms)
+
+    def training_logits(self, size: int) -> tuple[Tensor, Tensor]:
+        """Return logits, float32 (size, C), and labels (size,) of the plan's next images."""
         inputs, labels = self.task.training_batch(self.plan, self.position + self.offsets[:size])
         with arithmetic(self.like.precision, self.task.device):
             logits = self.network(inputs)
-        return functional.cross_entropy(logits.float(), labels, weight=self.weights)
+        return logits.float(), labels
 
     @torch.no_grad()
     def test_batch(self, size: int) -> None:
         """Evaluate the next ``size`` test images."""
         self.network.eval()
-        loss, hits, cells, predicted = self.answers(size)
+        loss, logits, labels, cells = self.answers(size)
         self.test_loss += loss
-        self.correct.index_add_(0, cells, hits)  # whole numbers: exact in any order
-        self.predicted.index_add_(0, predicted, torch.ones_like(hits))
+        layer = cast(nn.Linear, self.network.linear)
+        add_counts(self.counts, predictions(logits, layer, self.priors, POSTHOC), labels, cells)
         self.position += size
 
     def batch_answers(self, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return what the network says of the next ``size`` test images.
 
-        That is the sum of their losses, float32 (), then for each image, (size,): whether it is
-        correct, float64, and the cells, int64, of its own class and of the predicted one in half.
+        That is the sum of their losses, float32 (), and the logits, float32 (size, C); then their
+        labels and their cells, the half * C + class, int64 (size,).
         """
         inputs, labels, cells = self.task.test_batch(self.position + self.offsets[:size])
         with arithmetic(self.like.precision, self.task.device):
-            logits = self.network(inputs)
-        loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
-        predicted = logits.argmax(1)
-        return loss, (predicted == labels).double(), cells, cells - labels + predicted
+            logits = self.network(inputs).float()
+        loss = functional.cross_entropy(logits, labels, reduction="sum")
+        return loss, logits, labels, cells

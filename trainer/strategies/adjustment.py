@@ -12,10 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from spaces.loss import PostHoc
+
 
 def log_priors(counts: npt.ArrayLike) -> Tensor:
-    """Return ln pi, float32 (C,), of numbers of training images (C,), all above 0."""
-    numbers = np.asarray(counts, dtype=np.float64)
+    """Return ln pi, float32 (C,), of numbers of training images (C,), of which 0 counts as 1."""
+    numbers = np.maximum(np.asarray(counts, dtype=np.float64), 1)
     return torch.from_numpy(np.log(numbers / numbers.sum())).float()
 
 
@@ -26,18 +28,19 @@ def normalised(logits: Tensor, layer: nn.Linear, tau: float) -> Tensor:
 
 
 def predictions(
-    logits: Tensor, layer: nn.Linear, priors: Tensor, grid: Sequence[tuple[float, float]]
+    logits: Tensor, layer: nn.Linear, priors: Tensor, grid: Sequence[PostHoc]
 ) -> Tensor:
     """Return the predicted classes, int64 (G, B), of each entry of ``grid``.
 
     Args:
         logits: float32 (B, C), of the last ``layer``.
         priors: ``log_priors``, (C,).
-        grid: G pairs of a strength t and a tau, each 0 for none.
+        grid: G adjustments.
     """
     rows = []
-    for strength, tau in grid:
-        base = normalised(logits, layer, tau) if tau else logits
+    for entry in grid:
+        base = normalised(logits, layer, entry.tau_norm) if entry.tau_norm else logits
+        strength = entry.adjustment
         rows.append((base - strength * priors if strength else base).argmax(1))
     return torch.stack(rows)
 

@@ -13,11 +13,13 @@ NeurIPS 2020), multiplicative delta of CDT (Ye et al., 2020), both of VS (Kini e
 ICCV 2017), smoothing eps by class of MiSLAS (Zhong et al., CVPR 2021).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from spaces.recipe import Recipe
 
 VECTORS = ("weights", "additive", "multiplicative", "margin", "smoothing")
 SCALARS = ("scale", "focusing")
@@ -59,9 +61,12 @@ class LossTerms:
         return terms
 
 
-def packed(vectors: Sequence[Sequence[float]], scalars: Sequence[float]) -> Tensor:
-    """Return the numbers of ``LossTerms``, float32 (5 C + 2,), in the order of its attributes."""
-    return torch.tensor([x for vector in (*vectors, scalars) for x in vector], dtype=torch.float32)
+def packed_terms(recipe: Recipe, epoch: int, epochs: int) -> Tensor:
+    """Return the numbers of ``LossTerms`` in an epoch (1-based), float32 (5 C + 2,)."""
+    vectors = [recipe.loss_weights(epoch, epochs)]
+    vectors += [np.asarray(getattr(recipe, name)) for name in VECTORS[1:]]
+    scalars = np.array([getattr(recipe, name) for name in SCALARS])
+    return torch.from_numpy(np.concatenate([*vectors, scalars])).float()
 
 
 def general_loss(logits: Tensor, labels: Tensor, terms: LossTerms) -> Tensor:

@@ -4,11 +4,12 @@ Orders are made of raw words of Philox (Salmon et al., SC 2011), as plans of epo
 streams of their own: an epoch's crops and flips are the same, however its images are drawn.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from spaces.recipe import Recipe
 
 DRAW_STREAM = 1 << 33
 """Second key word of an epoch's draws, less the epoch number; plans have the epoch number alone."""
@@ -20,8 +21,6 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 Integers = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.float64]
-ClassProbabilities = Callable[[int], Numbers | None]
-"""Of an epoch (1-based): of each class (C,); None where every image is shown once."""
 
 
 @dataclass(frozen=True)
@@ -128,39 +127,36 @@ def mixed(states: Words) -> Words:
 
 
 class ImageOrders:
-    """The orders of a trial's epochs, each a pure function of the seed and the epoch.
+    """The orders of a trial's epochs, each a pure function of recipe, seed and epoch.
 
     Attributes:
-        shown: of each class, (C,), by the epochs whose draws were counted.
-        counted: number of those epochs, the first ones.
+        shown: images of each class, (C,), that the epochs behind ``counted`` drew.
+        counted: number of epochs, the first ones.
     """
 
-    def __init__(
-        self, seed: int, probabilities: ClassProbabilities, classes: ClassImages, cycled: bool
-    ) -> None:
-        self.seed, self.probabilities = seed, probabilities
-        self.classes, self.cycled = classes, cycled
+    def __init__(self, seed: int, recipe: Recipe, epochs: int, classes: ClassImages) -> None:
+        self.seed, self.recipe, self.epochs, self.classes = seed, recipe, epochs, classes
         self.shown, self.counted = np.zeros_like(classes.counts), 0
 
     def order(self, epoch: int) -> Integers | None:
         """Return the order (N,) of ``epoch`` (1-based); None where it shows every image once."""
-        probabilities = self.probabilities(epoch)
+        probabilities = self.recipe.class_probabilities(epoch, self.epochs)
         if probabilities is None:
             return None
-        if self.cycled:
-            self.count_until(epoch)
-            return cycled_order(self.seed, epoch, probabilities, self.classes, self.shown)
-        return sampled_order(self.seed, epoch, probabilities, self.classes)
+        if self.recipe.draw == "independent":
+            return sampled_order(self.seed, epoch, probabilities, self.classes)
+        self.count_until(epoch)
+        return cycled_order(self.seed, epoch, probabilities, self.classes, self.shown)
 
     def count_until(self, epoch: int) -> None:
         """Count what the epochs before ``epoch`` drew of each class.
 
-        An epoch that shows every image once moves no class's cycles.
+        An epoch that shows every image once draws nothing.
         """
         if self.counted >= epoch:
             self.shown, self.counted = np.zeros_like(self.shown), 0
         for number in range(self.counted + 1, epoch):
-            probabilities = self.probabilities(number)
+            probabilities = self.recipe.class_probabilities(number, self.epochs)
             if probabilities is not None:
                 drawn = drawn_classes(self.seed, number, probabilities, len(self.classes.images))
                 self.shown = self.shown + np.bincount(drawn, minlength=len(self.shown))

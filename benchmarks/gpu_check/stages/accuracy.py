@@ -66,7 +66,9 @@ def trials_of(context: Context, benchmark: Benchmark, counts: np.ndarray) -> dic
         weights = canonical_weights(NAMED[name].weighting.weights(counts))
         for seed in context.stage.seeds:
             trial = context.trial(benchmark, seed)
-            trials[name, seed] = dataclasses.replace(trial, weights=tuple(weights.tolist()))
+            trials[name, seed] = Trial.weighted(
+                trial.benchmark, weights.tolist(), seed, trial.precision, trial.compiled
+            )
     return trials
 
 

@@ -113,7 +113,7 @@ class Case:
 
     def trial(self, seed: int = 0) -> Trial:
         weights = (1.0,) * self.benchmark.num_classes
-        return Trial(self.benchmark, weights, seed, self.precision)
+        return Trial.weighted(self.benchmark, weights, seed, self.precision)
 
     def slot(self) -> Slot:
         self.made = self.made or Slot(self.trial(), self.task)

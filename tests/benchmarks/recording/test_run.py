@@ -157,7 +157,7 @@ def test_an_engine_of_several_slots_records_what_one_trial_alone_would(tmp_path:
     weights = [
         tuple(canonical_weights(p.weighting.weights(DIGITS.counts)).tolist()) for p in points
     ]
-    work = [(Job(i, 1), Trial(SHORT, w, 1, "tf32")) for i, w in enumerate(weights)]
+    work = [(Job(i, 1), Trial.weighted(SHORT, w, 1, "tf32")) for i, w in enumerate(weights)]
     events = [event for event in in_engine(iter(work), setup) if event]
     for point in points:
         mine = [x for job, x in events if job.number == point.number]

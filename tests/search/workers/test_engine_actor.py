@@ -30,7 +30,7 @@ HELPERS = Path(engines.__file__).parent
 
 
 def alone(seed: int) -> list[dict[str, object]]:
-    trial = Trial(BENCHMARK, tuple(weights_of(seed)), seed)
+    trial = Trial.weighted(BENCHMARK, tuple(weights_of(seed)), seed)
     task = Task(digits_data(), BENCHMARK.padding, torch.device("cpu"))
     with threads(1):
         return without_seconds(list(train(trial, task)))

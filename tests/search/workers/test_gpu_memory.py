@@ -17,10 +17,10 @@ def test_a_fault_of_the_gpus_memory_ends_one_trial_with_its_reason(
 ) -> None:
     trains = Slot.train_batch
 
-    def full(self: Slot, size: int) -> None:
+    def full(self: Slot, kind: str, size: int) -> None:
         if self.trial.seed == 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        trains(self, size)
+        trains(self, kind, size)
 
     monkeypatch.setattr(Slot, "train_batch", full)
     engine = EngineActor(setup(tmp_path), gpu="", slots=2, deserted_seconds=FOREVER)

@@ -146,7 +146,9 @@ def alone(benchmark: Benchmark, index: int, seed: int) -> list[dict[str, object]
     with tempfile.TemporaryDirectory() as place:
         data = load(prepare(benchmark, Path(place)), benchmark)
     task = Task(data, benchmark.padding, torch.device("cpu"))
-    return without_seconds(list(train(Trial(benchmark, tuple(weights(seed, index)), seed), task)))
+    return without_seconds(
+        list(train(Trial.weighted(benchmark, tuple(weights(seed, index)), seed), task))
+    )
 
 
 def is_alone(

@@ -43,12 +43,12 @@ from trainer.execution.slot import Slot
 steps_left = 2 * 13 + 6  # an epoch of 398 images has 13 steps of 32
 
 class Killed(Slot):
-    def train_batch(self, size):
+    def train_batch(self, kind, size):
         global steps_left
         steps_left -= 1
         if steps_left < 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        super().train_batch(size)
+        super().train_batch(kind, size)
 
 import trainer.execution.loop
 trainer.execution.loop.Slot = Killed
@@ -215,8 +215,9 @@ def test_no_folder_and_an_empty_folder_mean_that_nothing_was_saved(tmp_path: Pat
 
 def other_weights() -> tuple[Trial, Task]:
     trial = digits_trial()
-    weights = (*trial.weights[:-1], trial.weights[-1] + 2**-40)
-    return Trial(trial.benchmark, weights, trial.seed, trial.precision), digits_task()
+    *others, last = trial.recipe.weights
+    weights = (*others, last + 2**-40)
+    return Trial.weighted(trial.benchmark, weights, trial.seed, trial.precision), digits_task()
 
 
 def other_data() -> tuple[Trial, Task]:

@@ -33,8 +33,8 @@ def one_thread() -> Iterator[None]:
 def trial(seed: int) -> Trial:
     """Return a trial whose seed and weights differ from those of every other seed."""
     like = digits_trial(EPOCHS, seed)
-    weights = (1.0 + seed, *like.weights[1:])
-    return dataclasses.replace(like, weights=weights)
+    weights = (1.0 + seed, *like.recipe.weights[1:])
+    return Trial.weighted(like.benchmark, weights, seed, like.precision)
 
 
 def alone(seed: int) -> list[EpochResult]:
@@ -183,7 +183,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_its_trial_alone(tmp_path: Path
 
 def test_a_divergence_in_one_slot_ends_that_trial_alone() -> None:
     full = engine(2)
-    wild = dataclasses.replace(trial(1), weights=(1e38, *trial(1).weights[1:]))
+    wild = Trial.weighted(trial(1).benchmark, (1e38, *trial(1).recipe.weights[1:]), 1, "fp32")
     full.begin("wild", wild, None, 1, EPOCHS)
     full.begin("2", trial(2), None, 1, EPOCHS)
     outcomes = run(full)

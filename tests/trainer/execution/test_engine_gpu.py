@@ -46,7 +46,7 @@ def colour_trial(seed: int, precision: str = "tf32", compiled: bool = False) -> 
     benchmark, _ = colour_task(train=200, test=120)
     benchmark = dataclasses.replace(benchmark, network="resnet32", epochs=EPOCHS)
     weights = tuple(np.linspace(0.5, 1.5 + seed, benchmark.num_classes).tolist())
-    return Trial(benchmark, weights, seed, precision, compiled)
+    return Trial.weighted(benchmark, weights, seed, precision, compiled)
 
 
 def task_on(device: torch.device) -> Task:

@@ -87,7 +87,7 @@ class PlainTraining:
         self.test_set = PlainImages(data.test_images, data.test_labels, data, b.padding)
         network = build(b.network, b.channels, b.num_classes, trial.seed)
         self.network = network.to(memory_format=torch.channels_last)
-        self.criterion = nn.CrossEntropyLoss(weight=torch.tensor(trial.weights))
+        self.criterion = nn.CrossEntropyLoss(weight=torch.tensor(trial.recipe.weights))
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4
         )
@@ -118,7 +118,7 @@ def assert_equal_to_plain(benchmark: Benchmark, data: ImageData) -> None:
     """Train both ways and compare every number after every epoch."""
     assert len(data.train_labels) % benchmark.batch_size > 0, "the last batch must be short"
     weights = np.linspace(0.3, 1.9, benchmark.num_classes, dtype=np.float32)
-    trial = Trial(benchmark, tuple(weights.tolist()), 5, "fp32")
+    trial = Trial.weighted(benchmark, tuple(weights.tolist()), 5, "fp32")
     plain = PlainTraining(trial, data)
     task = Task(data, benchmark.padding, CPU)
     slot = Slot(trial, task)

@@ -19,6 +19,7 @@ from trainer.execution.slot import Slot
 from trainer.execution.task import Task
 from trainer.models import NETWORKS
 from trainer.runtime import PRECISIONS
+from trainer.strategies.loss import LossTerms
 from trainer.trial import Trial
 
 CASES = [("cpu", precision) for precision in PRECISIONS] + [("cuda:0", "tf32")]
@@ -93,9 +94,9 @@ def test_a_look_at_a_value_would_be_noticed(make_slot: MakeSlot) -> None:
 
 def test_a_tensor_on_another_device_would_be_noticed(make_slot: MakeSlot) -> None:
     made = make_slot("tf32", "cuda:0")
-    made.weights = torch.ones(10)
+    made.terms = LossTerms.neutral(10)
     with pytest.raises(RuntimeError, match="device"):
-        made.steps["train 32"]()
+        made.steps["train plain 32"]()
 
 
 @pytest.mark.parametrize("graphs", (True, False))

@@ -24,6 +24,8 @@ from training import (
 )
 
 from spaces import NAMED, canonical_weights
+from spaces.loss import POSTHOC
+from spaces.recipe import Recipe
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.benchmarks.metrics import METRICS, score
 from trainer.execution.augment import EpochPlan, epoch_plan, normalise
@@ -58,8 +60,8 @@ def test_best_score_is_the_running_maximum(monkeypatch: pytest.MonkeyPatch) -> N
     correct = iter((60, 300, 120, 360))
 
     def outcome(slot: Slot) -> tuple[float, float, np.ndarray]:
-        counts = np.zeros((2, 2, 10), dtype=np.int64)
-        counts[0, 1, 4] = next(correct)
+        counts = np.zeros((len(POSTHOC), 2, 2, 10), dtype=np.int64)
+        counts[0, 0, 1, 4] = next(correct)
         return 1.0, 1.0, counts
 
     monkeypatch.setattr(Slot, "outcome", outcome)
@@ -78,7 +80,7 @@ def test_counts_are_of_the_half_and_the_class() -> None:
     slot = slot_with(digits_trial(), task)
     for epoch in (1, 2, 3, 4):
         train_epoch(slot, epoch)
-    _, _, (correct, predicted) = slot.outcome()
+    _, _, ((correct, predicted), *_) = slot.outcome()
     with torch.no_grad():
         images = task.test_pixels.permute(0, 3, 1, 2)
         logits = slot.network.eval()(normalise(images, task.mean, task.std))
@@ -98,7 +100,7 @@ def test_class_weights_cancel_in_batches_of_one_image(batch_size: int, cancel: b
     task = Task(data, benchmark.padding, CPU)
     uneven = tuple(2.0 ** (label % 3) for label in range(10))  # powers of two divide exactly
     trained = [
-        without_seconds(list(train(Trial(benchmark, weights, 3, "fp32"), task)))
+        without_seconds(list(train(Trial.weighted(benchmark, weights, 3, "fp32"), task)))
         for weights in ((1.0,) * 10, uneven)
     ]
     assert (trained[0] == trained[1]) == cancel
@@ -106,7 +108,7 @@ def test_class_weights_cancel_in_batches_of_one_image(batch_size: int, cancel: b
 
 def test_on_equal_class_counts_all_weightings_are_one_trial() -> None:
     named = [name.weighting.weights([60] * 10) for name in NAMED.values()]
-    trials = {replace(digits_trial(), weights=tuple(canonical_weights(w))) for w in named}
+    trials = {Trial.weighted(DIGITS, canonical_weights(w), 1) for w in named}
     assert len(named) > len(trials) == 1
 
 
@@ -168,27 +170,39 @@ def test_epochs_before_a_divergence_are_yielded() -> None:
 @pytest.mark.parametrize(
     ("weights", "rule"),
     (
-        ((1.0,) * 9, "weights has 9 entries; resnet8-digitslt has 10"),
-        ((1.0,) * 9 + (-0.1,), "finite and non-negative"),
-        ((1.0,) * 9 + (math.nan,), "finite and non-negative"),
-        ((1.0,) * 9 + (math.inf,), "finite and non-negative"),
+        ((1.0,) * 9, "weights has 9 entries for 10 classes"),
+        ((1.0,) * 9 + (-0.1,), "non-negative"),
+        ((1.0,) * 9 + (math.nan,), "must be finite"),
+        ((1.0,) * 9 + (math.inf,), "must be finite"),
         ((0.0,) * 10, "all zero"),
     ),
 )
 def test_a_trial_refuses_bad_weights(weights: tuple[float, ...], rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
-        Trial(DIGITS, weights, seed=0)
+        Trial.weighted(DIGITS, weights, seed=0)
+
+
+def test_a_trial_refuses_a_recipe_for_other_classes() -> None:
+    recipe = Recipe((5,) * 9, (1.0,) * 9)
+    with pytest.raises(ValueError, match="is for 9 classes; resnet8-digitslt has 10"):
+        Trial(DIGITS, recipe, seed=0)
+
+
+def test_a_trial_refuses_an_adjustment_that_no_test_measures() -> None:
+    recipe = replace(digits_trial().recipe, adjustment=0.3)
+    with pytest.raises(ValueError, match=r"adjustment=0\.3.* none of the adjustments"):
+        Trial(DIGITS, recipe, seed=0)
 
 
 @pytest.mark.parametrize("seed", (-1, 2**63))
 def test_a_trial_refuses_a_seed_out_of_range(seed: int) -> None:
     with pytest.raises(ValueError, match=f"seed is {seed}"):
-        Trial(DIGITS, (1.0,) * 10, seed)
+        Trial.weighted(DIGITS, (1.0,) * 10, seed)
 
 
 def test_a_trial_refuses_an_unknown_precision() -> None:
     with pytest.raises(ValueError, match=r"precision is 'fp16'.*bf16"):
-        Trial(DIGITS, (1.0,) * 10, 0, "fp16")
+        Trial.weighted(DIGITS, (1.0,) * 10, 0, "fp16")
 
 
 def test_the_largest_seed_trains() -> None:
@@ -214,7 +228,7 @@ def test_another_seed_has_other_results(results: list[EpochResult]) -> None:
 
 
 def test_class_weights_change_the_training(results: list[EpochResult]) -> None:
-    trial = Trial(DIGITS.with_epochs(6), (1.0,) * 10, 3, "fp32")
+    trial = Trial.weighted(DIGITS.with_epochs(6), (1.0,) * 10, 3, "fp32")
     assert next(train(trial, digits_task())).train_loss != results[0].train_loss
 
 

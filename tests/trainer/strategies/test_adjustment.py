@@ -4,10 +4,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from spaces.loss import POSTHOC, PostHoc
 from trainer.strategies.adjustment import add_counts, log_priors, predictions
 
 COUNTS = (70, 30, 20, 8, 2)
-GRID = ((0.0, 0.0), (0.25, 0.0), (2.0, 0.0), (0.0, 0.5), (0.0, 1.0), (1.0, 0.5))
+GRID = (*POSTHOC, PostHoc(1.0, 0.5))
 
 
 def layer() -> nn.Linear:
@@ -33,13 +34,13 @@ def expected(features: torch.Tensor, last: nn.Linear, strength: float, tau: floa
 
 @torch.no_grad()
 def test_each_entry_of_the_grid_predicts_by_its_formula() -> None:
-    last, features = layer(), torch.randn(200, 7)
+    last, features = layer(), 3 * torch.randn(300, 7)
     logits, priors = last(features), log_priors(COUNTS)
     predicted = predictions(logits, last, priors, GRID)
     assert torch.equal(predicted[0], logits.argmax(1))
     assert len({tuple(row.tolist()) for row in predicted}) == len(GRID)
-    for (strength, tau), row in zip(GRID, predicted, strict=True):
-        assert row.tolist() == expected(features, last, strength, tau)
+    for entry, row in zip(GRID, predicted, strict=True):
+        assert row.tolist() == expected(features, last, entry.adjustment, entry.tau_norm)
 
 
 def test_counts_are_exact_by_half_and_class() -> None:

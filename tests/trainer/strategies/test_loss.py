@@ -1,6 +1,5 @@
 """The general loss, against each method's own formula written out one image at a time."""
 
-import dataclasses
 import math
 from collections.abc import Callable
 
@@ -9,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.strategies.loss import LossTerms, general_loss, packed
+from spaces.recipe import Recipe
+from spaces.schedule import Ramp
+from trainer.strategies.loss import LossTerms, general_loss, packed_terms
 
 CLASSES, IMAGES = 6, 24
 COUNTS = torch.tensor([500.0, 200.0, 90.0, 40.0, 12.0, 5.0])
@@ -172,14 +173,16 @@ def test_a_factor_of_all_weights_changes_nothing() -> None:
     assert values[0] == pytest.approx(values[1], rel=1e-6)
 
 
-def test_packed_numbers_are_the_terms_in_their_order() -> None:
-    vectors = torch.arange(5.0 * CLASSES).view(5, CLASSES)
-    made = LossTerms.of(packed(vectors.tolist(), (7.0, 8.0)))
-    names = [field.name for field in dataclasses.fields(made)][1:]
-    assert names == [
-        *("weights", "additive", "multiplicative", "margin", "smoothing", "scale", "focusing")
-    ]
-    for name, expected in zip(names, [*vectors, torch.tensor(7.0), torch.tensor(8.0)], strict=True):
-        assert torch.equal(getattr(made, name), expected)
-    made.numbers.zero_()
-    assert float(made.scale) == 0
+def test_packed_numbers_are_those_of_the_recipe_in_the_epoch() -> None:
+    vectors = {
+        name: tuple(float(number + i) for number in range(CLASSES))
+        for i, name in enumerate(("weights", "additive", "multiplicative", "margin", "smoothing"))
+    }
+    counts = tuple(map(int, COUNTS.tolist()))
+    recipe = Recipe(counts, **vectors, weights_ramp=Ramp(0.5, 0.5), scale=7.0, focusing=8.0)
+    for epoch in (1, 5):
+        made = LossTerms.of(packed_terms(recipe, epoch, 5))
+        for name, values in vectors.items():
+            expected = (1.0,) * CLASSES if (name, epoch) == ("weights", 1) else values
+            assert tuple(getattr(made, name).tolist()) == expected
+        assert (float(made.scale), float(made.focusing)) == (7.0, 8.0)

@@ -8,18 +8,20 @@ import torch
 from torch.utils.data import WeightedRandomSampler
 
 from spaces import NAMED
+from spaces.recipe import Recipe
+from spaces.schedule import Draw, Ramp
 from trainer.benchmarks import BENCHMARKS
 from trainer.execution.augment import epoch_plan
 from trainer.strategies.sampling import (
     ClassImages,
     ImageOrders,
     Integers,
-    Numbers,
     drawn_classes,
     sampled_order,
 )
 
-DIGITS = BENCHMARKS["resnet8-digitslt"].counts
+DIGITS = BENCHMARKS["resnet8-digitslt"].counts.tolist()
+FULL = Ramp()
 EPOCHS = 200
 
 
@@ -28,13 +30,18 @@ def labels_of(counts: Sequence[int]) -> Integers:
     return np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
 
 
-def inverse(counts: Sequence[int]) -> Numbers:
-    return np.full(len(counts), 1 / len(counts))
+def inverse(counts: Sequence[int]) -> list[float]:
+    return [1 / count for count in counts]
 
 
-def orders(counts: Sequence[int], cycled: bool, probabilities: Numbers) -> ImageOrders:
-    classes = ClassImages.of(labels_of(counts), len(counts))
-    return ImageOrders(7, lambda _epoch: probabilities, classes, cycled)
+def orders(
+    counts: Sequence[int], cycled: bool, weights: Sequence[float], ramp: Ramp = FULL
+) -> ImageOrders:
+    """Return the orders of 5 epochs by image weights of the classes."""
+    uniform = (1.0,) * len(counts)
+    draw: Draw = "cycled" if cycled else "independent"
+    recipe = Recipe(tuple(counts), uniform, sampling=tuple(weights), sampling_ramp=ramp, draw=draw)
+    return ImageOrders(7, recipe, 5, ClassImages.of(labels_of(counts), len(counts)))
 
 
 def order(made: ImageOrders, epoch: int) -> Integers:
@@ -53,8 +60,9 @@ def chi_square_p(seen: np.ndarray, expected: np.ndarray) -> float:
 @pytest.mark.parametrize("name", NAMED)
 def test_classes_are_drawn_with_their_probabilities(name: str, cycled: bool) -> None:
     counts, labels = np.array(DIGITS), labels_of(DIGITS)
-    shares = counts * NAMED[name].weighting.weights(DIGITS)
-    made = orders(DIGITS, cycled, shares / shares.sum())
+    weights = NAMED[name].weighting.weights(DIGITS)
+    shares = counts * weights
+    made = orders(DIGITS, cycled, weights.tolist())
     seen = sum(np.bincount(labels[order(made, e)], minlength=10) for e in range(1, EPOCHS + 1))
     expected = EPOCHS * counts.sum() * shares / shares.sum()
     assert chi_square_p(np.asarray(seen), expected) > 0.001
@@ -91,7 +99,7 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone() -> None:
 def test_draws_use_other_words_than_plans_and_other_seeds_give_other_draws() -> None:
     classes = ClassImages.of(labels_of(DIGITS), 10)
     plan = epoch_plan(3, 1, 398, 1, False)
-    drawn = [sampled_order(seed, 1, inverse(DIGITS), classes) for seed in (3, 4)]
+    drawn = [sampled_order(seed, 1, np.full(10, 0.1), classes) for seed in (3, 4)]
     assert not np.array_equal(*drawn)
     assert abs(np.corrcoef(drawn[0], plan.order.numpy())[0, 1]) < 0.15
     assert abs(np.corrcoef(drawn[0], plan.dy.numpy())[0, 1]) < 0.15
@@ -119,13 +127,8 @@ def test_cycles_show_every_image_of_a_class_before_one_again(counts: tuple[int, 
 
 
 def test_epochs_that_show_every_image_once_draw_nothing() -> None:
-    classes = ClassImages.of(labels_of(DIGITS), 10)
-
-    def late(epoch: int) -> Numbers | None:
-        return inverse(DIGITS) if epoch > 2 else None
-
     for cycled in (False, True):
-        made = ImageOrders(7, late, classes, cycled)
+        made = orders(DIGITS, cycled, inverse(DIGITS), Ramp(0.5, 0.5))
         assert made.order(1) is made.order(2) is None
         assert set(labels_of(DIGITS)[order(made, 3)]) == set(range(10))
 
