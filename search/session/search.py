@@ -4,7 +4,7 @@ Knows nothing of Ray: whoever runs trials asks for one, reports its epochs, and 
 """
 
 from collections import deque
-from dataclasses import replace
+from typing import Any
 
 from search.config.budget import Budget
 from search.config.objective import Objective
@@ -17,9 +17,10 @@ from search.session.running import Running
 from search.session.spending import Spending
 from search.session.standings import Standings
 from search.stopping.rules import STOPPING_RULES
+from search.store.facts import EndWord
 from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
-from search.store.trials import HOLDOUT, Outcome, Row, TrialState
+from search.store.trials import HOLDOUT, Row, TrialState
 from trainer.results import EpochResult
 
 MAX_FAILURES_IN_A_ROW = 3
@@ -243,9 +244,9 @@ class Search:
         stage = -1 if complete else trial.passed - 1
         scores = trial.scores(stage)
         score = scores[0] if trial.row.study == HOLDOUT else self.objective.score(scores)
-        end = Outcome.complete if complete else Outcome.stopped
-        facts = {"summaries": trial.summaries()}
-        self._end(key, end(score, facts, trial.stages[stage][0]))
+        epoch, summaries = trial.stages[stage][0], trial.summaries()
+        state: EndWord = "complete" if complete else "stopped"
+        self._end(key, state, score=score, epoch=epoch, summaries=summaries)
         self.failures_in_a_row = 0
 
     def fail(self, key: str, reason: str, details: str = "", diverged: bool = False) -> None:
@@ -256,14 +257,13 @@ class Search:
         self.folder.write_error(key, f"{reason}\n\n{details}")
         if trial.row.in_search or not diverged:  # later, that an arm diverges is a result
             self.failures_in_a_row += 1
-        self._end(key, Outcome.failed(reason, diverged))
+        self._end(key, "failed", reason=reason, diverged=diverged)
 
-    def _end(self, key: str, outcome: Outcome) -> None:
+    def _end(self, key: str, state: EndWord, **facts: Any) -> None:
         """Record how a trial ended, and let go of it."""
         trial = self.running[key]
         hours = self.spending.hours_of(trial.seconds)
-        spent = {"hardware": trial.hardware, "device_hours": hours}
-        self.record.tell(key, replace(outcome, facts=outcome.facts | spent))
+        self.record.tell(key, state, **facts, hardware=trial.hardware, device_hours=hours)
         row = self.record.row(key)
         self.ended.append(row)
         del self.running[key]

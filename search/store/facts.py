@@ -48,6 +48,9 @@ Attribute: TypeAlias = (
 Attributes: TypeAlias = Annotated[dict[Text, Attribute], MaxLen(1000)]
 """What a sampler keeps with a trial or a study, by name."""
 
+EndWord: TypeAlias = Literal["complete", "stopped", "failed"]
+"""How a trial ended: at full length, by early stopping, or without a result."""
+
 
 @dataclass(frozen=True)
 class Control:
@@ -151,7 +154,7 @@ class Ended:
     """
 
     trial: Key
-    state: Literal["complete", "stopped", "failed"]
+    state: EndWord
     score: Number | None = None
     epoch: Epochs | None = None
     summaries: Annotated[tuple[Summary, ...], MaxLen(100)] = ()

@@ -23,10 +23,10 @@ from search.store.jsonl import checksummed
 from search.store.trials import (
     BASELINES,
     CONFIRMATION,
+    ENDS,
     PROPOSALS,
     STUDIES,
     TrialState,
-    end_word,
     trial_key,
 )
 from search.store.validation import json_of, read_content
@@ -275,8 +275,9 @@ def rungs_before(study: str, trial: FrozenTrial) -> Iterator[tuple[str, dict[str
 def ended_before(study: str, trial: FrozenTrial) -> tuple[str, dict[str, Any]]:
     """Return the fact that a trial has ended."""
     known = trial.user_attrs
+    words = {state: word for word, state in ENDS.items()}
     names = ("reason", "diverged", "hardware", "device_hours")
     rest = {name: known[name] for name in names if known.get(name) is not None}
     summaries = [present_names(row) for row in json.loads(known.get("summaries", "[]"))]
-    end = {"trial": trial_key(study, trial.number), "state": end_word(trial.state)}
+    end = {"trial": trial_key(study, trial.number), "state": words[trial.state]}
     return "ended", end | {"score": trial.value, "summaries": summaries} | rest

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from search.store.facts import Asked, Begun, Drawn, Ended, Fact, Refused, Rung, fact_of
+from search.store.facts import Asked, Begun, Drawn, Ended, EndWord, Fact, Refused, Rung, fact_of
 from search.store.jsonl import checksummed, cut_to_whole_lines, whole_lines
 from search.store.manifest import JOURNAL, earlier_lines, read_manifest
 from search.store.plan import ConfirmationPlan, StoredPlan
@@ -21,11 +21,9 @@ from search.store.trials import (
     PROPOSALS,
     STUDIES,
     FreshRun,
-    Outcome,
     RecordedTrial,
     Row,
     TrialState,
-    end_word,
     trial_key,
     trial_seed,
 )
@@ -285,11 +283,10 @@ class Record:
             content = {"trial": key, "epoch": epoch, "score": score}
             self.write(("rung", content | ({"stop": True} if stop else {})))
 
-    def tell(self, key: str, outcome: Outcome) -> None:
-        """End a running trial."""
-        content = {"trial": key, "state": end_word(outcome.state)}
-        known = {"score": outcome.value, "epoch": outcome.epoch, **outcome.facts}
-        self.write(("ended", content | {k: v for k, v in known.items() if v is not None}))
+    def tell(self, key: str, state: EndWord, **facts: Any) -> None:
+        """End a running trial; ``facts`` are the rest of ``Ended``, as far as it is known."""
+        content = {"trial": key, "state": state}
+        self.write(("ended", content | {k: v for k, v in facts.items() if v is not None}))
 
 
 def content_of(drawn: Drawn) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """One trial as a run has it on record: its study and number, its seed, and how it ended."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from optuna.trial import TrialState as TrialState
 
-from search.store.facts import Asked, Drawn, Ended, Refused, Summary
+from search.store.facts import Asked, Drawn, Ended, EndWord, Refused, Summary
 from search.store.validation import printable, unusable
 from spaces import Weighting, present_name
 from spaces.errors import UserError
@@ -14,42 +13,12 @@ from spaces.errors import UserError
 BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT = "baselines", "proposals", "confirmation", "holdout"
 STUDIES = {BASELINES: 0, PROPOSALS: 1, CONFIRMATION: 2, HOLDOUT: 3}
 """Name of a study -> its number in the seeds of its trials."""
-EndWord: TypeAlias = Literal["complete", "stopped", "failed"]
 ENDS: dict[EndWord, TrialState] = {
     "complete": TrialState.COMPLETE,
     "stopped": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
 """How the record says that a trial ended -> the state that it then has."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended.
-
-    Attributes:
-        state: COMPLETE (full length), PRUNED (stopped early) or FAIL.
-        value: score (``Objective.score``) at the last epoch, None for FAIL.
-        facts: JSON-able facts kept with the trial: its summaries, or the reason it failed.
-        epoch: of the score.
-    """
-
-    state: TrialState
-    value: float | None
-    facts: dict[str, Any]
-    epoch: int | None = None
-
-    @classmethod
-    def complete(cls, value: float, facts: dict[str, Any], epoch: int | None = None) -> "Outcome":
-        return cls(TrialState.COMPLETE, value, facts, epoch)
-
-    @classmethod
-    def stopped(cls, value: float, facts: dict[str, Any], epoch: int | None = None) -> "Outcome":
-        return cls(TrialState.PRUNED, value, facts, epoch)
-
-    @classmethod
-    def failed(cls, reason: str, diverged: bool = False) -> "Outcome":
-        return cls(TrialState.FAIL, None, {"reason": reason, "diverged": diverged})
 
 
 @dataclass(frozen=True)
@@ -116,11 +85,6 @@ class FreshRun:
     strategy: Weighting
     seed_index: int
     seed: int
-
-
-def end_word(state: TrialState) -> EndWord:
-    """Return how the record calls the state of a trial that has ended."""
-    return next(word for word, meant in ENDS.items() if meant == state)
 
 
 def trial_key(study: str, number: int) -> str:

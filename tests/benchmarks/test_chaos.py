@@ -11,7 +11,6 @@ from benchmarks.chaos import __main__ as chaos
 from benchmarks.chaos.__main__ import Hosts, Run, losses_of
 from benchmarks.chaos.result import Loss, Result, judge, table
 from search.store.record import Record
-from search.store.trials import Outcome
 
 SETTINGS = make_settings()
 OUTPUT = (
@@ -56,7 +55,7 @@ def test_a_failed_trial_and_left_checkpoints_are_seen(tmp_path: Path) -> None:
     record = Record.reopen(folder.record)
     row = record.next_baseline()
     assert row is not None
-    record.tell(row.key, Outcome.failed("lost"))
+    record.tell(row.key, "failed", reason="lost")
     (folder.checkpoints / "x").mkdir()
     found = judge(folder.path, "", 1, [], 1.0, {}).with_end(0, 1)
     assert found.faults == ("baselines-00000 is FAIL", "checkpoints are left")

@@ -25,7 +25,7 @@ from search.export.module_template import render_module
 from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
-from search.store.trials import PROPOSALS, Outcome
+from search.store.trials import PROPOSALS
 from spaces import Weighting
 from spaces.errors import UserError
 from trainer.execution import checkpoint
@@ -69,7 +69,7 @@ def run_trials(proposer: Proposer, trials: int) -> list[FrozenTrial]:
         key = proposer.ask().key
         value = float(np.random.default_rng(int(key[-5:])).uniform(20, 80))
         proposer.record.report(key, 20, value)
-        proposer.record.tell(key, Outcome.complete(value, {}))
+        proposer.record.tell(key, "complete", score=value)
     proposer.catch_up()
     return proposer.study.get_trials()
 

@@ -13,7 +13,6 @@ from search.results.conclusion import Conclusion
 from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.record import Record
 from search.store.run_folder import RunFolder
-from search.store.trials import Outcome
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.benchmarks.published import PUBLISHED
 
@@ -52,7 +51,7 @@ def finished_run(path: Path, benchmark: Benchmark) -> RunFolder:
     assert row is not None
     record.report(row.key, benchmark.epochs, 71.5)
     summaries = [SUMMARY | {"epochs": benchmark.epochs}]
-    record.tell(row.key, Outcome.complete(71.5, {"summaries": summaries}))
+    record.tell(row.key, "complete", score=71.5, summaries=summaries)
     return RunFolder(path)
 
 
@@ -79,5 +78,5 @@ def test_a_run_without_a_full_length_trial_has_no_export(tmp_path: Path) -> None
     record = new_run(tmp_path / "run", BENCHMARKS["resnet32-cifar10lt"])
     row = record.next_baseline()
     assert row is not None
-    record.tell(row.key, Outcome.failed("epoch 1: the training loss is nan"))
+    record.tell(row.key, "failed", reason="epoch 1: the training loss is nan")
     assert export_winner(Conclusion.of(RunFolder(tmp_path / "run"))) is None

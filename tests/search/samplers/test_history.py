@@ -19,7 +19,6 @@ from search.samplers.registry import SAMPLERS, make_sampler
 from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
-from search.store.trials import Outcome
 from spaces.errors import UserError
 
 COUNTS = (500, 200, 80, 30, 10)
@@ -53,11 +52,11 @@ def run_trials(proposer: Proposer, trials: int) -> None:
         value = float(np.random.default_rng(row.seed).uniform(20, 80))
         record.report(row.key, 5, value - 10)
         if row.seed % 7 == 0:
-            record.tell(row.key, Outcome.failed("it diverged"))
+            record.tell(row.key, "failed", reason="it diverged")
         elif row.seed % 3 == 0:
-            record.tell(row.key, Outcome.stopped(value - 10, {}))
+            record.tell(row.key, "stopped", score=value - 10)
         else:
-            record.tell(row.key, Outcome.complete(value, {}))
+            record.tell(row.key, "complete", score=value)
 
 
 def shown(proposer: Proposer) -> list[FrozenTrial]:
@@ -112,7 +111,7 @@ def test_a_record_that_is_opened_again_shows_the_same(journal: Path) -> None:
     flying = proposer.ask()
     run_trials(proposer, 40)
     proposer.record.report(flying.key, 5, 90.0)
-    proposer.record.tell(flying.key, Outcome.complete(90.0, {}))  # the first one ends last
+    proposer.record.tell(flying.key, "complete", score=90.0)  # the first one ends last
     run_trials(proposer, 5)
     again = make_proposer(journal, "random")
     assert list(map(facts, shown(again))) == list(map(facts, shown(proposer)))
@@ -133,7 +132,7 @@ def test_an_attempt_proposes_the_same_from_a_record_as_from_memory(
     again = make_proposer(copy, sampler, attempt=2)
     first.study.sampler = make_sampler(sampler, 7, 2)
     for proposer in (first, again):
-        proposer.record.tell(flying.key, Outcome.complete(55.5, {}))
+        proposer.record.tell(flying.key, "complete", score=55.5)
     for _ in range(3):
         ours, theirs = first.ask(), again.ask()
         assert ours.strategy == theirs.strategy
@@ -237,6 +236,6 @@ def test_full_length_trials_are_better_than_stopped_ones_and_those_that_came_far
     for epoch, value, complete in (*ends, (40, 25.0, True)):
         key = proposer.ask().key
         record.report(key, epoch, value)
-        end = Outcome.complete if complete else Outcome.stopped
-        record.tell(key, end(value, {}))
+        end = "complete" if complete else "stopped"
+        record.tell(key, end, score=value)
     assert numbers(sorted(every(proposer), key=merit)) == [4, 3, 2, 1, 0]

@@ -14,7 +14,7 @@ from search.samplers.registry import SAMPLERS, STARTUP_TRIALS, default_sampler
 from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
-from search.store.trials import PROPOSALS, Outcome
+from search.store.trials import PROPOSALS
 from spaces import SPACES, Choice, Float, check_weights
 from trainer.trial import SCALE_FREE_LOSS
 
@@ -61,10 +61,10 @@ def ask_and_tell(proposer: Proposer, trials: int) -> list[FrozenTrial]:
         row = proposer.ask()
         value = float(np.random.default_rng(number).uniform(20, 80))
         record.report(row.key, 5, value - 10)
-        end = Outcome.stopped if number % 3 == 1 else Outcome.complete
+        end = "stopped" if number % 3 == 1 else "complete"
         if number % 3 != 1:
             record.report(row.key, 20, value)
-        record.tell(row.key, end(value, {}))
+        record.tell(row.key, end, score=value)
     return proposer.study.get_trials()[first:]
 
 

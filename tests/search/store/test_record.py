@@ -12,7 +12,7 @@ from search.store.facts import Drawn, Summary
 from search.store.jsonl import checksummed
 from search.store.lease import LeaseLostError
 from search.store.record import Record
-from search.store.trials import BASELINES, PROPOSALS, FreshRun, Outcome, Row, TrialState, trial_seed
+from search.store.trials import BASELINES, PROPOSALS, FreshRun, Row, TrialState, trial_seed
 from spaces import NAMED
 from spaces.errors import UserError
 
@@ -44,7 +44,7 @@ def test_a_complete_trial(journal: Path) -> None:
     key = start_proposal(record).key
     record.report(key, 5, 40.0)
     record.report(key, 10, 50.0)
-    record.tell(key, Outcome.complete(50.0, {"summaries": [SUMMARY], "hardware": "an abacus"}))
+    record.tell(key, "complete", score=50.0, summaries=[SUMMARY], hardware="an abacus")
     for row in (record.row(key), Record(journal).row(key)):
         assert row == Row(
             key="proposals-00000",
@@ -69,7 +69,7 @@ def test_a_trial_stopped_early_has_the_value_of_its_last_epoch(journal: Path) ->
     key = start_proposal(record).key
     record.report(key, 10, 50.0)
     record.report(key, 20, 45.0, stop=True)
-    record.tell(key, Outcome.stopped(45.0, {"summaries": []}))
+    record.tell(key, "stopped", score=45.0, summaries=[])
     row = Record(journal).row(key)
     assert (row.state, row.value, row.stop_epoch) == (TrialState.PRUNED, 45.0, 20)
     assert row.rungs == {10: 50.0, 20: 45.0}
@@ -79,7 +79,7 @@ def test_a_failed_trial_has_a_reason_and_no_value(journal: Path) -> None:
     record = Record.create(journal, (), SEED)
     key = start_proposal(record).key
     record.report(key, 10, 50.0)
-    record.tell(key, Outcome.failed("the loss is nan"))
+    record.tell(key, "failed", reason="the loss is nan")
     row = Record(journal).row(key)
     assert (row.state, row.value, row.reason) == (TrialState.FAIL, None, "the loss is nan")
     assert row.rungs == {10: 50.0}
@@ -98,10 +98,10 @@ def test_a_repeated_report_changes_nothing(journal: Path) -> None:
 def test_a_trial_ends_once(journal: Path) -> None:
     record = Record.create(journal, (), SEED)
     key = start_proposal(record).key
-    record.tell(key, Outcome.complete(50.0, {}))
+    record.tell(key, "complete", score=50.0)
     before = journal.read_bytes()
     with pytest.raises(UserError, match="tells of proposals-00000, which does not run"):
-        record.tell(key, Outcome.failed("again"))
+        record.tell(key, "failed", reason="again")
     assert journal.read_bytes() == before
     assert record.row(key).state == TrialState.COMPLETE
 
@@ -117,7 +117,7 @@ def test_the_two_studies_keep_to_themselves(journal: Path) -> None:
     assert baseline.seed != proposal.seed
     record.report(proposal.key, 5, 30.0)
     assert record.row(baseline.key).rungs == {}
-    record.tell(proposal.key, Outcome.complete(30.0, {}))
+    record.tell(proposal.key, "complete", score=30.0)
     assert record.row(baseline.key).state == TrialState.RUNNING
     assert [row.key for row in record.rows()] == [baseline.key, proposal.key]
 
@@ -266,7 +266,7 @@ def test_a_fact_costs_one_wait_for_the_disk(journal: Path, monkeypatch: pytest.M
     waits.clear()
     key = record.start(WEIGHTING, DRAWN, [(DRAWN, "too steep")]).key
     record.report(key, 1, 1.0, stop=True)
-    record.tell(key, Outcome.stopped(1.0, {}, epoch=1))
+    record.tell(key, "stopped", score=1.0, epoch=1)
     assert len(waits) == 3
 
 
@@ -315,7 +315,7 @@ def test_no_changed_byte_goes_unnoticed(journal: Path) -> None:
     record.next_baseline()
     key = start_proposal(record).key
     record.report(key, 5, 40.0)
-    record.tell(key, Outcome.complete(50.0, {"summaries": [SUMMARY]}, epoch=10))
+    record.tell(key, "complete", score=50.0, summaries=[SUMMARY], epoch=10)
     whole, lines = journal.read_bytes(), record.lines
     for place in range(len(whole)):
         journal.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
