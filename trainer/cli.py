@@ -92,9 +92,13 @@ def read_weighting(name: str) -> Weighting:
         )
     try:
         content = json.loads(path.read_text())
-        return Weighting.from_dict(content.get("weighting", content))
+        # best.json has a strategy; of schema 1, and the story of a training, a weighting.
+        strategy = Strategy.from_dict(content.get("strategy", content.get("weighting", content)))
     except (ValueError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} does not hold a weighting: {error}") from error
+    if not strategy.is_static:
+        raise UserError(f"{path} holds {strategy.kind}; give a file of class weights alone.")
+    return strategy.weighting
 
 
 def check_positive(name: str, value: int | None) -> None:

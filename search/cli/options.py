@@ -215,7 +215,7 @@ def add_show(parser: Parser) -> None:
 
 def add_export(parser: Parser) -> None:
     parser.description = (
-        "Write best.json and best_weighting.py of a run, "
+        "Write best.json and a Python module of a run, "
         "or print the found weights for other class counts."
     )
     add_run(parser)

@@ -78,9 +78,10 @@ ADJUSTMENT: float = 0.0
 def compute_class_weights(class_counts: Any, num_classes: int, config: Any = None) -> torch.Tensor:
     """Class weights of the last epoch, as a float32 tensor (C,) in the order of the labels.
 
-    They are a part of the strategy alone. `class_counts` are C positive integers in the order of
-    the labels, or with labels (a dict, a Counter, a pandas Series), which are then the whole
-    numbers 0 to C - 1 or CLASS_NAMES. `num_classes` is C. `config` does not change the weights.
+    They sum to C, and are a part of the strategy alone. `class_counts` are C positive integers in
+    the order of the labels, or with labels (a dict, a Counter, a pandas Series), which are then
+    the whole numbers 0 to C - 1 or CLASS_NAMES. `num_classes` is C. `config` does not change the
+    weights.
 
     The weights are on the device of a tensor of counts, and else on the CPU. Raises ValueError
     for counts that are not valid. Warns where training with the weights would go badly.
@@ -237,7 +238,7 @@ def _loss_weights(counts: torch.Tensor, done: float) -> torch.Tensor:
         mixed = weights**strength
     else:
         mixed = 1 - strength + strength * _normalize(weights, counts, "mean_sample_one")
-    return _normalize(mixed, counts, WEIGHTING.normalization)
+    return mixed / mixed.mean()
 
 
 def _class_shares(counts: torch.Tensor, done: float) -> torch.Tensor | None:

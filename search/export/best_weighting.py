@@ -63,7 +63,8 @@ def compute_class_weights(class_counts: Any, num_classes: int, config: Any = Non
     """
     with torch.device("cpu"):  # not every device has float64, and the default may be any
         counts = _check_counts(_by_label(class_counts, num_classes), num_classes)
-        return _answer(_weights(counts, WEIGHTING), counts, class_counts)
+        weights = _normalize(_family(counts, WEIGHTING), counts, WEIGHTING.normalization)
+        return _answer(weights, counts, class_counts)
 
 
 def training_problem(counts: torch.Tensor, weights: torch.Tensor) -> str | None:
@@ -169,11 +170,6 @@ def _check_counts(class_counts: Any, num_classes: int) -> torch.Tensor:
         if not (1 <= count <= 2**53 and count.is_integer()):
             raise ValueError(f"class_counts[{index}] is {count:g}; it must be a positive integer.")
     return counts
-
-
-def _weights(counts: torch.Tensor, point: Weighting) -> torch.Tensor:
-    """Weights (C,) of float64 counts (C,), normalized."""
-    return _normalize(_family(counts, point), counts, point.normalization)
 
 
 def _family(counts: torch.Tensor, point: Weighting) -> torch.Tensor:

@@ -1,6 +1,7 @@
-"""Export of the best weighting: a record, `best.json`, and a module that needs torch alone.
+"""Export of the best strategy: a record, `best.json`, and a module that needs torch alone.
 
-A module that does not agree with `Weighting.weights` in a fresh interpreter is never put in place.
+The module is `best_weighting.py` for class weights, and `best_strategy.py` for any other strategy.
+One that does not agree in a fresh interpreter with what was searched is never put in place.
 """
 
 import json
@@ -9,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.config.program import PROGRAM
-from search.export.module_template import render_module
+from search.export.module_template import BEGINNINGS, render_module
 from search.export.verification import verification_counts, verify_export
 from search.export.winner import ExportError, Winner, winner_of
 from search.results.conclusion import Conclusion
 from trainer.files import write_atomic
 
 RECORD_NAME = "best.json"
-MODULE_NAME = "best_weighting.py"
+WEIGHTING_NAME = "best_weighting.py"
+STRATEGY_NAME = "best_strategy.py"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class ExportedPaths:
 
 
 def export_winner(run: Conclusion) -> ExportedPaths | None:
-    """Write best.json and best_weighting.py; None if no trial has finished yet.
+    """Write best.json and the module; None if no trial has finished yet.
 
     Raises:
         ExportError: they cannot be written, or do not agree.
@@ -38,10 +40,12 @@ def export_winner(run: Conclusion) -> ExportedPaths | None:
 
 
 def export(folder: Path, winner: Winner) -> ExportedPaths:
-    """Write `best.json` and `best_weighting.py` into a folder, each atomically.
+    """Write `best.json` and the module into a folder, each atomically.
+
+    A module of the other name that an earlier export wrote there is removed.
 
     Raises:
-        ExportError: the story is not JSON-able, the module disagrees with the family, or the
+        ExportError: the story is not JSON-able, the module disagrees with the strategy, or the
             folder cannot be written. The files of an earlier export are then as they were.
     """
     try:
@@ -49,21 +53,31 @@ def export(folder: Path, winner: Winner) -> ExportedPaths:
     except (TypeError, ValueError) as error:
         raise ExportError(f"the export cannot be written as JSON: {error}.") from error
     module = render_module(
-        winner.weighting, winner.class_names, winner.benchmark, winner.result, winner.weighting_key
+        winner.strategy, winner.class_names, winner.benchmark, winner.result, winner.key
     )
+    name, other = WEIGHTING_NAME, STRATEGY_NAME
+    if not winner.strategy.is_static:
+        name, other = other, name
     with tempfile.TemporaryDirectory() as scratch:
-        candidate = Path(scratch) / MODULE_NAME
+        candidate = Path(scratch) / name
         candidate.write_text(module, encoding="utf-8")
-        verify_export(candidate, winner.weighting, verification_counts(winner.class_counts))
-    paths = ExportedPaths(record=folder / RECORD_NAME, module=folder / MODULE_NAME)
+        verify_export(candidate, winner.strategy, verification_counts(winner.class_counts))
+    paths = ExportedPaths(record=folder / RECORD_NAME, module=folder / name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(paths.module, module.encode())
         # The record comes last: while it is the old one, the export has not happened.
         write_atomic(paths.record, record.encode())
+        remove_exported(folder / other)
     except OSError as error:
         raise ExportError(
             f"the export cannot be written to {folder} ({error.strerror}); write it to a folder "
             f"of your own with {PROGRAM} export RUN --output FOLDER."
         ) from error
     return paths
+
+
+def remove_exported(path: Path) -> None:
+    """Remove a module that an export wrote, and no other file."""
+    if path.is_file() and path.read_bytes().startswith(BEGINNINGS):
+        path.unlink()

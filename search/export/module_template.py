@@ -10,16 +10,19 @@ import json
 import pprint
 import re
 import string
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spaces import Weighting
+from search.export.strategy_facts import requirements
+from spaces import Strategy
 
 _WEIGHTING = Path(__file__).with_name("best_weighting.py")
 _STRATEGY = Path(__file__).with_name("best_strategy.py")
 
-_DOCSTRING = string.Template('''\
+_OF_WEIGHTS = string.Template('''\
 """Class weights for a long-tailed classifier: $description
 
 Found by a search over class weightings. The weights are a pure function of the class counts, so
@@ -34,37 +37,100 @@ Where it was found:
 $benchmark
 What it reached there:
 $result
-Key of the weighting on those class counts: $weighting_key (best.json has the whole story)
+Key of the weighting on those class counts: $key (best.json has the whole story)
+"""
+''')
+_OF_STRATEGY = string.Template('''\
+"""Training strategy for a long-tailed classifier.
+
+$description
+
+Class weights alone do not reproduce its accuracy. It needs
+$requirements
+
+Found by a search over training strategies. All of it is a pure function of the class counts and
+the epoch, so the module serves any data set, its classes in any order. It needs torch and nothing
+else.
+
+    from best_strategy import EpochSampler, adjust, adjust_classifier, loss_at
+
+    sampler = EpochSampler(labels, epochs)
+    loader = torch.utils.data.DataLoader(images, batch_size=128, sampler=sampler)
+    for epoch in range(1, epochs + 1):
+        sampler.set_epoch(epoch)
+        criterion = loss_at(class_counts, epoch, epochs)
+        ...
+    network.linear = adjust_classifier(network.linear)
+    classes = adjust(network(batch), class_counts).argmax(1)
+
+Where it was found:
+$benchmark
+What it reached there:
+$result
+Key of the strategy on those class counts: $key (best.json has the whole story)
 """
 ''')
 
+BEGINNINGS = tuple(t.template.partition("$")[0].encode() for t in (_OF_WEIGHTS, _OF_STRATEGY))
+"""What the modules of all exports begin with."""
+
 
 def render_module(
-    weighting: Weighting,
+    strategy: Strategy,
     class_names: Sequence[str] | None,
     benchmark: Mapping[str, Any],
     result: Mapping[str, Any],
-    weighting_key: str,
+    key: str,
 ) -> str:
     """The text of the module; the two stories are JSON-able and appear in its docstring."""
-    source = _WEIGHTING.read_text(encoding="utf-8")
-    body = "".join(source.splitlines(keepends=True)[ast.parse(source).body[0].end_lineno :])
-    docstring = _DOCSTRING.substitute(
-        description=weighting.describe(),
+    static = strategy.is_static
+    described = strategy.describe()
+    docstring = (_OF_WEIGHTS if static else _OF_STRATEGY).substitute(
+        description=described if static else _lines(f"{described} (kind: {strategy.kind})"),
+        requirements="\n".join(_lines(words, "    - ") for words in requirements(strategy)),
         benchmark=_story(benchmark),
         result=_story(result),
-        weighting_key=weighting_key,
+        key=key,
     )
     constants = {
-        "WEIGHTING": _call("Weighting", weighting.to_dict()),
+        "WEIGHTING": _call("Weighting", strategy.weighting.to_dict()),
         "CLASS_NAMES": _literal(None if class_names is None else tuple(class_names)),
     }
-    return docstring + _with_constants(body, constants)
+    if static:
+        return docstring + _with_constants(_weighting_body(), constants)
+    return docstring + _with_constants(_strategy_body(), constants | _parts_of(strategy))
 
 
-def strategy_body(constants: Mapping[str, str]) -> str:
-    """The text of a strategy's module below its docstring: both files, with these constants."""
-    weighting, strategy = _parts(_WEIGHTING), _parts(_STRATEGY)
+def _parts_of(strategy: Strategy) -> dict[str, str]:
+    """The text of the constants of `best_strategy.py`."""
+    weights, sampling = strategy.weights, strategy.sampling
+    numbers = asdict(strategy.logits) | {
+        "smoothing_head": strategy.smoothing.head,
+        "smoothing_tail": strategy.smoothing.tail,
+        "focusing": strategy.focusing,
+        "adjustment": strategy.adjustment,
+        "tau_norm": strategy.tau_norm,
+    }
+    return {
+        "WEIGHTS_RAMP": _call("Ramp", weights.ramp.to_dict()),
+        "WEIGHTS_MIX": _literal(weights.mix),
+        "SAMPLING": _call("Weighting", sampling.weighting.to_dict()),
+        "SAMPLING_RAMP": _call("Ramp", sampling.ramp.to_dict()),
+        "SAMPLING_MIX": _literal(sampling.mix),
+        "DRAW": _literal(sampling.draw),
+        **{name.upper(): _literal(number) for name, number in numbers.items()},
+    }
+
+
+def _weighting_body() -> str:
+    """The text of a module of class weights, below its docstring."""
+    source = _WEIGHTING.read_text(encoding="utf-8")
+    return "".join(source.splitlines(keepends=True)[ast.parse(source).body[0].end_lineno :])
+
+
+def _strategy_body() -> str:
+    """The text of a strategy's module, below its docstring: both files in one."""
+    weighting, strategy = _cut(_WEIGHTING), _cut(_STRATEGY)
     body = (
         _import_block({*weighting.imports, *strategy.imports}),
         weighting.before,
@@ -73,10 +139,10 @@ def strategy_body(constants: Mapping[str, str]) -> str:
         strategy.after,
         weighting.after,
     )
-    return _with_constants("\n\n\n".join(body) + "\n", constants)
+    return "\n" + "\n\n\n".join(body) + "\n"
 
 
-class _Parts(NamedTuple):
+class _Cut(NamedTuple):
     """Text of a file: imports of other packages, and what is before and after its main function."""
 
     imports: list[str]
@@ -85,7 +151,7 @@ class _Parts(NamedTuple):
     after: str
 
 
-def _parts(path: Path) -> _Parts:
+def _cut(path: Path) -> _Cut:
     source = path.read_text(encoding="utf-8")
     lines, nodes = source.splitlines(keepends=True), ast.parse(source).body
     imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -93,7 +159,7 @@ def _parts(path: Path) -> _Parts:
     edges = (imports[-1].end_lineno, main.lineno - 1, main.end_lineno, None)
     texts = ["".join(lines[start:end]).strip("\n") for start, end in itertools.pairwise(edges)]
     statements = [ast.unparse(node) for node in imports]
-    return _Parts([line for line in statements if not line.startswith("from search.")], *texts)
+    return _Cut([line for line in statements if not line.startswith("from search.")], *texts)
 
 
 def _import_block(statements: Collection[str]) -> str:
@@ -106,9 +172,9 @@ def _import_block(statements: Collection[str]) -> str:
 
 
 def _literal(value: object) -> str:
-    return (
-        json.dumps(value) if isinstance(value, str) else pprint.pformat(value, 1, 96, compact=True)
-    )
+    if isinstance(value, str):
+        return json.dumps(value)
+    return pprint.pformat(value, width=96, compact=True)
 
 
 def _call(name: str, values: Mapping[str, object]) -> str:
@@ -126,6 +192,12 @@ def _with_constants(body: str, constants: Mapping[str, str]) -> str:
         body, found = definition.subn(r"\g<1>" + literal.replace("\\", r"\\"), body)
         assert found == 1, name
     return body
+
+
+def _lines(text: str, mark: str = "") -> str:
+    """A paragraph of the docstring, the first line of which begins with a mark."""
+    rest = " " * len(mark)
+    return textwrap.fill(text, 99, initial_indent=mark, subsequent_indent=rest)
 
 
 def _story(facts: Mapping[str, Any]) -> str:

@@ -1,48 +1,56 @@
-"""A weighting on other class counts than those of its benchmark."""
+"""A strategy on other class counts than those of its benchmark."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from search.export.class_counts import ClassCounts
+from search.export.strategy_facts import final_images, final_weights, requirements
 from search.export.winner import ExportError
-from spaces import (
-    Weighting,
-    WeightingError,
-    check_weights,
-    effective_sample_fraction,
-    weighting_key,
-)
+from spaces import Recipe, Strategy, WeightingError, check_recipe
 
 
 def apply_to_counts(
-    weighting: Weighting, class_names: Sequence[str] | None, given: ClassCounts
+    strategy: Strategy, class_names: Sequence[str] | None, given: ClassCounts
 ) -> dict[str, Any]:
-    """A weighting on other class counts than its benchmark's, as a JSON-able dictionary.
+    """A strategy on other class counts than its benchmark's, as a JSON-able dictionary.
 
-    Its `classes` have a row each, with the name or the index, the count and the weight in the
-    normalization of the weighting: in the order of the benchmark's `class_names` if they
-    have the same names, else as given. `warning` is None, or says why training would go badly.
+    Its `classes` have a row each: the name or the index, the count, the weight in the last epoch
+    and, where images are drawn, how many that epoch shows. Class weights alone are in the
+    normalization of their weighting. The rows are in the order of the benchmark's `class_names` if
+    they have the same names, else as given. `also_needed` is what there is beside constant class
+    weights. `warning` is None, or says why training would go badly.
 
     Raises:
-        ExportError: the weighting is too steep for the counts.
+        ExportError: the strategy is too steep for the counts.
     """
     names, counts = given.class_names, given.counts
     if names and class_names and sorted(names) == sorted(class_names):
         by_name = dict(zip(names, counts, strict=True))
         names, counts = tuple(class_names), tuple(by_name[name] for name in class_names)
     try:
-        weights = weighting.weights(counts).tolist()
+        recipe = strategy.recipe(counts)
+        static = recipe.is_static
+        weights = strategy.weighting.weights(counts) if static else final_weights(recipe)
     except WeightingError as error:
         raise ExportError(f"{error}.") from error
-    rows = zip(names or range(len(counts)), counts, weights, strict=True)
+    images = final_images(recipe)
+    columns = {"class": names or range(len(counts)), "count": counts, "weight": weights.tolist()}
+    if recipe.sampling is not None:
+        columns["images"] = images.tolist()
     return {
-        "weighting": weighting.to_dict(),
-        "description": weighting.describe(),
-        "weighting_key": weighting_key(weights),
-        "effective_sample_fraction": effective_sample_fraction(counts, weights),
-        "warning": _problem(counts, weights),
-        "classes": [{"class": name, "count": n, "weight": weight} for name, n, weight in rows],
+        "kind": strategy.kind,
+        "strategy": strategy.to_dict(),
+        "description": strategy.describe(),
+        "strategy_key": strategy.key(counts),
+        "also_needed": requirements(strategy),
+        "effective_sample_fraction": float(
+            (images @ weights) ** 2 / (images.sum() * (images @ weights**2))
+        ),
+        "warning": _problem(recipe),
+        "classes": [
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+        ],
     }
 
 
@@ -53,16 +61,20 @@ def applied_json(applied: dict[str, Any]) -> str:
     return empty.replace('"classes": []', f'"classes": [\n{rows}\n  ]')
 
 
-def _problem(counts: Sequence[int], weights: Sequence[float]) -> str | None:
-    """Why training would go badly, in the words of the exported module, or None."""
+def _problem(recipe: Recipe) -> str | None:
+    """Why training would go badly, or None; of class weights in the exported module's words."""
     try:
-        check_weights(counts, weights)
-    except WeightingError:
+        check_recipe(recipe)
+    except WeightingError as error:
+        if not recipe.is_static:
+            return f"Training with this strategy would go badly: {error}."
         import torch  # takes seconds
 
         from search.export.best_weighting import training_problem
 
-        return training_problem(
-            torch.tensor(counts, dtype=torch.float64), torch.tensor(weights, dtype=torch.float64)
+        counts, weights = (
+            torch.tensor(numbers, dtype=torch.float64)
+            for numbers in (recipe.counts, recipe.weights)
         )
+        return training_problem(counts, weights)
     return None

@@ -1,4 +1,4 @@
-"""Verification of an exported module, in a fresh interpreter, against the family of weightings."""
+"""Verification of an exported module, in a fresh interpreter, against what was searched."""
 
 import json
 import subprocess
@@ -10,25 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from search.export.expected_answers import epochs_to_check, expected_answers
 from search.export.winner import ExportError
-from spaces import Weighting
+from spaces import Strategy
 
 # The module answers in float32, whose rounding is 6e-8.
-_RELATIVE_TOLERANCE = 1e-6
+_TOLERANCE = 1e-6
 # Importing torch from a cold network file system takes minutes at worst.
 _VERIFY_SECONDS = 300
 
-_PROBE = """\
-import importlib.util, json, sys
-spec = importlib.util.spec_from_file_location("best_weighting", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-answers = []
-for counts in json.load(sys.stdin):
-    weights = module.compute_class_weights(counts, len(counts), {})
-    answers.append({"dtype": str(weights.dtype), "weights": weights.tolist()})
-json.dump(answers, sys.stdout)
-"""
+_PROBE = Path(__file__).with_name("probe.py")
 
 
 def verification_counts(counts: Sequence[int]) -> list[list[int]]:
@@ -44,38 +35,44 @@ def verification_counts(counts: Sequence[int]) -> list[list[int]]:
     ]
 
 
-def verify_export(
-    path: Path, weighting: Weighting, list_of_counts: Sequence[Sequence[int]]
-) -> None:
-    """Check an exported module in a fresh interpreter against `weighting`, to 1e-6 relative.
+def verify_export(path: Path, strategy: Strategy, list_of_counts: Sequence[Sequence[int]]) -> None:
+    """Check an exported module in a fresh interpreter against `strategy`, to 1e-6 relative.
 
     Raises:
-        ExportError: the module cannot be run, or gives other weights for one of the counts.
+        ExportError: the module cannot be run, or gives another answer for one of the counts.
     """
     vectors = [[int(count) for count in counts] for counts in list_of_counts]
-    answers = _probe(path, vectors)
-    for counts, answer in zip(vectors, answers, strict=True):
-        actual = np.asarray(answer["weights"], dtype=np.float64)
-        expected = weighting.weights(counts)
-        agrees = actual.shape == expected.shape and np.allclose(
-            actual, expected, rtol=_RELATIVE_TOLERANCE, atol=0.0
-        )
-        if not agrees or answer["dtype"] != "torch.float32":
+    epochs = [] if strategy.is_static else epochs_to_check(strategy)
+    for counts, answer in zip(vectors, _answers(path, vectors, epochs), strict=True):
+        expected = expected_answers(strategy, counts, epochs)
+        wrong = [what for what in expected if not _agree(answer[what], expected[what])]
+        if answer["dtype"] != "torch.float32":
+            wrong = ["weights"]
+        if wrong:
             raise ExportError(
-                f"{path.name} does not give the weights of {weighting.describe()!r} for "
-                f"{len(counts)} classes of {max(counts)} to {min(counts)} images; "
-                "it is not fit for use."
+                f"{path.name} does not give the {' or the '.join(wrong)} of "
+                f"{strategy.describe()!r} for {len(counts)} classes of {max(counts)} to "
+                f"{min(counts)} images; it is not fit for use."
             )
 
 
-def _probe(path: Path, vectors: list[list[int]]) -> list[dict[str, Any]]:
+def _agree(answer: Any, expected: Any) -> bool:
+    actual, wanted = (np.asarray(numbers, dtype=np.float64) for numbers in (answer, expected))
+    # Only losses and logits may be 0, or near it.
+    absolute = 0.0 if wanted.min() > 0 else _TOLERANCE
+    return actual.shape == wanted.shape and np.allclose(actual, wanted, _TOLERANCE, absolute)
+
+
+def _answers(
+    path: Path, vectors: list[list[int]], epochs: list[tuple[int, int]]
+) -> list[dict[str, Any]]:
     """The answers of the module at `path`, one per vector of counts."""
     with tempfile.TemporaryDirectory() as scratch:
         try:
             # Isolated, so that nothing of this project can be imported; -B leaves no __pycache__.
             done = subprocess.run(
-                [sys.executable, "-I", "-B", "-c", _PROBE, str(path.absolute())],
-                input=json.dumps(vectors),
+                [sys.executable, "-I", "-B", str(_PROBE), str(path.absolute())],
+                input=json.dumps({"counts": vectors, "epochs": epochs}),
                 capture_output=True,
                 text=True,
                 cwd=scratch,

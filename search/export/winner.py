@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from search.export.strategy_facts import final_images, final_weights
 from search.results.conclusion import Conclusion
-from spaces import Weighting, WeightingError, canonical_weights, check_counts, weighting_key
+from spaces import Recipe, Strategy, WeightingError, check_counts
 from spaces.errors import UserError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class ExportError(UserError):
@@ -17,10 +18,10 @@ class ExportError(UserError):
 
 @dataclass(frozen=True)
 class Winner:
-    """The best weighting of a run, on the class counts (C,) of the benchmark it was found on.
+    """The best strategy of a run, on the class counts (C,) of the benchmark it was found on.
 
     Attributes:
-        weighting: the point of the family.
+        strategy: of one or more parts, or class weights alone.
         class_counts: C positive integers.
         class_names: C names, or None.
         benchmark: what it was found on, JSON-able.
@@ -30,7 +31,7 @@ class Winner:
         ExportError: the counts or names are not valid.
     """
 
-    weighting: Weighting
+    strategy: Strategy
     class_counts: tuple[int, ...]
     class_names: tuple[str, ...] | None
     benchmark: Mapping[str, Any]
@@ -52,31 +53,38 @@ class Winner:
             )
 
     @property
-    def weights(self) -> list[float]:
-        """The canonical weights, C numbers that sum to C."""
-        return [float(weight) for weight in canonical_weights(self._raw_weights())]
+    def recipe(self) -> Recipe:
+        """The strategy on the class counts."""
+        return self.strategy.recipe(self.class_counts)
 
     @property
-    def weighting_key(self) -> str:
-        return weighting_key(self._raw_weights())
+    def key(self) -> str:
+        """The key of the strategy on the class counts."""
+        return self.strategy.key(self.class_counts)
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of `best.json`."""
+        """The content of `best.json`; `weights` and `images_per_epoch` are of the last epoch.
+
+        `images_per_epoch` are the images of each class that are shown where they are drawn.
+        """
+        strategy, recipe = self.strategy, self.recipe
+        drawn = (
+            {} if recipe.sampling is None else {"images_per_epoch": final_images(recipe).tolist()}
+        )
         names = None if self.class_names is None else list(self.class_names)
         return {
             "schema_version": SCHEMA_VERSION,
-            "weighting": self.weighting.to_dict(),
-            "weights": self.weights,
+            "kind": strategy.kind,
+            "strategy": strategy.to_dict(),
+            "weights": final_weights(recipe).tolist(),
+            **drawn,
             "class_counts": list(self.class_counts),
             "class_names": names,
             "benchmark": dict(self.benchmark),
             "result": dict(self.result),
-            "weighting_key": self.weighting_key,
-            "description": self.weighting.describe(),
+            "strategy_key": self.key,
+            "description": strategy.describe(),
         }
-
-    def _raw_weights(self) -> list[float]:
-        return [float(weight) for weight in self.weighting.weights(self.class_counts)]
 
 
 def winner_of(run: Conclusion) -> Winner | None:
@@ -85,7 +93,7 @@ def winner_of(run: Conclusion) -> Winner | None:
         return None
     first = run.manifest.benchmarks[0]
     return Winner(
-        run.winner[1],
+        Strategy.of(run.winner[1]),
         run.objective.benchmarks[0].counts,
         first.class_names,
         first.benchmark.to_dict(),

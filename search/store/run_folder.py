@@ -9,7 +9,7 @@ Layout of ``runs/NAME/``::
                             the second and further benchmarks of a joint search)
     trials/KEY.error.txt    the traceback of a failed trial
     checkpoints/KEY/        of trials that are not finished
-    best.json, best_weighting.py   the export
+    best.json, best_weighting.py   the export (best_strategy.py of a strategy)
     report.html             the page that shows the run
     log.txt                 what people were told, and what the libraries had to say
     ray/                    scratch of Ray Tune; may be deleted whenever no search runs

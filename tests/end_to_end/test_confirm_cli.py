@@ -100,7 +100,7 @@ def check_verdict(place: Path, output: str) -> None:
     best = json.loads((searching.folder(place).path / "best.json").read_text())
     verdict = best["result"]["verdict"]["verdict"]
     winner = plan_of(searching.folder(place)).arms[verdict["winner"]]
-    assert Weighting.from_dict(best["weighting"]) == winner
+    assert Weighting.from_dict(best["strategy"]) == winner
     assert all(sentence in output for sentence in verdict["sentences"][1:])
     assert "…" not in output
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.export.module_template import render_module
 from search.export.winner import Winner
-from spaces import Weighting
+from spaces import Logits, Ramp, Sampling, Schedule, Smoothing, Strategy, Weighting
 
 COUNTS = [int(500 * (1 / 100) ** (i / 99)) for i in range(100)]
 NAMES = [f"class {i}" for i in range(100)]
@@ -21,12 +21,21 @@ RICH = Weighting(
     clip_low=0.05,
     clip_high=0.9,
 )
-BEST = Winner(RICH, tuple(COUNTS), tuple(NAMES), BENCHMARK, RESULT)
+EVERYTHING = Strategy(
+    weights=Schedule(Weighting(exponent=1), Ramp(end=1)),
+    sampling=Sampling(Weighting(exponent=1), Ramp(0.75, 0.75), draw="cycled"),
+    logits=Logits(0.8, 0.2, 0.4, 0.3, 3.0),
+    smoothing=Smoothing(0.3, 0.05),
+    focusing=1.5,
+    tau_norm=0.5,
+)
+BEST = Winner(Strategy.of(RICH), tuple(COUNTS), tuple(NAMES), BENCHMARK, RESULT)
 
 
-def load(weighting, class_names=None):
-    """The exported module as a namespace, in this process."""
-    namespace = {}
-    text = render_module(weighting, class_names, BENCHMARK, RESULT, "key")
+def load(found, class_names=None):
+    """The exported module of a strategy or a weighting as a namespace, in this process."""
+    namespace = {"__name__": "best"}
+    strategy = Strategy.of(found) if isinstance(found, Weighting) else found
+    text = render_module(strategy, class_names, BENCHMARK, RESULT, "key")
     exec(compile(text, "best", "exec"), namespace)
     return namespace

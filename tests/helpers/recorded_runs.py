@@ -26,7 +26,7 @@ from search.session.search import Search
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import Row
-from spaces import canonical_weights
+from spaces import CLASS_WEIGHTS, canonical_weights
 from trainer.benchmarks.metrics import score
 from trainer.provenance import processor
 from trainer.results import EpochResult, half_counts, selection
@@ -89,9 +89,16 @@ def outcome(folder: RunFolder) -> dict[str, Any]:
             "benchmark": {k: benchmark[k] for k in ("facts", "protocol", "data_fingerprint")},
             "trials": {row.key: trial_facts(row, counts) for row in record.rows()},
             "plan": plan and plan.to_dict(),
-            "best": timeless(json.loads((folder.path / "best.json").read_text())),
+            "best": timeless(of_class_weights(json.loads((folder.path / "best.json").read_text()))),
         }
     )
+
+
+def of_class_weights(best: dict[str, Any]) -> dict[str, Any]:
+    """Return best.json of class weights as schema 1 has it, which the recordings are in."""
+    earlier = {"strategy": "weighting", "strategy_key": "weighting_key"}
+    assert (best["schema_version"], best.pop("kind")) == (2, CLASS_WEIGHTS)
+    return {earlier.get(k, k): v for k, v in best.items()} | {"schema_version": 1}
 
 
 def as_json(content: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
 from search.store.trials import PROPOSALS
-from spaces import Weighting
+from spaces import Strategy
 from spaces.errors import UserError
 from trainer.execution import checkpoint
 
@@ -174,10 +174,11 @@ def test_ray_tune_looks_at_nothing_in_the_scratch_of_somebody_else(tmp_path: Pat
     assert mark.exists()
 
 
-def test_the_story_of_a_run_cannot_become_code_in_its_export(mark: Path) -> None:
+@pytest.mark.parametrize("found", (Strategy(), Strategy(focusing=1)), ids=Strategy.describe)
+def test_the_story_of_a_run_cannot_become_code_in_its_export(found: Strategy, mark: Path) -> None:
     hostile = f'"""\nimport pathlib; pathlib.Path({str(mark)!r}).touch()\n"""\\'
     story = {hostile: hostile, "a": f"x\n{hostile}", "$exponent": "${exponent}"}
-    module = render_module(Weighting(), [hostile, "'''\\"], story, story, "key")
+    module = render_module(found, [hostile, "'''\\"], story, story, "key")
     tree = ast.parse(module)
     imports = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
     assert "pathlib" not in {name.name for node in imports for name in node.names}

@@ -14,8 +14,9 @@ import torch
 from repository import REPOSITORY
 from training import heeding_ctrl_c, threads
 
+from spaces import Weighting
 from trainer.benchmarks import BENCHMARKS
-from trainer.cli import main
+from trainer.cli import main, read_weighting
 from trainer.execution.slot import Slot
 
 DIGITS = ["--benchmark", "resnet8-digitslt", "--threads", "1"]
@@ -128,6 +129,19 @@ def test_output_can_be_given_back_as_the_weighting(
 
 
 @pytest.mark.parametrize(
+    "content",
+    (
+        {"schema_version": 2, "strategy": {"exponent": 0.5}},
+        {"schema_version": 1, "weighting": {"exponent": 0.5}},
+        {"exponent": 0.5},
+    ),
+)
+def test_a_weighting_is_read_from_each_form_of_file(content: object, tmp_path: Path) -> None:
+    (tmp_path / "best.json").write_text(json.dumps(content))
+    assert read_weighting(str(tmp_path / "best.json")) == Weighting(exponent=0.5)
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     (
         (["--benchmark", "resnet8-digitslr"], "did you mean 'resnet8-digitslt'"),
@@ -135,6 +149,7 @@ def test_output_can_be_given_back_as_the_weighting(
         (["--weighting", "invers"], "weighting is 'invers'"),
         (["--weighting", "broken.json"], "broken.json does not hold a weighting"),
         (["--weighting", "deep.json"], "deep.json does not hold a weighting"),
+        (["--weighting", "focal.json"], "focal.json holds focal loss; give a file of class"),
         (["--device", "gpu"], "device is 'gpu'"),
         (["--device", "cuda:77"], "device is 'cuda:77'"),
         (["--seed", "-1"], "--seed is -1"),
@@ -158,13 +173,14 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.json").write_text('{"exponent": ')
     (tmp_path / "deep.json").write_text("[" * 100_000)
+    (tmp_path / "focal.json").write_text('{"strategy": {"focusing": 1}}')
     assert call(*options) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ")
     assert words in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
-    assert {path.name for path in tmp_path.iterdir()} == {"broken.json", "deep.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"broken.json", "deep.json", "focal.json"}
 
 
 @pytest.mark.parametrize("options", (["--epoch", "2"], ["--sed", "1"], ["--precision", "fp16"]))

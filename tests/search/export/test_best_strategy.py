@@ -10,34 +10,23 @@ import sys
 import numpy as np
 import pytest
 import torch
+from exporting import EVERYTHING, load
 from repository import REPOSITORY
 from torch import nn
 
-from search.export.module_template import _call, _literal, strategy_body
-from spaces import Weighting
+from search.export.module_template import render_module
+from spaces import Logits, Ramp, Sampling, Schedule, Smoothing, Strategy, Weighting
 
 COUNTS = [50, 20, 20, 5]
 LABELS = [label for label, count in enumerate(COUNTS) for _ in range(count)]
-INVERSE = {"exponent": 1.0}
-LATE = {"begin": 0.75, "end": 0.75}
-LINEAR = {"end": 1.0}
-
-
-def load(**constants):
-    """The exported module of a strategy as a namespace, in this process."""
-    named = {"WEIGHTING": "Weighting", "SAMPLING": "Weighting"}
-    named |= {"WEIGHTS_RAMP": "Ramp", "SAMPLING_RAMP": "Ramp"}
-    texts = {
-        name: _call(named[name], value) if name in named else _literal(value)
-        for name, value in constants.items()
-    }
-    namespace = {"__name__": "best_strategy"}
-    exec(compile(strategy_body(texts), "best", "exec"), namespace)
-    return namespace
+INVERSE = Weighting(exponent=1.0)
+LATE = Ramp(begin=0.75, end=0.75)
+LINEAR = Ramp(end=1.0)
+BALANCED = Strategy(sampling=Sampling(INVERSE))
 
 
 def test_the_module_is_sorted_and_formatted_as_this_project_is():
-    text = '"""Strategy."""\n\n' + strategy_body({"WEIGHTING": _call("Weighting", INVERSE)})
+    text = render_module(EVERYTHING, None, {}, {}, "key")
     for command in (("check",), ("format", "--check")):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "--stdin-filename", "best_strategy.py", "-"],
@@ -51,16 +40,27 @@ def test_the_module_is_sorted_and_formatted_as_this_project_is():
 
 
 def test_the_module_imports_torch_and_the_standard_library_alone():
-    tree = ast.parse(strategy_body({}))
+    tree = ast.parse(render_module(EVERYTHING, None, {}, {}, "key"))
     imported = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
     names = {getattr(n, "module", None) or n.names[0].name for n in imported}
     assert {name.split(".")[0] for name in names} <= {"torch", *sys.stdlib_module_names}
 
 
+def test_the_module_says_its_kind_and_what_it_needs():
+    module = render_module(EVERYTHING, None, {}, {"protocol": "the fixed one"}, "key")
+    told = ast.get_docstring(ast.parse(module))
+    words = " ".join(told.split())
+    assert f"{EVERYTHING.describe()} (kind: {EVERYTHING.kind}) Class weights alone do not" in words
+    needed = ("weights_at", "EpochSampler", "loss_at", "adjust_classifier")
+    assert words.count(" - ") == len(needed)
+    assert all(f": {name} " in words for name in needed)
+    assert 'protocol: "the fixed one"' in told
+
+
 def test_deferred_weights_are_equal_and_then_those_of_the_weighting():
-    module = load(WEIGHTING=INVERSE, WEIGHTS_RAMP=LATE)
+    module = load(Strategy(weights=Schedule(INVERSE, LATE)))
     full = module["compute_class_weights"](COUNTS, 4, {})
-    np.testing.assert_allclose(full, Weighting(exponent=1).weights(COUNTS), rtol=1e-6)
+    np.testing.assert_allclose(full, INVERSE.weights(COUNTS), rtol=1e-6)
     for epoch in range(1, 9):
         weights = module["weights_at"](COUNTS, epoch, 8)
         assert torch.equal(weights, torch.ones(4) if epoch < 7 else full)
@@ -71,7 +71,7 @@ def test_deferred_weights_are_equal_and_then_those_of_the_weighting():
     (("power", np.array(COUNTS) ** -0.5), ("mixture", 0.5 + 0.5 * 95 / 4 / np.array(COUNTS))),
 )
 def test_weights_halfway_up_a_ramp_are_a_power_or_a_mixture(mix, halfway):
-    module = load(WEIGHTING=INVERSE, WEIGHTS_RAMP=LINEAR, WEIGHTS_MIX=mix)
+    module = load(Strategy(weights=Schedule(INVERSE, LINEAR, mix)))
     weights = module["weights_at"](COUNTS, 3, 5)
     np.testing.assert_allclose(weights, halfway / halfway.mean(), rtol=1e-6)
 
@@ -84,7 +84,7 @@ def test_weights_halfway_up_a_ramp_are_a_power_or_a_mixture(mix, halfway):
     ),
 )
 def test_images_are_drawn_with_a_power_or_a_mixture(mix, shares):
-    module = load(SAMPLING=INVERSE, SAMPLING_RAMP=LINEAR, SAMPLING_MIX=mix)
+    module = load(Strategy(sampling=Sampling(INVERSE, LINEAR, mix)))
     weights = module["sample_weights"](torch.tensor(LABELS)[torch.randperm(95)], 3, 5)
     assert weights.mean().item() == pytest.approx(1)
     by_class = module["sample_weights"](LABELS, 3, 5).numpy()
@@ -93,13 +93,13 @@ def test_images_are_drawn_with_a_power_or_a_mixture(mix, shares):
 
 
 def test_classes_without_images_have_no_part_in_the_draw():
-    module = load(SAMPLING=INVERSE)
+    module = load(BALANCED)
     labels = [0, 0, 0, 7]
     assert module["sample_weights"](labels, 1, 1).tolist() == pytest.approx([2 / 3] * 3 + [2])
 
 
 def test_the_sampler_shows_each_image_once_until_the_strategy_acts():
-    module = load(SAMPLING=INVERSE, SAMPLING_RAMP=LATE)
+    module = load(Strategy(sampling=Sampling(INVERSE, LATE)))
     sampler = module["EpochSampler"](LABELS, 4, torch.Generator().manual_seed(1))
     sampler.set_epoch(3)
     first, second = list(sampler), list(sampler)
@@ -112,7 +112,7 @@ def test_the_sampler_shows_each_image_once_until_the_strategy_acts():
 
 
 def test_cycled_draws_repeat_no_image_before_all_of_its_class_were_shown():
-    module = load(SAMPLING=INVERSE, DRAW="cycled")
+    module = load(Strategy(sampling=Sampling(INVERSE, draw="cycled")))
     sampler = module["EpochSampler"](LABELS, 3, torch.Generator().manual_seed(1))
     shown = []
     for epoch in (1, 2, 3):
@@ -128,63 +128,59 @@ def test_cycled_draws_repeat_no_image_before_all_of_its_class_were_shown():
 
 
 def test_a_sampler_without_an_epoch_is_refused():
-    sampler = load(SAMPLING=INVERSE)["EpochSampler"](LABELS, 4)
+    sampler = load(BALANCED)["EpochSampler"](LABELS, 4)
     with pytest.raises(ValueError, match="call set_epoch"):
         iter(sampler)
 
 
-GENERAL = {
-    "WEIGHTING": INVERSE,
-    "WEIGHTS_RAMP": LINEAR,
-    "ADDITIVE": 0.8,
-    "MULTIPLICATIVE": 0.2,
-    "MARGIN": 0.4,
-    "SCALE": 3.0,
-    "SMOOTHING_HEAD": 0.3,
-    "SMOOTHING_TAIL": 0.05,
-    "FOCUSING": 1.5,
-}
-
-
-def image_loss(logits, label, terms):
-    """The loss of one image and its weight, in plain Python, for the constants of a strategy."""
-    terms = {"SCALE": 1, "MARGIN_POWER": 0.25} | terms
+def image_loss(logits, label, strategy):
+    """The loss of one image, in plain Python."""
+    terms, smoothing = strategy.logits, strategy.smoothing
     z = []
     for j, (count, logit) in enumerate(zip(COUNTS, logits, strict=True)):
-        logit *= (count / 50) ** terms.get("MULTIPLICATIVE", 0)
+        logit *= (count / 50) ** terms.multiplicative
         if j == label:
-            logit -= terms.get("MARGIN", 0) * (5 / count) ** terms["MARGIN_POWER"]
-        z.append(terms["SCALE"] * logit + terms.get("ADDITIVE", 0) * math.log(count / 95))
+            logit -= terms.margin * (5 / count) ** terms.margin_power
+        z.append(terms.scale * logit + terms.additive * math.log(count / 95))
     log_p = [value - math.log(sum(math.exp(other) for other in z)) for value in z]
-    head, tail = terms.get("SMOOTHING_HEAD", 0), terms.get("SMOOTHING_TAIL", 0)
-    smoothing = tail + (head - tail) * math.sin(math.pi / 2 * (COUNTS[label] - 5) / 45)
-    loss = -(1 - smoothing) * log_p[label] - smoothing * sum(log_p) / 4
-    weight = COUNTS[label] ** -0.5 if "WEIGHTING" in terms else 1
-    return weight * (1 - math.exp(log_p[label])) ** terms.get("FOCUSING", 0) * loss, weight
+    risen = math.sin(math.pi / 2 * (COUNTS[label] - 5) / 45)
+    eps = smoothing.tail + (smoothing.head - smoothing.tail) * risen
+    loss = -(1 - eps) * log_p[label] - eps * sum(log_p) / 4
+    return (1 - math.exp(log_p[label])) ** strategy.focusing * loss
 
 
 @pytest.mark.parametrize(
-    "terms",
-    (GENERAL, *({name: GENERAL[name]} for name in GENERAL if name != "WEIGHTS_RAMP")),
-    ids=lambda terms: " ".join(terms),
+    "strategy",
+    (
+        EVERYTHING,
+        Strategy(logits=Logits(additive=0.8)),
+        Strategy(logits=Logits(multiplicative=0.2)),
+        Strategy(logits=Logits(margin=0.4)),
+        Strategy(logits=Logits(scale=3.0)),
+        Strategy(smoothing=Smoothing(head=0.3)),
+        Strategy(smoothing=Smoothing(tail=0.05)),
+        Strategy(focusing=1.5),
+    ),
+    ids=Strategy.describe,
 )
-def test_the_loss_is_the_formula_in_plain_python(terms):
-    module = load(**terms | {"WEIGHTS_RAMP": LINEAR})
-    logits = torch.randn(9, 4, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+def test_the_loss_is_the_formula_in_plain_python(strategy):
+    logits = torch.randn(9, 4, generator=torch.Generator().manual_seed(5))
     labels = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3, 3])
-    pairs = [image_loss(z, y, terms) for z, y in zip(logits.tolist(), labels.tolist(), strict=True)]
-    expected = sum(loss for loss, _ in pairs) / sum(weight for _, weight in pairs)
-    loss = module["loss_at"](COUNTS, 3, 5)
-    assert loss(logits.float(), labels).item() == pytest.approx(expected, rel=2e-6)
+    pairs = zip(logits.tolist(), labels.tolist(), strict=True)
+    losses = [image_loss(z, y, strategy) for z, y in pairs]
+    power = 0.5 if strategy == EVERYTHING else 0  # halfway up its ramp
+    weights = [COUNTS[y] ** -power for y in labels.tolist()]
+    loss = load(strategy)["loss_at"](COUNTS, 3, 5)(logits, labels)
+    assert loss.item() == pytest.approx(np.average(losses, weights=weights), rel=2e-6)
 
 
-def test_class_weights_alone_are_the_loss_of_torch():
-    loss = load(WEIGHTING=INVERSE)["loss_at"](COUNTS, 1, 1)
+def test_where_logits_are_not_changed_the_loss_is_that_of_torch():
+    loss = load(Strategy(weights=Schedule(INVERSE, LATE)))["loss_at"](COUNTS, 5, 5)
     assert isinstance(loss, nn.CrossEntropyLoss)
 
 
 def test_a_sure_prediction_has_a_gradient_in_a_focal_loss():
-    loss = load(FOCUSING=0.5)["loss_at"](COUNTS, 1, 1)
+    loss = load(Strategy(focusing=0.5))["loss_at"](COUNTS, 1, 1)
     logits = torch.tensor([[200.0, 0, 0, 0], [0, 0, 1, 0]], requires_grad=True)
     loss(logits, torch.tensor([0, 1])).backward()
     assert logits.grad is not None
@@ -194,21 +190,21 @@ def test_a_sure_prediction_has_a_gradient_in_a_focal_loss():
 
 def test_logits_are_adjusted_for_the_shares_of_the_classes():
     logits = torch.zeros(2, 4)
-    adjusted = load(ADJUSTMENT=0.5)["adjust"](logits, COUNTS)
+    adjusted = load(Strategy(adjustment=0.5))["adjust"](logits, COUNTS)
     expected = -0.5 * np.log(np.array(COUNTS) / 95)
     np.testing.assert_allclose(adjusted, [expected, expected], rtol=1e-6)
-    assert load()["adjust"](logits, COUNTS) is logits
+    assert load(BALANCED)["adjust"](logits, COUNTS) is logits
 
 
 def test_a_classifier_is_normalised_by_class_and_the_given_one_is_left_alone():
     layer = nn.Linear(3, 4)
     before = layer.weight.clone()
-    adjusted = load(TAU_NORM=0.5)["adjust_classifier"](layer)
+    adjusted = load(Strategy(tau_norm=0.5))["adjust_classifier"](layer)
     expected = before / before.norm(dim=1, keepdim=True).sqrt()
     torch.testing.assert_close(adjusted.weight, expected)
     assert not adjusted.bias.any()
     assert torch.equal(layer.weight, before)
-    assert torch.equal(load()["adjust_classifier"](layer).bias, layer.bias)
+    assert torch.equal(load(BALANCED)["adjust_classifier"](layer).bias, layer.bias)
 
 
 @pytest.mark.parametrize(
@@ -227,19 +223,19 @@ def test_a_classifier_is_normalised_by_class_and_the_given_one_is_left_alone():
 )
 def test_bad_arguments_are_refused_in_one_sentence(call, sentence):
     with pytest.raises(ValueError, match=sentence):
-        call(load(WEIGHTING=INVERSE, SAMPLING=INVERSE, ADJUSTMENT=1.0))
+        call(load(Strategy(Schedule(INVERSE), Sampling(INVERSE), adjustment=1)))
 
 
 def test_weights_are_judged_on_the_images_that_are_drawn():
     counts = [10_000, 1]
     with pytest.warns(UserWarning, match="would go badly"):
-        load(WEIGHTING=INVERSE)["loss_at"](counts, 1, 1)
-    load(WEIGHTING=INVERSE, SAMPLING=INVERSE)["loss_at"](counts, 1, 1)
+        load(Strategy(weights=Schedule(INVERSE), focusing=1))["loss_at"](counts, 1, 1)
+    load(Strategy(Schedule(INVERSE), Sampling(INVERSE)))["loss_at"](counts, 1, 1)
 
 
 @pytest.mark.parametrize("device", ("meta", "cpu"))
 def test_the_module_does_not_depend_on_the_defaults_of_torch(device):
-    module = load(**GENERAL, SAMPLING=INVERSE)
+    module = load(EVERYTHING)
     logits, labels = torch.arange(8.0).view(2, 4), torch.tensor([0, 3])
     expected = module["loss_at"](COUNTS, 3, 5)(logits, labels)
     torch.set_default_device(device)

@@ -8,16 +8,13 @@ import sys
 from dataclasses import replace
 
 import pytest
-from exporting import BENCHMARK, BEST, COUNTS, NAMES, RESULT, RICH
+from exporting import BENCHMARK, BEST, COUNTS, EVERYTHING, NAMES, RESULT, RICH
 
 import search.export.export as export_module
 from search.export.export import export
+from search.export.module_template import render_module
 from search.export.winner import ExportError
-from spaces import (
-    Weighting,
-    canonical_weights,
-    weighting_key,
-)
+from spaces import Strategy, canonical_weights, weighting_key
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +48,31 @@ def test_the_record_holds_what_was_exported(exported):
     assert document["class_names"] == NAMES
     assert document["class_counts"] == COUNTS
     assert document["result"] == RESULT
-    assert Weighting.from_dict(document["weighting"]) == RICH
+    assert (document["schema_version"], document["kind"]) == (2, "class weights")
+    assert Strategy.from_dict(document["strategy"]) == BEST.strategy
     assert document["weights"] == canonical_weights(RICH.weights(COUNTS)).tolist()
-    assert document["weighting_key"] == weighting_key(RICH.weights(COUNTS))
+    assert document["strategy_key"] == weighting_key(RICH.weights(COUNTS))
     assert document["description"] == RICH.describe()
+
+
+def test_a_strategy_is_exported_as_a_module_of_its_own(tmp_path):
+    (tmp_path / "best_weighting.py").write_text(render_module(BEST.strategy, None, {}, {}, "key"))
+    exported = export(tmp_path, replace(BEST, strategy=EVERYTHING))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.json", "best_strategy.py"]
+    assert exported.module.name == "best_strategy.py"
+    document = json.loads(exported.record.read_text(encoding="utf-8"))
+    assert document["kind"] == EVERYTHING.kind
+    assert Strategy.from_dict(document["strategy"]) == EVERYTHING
+    assert document["strategy_key"] == EVERYTHING.key(COUNTS)
+    assert document["weights"] == EVERYTHING.recipe(COUNTS).loss_weights(9, 9).tolist()
+    assert document["images_per_epoch"] == pytest.approx([sum(COUNTS) / 100] * 100)
+
+
+def test_a_module_that_was_not_exported_is_left_in_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "verify_export", lambda *_: None)
+    (tmp_path / "best_strategy.py").write_text("mine")
+    export(tmp_path, BEST)
+    assert (tmp_path / "best_strategy.py").read_text() == "mine"
 
 
 def test_a_module_that_fails_verification_is_not_put_in_place(tmp_path, monkeypatch):

@@ -11,8 +11,10 @@ from exporting import BEST, COUNTS, NAMES, RICH, load
 
 from search.export.class_counts import ClassCounts
 from search.export.other_counts import applied_json, apply_to_counts
-from search.export.winner import ExportError, Winner
+from search.export.winner import ExportError
 from spaces import (
+    STRATEGIES,
+    Strategy,
     Weighting,
     WeightingError,
     check_weights,
@@ -21,7 +23,7 @@ from spaces import (
 
 def test_the_best_weighting_applies_to_other_counts():
     applied = apply_to_counts(
-        BEST.weighting, BEST.class_names, ClassCounts((5, 50, 500), ("a", "b", "c"))
+        BEST.strategy, BEST.class_names, ClassCounts((5, 50, 500), ("a", "b", "c"))
     )
     assert [row["weight"] for row in applied["classes"]] == RICH.weights([5, 50, 500]).tolist()
     assert [row["class"] for row in applied["classes"]] == ["a", "b", "c"]
@@ -34,16 +36,12 @@ def test_the_best_weighting_applies_to_other_counts():
 
 def test_counts_with_the_names_of_the_benchmark_are_put_in_its_order():
     applied = apply_to_counts(
-        BEST.weighting, BEST.class_names, ClassCounts(tuple(COUNTS[::-1]), tuple(NAMES[::-1]))
+        BEST.strategy, BEST.class_names, ClassCounts(tuple(COUNTS[::-1]), tuple(NAMES[::-1]))
     )
     assert [row["class"] for row in applied["classes"]] == NAMES
     assert [row["count"] for row in applied["classes"]] == COUNTS
-    assert (
-        apply_to_counts(BEST.weighting, BEST.class_names, ClassCounts((7, 2), None))["classes"][1][
-            "class"
-        ]
-        == 1
-    )
+    (_, second) = apply_to_counts(BEST.strategy, NAMES, ClassCounts((7, 2), None))["classes"]
+    assert second["class"] == 1
 
 
 @pytest.mark.parametrize(
@@ -58,13 +56,8 @@ def test_counts_on_which_the_weights_would_train_poorly_are_warned_about(exponen
         weights = load(weighting)["compute_class_weights"](counts, 2)
     assert Path(caught[0].filename) == Path(__file__)
     sentence = str(caught[0].message)
-    best = Winner(weighting, (10, 5), None, {}, {})
-    assert (
-        apply_to_counts(best.weighting, best.class_names, ClassCounts(tuple(counts), None))[
-            "warning"
-        ]
-        == sentence
-    )
+    applied = apply_to_counts(Strategy.of(weighting), None, ClassCounts(tuple(counts), None))
+    assert applied["warning"] == sentence
     power = float(re.search(r"weights \*\* (\S+),", sentence)[1])
     check_weights(counts, (weights**power).double().numpy())
     with pytest.raises(WeightingError):
@@ -72,6 +65,23 @@ def test_counts_on_which_the_weights_would_train_poorly_are_warned_about(exponen
 
 
 def test_counts_too_uneven_to_apply_to_are_refused():
-    steep = Winner(Weighting(exponent=100), (2, 1), None, {}, {})
+    steep = Strategy.of(Weighting(exponent=100))
     with pytest.raises(ExportError, match="lower the exponent"):
-        apply_to_counts(steep.weighting, steep.class_names, ClassCounts((10**9, 1), None))
+        apply_to_counts(steep, None, ClassCounts((10**9, 1), None))
+
+
+def test_a_strategy_applies_to_other_counts_with_what_else_it_needs():
+    strategy = STRATEGIES["cb_sampling"].strategy
+    applied = apply_to_counts(strategy, None, ClassCounts((90, 10), None))
+    assert [row["images"] for row in applied["classes"]] == pytest.approx([50, 50])
+    assert [row["weight"] for row in applied["classes"]] == [1, 1]
+    assert applied["kind"] == "sampling"
+    assert applied["also_needed"] == ["images drawn by class (p=1): EpochSampler"]
+    assert Strategy.from_dict(applied["strategy"]) == strategy
+    assert applied["effective_sample_fraction"] == pytest.approx(1)
+
+
+def test_a_strategy_that_would_train_poorly_on_other_counts_is_warned_about():
+    late = STRATEGIES["drw"].strategy
+    applied = apply_to_counts(late, None, ClassCounts((10**6, 1), None))
+    assert applied["warning"].startswith("Training with this strategy would go badly: effective-")

@@ -81,12 +81,12 @@ def test_the_export_is_the_weighting_that_the_run_names(place: Path, case: str) 
     best, written = winner_of(found), json.loads(paths.record.read_text())
     assert best is not None
     assert found.winner is not None
-    assert best.weighting == found.winner[1]
+    assert best.strategy.weighting == found.winner[1]
     assert best.class_counts == BENCHMARK.counts
     assert written == json.loads(json.dumps(best.to_dict()))
     if found.judgement:
         winner = found.judgement.verdict.winner
-        assert best.weighting == plan_of(found.folder).arms[winner]
+        assert best.strategy.weighting == plan_of(found.folder).arms[winner]
 
 
 def test_the_result_is_the_corrected_one_with_its_interval(place: Path) -> None:
@@ -120,7 +120,7 @@ def test_confirmed_or_not_uniform_may_be_the_winner_and_it_is_said(place: Path) 
     assert nothing in text_of(found)
     best = winner_of(found)
     assert best is not None
-    assert set(best.weights) == {1.0}
+    assert set(best.recipe.weights) == {1.0}
 
 
 def test_a_run_without_a_full_length_trial_has_nothing_to_export(place: Path) -> None:

@@ -32,7 +32,10 @@ def test_a_run_of_schema_version_2_is_shown() -> None:
 
 
 def in_present_terms(exported: dict[str, Any]) -> dict[str, Any]:
-    """Return what schema version 2 exported under the present names of settings."""
+    """Return what schema version 2 exported under the present names."""
+    exported |= {"schema_version": 2, "kind": "class weights"}
+    exported["strategy"] = exported.pop("weighting")
+    exported["strategy_key"] = exported.pop("weighting_key")
     search = exported["result"]["search"]
     search["early_stopping"] = search.pop("scheduler")
     exported["result"]["settings_fingerprint"] = checked(Settings, search).fingerprint()

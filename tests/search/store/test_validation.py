@@ -112,7 +112,7 @@ def test_a_whole_run_is_read_as_it_was_written(tmp_path: Path, facts: Any) -> No
     assert conclusion.judgement is not None
     best = winner_of(conclusion)
     assert best is not None
-    assert best.weighting == conclusion.winner[1]  # type: ignore[index]
+    assert best.strategy.weighting == conclusion.winner[1]  # type: ignore[index]
     assert folder.read_attempts()[-1].device == "cpu"
 
 

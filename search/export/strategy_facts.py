@@ -1,0 +1,43 @@
+"""A strategy at the end of a training, and what it needs beside constant class weights."""
+
+from spaces import Recipe, Sampling, Strategy
+from spaces.counts import FloatArray
+
+
+def final_weights(recipe: Recipe) -> FloatArray:
+    """The class weights of the last epoch, float64 (C,), summing to C."""
+    return recipe.loss_weights_at(recipe.weights_ramp.tau(1.0))
+
+
+def final_images(recipe: Recipe) -> FloatArray:
+    """The number of images of each class that the last epoch is expected to show, float64 (C,)."""
+    shares = recipe.class_probabilities_at(recipe.sampling_ramp.tau(1.0))
+    return shares * float(sum(recipe.counts))
+
+
+def requirements(strategy: Strategy) -> list[str]:
+    """What a training needs beside constant class weights, with the exported name for each."""
+    loss = Strategy(
+        logits=strategy.logits, smoothing=strategy.smoothing, focusing=strategy.focusing
+    )
+    parts = (
+        (
+            not strategy.weights.is_constant,
+            f"class weights that change between epochs ({strategy.weights.describe()}): weights_at",
+        ),
+        (
+            strategy.sampling != Sampling(),
+            f"images drawn by class ({strategy.sampling.describe()}): EpochSampler",
+        ),
+        (loss != Strategy(), f"a loss of its own ({loss.describe()}): loss_at"),
+        (
+            strategy.tau_norm > 0,
+            f"the trained last layer normalised (tau_norm={strategy.tau_norm:g}): "
+            "adjust_classifier",
+        ),
+        (
+            strategy.adjustment > 0,
+            f"the trained network's logits adjusted (adjustment={strategy.adjustment:g}): adjust",
+        ),
+    )
+    return [words for present, words in parts if present]
