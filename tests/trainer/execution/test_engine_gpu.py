@@ -18,6 +18,8 @@ from training import (
     without_seconds,
 )
 
+from spaces import STRATEGIES, Logits, Ramp, Sampling, Schedule, Strategy
+from spaces.recipe import Variant
 from trainer.execution.engine import Engine
 from trainer.execution.loop import train
 from trainer.execution.slot import Slot
@@ -40,6 +42,21 @@ def settings_restored() -> Iterator[None]:
     with threads(1):
         yield
     configure("tf32", torch.get_num_threads())
+
+
+RAMP = Ramp(0.0, 1.0)
+WEIGHTING = STRATEGIES["inverse"].strategy.weighting
+CHANGING = {
+    "plain": Strategy(Schedule(WEIGHTING, RAMP), Sampling(WEIGHTING, RAMP, draw="cycled")),
+    "general": Strategy(
+        Schedule(WEIGHTING, RAMP),
+        Sampling(WEIGHTING),
+        Logits(additive=1.0, margin=0.3),
+        focusing=0.5,
+        adjustment=0.5,
+    ),
+}
+"""For each variant of a training step, by its loss, a strategy that changes with the epoch."""
 
 
 def colour_trial(seed: int, precision: str = "tf32", compiled: bool = False) -> Trial:
@@ -78,6 +95,22 @@ def test_graphs_equal_eager_bit_for_bit(precision: str, compiled: bool, gpu: tor
     assert without_seconds(replayed) == without_seconds(called)
     numbers = [all_numbers(slot.network, slot.optimizer) for slot in (graphs, eager)]
     assert all_equal(*numbers)
+
+
+@pytest.mark.parametrize("compiled", (False, True))
+def test_graphs_of_every_variant_equal_eager_bit_for_bit(compiled: bool, gpu: torch.device) -> None:
+    """In slots that have all of them, one trial after the other."""
+    configure("tf32", 1)
+    static, task = colour_trial(1, "tf32", compiled), task_on(gpu)
+    recipes = [strategy.recipe(static.benchmark.counts) for strategy in CHANGING.values()]
+    variants = [recipe.variant for recipe in recipes]
+    assert variants == [Variant(loss) for loss in CHANGING]
+    slots = [Slot(static, task, graphs, variants) for graphs in (True, False)]
+    for recipe in recipes:
+        trial = dataclasses.replace(static, recipe=recipe)
+        replayed, called = (results_in(slot, trial) for slot in slots)
+        assert without_seconds(replayed) == without_seconds(called)
+        assert all_equal(*(all_numbers(slot.network, slot.optimizer) for slot in slots))
 
 
 def test_steps_are_captured(gpu: torch.device, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from training import DIGITS, digits_data, digits_trial
 
+from spaces.recipe import Variant
 from trainer.execution import slot
 from trainer.execution.graphs import Queue
 from trainer.execution.slot import Slot
@@ -60,7 +61,8 @@ def make_slot(monkeypatch: pytest.MonkeyPatch) -> MakeSlot:
         monkeypatch.setattr(slot, "Queue", fake_queue)
         monkeypatch.setattr(Slot, "_network", lambda self, seed: fake_network(like, device))
         monkeypatch.setattr(nn.Module, "to", lambda network, *_: network)
-        made = Slot(like, Task(digits_data(), DIGITS.padding, device))
+        task = Task(digits_data(), DIGITS.padding, device)
+        made = Slot(like, task, variants=(Variant("plain"), Variant("general")))
         for group in made.optimizer.param_groups:
             group["fused"] = True  # as on a GPU
         return made
@@ -76,6 +78,8 @@ def test_a_step_reads_nothing_on_the_host_and_keeps_to_its_device(
     if device != "cpu":  # gradients and optimizer need a real GPU
         monkeypatch.setattr(Tensor, "backward", lambda loss: None)
         monkeypatch.setattr(made.optimizer, "step", lambda: None)
+    losses = {name.split()[1] for name in made.steps if name.startswith("train")}
+    assert losses == {"plain", "general"}
     for step in made.steps.values():
         step()
     tensors = [made.totals, made.position, *made.network.parameters(), *made.momenta()]
@@ -92,11 +96,12 @@ def test_a_look_at_a_value_would_be_noticed(make_slot: MakeSlot) -> None:
         float(made.totals[0])
 
 
-def test_a_tensor_on_another_device_would_be_noticed(make_slot: MakeSlot) -> None:
+@pytest.mark.parametrize("loss", ("plain", "general"))
+def test_a_tensor_on_another_device_would_be_noticed(loss: str, make_slot: MakeSlot) -> None:
     made = make_slot("tf32", "cuda:0")
     made.terms = LossTerms.neutral(10)
     with pytest.raises(RuntimeError, match="device"):
-        made.steps["train plain 32"]()
+        made.steps[f"train {loss} 32"]()
 
 
 @pytest.mark.parametrize("graphs", (True, False))
