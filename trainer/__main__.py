@@ -1,4 +1,4 @@
-"""``python -m trainer``: train one weighting without any search."""
+"""``python -m trainer``: train one strategy without any search."""
 
 import sys
 

@@ -1,8 +1,9 @@
-"""The trainer's command line trains one weighting with one seed, without a search."""
+"""The trainer's command line trains one strategy with one seed, without a search."""
 
 import argparse
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from spaces import (
     NAMED,
+    STRATEGIES,
     Strategy,
-    Weighting,
     WeightingError,
-    canonical_weights,
     in_words,
     legend,
     present_name,
@@ -42,17 +42,23 @@ from trainer.user_files import expanded
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="python -m trainer",
-        description="Train one class weighting under the fixed protocol.",
+        description="Train one class weighting or training strategy under the fixed protocol.",
     )
     parser.add_argument(
         "--benchmark",
         required=True,
         help=f"{', '.join(BENCHMARKS)}, a TOML file, or a folder of images",
     )
-    parser.add_argument(
+    trained = parser.add_mutually_exclusive_group()
+    trained.add_argument(
         "--weighting",
         default="uniform",
         help=f"{', '.join(NAMED)}, or a JSON file (best.json, or a point of the family)",
+    )
+    trained.add_argument(
+        "--strategy",
+        help=f"a weighting, {', '.join(name for name in STRATEGIES if name not in NAMED)}, or a "
+        "JSON file (best.json, or a strategy)",
     )
     parser.add_argument("--seed", type=int, default=42, help="of this training run")
     parser.add_argument("--epochs", type=int, help="shorten the protocol; results say so")
@@ -76,29 +82,36 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_weighting(name: str) -> Weighting:
-    """Return the named point, or the one in a JSON file.
+def chosen_strategy(options: argparse.Namespace) -> Strategy:
+    """Return the strategy that ``--strategy`` or ``--weighting`` names, or has in a JSON file.
 
     Raises:
-        UserError: neither a known name nor a readable file with a point of the family.
+        UserError: neither a known name nor a readable file with one.
     """
-    if present_name(name) in NAMED:
-        return NAMED[present_name(name)].weighting
+    if options.strategy is not None:
+        return read_strategy("strategy", options.strategy, STRATEGIES)
+    strategy = read_strategy("weighting", options.weighting, NAMED)
+    if not strategy.is_static:
+        raise UserError(f"{options.weighting} holds {strategy.kind}; give it as --strategy.")
+    return strategy
+
+
+def read_strategy(option: str, name: str, known: Collection[str]) -> Strategy:
+    """Return the strategy of a ``known`` name, or the one in a JSON file."""
+    if present_name(name) in known:
+        return STRATEGIES[present_name(name)].strategy
     path = Path(name)
     if not path.is_file():
         raise UserError(
-            f"weighting is {name!r}{did_you_mean(name, NAMED)}; it must be a JSON file or one of "
-            f"{', '.join(NAMED)}."
+            f"{option} is {name!r}{did_you_mean(name, known)}; it must be a JSON file or one of "
+            f"{', '.join(known)}."
         )
     try:
         content = json.loads(path.read_text())
-        # best.json has a strategy; of schema 1, and the story of a training, a weighting.
-        strategy = Strategy.from_dict(content.get("strategy", content.get("weighting", content)))
+        # best.json and the story of a training have a strategy; older ones have a weighting.
+        return Strategy.from_dict(content.get("strategy", content.get("weighting", content)))
     except (ValueError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path} does not hold a weighting: {error}") from error
-    if not strategy.is_static:
-        raise UserError(f"{path} holds {strategy.kind}; give a file of class weights alone.")
-    return strategy.weighting
+        raise UserError(f"{path} does not hold a {option}: {error}") from error
 
 
 def check_positive(name: str, value: int | None) -> None:
@@ -119,12 +132,14 @@ def check_options(options: argparse.Namespace) -> None:
 
 
 def story(
-    options: argparse.Namespace, trial: Trial, weighting: Weighting, device: str
+    options: argparse.Namespace, trial: Trial, strategy: Strategy, device: str
 ) -> dict[str, Any]:
     return {
         "benchmark": trial.benchmark.to_dict(),
         "protocol": trial.benchmark.protocol_note(),
-        "weighting": weighting.to_dict(),
+        "strategy": strategy.to_dict(),
+        "kind": strategy.kind,
+        "weighting": strategy.weighting.to_dict(),
         "weights": list(trial.recipe.weights),
         "configuration": trial.fingerprint(),
         "seed": trial.seed,
@@ -186,15 +201,15 @@ def show_summary(
 
 
 def show_trial(
-    trial: Trial, weighting: Weighting, data: ImageData, threads: int, device: str
+    trial: Trial, strategy: Strategy, data: ImageData, threads: int, device: str
 ) -> None:
     """Print what is trained, in symbols and in words."""
     print(
-        f"{trial.benchmark.name}, {weighting.describe()}, seed {trial.seed}, {trial.precision} on "
+        f"{trial.benchmark.name}, {strategy.describe()}, seed {trial.seed}, {trial.precision} on "
         f"{device}, {threads} threads"
     )
-    symbols = (f"{known.symbol}: {known.word}" for known in legend([weighting.describe()]))
-    print("; ".join([in_words(Strategy.of(weighting), data.counts), *symbols]))
+    symbols = (f"{known.symbol}: {known.word}" for known in legend([strategy.describe()]))
+    print("; ".join([in_words(strategy, data.counts), *symbols]))
     scored = metric_sentence(
         trial.benchmark.metric,
         trial.benchmark.chosen_on,
@@ -205,12 +220,12 @@ def show_trial(
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train one weighting, print its numbers and write them where that is asked for."""
+    """Train one strategy, print its numbers and write them where that is asked for."""
     check_options(options)
     benchmark = get_benchmark(options.benchmark, options.data_root)
     benchmark = benchmark.with_epochs(options.epochs) if options.epochs else benchmark
-    weighting = read_weighting(options.weighting)
-    for sentence in renamed([options.weighting]):
+    strategy = chosen_strategy(options)
+    for sentence in renamed([options.strategy or options.weighting]):
         print(sentence)
     options.threads = options.threads or available_cpus()
     device = runtime.select_device(options.device)
@@ -218,16 +233,14 @@ def run(options: argparse.Namespace) -> None:
     for note in benchmark.notes():
         print(note)
     data = load(prepare(benchmark, options.data_root), benchmark)
-    weights = canonical_weights(weighting.weights(data.counts))
-    trial = Trial.weighted(
-        benchmark, weights.tolist(), options.seed, options.precision, options.compile
-    )
-    show_trial(trial, weighting, data, options.threads, device_name(device))
+    recipe = strategy.recipe(data.counts)
+    trial = Trial(benchmark, recipe, options.seed, options.precision, options.compile)
+    show_trial(trial, strategy, data, options.threads, device_name(device))
     task = Task(data, benchmark.padding, device)
     results = show_training(trial, task, options, Console())
     facts = show_summary(results, data, benchmark)
     if options.output:
-        content = story(options, trial, weighting, device_name(device))
+        content = story(options, trial, strategy, device_name(device))
         content |= {"summary": facts, "epochs": [r.to_dict() for r in results]}
         write_atomic(options.output, json.dumps(content, indent=1).encode())
 

@@ -14,9 +14,9 @@ import torch
 from repository import REPOSITORY
 from training import heeding_ctrl_c, threads
 
-from spaces import Weighting
+from spaces import Strategy, Weighting
 from trainer.benchmarks import BENCHMARKS
-from trainer.cli import main, read_weighting
+from trainer.cli import arguments, chosen_strategy, main
 from trainer.execution.slot import Slot
 
 DIGITS = ["--benchmark", "resnet8-digitslt", "--threads", "1"]
@@ -128,6 +128,27 @@ def test_output_can_be_given_back_as_the_weighting(
     assert epochs_of(place / "third.json") == epochs_of(place / "first.json")
 
 
+def test_a_strategy_is_named_said_and_given_back_by_its_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ("--epochs", "2", "--seed", "7")
+    assert call(*options, "--strategy", "cb_focal", "--output", "first.json") == 0
+    assert "focusing=1" in capsys.readouterr().out.splitlines()[0]
+    content = json.loads(Path("first.json").read_text())
+    assert content["strategy"]["focusing"] == 1.0
+    assert content["kind"] == "class weights + focal loss"
+    assert call(*options, "--strategy", "first.json", "--output", "second.json") == 0
+    assert epochs_of(Path("second.json")) == epochs_of(Path("first.json"))
+
+
+def test_a_weighting_and_a_strategy_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        call("--strategy", "drw", "--weighting", "inverse")
+    assert stop.value.code == 2
+    assert "--weighting cannot be given with --strategy" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "content",
     (
@@ -138,7 +159,9 @@ def test_output_can_be_given_back_as_the_weighting(
 )
 def test_a_weighting_is_read_from_each_form_of_file(content: object, tmp_path: Path) -> None:
     (tmp_path / "best.json").write_text(json.dumps(content))
-    assert read_weighting(str(tmp_path / "best.json")) == Weighting(exponent=0.5)
+    for option in ("--weighting", "--strategy"):
+        options = arguments([*DIGITS, option, str(tmp_path / "best.json")])
+        assert chosen_strategy(options) == Strategy.of(Weighting(exponent=0.5))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +172,12 @@ def test_a_weighting_is_read_from_each_form_of_file(content: object, tmp_path: P
         (["--weighting", "invers"], "weighting is 'invers'"),
         (["--weighting", "broken.json"], "broken.json does not hold a weighting"),
         (["--weighting", "deep.json"], "deep.json does not hold a weighting"),
-        (["--weighting", "focal.json"], "focal.json holds focal loss; give a file of class"),
+        (["--weighting", "late.json"], "late.json holds focal loss; give it as --strategy."),
+        (
+            ["--strategy", "logit_adjust"],
+            "(did you mean 'logit_adjusted'?)",
+        ),
+        (["--strategy", "broken.json"], "broken.json does not hold a strategy"),
         (["--device", "gpu"], "device is 'gpu'"),
         (["--device", "cuda:77"], "device is 'cuda:77'"),
         (["--seed", "-1"], "--seed is -1"),
@@ -173,14 +201,15 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.json").write_text('{"exponent": ')
     (tmp_path / "deep.json").write_text("[" * 100_000)
-    (tmp_path / "focal.json").write_text('{"strategy": {"focusing": 1}}')
+    (tmp_path / "late.json").write_text('{"strategy": {"focusing": 1.0}}')
     assert call(*options) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ")
     assert words in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
-    assert {path.name for path in tmp_path.iterdir()} == {"broken.json", "deep.json", "focal.json"}
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"broken.json", "deep.json", "late.json"}
 
 
 @pytest.mark.parametrize("options", (["--epoch", "2"], ["--sed", "1"], ["--precision", "fp16"]))

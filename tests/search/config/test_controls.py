@@ -20,7 +20,7 @@ from search.session.opening import check_same
 from spaces import BASELINES, FORMER_NAMES, NAMED, check_weights, renamed
 from spaces.errors import UserError
 from trainer.benchmarks import BENCHMARKS
-from trainer.cli import read_weighting
+from trainer.cli import arguments, chosen_strategy
 
 DIGITS = BENCHMARKS["resnet8-digitslt40"].counts
 STEEP = (5000, 12, 3)
@@ -80,7 +80,8 @@ def test_a_former_name_says_what_it_is_called_now_and_what_it_is() -> None:
         "inverse_freq is called mlsbench_inverse_freq now: sqrt(N / (C n)), scaled to sum to C "
         "(MLS-Bench class-weighting task, baseline inverse_freq; 1 / n is called inverse)."
     ]
-    assert read_weighting("inverse_freq") == NAMED["sqrt_inverse"].weighting
+    options = arguments(["--benchmark", "b", "--weighting", "inverse_freq"])
+    assert chosen_strategy(options).weighting == NAMED["sqrt_inverse"].weighting
     now = tuple(FORMER_NAMES.values())
     assert make_settings(baselines=tuple(FORMER_NAMES)).baselines == now
 

@@ -1,0 +1,70 @@
+"""Every named training strategy trains: on some digits, and on some real images."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training import CPU, DIGITS, digits_data, threads
+
+from spaces import POSTHOC, STRATEGIES
+from spaces.recipe import Variant
+from trainer.benchmarks import BENCHMARKS, Benchmark
+from trainer.execution.loop import train
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
+from trainer.prepared import ImageData, load, prepare
+from trainer.trial import Trial
+
+VARIANTS = (Variant("plain"), Variant("general"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    with threads(1):
+        yield
+
+
+def share_of_each(labels: np.ndarray, divisor: int) -> np.ndarray:
+    """Return the positions of a share of each class, which is one or more."""
+    return np.concatenate([np.flatnonzero(labels == c)[::divisor] for c in np.unique(labels)])
+
+
+def small(benchmark: Benchmark, data: ImageData, divisor: int) -> tuple[Benchmark, ImageData]:
+    """Return two epochs on a share of the images of each class."""
+    train, test = (share_of_each(x, divisor) for x in (data.train_labels, data.test_labels))
+    few = dataclasses.replace(
+        data,
+        train_images=data.train_images[train],
+        train_labels=data.train_labels[train],
+        test_images=data.test_images[test],
+        test_labels=data.test_labels[test],
+        half_a=data.half_a[test],
+    )
+    return benchmark.with_epochs(2), few
+
+
+def assert_each_trains(benchmark: Benchmark, data: ImageData) -> None:
+    like = Trial.weighted(benchmark, (1.0,) * benchmark.num_classes, 3, "fp32")
+    slot = Slot(like, Task(data, benchmark.padding, CPU), variants=VARIANTS)
+    first = {}
+    for name, named in STRATEGIES.items():
+        trial = dataclasses.replace(like, recipe=named.strategy.recipe(data.counts))
+        one, two = train(trial, slot.task, slot=slot)  # whose losses are finite
+        assert two.profile is not None
+        assert len(two.profile) == len(POSTHOC)
+        first[name] = one.train_loss
+    plain = {name for name, loss in first.items() if loss == first["ce"]}
+    assert plain == {"ce", "uniform", "drw", "drs", "progressive_sampling", "tau_norm"}, "at first"
+
+
+def test_every_strategy_trains_on_digits() -> None:
+    assert_each_trains(*small(DIGITS, digits_data(), divisor=4))
+
+
+@pytest.mark.slow
+def test_every_strategy_trains_on_real_images(shared_data: Path) -> None:
+    benchmark = BENCHMARKS["resnet32-cifar100lt"]
+    data = load(prepare(benchmark, shared_data), benchmark)
+    assert_each_trains(*small(benchmark, data, divisor=30))
