@@ -8,12 +8,16 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
+import torch
 from concluded import CASES, conclusion_of
+from exporting import EVERYTHING, load
 from PIL import Image
 from repository import REPOSITORY
+from training import threads
 
 from search.cli.commands import main
 from search.cli.options import search_parser
@@ -158,6 +162,19 @@ def test_the_example_of_the_export_runs(monkeypatch: pytest.MonkeyPatch) -> None
     values: dict[str, object] = {}
     exec(example, values)
     assert len(values["weights"]) == 5
+
+
+def test_the_training_of_the_export_page_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = blocks("python", TEXTS["docs/export.md"])
+    monkeypatch.setitem(sys.modules, "best_strategy", SimpleNamespace(**load(EVERYTHING)))
+    torch.manual_seed(1)
+    with threads(1):
+        exec(example, {})
+    told = re.fullmatch(r"(.*)% of 500 test images are right\n", capsys.readouterr().out)
+    assert told
+    assert float(told[1]) > 60
 
 
 def test_the_diffs_fit_the_files_of_today() -> None:
