@@ -19,6 +19,7 @@ from search.cli.options import (
     add_search,
     add_show,
     add_study,
+    add_watch,
     in_options,
 )
 from search.cli.overview import Command, no_command, overview, parser_of, version
@@ -134,6 +135,13 @@ def report_command(given: Namespace, words: list[str], console: Console) -> int:
     return 0
 
 
+def watch_command(given: Namespace, words: list[str], console: Console) -> int:
+    from search.report.watch.serve import serve
+
+    serve(given.runs, given.host, given.port, console)
+    return 0
+
+
 def study_command(given: Namespace, words: list[str], console: Console) -> int:
     from search.export.study_copy import write_study_copy
 
@@ -187,6 +195,7 @@ COMMANDS = {
     "report": Command(
         report_command, add_report, "RUN", "a run as a page: verdict, charts and their data"
     ),
+    "watch": Command(watch_command, add_watch, "RUN", "runs as pages that move, in a browser"),
     "study": Command(
         study_command, add_study, "RUN", "a copy of a run's trials for optuna-dashboard"
     ),

@@ -245,6 +245,18 @@ def add_report(parser: Parser) -> None:
     parser.add_argument("--output", metavar="FILE", type=expanded, help=where)
 
 
+def add_watch(parser: Parser) -> None:
+    parser.description = (
+        "Show runs as pages in a browser that move while they are searched, also by another "
+        "machine that writes to the same folder."
+    )
+    parser.add_argument("runs", metavar="RUN", type=expanded, help="a run, or a folder of runs")
+    where = "address to serve on; another one than this machine's own lets others look"
+    parser.add_argument("--host", metavar="HOST", default="127.0.0.1", help=where)
+    port = "0: any that is free"
+    parser.add_argument("--port", metavar="N", type=int, default=8437, help=port)
+
+
 def add_list(parser: Parser) -> None:
     parser.description = "Print what can be chosen from."
     what = f"{', '.join(SECTIONS)} (default: all)"

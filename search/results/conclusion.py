@@ -97,14 +97,14 @@ class Conclusion:
     drawn: Mapping[str, Mapping[str, ParameterValue]]
 
     @classmethod
-    def of(cls, folder: RunFolder) -> Conclusion:
-        """Read a run.
+    def of(cls, folder: RunFolder, record: Record | None = None) -> Conclusion:
+        """Read a run; a ``record`` of it that is given is not read again.
 
         Raises:
             UserError: it is no run, or its files are damaged.
         """
         manifest = folder.read_manifest()
-        record = Record(folder.record)
+        record = record or Record(folder.record)
         objective, rows, plan = manifest.objective, record.rows(), record.plan()
         return cls(
             folder=folder,

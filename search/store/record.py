@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from search.store.facts import Asked, Begun, Drawn, Ended, EndWord, Fact, Refused, Rung, fact_of
-from search.store.jsonl import checksummed, cut_to_whole_lines, whole_lines
+from search.store.jsonl import checksummed, cut_to_whole_lines, is_whole, whole_lines
 from search.store.manifest import JOURNAL, earlier_lines, read_manifest
 from search.store.plan import ConfirmationPlan, StoredPlan
 from search.store.trials import (
@@ -96,6 +96,7 @@ class Record:
             lines, file = lines_of(path)
             for number, line in enumerate(lines):
                 self._take(fact_of(line, number, file))
+            self.bytes = sum(len(line) + 1 for line in lines)
         except OSError as error:
             raise UserError(
                 f"{path} cannot be read as the record of a search ({error}); "
@@ -134,6 +135,27 @@ class Record:
             carry_over(path)
         return cls(path, may_write)
 
+    def follow(self) -> bool:
+        """Take what another process has put on record since, and tell whether there was anything.
+
+        Raises:
+            UserError: the file is gone, or damaged.
+        """
+        if self.path.with_name(JOURNAL).is_file() and not self.path.exists():
+            return False  # of an earlier version, which nobody continues before it is carried over
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.bytes)
+                *lines, _ = file.read().split(b"\n")
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be read any more ({error}).") from error
+        for line in lines:
+            if not is_whole(line):
+                raise UserError(f"line {self.lines + 1} of {self.path} is damaged; restore it.")
+            self._take(fact_of(line, self.lines, self.path))
+            self.bytes += len(line) + 1
+        return bool(lines)
+
     def write(self, *new: tuple[str, Mapping[str, Any]]) -> None:
         """Put facts on record, all of them or none, with one wait for the disk.
 
@@ -146,6 +168,7 @@ class Record:
             self._check(fact, f"what is to be written to {self.path}")
         self.may_write()
         append_whole(self.path, b"".join(lines), sync=True)
+        self.bytes += sum(map(len, lines))
         for fact in read:
             self._take(fact)
 

@@ -44,11 +44,15 @@ function sort(table, header, column) {
   table.tBodies[0].append(...rows);
 }
 
-for (const table of document.querySelectorAll("table.data")) {
-  Array.from(table.tHead.rows[0].cells).forEach((header, column) => {
-    const button = document.createElement("button");
-    button.textContent = header.textContent;
-    button.addEventListener("click", () => sort(table, header, column));
-    header.replaceChildren(button);
-  });
+function prepareTables() {
+  for (const table of document.querySelectorAll("table.data")) {
+    Array.from(table.tHead.rows[0].cells).forEach((header, column) => {
+      const button = document.createElement("button");
+      button.textContent = header.textContent;
+      button.addEventListener("click", () => sort(table, header, column));
+      header.replaceChildren(button);
+    });
+  }
 }
+
+prepareTables();

@@ -40,10 +40,13 @@ class Section:
     figures: tuple[Figure, ...]
 
 
-def report_html(conclusion: Conclusion) -> str:
-    """Return the page of a run."""
-    folder = files("search.report.page")
-    style, script = ((folder / name).read_text("utf-8") for name in ("page.css", "page.js"))
+def report_html(conclusion: Conclusion, live: str = "") -> str:
+    """Return the page of a run; ``live`` is a script by which it follows the run."""
+    return rendered("page.html.j2", live=live, policy=page_policy(live), **_contents(conclusion))
+
+
+def rendered(template: str, **contents: Any) -> str:
+    """Return a page of a template, with the style and the script that all pages have."""
     environment = Environment(
         loader=PackageLoader("search.report.page", "."),
         autoescape=True,
@@ -52,13 +55,21 @@ def report_html(conclusion: Conclusion) -> str:
         lstrip_blocks=True,
     )
     environment.filters["shown"] = shown
-    template = environment.get_template("page.html.j2")
-    return template.render(
-        **_contents(conclusion),
-        style=style,
-        script=script,
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'",
-    )
+    style, script = page_text("page.css"), page_text("page.js")
+    return environment.get_template(template).render(style=style, script=script, **contents)
+
+
+def page_text(name: str) -> str:
+    """Return a file of the page's own."""
+    return (files("search.report.page") / name).read_text("utf-8")
+
+
+def page_policy(live: str = "") -> str:
+    """Return the content security policy: the page's own style and scripts, and nothing else."""
+    scripts = " ".join(f"'{_hash(script)}'" for script in (page_text("page.js"), live) if script)
+    asked = "; connect-src 'self'" if live else ""
+    style = _hash(page_text("page.css"))
+    return f"default-src 'none'; style-src '{style}'; script-src {scripts}{asked}"
 
 
 def write_report(conclusion: Conclusion, path: Path) -> None:

@@ -1,13 +1,21 @@
 """The report in a browser: it opens from disk without complaints, tables sort, marks speak."""
 
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from concluded import CASES, conclusion_of
+from confirming import PLAIN, drive, new_run, steady, train
+from repository import REPOSITORY
+from twin import OBJECTIVE, attempt
 
 from search.report.page import write_report
 
@@ -87,6 +95,44 @@ def test_a_mark_says_what_it_is_when_pointed_at(browser: Any, page_of_run: Path)
 def test_nothing_but_charts_is_wider_than_a_phone(browser: Any, page_of_run: Path) -> None:
     page, _ = opened(browser, page_of_run, viewport={"width": 400, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_a_live_page_moves_when_a_trial_ends_and_when_its_server_is_back(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = new_run(tmp_path / "run", OBJECTIVE)
+    search = attempt(folder, PLAIN, 6, objective=OBJECTIVE, confirm=False)
+    folder.begin_attempt({"resources": {}, "device": "cpu"})
+    page = browser.new_page()
+    state = page.locator("#state")
+    with served(folder.path, 0) as address:
+        page.goto(address)
+        api.expect(state).to_have_text("no trial has ended yet; nothing is running")
+        trial = search.next_trial()
+        assert trial
+        api.expect(state).to_have_text("no trial has ended yet; running: 1")
+        train(search, trial, steady)
+        api.expect(state).to_contain_text("1 complete")
+        api.expect(page.locator("#history circle")).to_have_count(1, timeout=60_000)
+    api.expect(state).to_contain_text("does not answer")
+    drive(search, steady)
+    with served(folder.path, urlsplit(address).port) as again:
+        assert again == address
+        api.expect(state).to_contain_text("6 complete", timeout=60_000)
+        api.expect(page.locator("#history circle")).to_have_count(6, timeout=60_000)
+
+
+@contextmanager
+def served(run: Path, port: int | None) -> Iterator[str]:
+    """Serve the live page of a run, at the address that the server prints, until Ctrl-C."""
+    program = [sys.executable, str(REPOSITORY / "run_search.py"), "watch", str(run)]
+    words = [*program, "--port", f"{port}"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        yield server.stdout.readline().strip()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
 
 
 def test_it_prints(browser: Any, page_of_run: Path) -> None:

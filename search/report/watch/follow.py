@@ -1,0 +1,228 @@
+"""A run that is followed from its folder, whoever writes to it: only what is new is read."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search.report.page import report_html
+from search.results.conclusion import ENDS, Conclusion
+from search.store.record import Record
+from search.store.run_folder import RunFolder, part_key
+from search.store.trials import HOLDOUT, Row, TrialState
+from search.store.validation import printable
+from spaces.errors import UserError
+
+POLL_SECONDS = 1.0
+"""Between looks at the folder."""
+PAGE_SECONDS = 3.0
+"""At least, between two makings of a page that changes."""
+PAGE_SHARE = 20
+"""So many times as long as making the page took passes before it is made again."""
+LAST_LINE = 200_000
+"""Bytes at the end of a file of epochs that hold its last line."""
+LOST_SECONDS = 60.0
+"""Without anything new, a run with running trials is said to stand still."""
+
+
+@dataclass(frozen=True)
+class TrialProgress:
+    """How far one running trial is."""
+
+    label: str
+    strategy: str
+    epoch: int
+    length: int
+    score: float | None
+    best: float | None
+
+
+@dataclass(frozen=True)
+class MadePage:
+    """A page as it was made: of which version, and until when it is not made again."""
+
+    version: int
+    html: str
+    stands_until: float
+
+
+class FollowedRun:
+    """The state of one run, kept up to date by ``look``; safe to be asked from several threads.
+
+    Attributes:
+        version: counts the changes of the record.
+        progress: what is running, and what has ended, JSON-able.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        """Read the run once, whole.
+
+        Raises:
+            UserError: it is no run, or its files are damaged.
+        """
+        self.folder = folder
+        self.manifest = folder.read_manifest()
+        self.record = Record(folder.record)
+        self.version = 1
+        self.progress: dict[str, Any] = {}
+        self._lock = threading.RLock()
+        self._looked = 0.0
+        self._page: MadePage | None = None
+        self._epochs: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.look()
+
+    @property
+    def name(self) -> str:
+        return self.folder.path.name
+
+    def look(self) -> dict[str, Any]:
+        """Take what is new in the folder and return ``progress``; at most once in a while.
+
+        Raises:
+            UserError: the run was deleted, or damaged.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if self.progress and now - self._looked < POLL_SECONDS:
+                return self.progress
+            self._looked = now
+            if self.record.follow():
+                self.version += 1
+            self.progress = self._progress()
+            return self.progress
+
+    def page(self, live: str) -> str:
+        """Return the report as it was when it was last worth making; ``live`` is its script."""
+        with self._lock:
+            self.look()
+            if self._page and self._page.version == self.page_version():
+                return self._page.html
+            start = time.monotonic()
+            html = report_html(Conclusion.of(self.folder, self.record), live)
+            end = time.monotonic()
+            self._page = MadePage(
+                self.version, html, max(PAGE_SECONDS, PAGE_SHARE * (end - start)) + end
+            )
+            return html
+
+    def page_version(self) -> int:
+        """Return which version ``page`` would return now."""
+        made = self._page
+        return made.version if made and time.monotonic() < made.stands_until else self.version
+
+    def _progress(self) -> dict[str, Any]:
+        rows = self.record.rows()
+        running = [row for row in rows if row.state == TrialState.RUNNING]
+        parts = [part for row in running for part in self._parts(row)]
+        ended = {ENDS[s]: sum(r.state == s for r in rows) for s in ENDS if s != TrialState.RUNNING}
+        self._epochs = {k: v for k, v in self._epochs.items() if k in {key for key, _, _ in parts}}
+        shown = [self._trial(row, key, length) for key, row, length in parts]
+        return {
+            "name": self.name,
+            "benchmarks": [b.name for b in self.manifest.objective.all_benchmarks],
+            "ended": ended,
+            "running": [vars(trial) for trial in shown],
+            "seconds_since": round(max(0.0, time.time() - self._last_change(parts))),
+        }
+
+    def _parts(self, row: Row) -> list[tuple[str, Row, int]]:
+        objective = self.manifest.objective
+        holdout = [objective.holdout] if objective.holdout else []
+        benchmarks = holdout if row.study == HOLDOUT else objective.benchmarks
+        return [(part_key(row.key, part), row, b.epochs) for part, b in enumerate(benchmarks)]
+
+    def _last_change(self, parts: list[tuple[str, Row, int]]) -> float:
+        files = [self.folder.record, *(self._file(key) for key, _, _ in parts)]
+        return max((f.stat().st_mtime for f in files if f.is_file()), default=0.0)
+
+    def _file(self, key: str) -> Path:
+        return self.folder.trials / f"{key}.jsonl"
+
+    def _trial(self, row: Row, key: str, length: int) -> TrialProgress:
+        last = self._last_epoch(key)
+        label = row.label if row.seed_index is None else f"{row.label}, seed {row.seed_index + 1}"
+        return TrialProgress(
+            label=label,
+            strategy=row.strategy.describe(),
+            epoch=int(last.get("epoch", 0)),
+            length=length,
+            score=last.get("score"),
+            best=last.get("best_score"),
+        )
+
+    def _last_epoch(self, key: str) -> dict[str, Any]:
+        """The last whole line of a trial's epochs, read again only where the file has grown."""
+        path = self._file(key)
+        size = path.stat().st_size if path.is_file() else 0
+        known = self._epochs.get(key)
+        if known and known[0] == size:
+            return known[1]
+        row: dict[str, Any] = {}
+        if size:
+            with path.open("rb") as file:
+                file.seek(max(0, size - LAST_LINE))
+                lines = file.read().split(b"\n")[:-1]
+            try:
+                read = json.loads(lines[-1]) if lines else {}
+            except (ValueError, RecursionError) as error:
+                raise UserError(
+                    f"the last line of {path} is no epoch; restore the file."
+                ) from error
+            numbers = ("epoch", "score", "best_score")
+            row = {k: read[k] for k in numbers if isinstance(read.get(k), int | float)}
+        self._epochs[key] = (size, row)
+        return row
+
+
+class FollowedRuns:
+    """The runs of a folder, or the one run that the folder is."""
+
+    def __init__(self, path: Path) -> None:
+        """Take a run's folder, or a folder of runs.
+
+        Raises:
+            UserError: there is no such folder.
+        """
+        self.path = path.absolute()
+        if not self.path.is_dir():
+            raise UserError(f"there is no folder {path}; give a run, or a folder of runs.")
+        self.single = (self.path / "settings.json").is_file()
+        self._known: dict[str, FollowedRun] = {}
+        self._lock = threading.Lock()
+
+    def names(self) -> list[str]:
+        """Return the names of the runs, the latest begun first."""
+        if self.single:
+            return [self.path.name]
+        found = [f for f in self.path.glob("*/settings.json") if f.is_file()]
+        found.sort(key=lambda file: -file.stat().st_mtime)
+        return [file.parent.name for file in found]
+
+    def run(self, name: str) -> FollowedRun | None:
+        """Return a run by its name; None if there is none.
+
+        Raises:
+            UserError: its files are damaged.
+        """
+        if name not in self.names():
+            return None
+        with self._lock:
+            if name not in self._known:
+                folder = self.path if self.single else self.path / name
+                self._known[name] = FollowedRun(RunFolder(folder))
+            return self._known[name]
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return how every run stands, or why it cannot be told."""
+        rows = []
+        for name in self.names():
+            try:
+                run = self.run(name)
+                rows.append(run.look() if run else {"name": name, "error": "it is gone"})
+            except UserError as error:
+                rows.append({"name": name, "error": printable(str(error))})
+        return rows

@@ -1,0 +1,57 @@
+"""Server of the live page on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+from pathlib import Path
+
+from rich.console import Console
+
+from search.report.watch.token import own_token
+from spaces.errors import UserError
+
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def serve(path: Path, host: str, port: int, console: Console) -> None:
+    """Serve a run, or a folder of runs, until Ctrl-C.
+
+    Raises:
+        UserError: the libraries are not installed, or the port is taken.
+    """
+    try:
+        import uvicorn
+
+        from search.report.watch.app import make_app
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"the live page needs {error.name}, which is not installed: "
+            "pip install 'class-weighting-search[page]'."
+        ) from error
+    from search.report.watch.follow import FollowedRuns
+
+    runs, token = FollowedRuns(path), own_token()
+    if runs.single:
+        runs.run(runs.path.name)  # a run that cannot be read is told here
+    listening = _listening(host, port)
+    bound = listening.getsockname()[1]
+    names = {host, *(LOOPBACK if host in LOOPBACK else ())}
+    app = make_app(runs, token, {f"{name}:{bound}" for name in names})
+    console.print(f"http://{host}:{bound}/{token}/", soft_wrap=True)
+    console.print("Whoever has this address can look at the runs. Ctrl-C ends the page.")
+    config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C ends the page, as was said
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise UserError(
+            f"the page cannot be served on {host} port {port} ({error.strerror}); "
+            "give another --port, or 0 for any."
+        ) from error

@@ -1,0 +1,140 @@
+"""Runs that are followed: what a search appends is taken, and nothing is read twice or changed."""
+
+import os
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from confirming import PLAIN, drive, new_run, steady, train
+from twin import OBJECTIVE, attempt
+
+from search.report.watch import follow
+from search.report.watch.follow import FollowedRun, FollowedRuns
+from search.session.search import Search
+from search.store.record import Record
+from search.store.run_folder import RunFolder
+from spaces.errors import UserError
+
+TRIALS = 5
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Search:
+    """A search that has just begun."""
+    folder = new_run(tmp_path / "run", OBJECTIVE)
+    begun = attempt(folder, PLAIN, TRIALS, objective=OBJECTIVE, confirm=False)
+    folder.begin_attempt({"resources": {}, "device": "cpu"})
+    return begun
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("POLL_SECONDS", "PAGE_SECONDS", "PAGE_SHARE"):
+        monkeypatch.setattr(follow, name, 0)
+
+
+def test_a_record_that_is_followed_equals_one_that_is_read(search: Search) -> None:
+    followed = Record(search.folder.record)
+    assert not followed.follow()
+    while trial := search.next_trial():
+        train(search, trial, steady)
+        assert followed.follow()
+    assert not followed.follow()
+    whole = Record(search.folder.record)
+    assert followed.rows() == whole.rows()
+    assert followed.bytes == whole.bytes == search.folder.record.stat().st_size
+
+
+def test_a_line_that_is_still_being_written_waits(search: Search) -> None:
+    followed = Record(search.folder.record)
+    trial = search.next_trial()
+    assert trial
+    content = search.folder.record.read_bytes()
+    search.folder.record.write_bytes(content[:-5])
+    assert not followed.follow()
+    search.folder.record.write_bytes(content)
+    assert followed.follow()
+    assert [row.key for row in followed.rows()] == [trial.row.key]
+
+
+def test_a_damaged_line_and_a_record_that_is_gone_are_one_sentence(search: Search) -> None:
+    followed = Record(search.folder.record)
+    with search.folder.record.open("ab") as file:
+        file.write(b'{"n":1,"ended":{}}\n')
+    with pytest.raises(UserError, match=r"line 2 of .* is damaged"):
+        followed.follow()
+    search.folder.record.unlink()
+    with pytest.raises(UserError, match="cannot be read any more"):
+        followed.follow()
+
+
+def test_progress_tells_where_running_trials_are(search: Search) -> None:
+    run = FollowedRun(search.folder)
+    assert run.progress["running"] == []
+    trial = search.next_trial()
+    assert trial
+    (told,) = run.look()["running"]
+    assert (told["label"], told["epoch"], told["score"]) == ("uniform", 0, None)
+    train(search, trial, steady)
+    progress = run.look()
+    assert progress["running"] == []
+    assert progress["ended"]["complete"] == 1
+
+
+def test_the_page_is_made_anew_when_a_trial_has_ended_and_only_then(search: Search) -> None:
+    run = FollowedRun(search.folder)
+    first = run.page("live")
+    with patch.object(follow, "report_html") as made:
+        assert run.page("live") == first
+        made.assert_not_called()
+    drive(search, steady)
+    run.look()
+    assert run.page("live") != first
+    assert "is the best of the search so far" in run.page("live")
+
+
+def test_a_page_that_took_long_is_not_made_anew_at_once(search: Search) -> None:
+    run = FollowedRun(search.folder)
+    with patch.object(follow, "PAGE_SHARE", 1e6):
+        first = run.page("live")
+    drive(search, steady)
+    assert run.page("live") == first
+    assert run.page_version() < run.version
+
+
+def test_looking_changes_nothing_in_the_folder(search: Search) -> None:
+    drive(search, steady)
+    before = {path: path.stat().st_mtime_ns for path in search.folder.path.rglob("*")}
+    FollowedRun(search.folder).page("live")
+    assert {path: path.stat().st_mtime_ns for path in search.folder.path.rglob("*")} == before
+
+
+def test_runs_of_a_folder_are_listed_the_latest_first_and_damaged_ones_say_why(
+    search: Search, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "settings.json").write_text("{")
+    os.utime(broken / "settings.json", (1, 1))
+    (tmp_path / "no-run").mkdir()
+    runs = FollowedRuns(tmp_path)
+    good, bad = runs.listed()
+    assert good["name"] == "run"
+    assert bad["name"] == "broken"
+    assert "settings.json" in bad["error"]
+    assert runs.run("../run") is None
+    assert runs.run("no-run") is None
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no folder"):
+        FollowedRuns(tmp_path / "none")
+    assert FollowedRuns(tmp_path).listed() == []
+
+
+def test_a_run_of_its_own_is_known_by_its_name(search: Search) -> None:
+    runs = FollowedRuns(search.folder.path)
+    found = runs.run("run")
+    assert found is runs.run("run")
+    assert isinstance(found, FollowedRun)
+    assert isinstance(found.folder, RunFolder)
