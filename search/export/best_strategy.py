@@ -295,6 +295,8 @@ def _images(labels: Any) -> tuple[torch.Tensor, torch.Tensor]:
     except (TypeError, ValueError, OverflowError, RuntimeError):
         given = torch.empty(())
     if given.dim() != 1 or given.numel() == 0 or given.is_floating_point():
-        raise ValueError("labels must be one-dimensional, the whole number of each image's class.")
+        raise ValueError(
+            "labels must be a list, array or tensor of the class of each image, 0 to C - 1."
+        )
     _, classes, counts = torch.unique(given, return_inverse=True, return_counts=True)
     return classes, counts.to(torch.float64)

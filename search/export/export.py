@@ -79,5 +79,9 @@ def export(folder: Path, winner: Winner) -> ExportedPaths:
 
 def remove_exported(path: Path) -> None:
     """Remove a module that an export wrote, and no other file."""
-    if path.is_file() and path.read_bytes().startswith(BEGINNINGS):
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        ours = file.read(max(map(len, BEGINNINGS))).startswith(BEGINNINGS)
+    if ours:
         path.unlink()

@@ -216,9 +216,9 @@ def test_a_classifier_is_normalised_by_class_and_the_given_one_is_left_alone():
         (lambda m: m["loss_at"]([3, 0], 1, 5), r"class_counts\[1\] is 0"),
         (lambda m: m["adjust"](torch.zeros(2, 2), 5), "one-dimensional"),
         (lambda m: m["loss_at"]({"cat": 3, "dog": 2}, 1, 5), "labels 'cat', 'dog'"),
-        (lambda m: m["sample_weights"]([], 1, 5), "labels must be one-dimensional"),
-        (lambda m: m["sample_weights"]([0.5, 1], 1, 5), "labels must be one-dimensional"),
-        (lambda m: m["sample_weights"](["cat"], 1, 5), "labels must be one-dimensional"),
+        (lambda m: m["sample_weights"]([], 1, 5), "labels must be a list, array or tensor"),
+        (lambda m: m["sample_weights"]([0.5, 1], 1, 5), "labels must be a list, array or tensor"),
+        (lambda m: m["sample_weights"](["cat"], 1, 5), "labels must be a list, array or tensor"),
     ),
 )
 def test_bad_arguments_are_refused_in_one_sentence(call, sentence):
@@ -231,6 +231,12 @@ def test_weights_are_judged_on_the_images_that_are_drawn():
     with pytest.warns(UserWarning, match="would go badly"):
         load(Strategy(weights=Schedule(INVERSE), focusing=1))["loss_at"](counts, 1, 1)
     load(Strategy(Schedule(INVERSE), Sampling(INVERSE)))["loss_at"](counts, 1, 1)
+
+
+def test_all_of_the_loss_is_moved_to_another_device():
+    loss = load(EVERYTHING)["loss_at"](COUNTS, 3, 5).to("meta")
+    assert loss(torch.zeros(2, 4, device="meta"), torch.zeros(2, device="meta").long()).is_meta
+    assert load(Strategy(adjustment=1))["adjust"](torch.zeros(2, 4, device="meta"), COUNTS).is_meta
 
 
 @pytest.mark.parametrize("device", ("meta", "cpu"))
