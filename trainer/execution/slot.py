@@ -8,7 +8,6 @@ the host, and a CUDA graph captured from it once serves every trial that enters 
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from enum import Enum
 from functools import partial
 from typing import Any, cast
@@ -20,15 +19,14 @@ from torch.nn import functional
 
 from spaces.loss import POSTHOC
 from spaces.recipe import Variant
-from trainer.execution.augment import EpochPlan, epoch_plan
+from trainer.execution.epoch_inputs import EpochInputs
 from trainer.execution.graphs import Queue, Step, captured, compiled
 from trainer.execution.task import Task
 from trainer.models import BatchNorm2d, build
 from trainer.results import EpochResult
 from trainer.runtime import arithmetic
 from trainer.strategies.adjustment import add_counts, log_priors, predictions
-from trainer.strategies.loss import LossTerms, general_loss, packed_terms
-from trainer.strategies.sampling import ImageOrders
+from trainer.strategies.loss import general_loss
 from trainer.trial import Trial
 
 EVALUATION_BATCH = 500
@@ -58,13 +56,11 @@ class Slot:
         network: channels_last, without the batch norms' step counters, which nothing reads.
         rate: learning rate, float32 ().
         variants: of the training step, that the slot has.
-        terms: numbers of the loss, of the epoch in progress.
-        plan: of the epoch in progress.
+        inputs: of the epoch in progress: its plan, and the numbers of the loss.
         position: number of images behind in the epoch or the test set, int64 ().
         totals: float64 (2 + 4 * C * G,): sums over images of the training and the test loss, then
             for each of G post-hoc adjustments test images by half and class: correct, and
             predicted as the class.
-        orders: of the trial's images, by epoch.
         sequence: of an epoch's batches, each the phase and the number of images.
         history: results of the trial's finished epochs.
         batch: batches of the epoch after them that are queued or done.
@@ -95,11 +91,8 @@ class Slot:
             self.answers = compiled(self.answers)
         self.rate = torch.zeros((), device=device)
         self.optimizer = self._optimizer()
-        self.terms = LossTerms.neutral(task.num_classes, device)
-        self.staged_terms = torch.zeros_like(self.terms.numbers, device="cpu")
         self.priors = log_priors(task.classes.counts).to(device)
-        self.plan = EpochPlan.empty(task.images).to(device)
-        self.staged = EpochPlan.empty(task.images)
+        self.inputs = EpochInputs(task, pinned=self.queue.stream is not None)
         self.position = torch.zeros((), dtype=torch.int64, device=device)
         self.offsets = torch.arange(max(like.benchmark.batch_size, EVALUATION_BATCH), device=device)
         numbers = 2 + len(POSTHOC) * 4 * task.num_classes
@@ -108,8 +101,7 @@ class Slot:
         self.counts = self.totals[2:].view(len(POSTHOC), 2, -1)
         self.read = torch.zeros_like(self.totals, device="cpu")
         if self.queue.stream:
-            self.staged, self.read = self.staged.pinned(), self.read.pin_memory()
-            self.staged_terms = self.staged_terms.pin_memory()
+            self.read = self.read.pin_memory()
         self.train_sizes = batch_sizes(task.images, like.benchmark.batch_size)
         self.test_sizes = batch_sizes(task.test_images, EVALUATION_BATCH)
         self.sequence = [("train", size) for size in self.train_sizes]
@@ -175,9 +167,7 @@ class Slot:
         assert trial.recipe.variant in self.variants
         self.trial = trial
         self.history, self.batch = [], 0
-        self.orders = ImageOrders(
-            trial.seed, trial.recipe, trial.benchmark.epochs, self.task.classes
-        )
+        self.inputs.enter(trial)
         self._copy_network(self._network(trial.seed).state_dict())
         for buffer in self.momenta():
             buffer.zero_()
@@ -239,7 +229,7 @@ class Slot:
         self.queue.mark()
         if not self.batch:
             self.began = time.perf_counter()
-        self.stage(number)
+        self.inputs.stage(number)
         self.rate.fill_(rate)
         if not self.batch:
             self.totals.zero_()
@@ -256,16 +246,6 @@ class Slot:
         self.read.copy_(self.totals, non_blocking=True)
         yield from self.caught_up()
         self.batch = 0
-
-    def stage(self, number: int) -> None:
-        """Queue what differs between epochs: the plan, and the numbers of the loss."""
-        benchmark, seed = self.like.benchmark, self.trial.seed
-        plan = epoch_plan(seed, number, self.task.images, benchmark.padding, benchmark.flip)
-        drawn = self.orders.order(number)
-        self.staged.copy_(plan if drawn is None else replace(plan, order=torch.from_numpy(drawn)))
-        self.plan.copy_(self.staged)
-        self.staged_terms.copy_(packed_terms(self.trial.recipe, number, benchmark.epochs))
-        self.terms.numbers.copy_(self.staged_terms, non_blocking=True)
 
     def step(self, phase: str, size: int) -> Step:
         """Return the step of ``sequence`` for the trial in the slot."""
@@ -301,15 +281,16 @@ class Slot:
     def plain_loss(self, size: int) -> Tensor:
         """Return the weighted cross entropy, float32 (), of the plan's next ``size`` images."""
         logits, labels = self.training_logits(size)
-        return functional.cross_entropy(logits, labels, weight=self.terms.weights)
+        return functional.cross_entropy(logits, labels, weight=self.inputs.terms.weights)
 
     def general_loss(self, size: int) -> Tensor:
         """Return the general loss, float32 (), of the plan's next ``size`` images."""
-        return general_loss(*self.training_logits(size), self.terms)
+        return general_loss(*self.training_logits(size), self.inputs.terms)
 
     def training_logits(self, size: int) -> tuple[Tensor, Tensor]:
         """Return logits, float32 (size, C), and labels (size,) of the plan's next images."""
-        inputs, labels = self.task.training_batch(self.plan, self.position + self.offsets[:size])
+        positions = self.position + self.offsets[:size]
+        inputs, labels = self.task.training_batch(self.inputs.plan, positions)
         with arithmetic(self.like.precision, self.task.device):
             logits = self.network(inputs)
         return logits.float(), labels

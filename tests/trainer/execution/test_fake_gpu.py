@@ -99,7 +99,7 @@ def test_a_look_at_a_value_would_be_noticed(make_slot: MakeSlot) -> None:
 @pytest.mark.parametrize("loss", ("plain", "general"))
 def test_a_tensor_on_another_device_would_be_noticed(loss: str, make_slot: MakeSlot) -> None:
     made = make_slot("tf32", "cuda:0")
-    made.terms = LossTerms.neutral(10)
+    made.inputs.terms = LossTerms.neutral(10)
     with pytest.raises(RuntimeError, match="device"):
         made.steps[f"train {loss} 32"]()
 

@@ -82,11 +82,14 @@ def test_only_the_order_of_an_epoch_that_draws_differs_from_its_plan() -> None:
     trial = named("progressive_sampling")
     slot = slot_with(trial, digits_task())
     for epoch in (1, 2):
-        slot.stage(epoch)
+        slot.inputs.stage(epoch)
         plan = epoch_plan(3, epoch, 398, trial.benchmark.padding, trial.benchmark.flip)
-        same = [torch.equal(x, y) for x, y in zip(slot.plan.tensors(), plan.tensors(), strict=True)]
+        same = [
+            torch.equal(x, y)
+            for x, y in zip(slot.inputs.plan.tensors(), plan.tensors(), strict=True)
+        ]
         assert same == [epoch == 1, True, True, True]
-    labels = digits_data().train_labels[slot.plan.order.numpy()]
+    labels = digits_data().train_labels[slot.inputs.plan.order.numpy()]
     assert np.bincount(labels)[0] < np.bincount(digits_data().train_labels)[0]
 
 

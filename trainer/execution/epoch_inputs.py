@@ -1,0 +1,48 @@
+"""The inputs of an epoch: what a recipe changes from one epoch to the next, at fixed addresses."""
+
+from dataclasses import replace
+
+import torch
+
+from trainer.execution.augment import EpochPlan, epoch_plan
+from trainer.execution.task import Task
+from trainer.strategies.loss import LossTerms, packed_terms
+from trainer.strategies.sampling import ImageOrders
+from trainer.trial import Trial
+
+
+class EpochInputs:
+    """The inputs of the epoch in progress, on the device.
+
+    Attributes:
+        plan: order, crops and flips of the training images.
+        terms: numbers of the loss.
+    """
+
+    def __init__(self, task: Task, pinned: bool) -> None:
+        """Make room; ``pinned`` host memory is copied from without waiting for a GPU."""
+        self.task = task
+        self.plan = EpochPlan.empty(task.images).to(task.device)
+        self.terms = LossTerms.neutral(task.num_classes, task.device)
+        self.staged_plan = EpochPlan.empty(task.images)
+        self.staged_terms = torch.zeros_like(self.terms.numbers, device="cpu")
+        if pinned:
+            self.staged_plan = self.staged_plan.pinned()
+            self.staged_terms = self.staged_terms.pin_memory()
+
+    def enter(self, trial: Trial) -> None:
+        self.trial = trial
+        epochs = trial.benchmark.epochs
+        self.orders = ImageOrders(trial.seed, trial.recipe, epochs, self.task.classes)
+
+    def stage(self, epoch: int) -> None:
+        """Queue the inputs of ``epoch`` (1-based), when those before are no longer read."""
+        benchmark, seed = self.trial.benchmark, self.trial.seed
+        plan = epoch_plan(seed, epoch, self.task.images, benchmark.padding, benchmark.flip)
+        drawn = self.orders.order(epoch)
+        if drawn is not None:
+            plan = replace(plan, order=torch.from_numpy(drawn))
+        self.staged_plan.copy_(plan)
+        self.plan.copy_(self.staged_plan)
+        self.staged_terms.copy_(packed_terms(self.trial.recipe, epoch, benchmark.epochs))
+        self.terms.numbers.copy_(self.staged_terms, non_blocking=True)
