@@ -10,6 +10,7 @@ from rich.console import Console
 
 from search.cli.listing import SECTIONS
 from search.cli.options import (
+    add_compare,
     add_confirm,
     add_export,
     add_help,
@@ -28,8 +29,9 @@ from search.report.terminal import TerminalStream
 from search.store.redaction import redacted
 from search.store.run_folder import RunFolder
 from spaces import Strategy, WeightingError, renamed
-from spaces.errors import FieldError, UserError
+from spaces.errors import FieldError, UserError, did_you_mean
 from trainer.errors import CheckpointError
+from trainer.user_files import expanded
 
 if TYPE_CHECKING:
     from search.config.budget import Budget
@@ -160,8 +162,28 @@ def prepare_command(given: Namespace, words: list[str], console: Console) -> int
 
 
 def list_command(given: Namespace, words: list[str], console: Console) -> int:
+    if given.what and given.what not in SECTIONS:
+        from search.report.runs_view import listed_runs
+
+        folder = expanded(given.what)
+        if not folder.is_dir():
+            meant, known = did_you_mean(given.what, SECTIONS), ", ".join(SECTIONS)
+            raise UserError(
+                f"WHAT is {given.what!r}{meant}; it must be one of {known}, or a folder of runs."
+            )
+        console.print(listed_runs(folder), soft_wrap=False)
+        return 0
     for name in [given.what] if given.what else SECTIONS:
         console.print(SECTIONS[name](), soft_wrap=False)
+    return 0
+
+
+def compare_command(given: Namespace, words: list[str], console: Console) -> int:
+    from search.report.runs_view import compared_runs
+    from search.results.conclusion import Conclusion
+
+    runs = [Conclusion.of(RunFolder(run)) for run in given.runs]
+    console.print(compared_runs(runs), soft_wrap=False)
     return 0
 
 
@@ -199,7 +221,12 @@ COMMANDS = {
     "study": Command(
         study_command, add_study, "RUN", "a copy of a run's trials for optuna-dashboard"
     ),
-    "list": Command(list_command, add_list, "", "benchmarks, weightings, spaces, samplers"),
+    "compare": Command(
+        compare_command, add_compare, "RUN RUN", "the weightings of several runs on one scale"
+    ),
+    "list": Command(
+        list_command, add_list, "[RUNS]", "benchmarks, weightings, spaces, samplers; or runs"
+    ),
     "help": Command(help_command, add_help, "[COMMAND]", "this text, or a command's options"),
 }
 

@@ -258,9 +258,15 @@ def add_watch(parser: Parser) -> None:
 
 
 def add_list(parser: Parser) -> None:
-    parser.description = "Print what can be chosen from."
-    what = f"{', '.join(SECTIONS)} (default: all)"
-    parser.add_argument("what", metavar="WHAT", nargs="?", choices=tuple(SECTIONS), help=what)
+    parser.description = "Print what can be chosen from, or the runs in a folder."
+    what = f"{', '.join(SECTIONS)}, or a folder of runs (default: all but runs)"
+    parser.add_argument("what", metavar="WHAT", nargs="?", help=what)
+
+
+def add_compare(parser: Parser) -> None:
+    parser.description = "Print the confirmed weightings of several runs on one scale."
+    where = "run folders of one benchmark"
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=expanded, help=where)
 
 
 def add_help(parser: Parser) -> None:

@@ -87,7 +87,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
         (["search", "--benchmark"], "--benchmark needs a value (resnet32-cifar10lt, "),
         (["confirm", "a", "--trials", "3"], "there is no option --trials"),
         (["show"], "RUN is missing (run folder, such as runs/resnet8-digitslt)"),
-        (["list", "spacs"], "WHAT is 'spacs' (did you mean 'spaces'?)"),
+        (["compare"], "RUN is missing (run folders of one benchmark)"),
     ),
 )
 def test_what_argparse_refuses_is_one_sentence_too(

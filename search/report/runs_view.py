@@ -1,0 +1,178 @@
+"""Views of several runs: all of a folder in a list, and some of one benchmark beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from search.report.tables import FittingTable
+from search.report.verdict_view import folded
+from search.results.conclusion import ENDS, Conclusion
+from search.stats.estimate import Estimate, Unit
+from search.store.run_folder import RunFolder
+from search.store.trials import TrialState
+from search.store.validation import printable
+from spaces.errors import UserError
+
+Line = list[str | Text]
+WRAPPED = ("stands", "score (95 %)", "parameters")
+"""Columns whose words may stand on several lines."""
+
+
+def listed_runs(folder: Path) -> RenderableType:
+    """Return the runs in a folder, by name; one that cannot be read says why.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = sorted(path.parent for path in folder.glob("*/settings.json") if path.is_file())
+    if not found:
+        raise UserError(f"there is no run in {folder}; give a folder of runs, such as runs.")
+    lines: list[Line] = []
+    broken = []
+    for path in found:
+        try:
+            lines.append(_listed(Conclusion.of(RunFolder(path))))
+        except UserError as error:
+            broken.append(Text(f"{path.name}: {printable(str(error))}"))
+    headers = ("run", "benchmark", "trials", "stands", "named", "score (95 %)")
+    table = fitting(headers, lines, right=("trials",))
+    return Group(table, *broken) if lines else Group(*broken)
+
+
+def _listed(conclusion: Conclusion) -> Line:
+    rows = conclusion.rows
+    benchmarks = ", ".join(benchmark.name for benchmark in conclusion.objective.benchmarks)
+    short = any(b.benchmark.shortened_from for b in conclusion.manifest.benchmarks)
+    name, score = named(conclusion)
+    return [
+        conclusion.folder.path.name,
+        benchmarks,
+        str(sum(row.state != TrialState.RUNNING for row in rows)),
+        f"{stands(conclusion)}, shortened" if short else stands(conclusion),
+        name,
+        score,
+    ]
+
+
+def stands(conclusion: Conclusion) -> str:
+    """Say how far a run is."""
+    running = sum(row.state == TrialState.RUNNING for row in conclusion.rows)
+    judgement = conclusion.judgement
+    done = "confirmed" if judgement and judgement.decided else "searched"
+    return f"{running} {ENDS[TrialState.RUNNING]}" if running else done
+
+
+def named(conclusion: Conclusion) -> tuple[str, str]:
+    """Return the weighting that a run names, and what it scores; one not confirmed says so."""
+    if conclusion.judgement:
+        verdict = conclusion.judgement.stated
+        if verdict.unit == Unit.NOISE_SDS and verdict.to_uniform:
+            return verdict.winner, f"{interval(verdict.to_uniform.points)} noise SDs over uniform"
+        return verdict.winner, interval(verdict.best.accuracy)
+    found = conclusion.incumbent
+    if found is None:
+        return "", ""
+    return found.row.label, f"{found.known.mean:.2f}, not confirmed"
+
+
+def interval(estimate: Estimate) -> str:
+    return f"{estimate.mean:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
+
+
+def fitting(
+    headers: Sequence[str], lines: list[Line], right: Sequence[str] = (), title: str | None = None
+) -> FittingTable:
+    """Return a table that is split by its columns where a terminal is too narrow."""
+    columns = [
+        Column(
+            name,
+            justify="right" if name in right else "left",
+            overflow="fold",
+            no_wrap=name not in WRAPPED,
+        )
+        for name in headers
+    ]
+
+    def empty(numbers: list[int]) -> Table:
+        shown = (columns[number].copy() for number in numbers)
+        padding = (0, 2, 0, 0)
+        return Table(
+            *shown, box=None, padding=padding, pad_edge=False, title=title, title_justify="left"
+        )
+
+    return FittingTable(empty, len(columns), [(line, None) for line in lines])
+
+
+def compared_runs(conclusions: Sequence[Conclusion]) -> RenderableType:
+    """Return the arms of runs on one scale, the best estimate first, and how the runs differ.
+
+    Raises:
+        UserError: fewer than two runs, or runs on different benchmarks or protocols.
+    """
+    if len(conclusions) < 2:
+        raise UserError("compare takes two runs or more.")
+    first = conclusions[0]
+    for other in conclusions[1:]:
+        mine, theirs = (
+            [b.benchmark.fingerprint() for b in c.manifest.benchmarks] for c in (first, other)
+        )
+        if mine != theirs:
+            raise UserError(
+                f"{first.folder.path.name} and {other.folder.path.name} cannot be compared: they "
+                f"are of {_protocols(first)} and of {_protocols(other)}; give runs of one protocol."
+            )
+    scored = first.objective.benchmarks[0].score_words
+    unit = "noise SDs" if first.objective.joint else "percent"
+    lines = [line for _, line in sorted(_arms(conclusions), key=lambda pair: -pair[0])]
+    headers = ("weighting", "run", "runs", f"{scored}, {unit} (95 %)", "parameters")
+    parts: list[RenderableType] = [
+        Text(_protocols(first)),
+        fitting(headers, lines, right=("runs",)),
+        Text(
+            "Intervals are each run's own; runs that share fresh seeds share their luck. What is "
+            "marked * is not confirmed: its number is the search's own and partly luck."
+        ),
+    ]
+    return Group(*parts, *map(Text, settings_that_differ(conclusions)))
+
+
+def _protocols(conclusion: Conclusion) -> str:
+    return "; ".join(f"{b.facts.name}: {b.protocol}" for b in conclusion.manifest.benchmarks)
+
+
+def _arms(conclusions: Iterable[Conclusion]) -> list[tuple[float, Line]]:
+    arms: list[tuple[float, Line]] = []
+    for conclusion in conclusions:
+        run = conclusion.folder.path.name
+        if conclusion.judgement:
+            verdict, plan = conclusion.judgement.stated, conclusion.judgement.plan
+            for arm in verdict.arms:
+                cells = [folded(arm.name), run, str(arm.seeds), interval(arm.accuracy)]
+                described = plan.arms[arm.name].describe()
+                arms.append((arm.accuracy.mean, [*cells, described]))
+        elif found := conclusion.incumbent:
+            cells = [f"{found.row.label} *", run, str(found.known.n), f"{found.known.mean:.2f}"]
+            arms.append((found.known.mean, [*cells, found.row.strategy.describe()]))
+    return arms
+
+
+def settings_that_differ(conclusions: Sequence[Conclusion]) -> list[str]:
+    """Return a line for every setting that is not the same in all runs."""
+    asked = [c.settings.to_dict() | {"trials": len(c.rows)} for c in conclusions]
+    lines = []
+    for name in asked[0]:
+        values = [settings[name] for settings in asked]
+        if any(value != values[0] for value in values):
+            pairs = zip(conclusions, values, strict=True)
+            told = ", ".join(f"{c.folder.path.name} {_said(value)}" for c, value in pairs)
+            lines.append(f"{name}: {told}")
+    return lines or ["The runs have the same settings and as many trials."]
+
+
+def _said(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

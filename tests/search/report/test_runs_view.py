@@ -1,0 +1,96 @@
+"""Several runs at once: the runs of a folder in a list, and runs of one benchmark side by side."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from concluded import CASES, conclusion_of
+
+from search.cli.commands import main
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("confirmed", "searched", "uniform", "joint"):
+        conclusion_of(folder / name, *CASES[name])
+    return folder
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    code = main([str(word) for word in words])
+    out, error = capsys.readouterr()
+    return code, out, error
+
+
+def test_runs_of_a_folder_are_listed_with_what_they_name(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = printed(capsys, "list", runs)
+    assert code == 0
+    lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert lines["confirmed"].split()[3:5] == ["confirmed", "#2"]
+    assert "not confirmed" in lines["searched"]
+    assert "noise SDs over uniform" in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_a_run_that_cannot_be_read_says_why_in_the_list(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs / "searched", tmp_path / "good")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "settings.json").write_text("{}")
+    code, out, _ = printed(capsys, "list", tmp_path)
+    assert code == 0
+    assert "good" in out
+    assert "bad: " in out
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    (
+        ("spacs", "error: WHAT is 'spacs' (did you mean 'spaces'?); it must be one of"),
+        (".", "error: there is no run in ."),
+    ),
+)
+def test_what_is_no_list_is_one_sentence(
+    word: str,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, error = printed(capsys, "list", word)
+    assert code == 2
+    assert error.startswith(sentence)
+    assert error.count("\n") == 1
+
+
+def test_runs_of_one_benchmark_are_compared_arm_by_arm(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = printed(
+        capsys, "compare", runs / "confirmed", runs / "uniform", runs / "searched"
+    )
+    assert code == 0
+    arms = [line.split() for line in out.splitlines() if " to " in line and "(" in line]
+    means = [float(line[line.index("to") - 2]) for line in arms]
+    assert len(means) > 3
+    assert means == sorted(means, reverse=True)
+    assert "#2 *" in out
+    assert "trials: confirmed" in out
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    ((("confirmed",), "takes two runs"), (("confirmed", "joint"), "cannot be compared")),
+)
+def test_runs_that_cannot_be_compared_are_one_sentence(
+    runs: Path, names: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, error = printed(capsys, "compare", *(runs / name for name in names))
+    assert code == 2
+    assert sentence in error
+    assert error.count("\n") == 1
