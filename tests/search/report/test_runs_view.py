@@ -31,7 +31,7 @@ def test_runs_of_a_folder_are_listed_with_what_they_name(
     lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
     assert lines["confirmed"].split()[3:5] == ["confirmed", "#2"]
     assert "not confirmed" in lines["searched"]
-    assert "noise SDs over uniform" in out
+    assert lines["joint"].split()[:4] == ["joint", "small,", "other", "20"]
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
