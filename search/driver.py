@@ -3,6 +3,7 @@
 import logging
 import signal
 from collections.abc import Callable
+from dataclasses import astuple
 from functools import partial
 
 from rich.console import Console
@@ -30,6 +31,7 @@ from search.tune.recruit import Workers, recruit
 from search.tune.saving import SAVE_SECONDS
 from search.workers.code_version import CodeVersion
 from search.workers.setup import WorkerSetup
+from spaces import SPACES, STRATEGIES
 from spaces.errors import UserError
 from trainer.prepared import ImageData, load, prepare
 
@@ -136,6 +138,8 @@ def tell_length(found: Forecast, plan: Plan, search: Search) -> None:
 
 def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
     """Return what the workers of this attempt are told; the images follow."""
+    named = [STRATEGIES[name].strategy.variant for name in plan.settings.baselines]
+    variants = {*SPACES[plan.settings.space].variants, *named}
     return WorkerSetup(
         benchmarks=plan.all_benchmarks,
         images=(),
@@ -147,6 +151,7 @@ def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
         device=plan.device,
         threads=plan.resources.cpus,
         save_every=plan.save_every,
+        variants=tuple(sorted(variants, key=astuple)),
     )
 
 

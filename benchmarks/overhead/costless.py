@@ -77,6 +77,6 @@ class CostlessTrainable(TrialTrainable):
         def train_part(number: int) -> Iterator[EpochResult]:
             part = parts[number]
             epochs = self.shared.benchmarks[part["benchmark"]].epochs
-            return results_of(part["weights"], config["seed"], epochs)
+            return results_of(part["recipe"]["weights"], config["seed"], epochs)
 
         yield from interleave(self.legs, [part["known_epochs"] for part in parts], train_part)

@@ -63,7 +63,7 @@ class Slot:
     def __init__(self, search: Search, trial: Running) -> None:
         self.search, self.trial = search, trial
         weights = canonical_weights(
-            trial.row.strategy.weights(search.objective.benchmarks[0].counts)
+            trial.row.strategy.weighting.weights(search.objective.benchmarks[0].counts)
         )
         self.results = results_of(weights.tolist(), trial.row.seed, search.objective.epochs)
 
@@ -75,7 +75,7 @@ class Slot:
             if stop or result.epoch == objective.epochs:
                 self.search.finish(key)
                 return True
-            if result.epoch in self.search.early_stopping.rungs:
+            if result.epoch in self.search.rungs.epochs:
                 break
         return False
 

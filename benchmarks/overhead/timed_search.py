@@ -62,7 +62,7 @@ class TimedSearch(Search):
     def reports(self) -> int:
         """Return how often the driver heard of the trials that have ended: at rungs and ends."""
         lengths = [row.epochs for row in self.ended if row.summaries]
-        return sum(1 + sum(r < length for r in self.early_stopping.rungs) for length in lengths)
+        return sum(1 + sum(r < length for r in self.rungs.epochs) for length in lengths)
 
     def folder_bytes(self) -> int:
         """Return the size of the run folder."""

@@ -96,7 +96,7 @@ class SimulatedTrainable(TrialTrainable):
     def begin(self, config: dict[str, Any]) -> Iterator[PartResult]:
         [part] = config["parts"]
         assert not part["known_epochs"]
-        curve = self.training.curve(part["weights"], config["seed"])
+        curve = self.training.curve(part["recipe"]["weights"], config["seed"])
         random = np.random.default_rng(config["seed"])
         speed = 1 + SPEED_SPREAD * random.uniform(-1, 1)
         seconds = self.training.seconds / len(curve) / speed

@@ -28,7 +28,7 @@ from search.config.program import PROGRAM
 from search.report.terminal import TerminalStream
 from search.store.redaction import redacted
 from search.store.run_folder import RunFolder
-from spaces import Strategy, WeightingError, renamed
+from spaces import WeightingError, renamed
 from spaces.errors import FieldError, UserError, did_you_mean
 from trainer.errors import CheckpointError
 from trainer.user_files import expanded
@@ -116,7 +116,7 @@ def print_weights(conclusion: "Conclusion", path: Path) -> None:
 
     assert conclusion.winner is not None
     counts, class_names = read_counts(path), conclusion.manifest.benchmarks[0].class_names
-    applied = apply_to_counts(Strategy.of(conclusion.winner[1]), class_names, counts)
+    applied = apply_to_counts(conclusion.winner[1], class_names, counts)
     print(f"{path}: {counts.describe()}", file=sys.stderr)
     if applied["also_needed"]:
         also = "; ".join(applied["also_needed"])

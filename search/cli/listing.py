@@ -1,4 +1,4 @@
-"""Tables of what a search can be made of: benchmarks, weightings, spaces and samplers."""
+"""Tables of what a search can be made of: benchmarks, strategies, spaces and samplers."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,16 @@ from rich.table import Table
 from rich.text import Text
 
 from search.samplers.registry import SAMPLERS
-from spaces import BASELINES, NAMED, PARAMETERS, SPACES, Domain, Float
+from spaces import (
+    BASELINES,
+    CLASS_WEIGHTS,
+    NAMED,
+    PARAMETERS,
+    SPACES,
+    STRATEGIES,
+    Domain,
+    Float,
+)
 from trainer.benchmarks import BENCHMARKS
 
 
@@ -30,6 +39,15 @@ def weightings() -> RenderableType:
     return Group(found, Text("*: a control of every search, unless --baselines says otherwise."))
 
 
+def strategies() -> RenderableType:
+    found = table("strategy", "formula and source; n: images of a class, N: of all")
+    for name, named in STRATEGIES.items():
+        if named.strategy.kind != CLASS_WEIGHTS:
+            found.add_row(name, named.formula)
+            found.add_row("", Text(named.source, style="dim"))
+    return Group(found, Text("Each weighting is a strategy, too."))
+
+
 def spaces() -> RenderableType:
     parts: list[RenderableType] = []
     for space in SPACES.values():
@@ -40,7 +58,8 @@ def spaces() -> RenderableType:
             found.add_row(
                 symbol, domain.name, values(domain), f"{parameter.word}; {parameter.meaning}"
             )
-        parts += [Text(f"space {space.name}: {space.description}"), found]
+        first = Text(f"first: {', '.join(space.named)}\n")
+        parts += [Text(f"space {space.name}: {space.description}"), found, first]
     return Group(*parts)
 
 
@@ -76,6 +95,7 @@ def table(*columns: str) -> Table:
 SECTIONS: dict[str, Callable[[], RenderableType]] = {
     "benchmarks": benchmarks,
     "weightings": weightings,
+    "strategies": strategies,
     "spaces": spaces,
     "samplers": samplers,
 }

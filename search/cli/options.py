@@ -45,7 +45,8 @@ def add_search(parser: Parser) -> None:
     parser.prog = PROGRAM  # the word may be left out
     parser.usage = f"{PROGRAM} [search] --benchmark NAME [options]"
     parser.description = (
-        "Search the class weighting of a long-tailed image classifier. "
+        "Search the class weighting, or more of the training strategy, of a long-tailed image "
+        "classifier. "
         f"'{PROGRAM} help' shows the other commands."
     )
     add = parser.add_argument
@@ -101,8 +102,8 @@ def add_settings(parser: Parser) -> None:
     add(
         "--baselines",
         metavar="NAMES",
-        help=f"controls, or none (default: {', '.join(BASELINES)}); '{PROGRAM} list weightings' "
-        "shows all",
+        help="controls, or none (default: the class weights that the space names, such as "
+        f"{', '.join(BASELINES)}); '{PROGRAM} list strategies' shows all",
     )
     add("--sampler", default="auto", help=f"auto, {', '.join(SAMPLERS)}")
     rules = ", ".join(STOPPING_RULES)

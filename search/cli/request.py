@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from search.cli.options import DEFAULT_TRIALS, SAVE_EVERY, search_parser
 from search.config.budget import FEWEST_RUNS, FEWEST_TRIALS, Budget
+from search.config.controls import default_baselines
 from search.config.settings import Resources, Settings
 from search.results.conclusion import Conclusion
 from search.samplers.registry import default_sampler
@@ -14,7 +15,7 @@ from search.session.phases import nothing_to_confirm
 from search.session.plan import Plan
 from search.store.redaction import redacted
 from search.store.run_folder import RunFolder
-from spaces import BASELINES, SPACES
+from spaces import SPACES
 from spaces.errors import FieldError, UserError
 from spaces.validation import checked
 from trainer.benchmarks import Benchmark, get_benchmark
@@ -117,7 +118,7 @@ def chosen_baselines(options: argparse.Namespace, folder: RunFolder) -> tuple[st
         return () if options.baselines == "none" else tuple(options.baselines.split(","))
     if options.resume and folder.exists():
         return folder.read_manifest().settings.baselines
-    return BASELINES
+    return default_baselines(options.space)
 
 
 def chosen_budget(options: argparse.Namespace) -> Budget:

@@ -12,7 +12,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from search.config.fields import LARGEST_COUNT, Count, Hex16, Seed, Word
 from search.samplers.registry import SAMPLERS
 from search.stopping.rules import STOPPING_RULES
-from spaces import NAMED, SPACES, present_name
+from spaces import SPACES, STRATEGIES, present_name
 from spaces.errors import FieldError, did_you_mean
 from spaces.validation import OneOf, shown
 from trainer.runtime import PRECISIONS
@@ -36,7 +36,7 @@ class Settings:
         reduction_factor: a rung keeps the best 1/reduction_factor of the trials.
         seed: of the search; the sampler's and every trial's seed derive from it.
         precision: a key of ``trainer.runtime.PRECISIONS``.
-        baselines: named weightings that run first, at full length, as controls, as far as they
+        baselines: named strategies that run first, at full length, as controls, as far as they
             differ and can train on the counts (``search.config.controls``); former names are
             replaced.
         compiled: training and test run through ``torch.compile``, whose kernels round differently.
@@ -56,11 +56,10 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "baselines", tuple(map(present_name, self.baselines)))
         for name in self.baselines:
-            if name not in NAMED:
-                meant = did_you_mean(name, NAMED)
-                raise FieldError(
-                    f"baselines is {shown(name)}{meant}; each must be one of {', '.join(NAMED)}"
-                )
+            if name not in STRATEGIES:
+                meant = did_you_mean(name, STRATEGIES)
+                known = ", ".join(STRATEGIES)
+                raise FieldError(f"baselines is {shown(name)}{meant}; each must be one of {known}")
         if len(set(self.baselines)) < len(self.baselines):
             raise FieldError(f"baselines is {','.join(self.baselines)}; name each one once")
         if len(self.benchmarks) > 1 and UNIFORM not in self.baselines:

@@ -93,7 +93,7 @@ def winner_of(run: Conclusion) -> Winner | None:
         return None
     first = run.manifest.benchmarks[0]
     return Winner(
-        Strategy.of(run.winner[1]),
+        run.winner[1],
         run.objective.benchmarks[0].counts,
         first.class_names,
         first.benchmark.to_dict(),

@@ -1,19 +1,17 @@
 """The announcement of a search: what is searched, what is not, and how long it takes."""
 
-from collections.abc import Sequence
-
 from search.config.budget import FEWEST_TRIALS, MOST_RUNS, Budget
 from search.config.controls import sentences_on
 from search.config.objective import BenchmarkObjective
 from search.config.program import PROGRAM
 from search.config.settings import Settings
 from search.report.durations import rough_duration
-from search.report.verdict_view import effect
+from search.report.verdict_view import definition, effect
 from search.results.forecast import Forecast
 from search.samplers.registry import SAMPLERS
 from search.session.plan import Plan
 from search.session.search import Search
-from spaces import NAMED, PARAMETERS, SPACES, Float
+from spaces import PARAMETERS, SPACES, STRATEGIES, Float
 from trainer.benchmarks.metrics import metric_sentence
 from trainer.trial import SCALE_FREE_LOSS
 
@@ -27,7 +25,7 @@ SMALL = "resnet8-digitslt40"
 def announcement(plan: Plan, search: Search) -> list[str]:
     """Return what is about to be searched, and what is deliberately not."""
     settings, budget = plan.settings, plan.budget
-    rungs = ", ".join(map(str, search.early_stopping.rungs))
+    rungs = ", ".join(map(str, search.rungs.epochs))
     rule = settings.early_stopping
     stopping = f"early stopping {rule} at epochs {rungs}" if rungs else "no early stopping"
     lines = [f"{b.name}: {b.protocol_note()}, {settings.precision}" for b in plan.benchmarks]
@@ -37,7 +35,7 @@ def announcement(plan: Plan, search: Search) -> list[str]:
         f"space {settings.space}, sampler {settings.sampler}, {stopping}; {budget.describe()}",
         phases_text(budget),
         *(line for benchmark in search.objective.all_benchmarks for line in scores_text(benchmark)),
-        *controls_text(settings.baselines, search),
+        *named_text(settings, search),
         symbols_text(settings.space),
         *notes(plan, search),
         f"run folder {plan.folder.path}",
@@ -108,16 +106,16 @@ def scores_text(benchmark: BenchmarkObjective) -> list[str]:
     return lines
 
 
-def controls_text(names: Sequence[str], search: Search) -> list[str]:
-    """Return what runs as a control, and what does not."""
-    running = search.record.controls()
+def named_text(settings: Settings, search: Search) -> list[str]:
+    """Return which named strategies run first, and which do not."""
+    controls, named = search.record.controls(), search.record.named()
     counts = [benchmark.counts for benchmark in search.objective.benchmarks]
     lines = [
-        f"control {name}: {NAMED[name].definition}; "
-        f"{effect(NAMED[name].weighting, search.objective)}"
-        for name in running
+        f"{'control' if name in controls else 'first'} {name}: {definition(name)}; "
+        f"{effect(STRATEGIES[name].strategy, search.objective)}"
+        for name in (*controls, *named)
     ]
-    return lines + sentences_on(names, running, counts)
+    return lines + sentences_on(settings, (*controls, *named), counts)
 
 
 def symbols_text(space: str) -> str:
@@ -144,9 +142,10 @@ def notes(plan: Plan, search: Search) -> list[str]:
         if b.role == "hidden"
     ]
     trials = plan.budget.search_trials
-    if trials is not None and trials <= len(search.record.controls()):
+    if trials is not None and trials <= len(search.record.controls()) + len(search.record.named()):
+        first = "controls" if not search.record.named() else "named strategies"
         lines.append(
-            f"note: the controls take every trial of the search ({trials}), so no weighting is "
+            f"note: the {first} take every trial of the search ({trials}), so nothing else is "
             "searched; raise --trials"
         )
     return lines + progress_notes(search)
@@ -154,7 +153,7 @@ def notes(plan: Plan, search: Search) -> list[str]:
 
 def stopping_notes(settings: Settings, search: Search) -> list[str]:
     """Return what of early stopping may surprise."""
-    rungs = search.early_stopping.rungs
+    rungs = search.rungs.epochs
     if rungs and not SAMPLERS[settings.sampler].learns_from_stopped:
         return [
             f"note: sampler {settings.sampler} learns nothing from trials that are stopped early; "

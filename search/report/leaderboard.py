@@ -1,23 +1,32 @@
 """The leaderboard of a run: its trials beside the published numbers."""
 
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
 from rich.box import SIMPLE
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
 from search.config.controls import sentences_on
 from search.report.in_flight import in_flight_text
-from search.report.tables import FittingTable
-from search.report.verdict_view import conclusion_view, effect, folded
+from search.report.tables import FittingTable, folded
+from search.report.verdict_view import conclusion_view, definition, effect
 from search.results.conclusion import ENDS, ORDER, Conclusion
 from search.session.phases import plan_text
 from search.stats.priors import GUESSED_RUNS
 from search.stats.ranking import GroupPosterior
 from search.store.trials import Row
-from spaces import NAMED
+from spaces import CLASS_WEIGHTS, PUBLISHED_PROTOCOL, STRATEGIES
 from trainer.benchmarks import Benchmark
 from trainer.benchmarks.published import PUBLISHED, Published
 from trainer.results import SHOTS
+
+Cells: TypeAlias = list[str | Text]
+OTHER_TRAINING = (
+    "Other training on the same data and network, for the same epochs: not comparable with the "
+    "class-weight leaderboard."
+)
 
 
 def show(conclusion: Conclusion, console: Console) -> None:
@@ -26,7 +35,8 @@ def show(conclusion: Conclusion, console: Console) -> None:
         console.print(f"{recorded.benchmark.name}: {recorded.protocol}")
     console.print(f"run folder {conclusion.folder.path}")
     for part in range(len(conclusion.objective.benchmarks)):
-        console.print(leaderboard(conclusion, part))
+        for table in leaderboards(conclusion, part):
+            console.print(table)
     for line in names_text(conclusion):
         console.print(line)
     console.print(legend(conclusion))
@@ -38,15 +48,38 @@ def show(conclusion: Conclusion, console: Console) -> None:
     console.print(conclusion_view(conclusion, [row.strategy for row in conclusion.rows]))
 
 
-def leaderboard(conclusion: Conclusion, part: int) -> FittingTable:
-    """Return the search's trials on one benchmark, with its published rows if they compare.
+def leaderboards(conclusion: Conclusion, part: int) -> Iterator[RenderableType]:
+    """Yield the search's trials on one benchmark: class weights, then all other training.
+
+    Each table has its own published rows, if they compare.
+    """
+    benchmark = conclusion.manifest.benchmarks[part].benchmark
+    rows = rows_in_order(conclusion)
+    others = [row for row in rows if row.strategy.kind != CLASS_WEIGHTS]
+    alone = [row for row in rows if row.strategy.kind == CLASS_WEIGHTS]
+    if alone or not others:
+        yield leaderboard(conclusion, part, alone, published_cells(benchmark))
+    if others:
+        yield Text(OTHER_TRAINING, style="bold")
+        published = strategy_cells(benchmark)
+        yield leaderboard(conclusion, part, others, published)
+        if published:
+            yield Text(f"Published under another protocol: {PUBLISHED_PROTOCOL}.")
+
+
+def leaderboard(
+    conclusion: Conclusion, part: int, trials: Sequence[Row], published: Sequence[Cells]
+) -> FittingTable:
+    """Return trials of the search on one benchmark, then published rows.
 
     The best estimate comes first, as in the choice of what is confirmed.
     """
     joint = conclusion.objective.joint
     names = ("gain" if joint else "estimate", "mean (n)", "last 10", *SHOTS)
     numbers = [Column(name, justify="right", no_wrap=True) for name in names]
-    columns = [Column("trial", no_wrap=True), *numbers, Column("weighting", overflow="fold")]
+    kinds = {row.strategy.kind for row in trials}
+    what = "weighting" if kinds <= {CLASS_WEIGHTS} else "kind: strategy"
+    columns = [Column("trial", no_wrap=True), *numbers, Column(what, overflow="fold")]
     benchmark = conclusion.manifest.benchmarks[part].benchmark
     title = benchmark.name if joint else None
 
@@ -56,14 +89,38 @@ def leaderboard(conclusion: Conclusion, part: int) -> FittingTable:
 
     rows: list[tuple[list[str | Text], str | None]] = []
     known = conclusion.standings.known()
-    for row in rows_in_order(conclusion):
-        rows.append((cells(conclusion, row, part, known.get(row.key)), None))
-    for name_there, (seed_42, mean) in published_rows(benchmark).items():
-        seeds = "" if mean is None else f" (3 seeds {mean:.2f})"
-        blank = ("",) * (1 + len(SHOTS))
-        numbers_there = ("", f"{seed_42:.2f} (1)", *blank)
-        rows.append((["published", *numbers_there, f"{name_there}{seeds}"], "dim"))
+    rows += [(cells(conclusion, row, part, known.get(row.key)), None) for row in trials]
+    rows += [(there, "dim") for there in published]
     return FittingTable(empty, len(columns), rows)
+
+
+def published_cells(benchmark: Benchmark) -> list[Cells]:
+    """Return the published rows of class weights, if they compare with a run on a benchmark."""
+    return [
+        published_row(
+            f"{seed_42:.2f} (1)", f"{name}{'' if mean is None else f' (3 seeds {mean:.2f})'}"
+        )
+        for name, (seed_42, mean) in published_rows(benchmark).items()
+    ]
+
+
+def strategy_cells(benchmark: Benchmark) -> list[Cells]:
+    """Return what was published of strategies on a benchmark; none if it is shortened."""
+    if benchmark.shortened_from:
+        return []
+    return [
+        published_row(
+            f"{report.accuracies[benchmark.name]:.2f}",
+            f"{name}: {'; '.join(filter(None, (report.source, report.differs)))}",
+        )
+        for name, member in STRATEGIES.items()
+        for report in member.published
+        if benchmark.name in report.accuracies
+    ]
+
+
+def published_row(value: str, what: str) -> Cells:
+    return ["published", "", value, "", *("",) * len(SHOTS), what]
 
 
 def rows_in_order(conclusion: Conclusion) -> list[Row]:
@@ -90,12 +147,12 @@ def names_text(conclusion: Conclusion) -> list[str]:
     for recorded in conclusion.manifest.benchmarks:
         shown |= published_rows(recorded.benchmark).keys()
     lines = [
-        f"{name}: {member.definition}; {effect(member.weighting, conclusion.objective)}"
-        for name, member in NAMED.items()
+        f"{name}: {definition(name)}; {effect(member.strategy, conclusion.objective)}"
+        for name, member in STRATEGIES.items()
         if name in shown
     ]
     counts = [benchmark.counts for benchmark in conclusion.objective.benchmarks]
-    return lines + sentences_on(conclusion.settings.baselines, conclusion.controls, counts)
+    return lines + sentences_on(conclusion.settings, (*conclusion.controls, *shown), counts)
 
 
 def legend(conclusion: Conclusion) -> str:
@@ -132,7 +189,7 @@ def cells(
     conclusion: Conclusion, row: Row, part: int, known: GroupPosterior | None
 ) -> list[str | Text]:
     """Return a trial's row of the leaderboard; ``known`` is what there is of its weighting."""
-    weighting = row.strategy.describe()
+    weighting = strategy_text(row)
     if not row.summaries:
         why = Text(f"{weighting}: {row.reason or ENDS[row.state]}")
         return [folded(row.label), *("",) * (3 + len(SHOTS)), why]
@@ -152,6 +209,12 @@ def cells(
         *shown,
         Text(weighting),
     ]
+
+
+def strategy_text(row: Row) -> str:
+    """Return a trial's strategy in symbols, with its kind where that is more than class weights."""
+    kind = row.strategy.kind
+    return f"{'' if kind == CLASS_WEIGHTS else f'{kind}: '}{row.strategy.describe()}"
 
 
 def estimate_text(conclusion: Conclusion, known: GroupPosterior) -> str:

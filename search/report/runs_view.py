@@ -9,8 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from search.report.tables import FittingTable
-from search.report.verdict_view import folded
+from search.report.tables import FittingTable, folded
 from search.results.conclusion import ENDS, Conclusion
 from search.stats.estimate import Estimate, Unit
 from search.store.run_folder import RunFolder

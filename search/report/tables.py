@@ -8,6 +8,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+LONGEST_NAME = 16
+"""Characters of a name on one line of a table, so that its numbers fit 80 columns."""
+
 
 @dataclass(frozen=True)
 class FittingTable:
@@ -51,3 +54,9 @@ def least_width(table: Table) -> int:
         ]
         width += max(map(cell_len, pieces), default=0) + 1
     return width
+
+
+def folded(name: str) -> str:
+    """Return a name as tables show it: a long one on two lines, divided at an underscore."""
+    end = name.rfind("_", 0, LONGEST_NAME) + 1
+    return f"{name[:end]}\n{name[end:]}" if len(name) > LONGEST_NAME and end else name

@@ -1,35 +1,27 @@
 """The view of a run's verdict, at its end and in ``show``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
-from rich.table import Column, Table
 from rich.text import Text
 
 from search.config.objective import Objective
 from search.config.program import PROGRAM
-from search.report.tables import FittingTable
+from search.report.benchmark_view import benchmark_view, other_metrics
 from search.results.conclusion import Conclusion, Incumbent
-from search.results.judgement import Judgement, OnBenchmark
-from search.stats.accuracies import Accuracies, Gains
-from search.stats.verdict import Verdict
-from spaces import NAMED, Strategy, Weighting, in_words, legend
-from trainer.benchmarks.metrics import METRICS
+from search.results.judgement import Judgement
+from spaces import CLASS_WEIGHTS, NAMED, STRATEGIES, Strategy, in_words, legend
 
-LONGEST_NAME = 16
-"""Characters of a name on one line of a table, so that its numbers fit 80 columns."""
 SAVED_HOURS = 0.01
 """By early stopping, for them to be told."""
-FEWEST_SEEDS = 5
-"""In common with uniform, for a gain by class frequency to be told: four degrees of freedom."""
 
 
-def conclusion_view(conclusion: Conclusion, shown: Iterable[Weighting] = ()) -> RenderableType:
+def conclusion_view(conclusion: Conclusion, shown: Iterable[Strategy] = ()) -> RenderableType:
     """Return the verdict, or what there is before one, and what early stopping did, if it did.
 
-    The symbols in it are explained, and those of the weightings that were ``shown`` above.
+    The symbols in it are explained, and those of the strategies that were ``shown`` above.
     """
-    described = [weighting.describe() for weighting in (*shown, *weightings_in(conclusion))]
+    described = [strategy.describe() for strategy in (*shown, *strategies_in(conclusion))]
     explained = [Text(str(parameter), style="dim") for parameter in legend(described)]
     stopping = [Text(line) for line in stopping_lines(conclusion)]
     judgement = conclusion.judgement
@@ -44,12 +36,12 @@ def conclusion_view(conclusion: Conclusion, shown: Iterable[Weighting] = ()) -> 
     return Group(Text(), *judgement_view(judgement, conclusion.objective), *explained, *stopping)
 
 
-def weightings_in(conclusion: Conclusion) -> list[Weighting]:
-    """Return the weightings of which a conclusion shows the parameters."""
+def strategies_in(conclusion: Conclusion) -> list[Strategy]:
+    """Return the strategies of which a conclusion shows the parameters."""
     if conclusion.judgement:
         return list(conclusion.judgement.plan.candidates.values())
     found = conclusion.incumbent
-    return [found.row.strategy] if found and found.row.label not in NAMED else []
+    return [found.row.strategy] if found and found.row.label not in STRATEGIES else []
 
 
 def stopping_lines(conclusion: Conclusion) -> list[str]:
@@ -111,39 +103,34 @@ def incumbent_text(found: Incumbent, objective: Objective) -> str:
     )
 
 
-def what_it_is(label: str, weighting: Weighting) -> str:
-    """Return the formula and the source of a named weighting, the parameters of another."""
-    return NAMED[label].definition if label in NAMED else weighting.describe()
+def what_it_is(label: str, strategy: Strategy) -> str:
+    """Return the formula and the source of a named strategy, the parameters of another."""
+    return definition(label) if label in STRATEGIES else strategy.describe()
 
 
-def effect(weighting: Weighting, objective: Objective) -> str:
-    """Say in plain words what a weighting does to the counts of each benchmark."""
-    said = {b.name: in_words(Strategy.of(weighting), b.counts) for b in objective.benchmarks}
+def definition(name: str) -> str:
+    """Return the formula and the source of a named strategy; of class weights, that of those."""
+    return (NAMED[name] if name in NAMED else STRATEGIES[name]).definition
+
+
+def effect(strategy: Strategy, objective: Objective) -> str:
+    """Say in plain words what a strategy does on the counts of each benchmark."""
+    said = {b.name: in_words(strategy, b.counts) for b in objective.benchmarks}
     if len(set(said.values())) == 1:
         return next(iter(said.values()))
     return "; ".join(f"on {name}, {words}" for name, words in said.items())
 
 
-def folded(name: str) -> str:
-    """Return a name as tables show it: a long one on two lines, divided at an underscore."""
-    end = name.rfind("_", 0, LONGEST_NAME) + 1
-    return f"{name[:end]}\n{name[end:]}" if len(name) > LONGEST_NAME and end else name
-
-
 def judgement_view(judgement: Judgement, objective: Objective) -> list[RenderableType]:
     """Return what to use first, then on what grounds, and what the weightings are."""
     verdict, decided = judgement.verdict, judgement.decided
-    use, *more = verdict.sentences()
-    if judgement.stated is not verdict and not verdict.alike:
-        use = judgement.stated.use("on the test images")
+    use, more = judgement.use, verdict.sentences()[1:]
     state = "Verdict" if decided else "Verdict so far"
     arms = {verdict.winner: judgement.plan.arms[verdict.winner]} | judgement.plan.candidates
     parts: list[RenderableType] = [
         Text(use if decided else f"So far: {use}", style="bold"),
-        *(
-            Text(f"  {label}: {what_it_is(label, weighting)}; {effect(weighting, objective)}")
-            for label, weighting in arms.items()
-        ),
+        *(Text(f"  {arm_text(label, strategy, objective)}") for label, strategy in arms.items()),
+        *(Text(f"  {sentence}") for sentence in half_b_sentences(judgement)),
         Text(f"{state} after {judgement.runs} runs with fresh seeds ({judgement.reason}):"),
         *(Text(f"  {sentence}") for sentence in more),
     ]
@@ -158,93 +145,26 @@ def judgement_view(judgement: Judgement, objective: Objective) -> list[Renderabl
     return parts
 
 
-def benchmark_view(benchmark: OnBenchmark, verdict: Verdict) -> list[RenderableType]:
-    """Return the arms on one benchmark, the honest number, and where the winner gains."""
-    own = benchmark.verdict
-    said = [Text(f"  {line}") for line in own.sentences(benchmark.name)] if own else []
-    notes = [metrics_text(benchmark, verdict.winner)]
-    if not benchmark.benchmark.test_held_out:
-        split = benchmark.half_split
-        notes.append(
-            f"  Configuration and epochs chosen on half A of the {benchmark.benchmark.chosen_on} "
-            f"images: {split.arm}, {split.accuracies.half_b:.2f} % on half B."
-        )
-    found = gains_text(benchmark.gains) if benchmark.gains else None
-    return [*said, arms_table(benchmark, verdict), *map(Text, filter(None, [*notes, found]))]
+def arm_text(label: str, strategy: Strategy, objective: Objective) -> str:
+    """Return what an arm is, with its kind where that is more than class weights."""
+    kind = "" if strategy.kind == CLASS_WEIGHTS else f" ({strategy.kind})"
+    return f"{label}{kind}: {what_it_is(label, strategy)}; {effect(strategy, objective)}"
 
 
-def metrics_text(benchmark: OnBenchmark, winner: str) -> str:
-    """Return the other metrics of the winner, on the images that judge."""
-    objective, reached = benchmark.benchmark, benchmark.arms[winner]
-    return (
-        f"  {winner} on the {objective.judged_on} images, mean of {reached.runs} runs: "
-        f"{other_metrics(reached.metrics, objective.metric)}."
-    )
-
-
-def other_metrics(values: Mapping[str, float | None], metric: str) -> str:
-    """Return metrics in percent, such as "balanced accuracy 71.20 %", all but one."""
-    return ", ".join(
-        f"{METRICS[name].words} {'not on record' if value is None else f'{value:.2f} %'}"
-        for name, value in values.items()
-        if name != metric
-    )
-
-
-def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> FittingTable:
-    """Return the arms by posterior mean; the benchmark's own number is that of seed 42.
-
-    Where a test set is held out, ``verdict`` is of that, and the last columns are of validation.
-    """
-    names = ["n", "mean (95 %)", "best?", "seed 42", "3 seeds", "last", "last 10", "half B"]
-    if benchmark.benchmark.test_held_out:
-        names[1:] = ["test (95 %)", "best?", "validation", "last", "last 10"]
-    columns = [Column("", overflow="fold", max_width=LONGEST_NAME)]
-    columns += [Column(name, justify="right", no_wrap=True) for name in names]
-    title = f"  {benchmark.name}, {benchmark.benchmark.judged_words} in percent"
-
-    def empty(numbers: list[int]) -> Table:
-        return Table(
-            *(columns[number].copy() for number in numbers),
-            box=None,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-            title=title,
-            title_justify="left",
-        )
-
-    rows: list[tuple[list[str | Text], str | None]] = []
-    for arm in verdict.arms:
-        reached = benchmark.arms.get(arm.name)
-        if reached is None:
-            continue
-        true = f"{arm.accuracy.mean:.1f} ({arm.accuracy.low:.1f}-{arm.accuracy.high:.1f})"
-        chance = f"{100 * arm.probability_best:.0f} %"
-        cells = reached_cells(reached, benchmark.benchmark.test_held_out)
-        rows.append(([folded(arm.name), str(reached.runs), true, chance, *cells], None))
-    return FittingTable(empty, len(columns), rows)
-
-
-def reached_cells(reached: Accuracies, test_held_out: bool) -> list[str]:
-    if test_held_out:
-        return [f"{value:.2f}" for value in (reached.best, reached.last, reached.last_ten)]
-    official = [reached.seed_42, reached.published_mean]
-    return [
-        *("" if value is None else f"{value:.2f}" for value in official),
-        *(f"{value:.2f}" for value in (reached.last, reached.last_ten, reached.half_b)),
+def half_b_sentences(judgement: Judgement) -> list[str]:
+    """Return what half B says, and why it comes first; nothing where class weights are all."""
+    others = judgement.plan.other_training
+    if not others:
+        return []
+    differ = "differs" if len(others) == 1 else "differ"
+    said = [
+        f"{', '.join(others)} {differ} from plain training in more than class weights: not "
+        "comparable with the class-weight leaderboard."
     ]
-
-
-def gains_text(gains: Gains) -> str | None:
-    """Return the classes in which the winner differs from uniform; None where none is known to."""
-    known = {name: g for name, g in gains.shots.items() if g.low > 0 or g.high < 0}
-    if gains.seeds < FEWEST_SEEDS or not known:
-        return None
-    groups = ", ".join(
-        f"{name} {gain.mean:+z.1f} ({gain.low:+z.1f} to {gain.high:+z.1f})"
-        for name, gain in known.items()
+    if judgement.half_b is None:
+        return said
+    why = (
+        "Half B comes first, because more freedom makes more of the luck of the images by which "
+        "epochs and strategies are chosen; the epochs here are chosen on half A."
     )
-    return (
-        f"  Gain over uniform by class frequency, points over {gains.seeds} common seeds "
-        f"(95 % t interval): {groups}; per class in best.json."
-    )
+    return [*said, why, *judgement.half_b.sentences()]

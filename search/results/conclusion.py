@@ -12,6 +12,7 @@ from search.config.objective import Objective
 from search.config.settings import Settings
 from search.results.judgement import Judgement, judge
 from search.results.reached import Reached, of_runs, of_verdict
+from search.session.rungs import judged_rungs
 from search.session.standings import Standings
 from search.stats.estimate import LEVEL, Estimate
 from search.stats.ranking import GroupPosterior
@@ -24,7 +25,7 @@ from search.store.plan import ConfirmationPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import PROPOSALS, Row, TrialState
-from spaces import NAMED, ParameterValue, Weighting
+from spaces import NAMED, STRATEGIES, ParameterValue, Strategy
 
 ORDER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
 ENDS = dict(zip(ORDER, ("complete", "stopped", "unfinished", "failed"), strict=True))
@@ -128,8 +129,8 @@ class Conclusion:
         return incumbent(self.standings)
 
     @property
-    def winner(self) -> tuple[str, Weighting] | None:
-        """Label and weighting that the run names: the verdict's, or else the incumbent."""
+    def winner(self) -> tuple[str, Strategy] | None:
+        """Label and strategy that the run names: the verdict's, or else the incumbent."""
         if self.judgement:
             label = self.judgement.verdict.winner
             return label, self.judgement.plan.arms[label]
@@ -155,11 +156,12 @@ class Conclusion:
         observed = [
             Observed(
                 key=row.key,
-                rungs=row.rungs,
+                rungs=judged_rungs(row, self.objective.epochs),
                 final=row.value if row.state == TrialState.COMPLETE else None,
                 stopped=row.stop_epoch if row.state == TrialState.PRUNED else None,
-                immune=not row.is_baseline and immune(row.number),
-                baseline=row.is_baseline,
+                immune=row.is_proposal and immune(row.number),
+                baseline=not row.is_proposal,
+                kind=row.strategy.kind,
             )
             for row in self.rows
             if row.in_search and row.state in ended
@@ -181,7 +183,8 @@ class Conclusion:
         """Return the winner's result with all that is needed to judge it, JSON-able."""
         searched = [row for row in self.rows if row.in_search]
         result = self._result()
-        named = NAMED.get(result["trial"])
+        label = result["trial"]
+        named = NAMED.get(label) or STRATEGIES.get(label)
         names = [benchmark.name for benchmark in self.objective.benchmarks]
         return {
             **result,
@@ -206,6 +209,9 @@ class Conclusion:
         benchmarks = self.objective.benchmarks
         words = " and ".join(dict.fromkeys(f"best {b.score_words}" for b in benchmarks))
         metric = f"{words} over the epochs, percent"
+        if self.judgement and self.judgement.half_b:
+            scored = " and ".join(dict.fromkeys(b.score_words for b in benchmarks))
+            metric = f"{scored} on half B of the images, at the best epoch on half A, percent"
         if self.objective.joint:
             return f"gain over uniform in the {metric}, / noise SD, mean over the benchmarks"
         if self.judgement and benchmarks[0].test_held_out:

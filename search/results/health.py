@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from search.results.conclusion import Conclusion
 from search.stats.priors import GUESSED_RUNS
-from search.store.trials import TrialState
-from spaces import SPACES, Float, WeightingError, check_weights
+from search.store.trials import PROPOSALS, TrialState, trial_key
+from spaces import SPACES, Float, WeightingError, check_recipe
 
 FEWEST_SEEDS = 5
 """Of the winner, for a statement about it to rest on several trainings."""
@@ -140,14 +140,16 @@ def _edges(conclusion: Conclusion) -> Iterator[Check]:
     """Numbers of the winner that lie at the edge of the space."""
     if conclusion.winner is None or conclusion.settings.space not in SPACES:
         return
-    label, weighting = conclusion.winner
+    label, _ = conclusion.winner
     if not label.startswith("#"):
         return
-    point = weighting.to_dict()
+    space = SPACES[conclusion.settings.space]
+    point = conclusion.drawn.get(trial_key(PROPOSALS, int(label[1:])), {})
     at_edge = [
-        f"{d.name} {point[d.name]:.3g} of {d.low:g} to {d.high:g}"
-        for d in SPACES[conclusion.settings.space].domains
+        f"{d.name} {value:.3g} of {d.low:g} to {d.high:g}"
+        for d in space.domains
         if isinstance(d, Float)
+        and space.active(d, point)
         and isinstance(value := point.get(d.name), float)
         and not d.low + EDGE * (d.high - d.low) <= value <= d.high - EDGE * (d.high - d.low)
     ]
@@ -162,11 +164,11 @@ def _edges(conclusion: Conclusion) -> Iterator[Check]:
 def _weights(conclusion: Conclusion) -> Iterator[Check]:
     if conclusion.winner is None:
         return
-    _, weighting = conclusion.winner
+    _, strategy = conclusion.winner
     question = "Can its weights be trained with?"
     for benchmark in conclusion.objective.benchmarks:
         try:
-            check_weights(benchmark.counts, weighting.weights(benchmark.counts))
+            check_recipe(strategy.recipe(benchmark.counts))
         except WeightingError as error:
             yield Check(Health.FAIL, question, f"{benchmark.name}: {error}.")
         else:

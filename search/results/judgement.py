@@ -9,6 +9,7 @@ from typing import Any
 
 from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import UNIFORM
+from search.results.adjusted import Adjusted, adjusted
 from search.session.phases import runs_of
 from search.stats.accuracies import (
     Accuracies,
@@ -20,11 +21,14 @@ from search.stats.accuracies import (
     half_split,
 )
 from search.stats.comparison import SeededRun
+from search.stats.estimate import Unit
+from search.stats.priors import NoisePrior
 from search.stats.scoring import Curve, Scoring
 from search.stats.verdict import Verdict, verdict
 from search.store.plan import ConfirmationPlan
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import CONFIRMATION, HOLDOUT, Row, TrialState
+from trainer.results import EpochResult
 
 FEWEST_COMMON_SEEDS = 2
 """For gains over uniform."""
@@ -41,6 +45,8 @@ class OnBenchmark:
         arms: label -> what its runs reached.
         half_split: the choice of arm and epoch on half A, and what half B says of it.
         gains: of the winner over uniform; None if it is uniform, or where too few seeds are common.
+        adjusted: label -> what its runs reach adjusted after training; without the arms of which
+            that is not on record.
     """
 
     benchmark: BenchmarkObjective
@@ -48,12 +54,14 @@ class OnBenchmark:
     arms: dict[str, Accuracies]
     half_split: HalfSplit
     gains: Gains | None
+    adjusted: Mapping[str, Adjusted]
 
     @property
     def name(self) -> str:
         return self.benchmark.name
 
     def to_dict(self) -> dict[str, Any]:
+        adjusted = {label: arm.to_dict() for label, arm in self.adjusted.items()}
         return {
             "name": self.name,
             "metric": self.benchmark.metric,
@@ -63,6 +71,7 @@ class OnBenchmark:
             "arms": {label: dataclasses.asdict(arm) for label, arm in self.arms.items()},
             "half_split": self.half_split.to_dict(),
             "gains": self.gains and self.gains.to_dict(),
+            **({"adjusted": adjusted} if adjusted else {}),
         }
 
 
@@ -76,6 +85,9 @@ class Judgement:
         verdict: on the search's benchmark, or on all of a joint search's together.
         benchmarks: the search's own, in their order.
         holdout: the one that the search never saw; None without one, or before its runs.
+        half_b: of the winner on half B of the images, every run at its epoch that is the best on
+            half A; None where all arms are class weights, where a test set is held out, and where
+            an arm that it needs diverged.
     """
 
     plan: ConfirmationPlan
@@ -85,13 +97,28 @@ class Judgement:
     verdict: Verdict
     benchmarks: tuple[OnBenchmark, ...]
     holdout: OnBenchmark | None
+    half_b: Verdict | None = None
 
     @property
     def stated(self) -> Verdict:
-        """The verdict that states what the winner is worth: on a test set that is held out."""
+        """The verdict that states what the winner is worth: on a test set that is held out.
+
+        Where more than class weights was searched, it is that on half B.
+        """
+        if self.half_b:
+            return self.half_b
         own = self.benchmarks[0]
         held_out = len(self.benchmarks) == 1 and own.benchmark.test_held_out
         return own.verdict or self.verdict if held_out else self.verdict
+
+    @property
+    def use(self) -> str:
+        """What to use and what it gains, in words, on the images that state it."""
+        if self.stated is self.verdict or self.verdict.alike:
+            return self.verdict.sentences()[0]
+        chosen_on = self.benchmarks[0].benchmark.chosen_on
+        half = f"on half B of the {chosen_on} images"
+        return self.stated.use(half if self.half_b else "on the test images")
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -102,6 +129,7 @@ class Judgement:
             "verdict": self.verdict.to_dict(),
             "benchmarks": [benchmark.to_dict() for benchmark in self.benchmarks],
             "holdout": self.holdout and self.holdout.to_dict(),
+            **({"half_b": self.half_b.to_dict()} if self.half_b else {}),
         }
 
 
@@ -130,7 +158,12 @@ def judge(
     holdout = None
     if objective.holdout and judge_part.done(HOLDOUT):
         holdout = judge_part(HOLDOUT, 0, objective.holdout, True)
-    return Judgement(plan, decision.decided, decision.reason, len(runs), said, benchmarks, holdout)
+    held_out = all(benchmark.test_held_out for benchmark in objective.benchmarks)
+    needed = plan.other_training and not held_out
+    half_b = judge_part.half_b(objective) if needed else None
+    return Judgement(
+        plan, decision.decided, decision.reason, len(runs), said, benchmarks, holdout, half_b
+    )
 
 
 @dataclass(frozen=True)
@@ -154,11 +187,31 @@ class PartJudge:
             arms={label: accuracies(curves[label], scoring) for label in curves},
             half_split=half_split(curves, scoring),
             gains=self.gains(curves, benchmark),
+            adjusted=self.adjusted(done, part),
         )
+
+    def half_b(self, objective: Objective) -> Verdict | None:
+        """Return the verdict on half B of the images of the search's benchmarks together."""
+        runs = [run for run in self.ended(CONFIRMATION) if run.value is None]
+        for row in self.done(CONFIRMATION):
+            if row.state != TrialState.COMPLETE or row.seed_index is None:
+                continue
+            reached = []
+            for part, benchmark in enumerate(objective.benchmarks):
+                scoring = replace(benchmark.scoring, test_held_out=True)
+                best = scoring.best(self.folder.read_curve(part_key(row.key, part), scoring))
+                reached.append(float(scoring.scores(best, scoring.judging)))
+            runs.append(SeededRun(row.label, row.seed_index, objective.score(reached)))
+        said = self.judged(runs, objective.noise_prior, objective.unit)
+        words = f"{objective.benchmarks[0].score_words} on half B"
+        return said and replace(said, scored=words)
+
+    def ended(self, study: str) -> list[SeededRun]:
+        return runs_of(self.rows, study, self.plan.arms)
 
     def done(self, study: str) -> list[Row]:
         """Return the complete runs of the arms without a diverged one."""
-        out = {run.arm for run in runs_of(self.rows, study, self.plan.arms) if run.value is None}
+        out = {run.arm for run in self.ended(study) if run.value is None}
         left = self.plan.arms.keys() - out
         return [
             row for row in self.rows if row.study == study and row.label in left and row.summaries
@@ -180,27 +233,41 @@ class PartJudge:
         benchmark: BenchmarkObjective,
     ) -> Verdict | None:
         """Return the verdict on the images that judge, every run at its own best epoch."""
-        runs = [run for run in runs_of(self.rows, study, self.plan.arms) if run.value is None]
+        runs = [run for run in self.ended(study) if run.value is None]
         scoring = benchmark.scoring
         for row in done:
             if row.state == TrialState.COMPLETE and row.seed_index is not None:
                 best = scoring.best(curves[row.label][row.seed_index])
                 value = float(scoring.scores(best, scoring.judging))
                 runs.append(SeededRun(row.label, row.seed_index, value))
+        said = self.judged(runs, benchmark.noise_prior, Unit.PERCENT)
+        return said and replace(said, scored=benchmark.judged_words)
+
+    def judged(self, runs: Sequence[SeededRun], prior: NoisePrior, unit: Unit) -> Verdict | None:
+        """Return the verdict on the winner by these runs; None if an arm that it needs is out."""
         out = {run.arm for run in runs if run.value is None}
         ran = {run.arm for run in runs}
         if self.winner in out or not {self.winner, UNIFORM, self.plan.baseline} <= ran:
             return None
-        prior = benchmark.noise_prior
-        said = verdict(
+        return verdict(
             runs,
             UNIFORM,
             self.plan.baseline,
             winner=self.winner,
             prior=prior,
+            unit=unit,
             order=self.plan.order,
         )
-        return replace(said, scored=benchmark.judged_words)
+
+    def adjusted(self, done: Iterable[Row], part: int) -> dict[str, Adjusted]:
+        """Return what the arms reach adjusted after training, by label."""
+        runs: dict[str, list[list[EpochResult]]] = {}
+        for row in done:
+            epochs = self.folder.read_epochs(part_key(row.key, part))
+            runs.setdefault(row.label, []).append(epochs)
+        arms = self.plan.arms
+        found = {k: adjusted(runs[k], arms[k].posthoc) for k in self.plan.order if k in runs}
+        return {label: arm for label, arm in found.items() if arm}
 
     def gains(self, curves: dict[str, Curves], benchmark: BenchmarkObjective) -> Gains | None:
         winner, uniform = curves.get(self.winner, {}), curves.get(UNIFORM, {})

@@ -42,9 +42,10 @@ def open_record(plan: Plan, manifest: Manifest) -> Record:
                 "--resume, or choose another --name."
             )
         counts = [benchmark.counts for benchmark in manifest.objective.benchmarks]
-        controls = checked_controls(plan.settings.baselines, counts)
+        first = checked_controls(plan.settings, counts)
         folder.record.unlink(missing_ok=True)  # left by a start that died before its settings
-        record = Record.create(folder.record, controls.names, plan.settings.seed, folder.may_write)
+        seed = plan.settings.seed
+        record = Record.create(folder.record, first.names, seed, folder.may_write, first.named)
         folder.write_manifest(manifest)
         return record
     known = folder.read_manifest()

@@ -15,12 +15,10 @@ from search.stats.sentences import listed
 from search.store.plan import ConfirmationPlan
 from search.store.record import Record
 from search.store.trials import CONFIRMATION, HOLDOUT, FreshRun, Row, TrialState
-from spaces import NAMED
+from spaces import Strategy
 
 LEFT_NAMED = 3
 """Weightings that are named of those that are not confirmed."""
-
-UNIFORM_WEIGHTING = NAMED[UNIFORM].weighting
 
 
 def plan_text(plan: ConfirmationPlan, standings: Standings) -> str:
@@ -42,7 +40,7 @@ def plan_text(plan: ConfirmationPlan, standings: Standings) -> str:
 def make_plan(standings: Standings, search_trials: int, runs: int) -> ConfirmationPlan | None:
     """Return the plan for what a search found; None if it found nothing to confirm."""
     baseline = standings.best_baseline()
-    controls = {UNIFORM: UNIFORM_WEIGHTING}
+    controls = {UNIFORM: Strategy()}
     if baseline:
         controls[baseline.label] = baseline.strategy
     best = standings.candidates(candidates_for(runs), controls.keys())

@@ -1,4 +1,4 @@
-"""The proposer draws the weighting that is tried next, with Optuna's sampler over a space."""
+"""The proposer draws the strategy that is tried next, with Optuna's sampler over a space."""
 
 from typing import TypeAlias
 
@@ -10,16 +10,16 @@ from search.store.facts import Drawn
 from search.store.manifest import NOT_A_RECORD
 from search.store.record import Record, Refusals
 from search.store.trials import PROPOSALS, RecordedTrial, Row, TrialState
-from spaces import SPACES, Weighting, WeightingError, check_weights
+from spaces import SPACES, Strategy, WeightingError, check_recipe
 from spaces.errors import UserError
 from trainer.trial import SCALE_FREE_LOSS
 
 MAX_REFUSALS = 1000
-Draw: TypeAlias = tuple[Weighting, Drawn, Refusals]
+Draw: TypeAlias = tuple[Strategy, Drawn, Refusals]
 
 
 class Proposer:
-    """Draws weightings with a sampler that learns from the record's proposals.
+    """Draws strategies with a sampler that learns from the record's proposals.
 
     The sampler's study is in memory, made of the record; what ends later is told to it before the
     next draw.
@@ -77,7 +77,7 @@ class Proposer:
         self.told = len(self.record.ended)
 
     def ask(self) -> Row:
-        """Return a new RUNNING trial whose weights pass the guards.
+        """Return a new RUNNING trial whose strategy passes the guards.
 
         A refused draw is recorded with its reason and is no trial of the budget. What could not
         be recorded, because the disk was full, is proposed again.
@@ -92,7 +92,7 @@ class Proposer:
         return row
 
     def _draw(self) -> Draw:
-        """Return a weighting that passes the guards, its draw, and the refused ones before it."""
+        """Return a strategy that passes the guards, its draw, and the refused ones before it."""
         self.catch_up()
         if not self.sampler.models_noise:
             means = self.standings.shown_values().items()
@@ -104,18 +104,18 @@ class Proposer:
         refused: list[tuple[Drawn, str]] = []
         for _ in range(MAX_REFUSALS):
             number, drawn = self._sampled()
-            point = self.space.strategy(drawn.params).weighting
+            strategy = self.space.strategy(drawn.params)
             try:
                 for counts in self.counts:
-                    check_weights(counts, point.weights(counts))
+                    check_recipe(strategy.recipe(counts))
             except WeightingError as error:
                 self.history.end(number, TrialState.FAIL)
                 refused.append((drawn, str(error)))
                 continue
-            return point, drawn, refused
+            return strategy, drawn, refused
         self.record.refuse(refused)
         raise UserError(
-            f"{MAX_REFUSALS} weightings in a row were refused by the guards; the class counts "
+            f"{MAX_REFUSALS} strategies in a row were refused by the guards; the class counts "
             f"{list(self.counts)} are too unequal for space {self.space.name!r}."
         )
 

@@ -4,6 +4,7 @@ Knows nothing of Ray: whoever runs trials asks for one, reports its epochs, and 
 """
 
 from collections import deque
+from functools import partial
 from typing import Any
 
 from search.config.budget import Budget
@@ -55,10 +56,13 @@ class Search:
         self.folder, self.record = folder, record
         self.standings = Standings(objective)
         self.proposer = Proposer(record, settings, attempt, self.standings)
-        self.early_stopping = STOPPING_RULES[settings.early_stopping](
-            settings.grace_epochs, settings.reduction_factor, objective.epochs
+        make_rule = partial(
+            STOPPING_RULES[settings.early_stopping],
+            settings.grace_epochs,
+            settings.reduction_factor,
+            objective.epochs,
         )
-        self.rungs = Rungs(self.early_stopping, objective, record)
+        self.rungs = Rungs(make_rule, objective, record)
         self.later = LaterPhases(record, settings.seed, objective, budget.confirm_runs)
         self.spending = Spending(budget)
         self.running: dict[str, Running] = {}
@@ -89,7 +93,7 @@ class Search:
                 self._take_over(row)
 
     def _take_over(self, row: Row) -> None:
-        trial = Running.of(row, self.objective, self.early_stopping.rungs)
+        trial = Running.of(row, self.objective, self.rungs.epochs)
         self.running[row.key] = trial
         for part in range(len(trial.benchmarks)):
             trial.results[part] = self.folder.read_epochs(part_key(row.key, part))
@@ -143,14 +147,14 @@ class Search:
         row = self._next_row()
         if row is None:
             return None
-        trial = Running.of(row, self.objective, self.early_stopping.rungs)
+        trial = Running.of(row, self.objective, self.rungs.epochs)
         self.running[row.key] = trial
         self.events.publish(TrialBegun(row))
         return trial
 
     def _next_row(self) -> Row | None:
         if not self.search_is_over():
-            row = self.record.next_baseline() or self.proposer.ask()
+            row = self.record.next_named() or self.proposer.ask()
             self.standings.start(row)
             self.search_trials += 1
             return row

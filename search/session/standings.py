@@ -1,13 +1,14 @@
 """The standings of a search's weightings, given that every result is partly luck."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from search.config.objective import Objective
 from search.config.settings import UNIFORM
 from search.stats.ranking import GroupPosterior, Ranking, rank
-from search.stats.replicates import Groups
+from search.stats.replicates import StrategyGroups
 from search.stats.ties import in_order
 from search.store.trials import BASELINES, Row, TrialState
 
@@ -26,7 +27,7 @@ class Standings:
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
-        self.groups = Groups([benchmark.counts for benchmark in objective.benchmarks])
+        self.groups = StrategyGroups([b.counts for b in objective.benchmarks])
         self.group: dict[str, int] = {}
         """Group of each trial, by key."""
         self.results: dict[str, Row] = {}
@@ -50,8 +51,7 @@ class Standings:
     def start(self, row: Row) -> None:
         """Take up a trial that begins; taking it up again changes nothing."""
         if row.key not in self.group:
-            weights = [row.strategy.weights(b.counts) for b in self.objective.benchmarks]
-            self.group[row.key] = self.groups.add(weights)
+            self.group[row.key] = self.groups.add(row.strategy)
 
     def end(self, row: Row) -> None:
         """Take the result of a trial that was started; only a full-length one counts."""
@@ -60,7 +60,7 @@ class Standings:
             group = self.group[row.key]
             self.members.setdefault(group, []).append(row)
             first = self.first_row(group)
-            parameters = len(first.strategy.to_dict())
+            parameters = number_of_values(first.strategy.to_dict())
             named = first.label != UNIFORM, not first.is_baseline
             self.preferences[group] = (*named, parameters, group)
             self._ranking = None
@@ -117,6 +117,12 @@ class Standings:
     def _ranked(self) -> Iterator[int]:
         ranking = self.ranking()
         return (group.group for group in ranking.groups) if ranking else iter(())
+
+
+def number_of_values(content: Mapping[str, Any]) -> int:
+    """Return how many values a JSON object holds, those of the objects in it included."""
+    parts = content.values()
+    return sum(number_of_values(part) if isinstance(part, Mapping) else 1 for part in parts)
 
 
 def _order(key: str) -> tuple[bool, str]:

@@ -181,7 +181,7 @@ def gains(winner: Curves, uniform: Curves, scoring: Scoring, counts: Sequence[in
     )
     differences = ours - theirs
     shots = {
-        name: _t_interval(differences[:, mask].mean(axis=1))
+        name: t_interval(differences[:, mask].mean(axis=1))
         for name, mask in shot_groups(counts).items()
         if mask.any()
     }
@@ -195,7 +195,8 @@ def _check(curves: Curves, scoring: Scoring) -> None:
         scoring.check(curve)
 
 
-def _t_interval(values: FloatArray) -> Estimate:
+def t_interval(values: FloatArray) -> Estimate:
+    """Return the mean of values (n,), two or more, with a t interval."""
     mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
     half = float(special.stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error
     return Estimate(mean, mean - half, mean + half)

@@ -1,13 +1,16 @@
-"""Replicates: weightings that give every class nearly the same share of the gradient."""
+"""Replicates: strategies that train nearly alike, such as weightings of nearly equal shares."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from spaces import CLASS_WEIGHTS, Recipe, Strategy
 from spaces.counts import FloatArray
+from spaces.measures import numbers_alike, schedule_shares, shares_distance
 from spaces.weighting.measures import gradient_shares
 
 SAME_WEIGHTING = 0.01
@@ -74,3 +77,61 @@ class Groups:
         self._halves[group] = shares[: self._half].sum()
         self._number += 1
         return group
+
+
+class StrategyGroups:
+    """Which strategies are the same: class weights as ``Groups`` has them, others within a kind.
+
+    A strategy of another kind joins the first group of its kind whose first member is within
+    ``SAME_WEIGHTING`` by ``spaces.strategy_distance`` on every benchmark; else it founds the next.
+
+    Args:
+        counts: class counts of each of the B benchmarks, (C_b,).
+    """
+
+    def __init__(self, counts: Sequence[npt.ArrayLike]) -> None:
+        self._counts = counts
+        self._weightings = Groups(counts)
+        self._of_weightings: list[int] = []
+        self._founders: dict[str, list[Founder]] = {}
+        self._number = 0
+
+    def add(self, strategy: Strategy) -> int:
+        """Return the group, from 0, of a strategy.
+
+        Raises:
+            WeightingError: it is too steep for the counts.
+        """
+        if strategy.kind == CLASS_WEIGHTS:
+            group = self._weightings.add([strategy.weighting.weights(n) for n in self._counts])
+            if group == len(self._of_weightings):
+                self._of_weightings.append(self._found())
+            return self._of_weightings[group]
+        recipes = [strategy.recipe(numbers) for numbers in self._counts]
+        here = Founder(self._number, recipes, [schedule_shares(recipe) for recipe in recipes])
+        founders = self._founders.setdefault(strategy.kind, [])
+        for founder in founders:
+            if founder.is_alike(here):
+                return founder.group
+        founders.append(here)
+        return self._found()
+
+    def _found(self) -> int:
+        self._number += 1
+        return self._number - 1
+
+
+@dataclass(frozen=True)
+class Founder:
+    """The first strategy of a group: what it trains by on each benchmark, and its shares."""
+
+    group: int
+    recipes: Sequence[Recipe]
+    shares: Sequence[FloatArray]
+
+    def is_alike(self, other: Founder) -> bool:
+        """Whether the two are within ``SAME_WEIGHTING`` of each other on every benchmark."""
+        return all(map(numbers_alike, self.recipes, other.recipes)) and all(
+            shares_distance(*pair) < SAME_WEIGHTING
+            for pair in zip(self.shares, other.shares, strict=True)
+        )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scipy import special
 
 from search.stopping.rules import STOPPING_RULES, EarlyStopping, quantile, rank_correlation
+from spaces import CLASS_WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,11 @@ class Observed:
 
     Attributes:
         key: ``STUDY-NUMBER``.
-        rungs: score so far (percent) at the rungs that it reached, by epoch.
+        rungs: score so far (percent) at the rungs that judged it, by epoch.
         final: score of the full length, percent; None if it was stopped.
         stopped: the epoch at which early stopping ended it; None if it was not.
         immune, baseline: it was not to be stopped, being one of the immune trials or a baseline.
+        kind: of its strategy; rungs compare trials of one kind.
     """
 
     key: str
@@ -31,11 +33,12 @@ class Observed:
     stopped: int | None
     immune: bool = False
     baseline: bool = False
+    kind: str = CLASS_WEIGHTS
 
 
 @dataclass(frozen=True)
 class RungReport:
-    """What a rung did.
+    """What a rung did to the trials of one kind.
 
     Attributes:
         epoch: where it lies.
@@ -45,6 +48,7 @@ class RungReport:
         interval: of the correlation, 95 %; None for fewer than four trials, or without scatter.
         may_stop: whether it may stop trials, as of the end.
         stopped: trials that it stopped.
+        kind: of the trials.
     """
 
     epoch: int
@@ -53,13 +57,21 @@ class RungReport:
     interval: tuple[float, float] | None
     may_stop: bool
     stopped: int
+    kind: str = CLASS_WEIGHTS
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold; a kind is named unless it is class weights."""
+        content = dataclasses.asdict(self)
+        kind = content.pop("kind")
+        return content if kind == CLASS_WEIGHTS else {"kind": kind} | content
 
     def sentence(self) -> str:
         """Say it in English, for a rung that stopped trials."""
         stops = f"It stopped {_trials(self.stopped)}"
         if not self.may_stop:
             stops += " and, as of now, may stop none"
-        return f"Rung at epoch {self.epoch}: {self._correlation()}. {stops}."
+        of = "" if self.kind == CLASS_WEIGHTS else f" ({self.kind})"
+        return f"Rung at epoch {self.epoch}{of}: {self._correlation()}. {stops}."
 
     def _correlation(self) -> str:
         over = f"over {_trials(self.passed)} of full length"
@@ -76,7 +88,7 @@ class StoppingReport:
     """What early stopping did in a search.
 
     Attributes:
-        rungs: ascending; none where nothing is ever stopped.
+        rungs: of each kind of strategies, ascending; none where nothing is ever stopped.
         stopped: trials that were stopped.
         saved_epochs: that these were not trained for.
         saved_share: of the epochs that all the trials would have taken at full length.
@@ -97,7 +109,7 @@ class StoppingReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"rungs": [rung.to_dict() for rung in self.rungs]}
 
     def sentences(self) -> list[str]:
         """Say it in English, what it saved and what it risked first; [] if it stopped no trial."""
@@ -135,7 +147,7 @@ def stopping_report(
     """Say what early stopping did, from what is on record; the order of the trials is irrelevant.
 
     A trial would have been stopped if, at a rung that may stop trials or has stopped one, it is
-    below the cut through all the values observed there by the end.
+    below the cut through all the values of its kind that were observed there by the end.
 
     Args:
         trials: proposals and baselines that have ended, in any order.
@@ -144,16 +156,21 @@ def stopping_report(
         best: how many candidates a confirmation takes, 1 or more.
         level: of the intervals, in (0, 1).
     """
-    rule = STOPPING_RULES[early_stopping](grace_epochs, reduction_factor, max_epochs)
-    _tell(rule, trials)
-    rungs = tuple(_rung_report(rung, trials, rule.may_stop(rung), level) for rung in rule.rungs)
-    cuts = _cuts(rungs, trials, reduction_factor)
-    spared = [t for t in trials if (t.immune or t.baseline) and _would_stop(t, cuts)]
+    rungs: list[RungReport] = []
+    spared: list[Observed] = []
+    for kind in sorted({trial.kind for trial in trials}) or [CLASS_WEIGHTS]:
+        alike = [trial for trial in trials if trial.kind == kind]
+        rule = STOPPING_RULES[early_stopping](grace_epochs, reduction_factor, max_epochs)
+        _tell(rule, alike)
+        found = [_rung_report(rung, alike, rule.may_stop(rung), level) for rung in rule.rungs]
+        cuts = _cuts(found, alike, reduction_factor)
+        spared += [t for t in alike if (t.immune or t.baseline) and _would_stop(t, cuts)]
+        rungs += [replace(rung, kind=kind) for rung in found]
     full = sorted((t.final for t in trials if t.final is not None), reverse=True)
     good = sum(t.final is not None and t.final >= full[:best][-1] for t in spared)
     saved = [max_epochs - t.stopped for t in trials if t.stopped is not None]
     return StoppingReport(
-        rungs=rungs,
+        rungs=tuple(rungs),
         stopped=len(saved),
         saved_epochs=sum(saved),
         saved_share=sum(saved) / (max_epochs * max(len(trials), 1)),

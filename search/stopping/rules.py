@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from spaces import Strategy
+
 FULL_LENGTH_TRIALS = 12
 """Trials of full length that must have passed a rung before the rung may stop any."""
 
@@ -151,6 +153,16 @@ class GatedAsha(EarlyStopping):
         values = [self.values[rung][key] for key in passed]
         correlation = rank_correlation(values, [self.finals[key] for key in passed])
         return correlation is not None and correlation >= RANK_CORRELATION
+
+
+def is_judged(strategy: Strategy, rung: int, epochs: int) -> bool:
+    """Return whether a rung judges trials of a strategy, in a training of so many epochs.
+
+    Before its ramps have ended, a trial says nothing of its end.
+    """
+    ramps = (strategy.weights.ramp, strategy.sampling.ramp)
+    changing = max(ramp.first_constant_epoch(epochs) for ramp in ramps)
+    return changing == 1 or rung > changing
 
 
 def rank_correlation(a: npt.ArrayLike, b: npt.ArrayLike) -> float | None:

@@ -37,11 +37,12 @@ Key: TypeAlias = Annotated[
     str,
     text_of(
         "STUDY-NUMBER, such as proposals-00012",
-        r"(baselines|proposals|confirmation|holdout)-[0-9]{5,9}",
+        r"(baselines|named|proposals|confirmation|holdout)-[0-9]{5,9}",
     ),
 ]
 Point: TypeAlias = Annotated[dict[str, Any], MaxLen(100)]
-"""Fields of a weighting, of which ``spaces`` knows what may stand in them."""
+"""Fields of a strategy, which are those of a weighting where it is class weights alone; ``spaces``
+knows what may stand in them."""
 Attribute: TypeAlias = (
     Text | CountFromZero | Number | Annotated[tuple[Number, ...], MaxLen(10_000)] | None
 )
@@ -53,19 +54,26 @@ EndWord: TypeAlias = Literal["complete", "stopped", "failed"]
 
 
 @dataclass(frozen=True)
-class Control:
-    """A baseline, which waits in line."""
+class Waiting:
+    """A named strategy, which waits in line."""
 
     name: Label
     weighting: Point
 
 
+InLine: TypeAlias = Annotated[tuple[Waiting, ...], MaxLen(1000)]
+
+
 @dataclass(frozen=True)
 class Begun:
-    """The run has begun, with its seed and the baselines in their order."""
+    """The run has begun, with its seed, its controls and the strategies that its space names.
+
+    Both are in the order in which they run.
+    """
 
     seed: Seed
-    controls: Annotated[tuple[Control, ...], MaxLen(1000)]
+    controls: InLine
+    named: InLine = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ class Asked:
     """A trial was asked for and runs.
 
     Attributes:
-        name: of a baseline, or the arm of a later phase; None for a proposal.
+        name: of a named strategy, or the arm of a later phase; None for a proposal.
         seed_index: in a later phase, the index of the training seed that its arms share.
     """
 

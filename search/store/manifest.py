@@ -24,8 +24,8 @@ from search.store.trials import (
     BASELINES,
     CONFIRMATION,
     ENDS,
+    HOLDOUT,
     PROPOSALS,
-    STUDIES,
     TrialState,
     trial_key,
 )
@@ -221,7 +221,8 @@ def earlier_facts(journal: Path, seed: int) -> list[tuple[str, dict[str, Any]]]:
     left out, for these were pickles. ``seed`` is the run's.
     """
     storage = JournalStorage(JournalFileBackend(str(journal)))
-    studies = {name: optuna.load_study(study_name=name, storage=storage) for name in STUDIES}
+    names = (BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT)
+    studies = {name: optuna.load_study(study_name=name, storage=storage) for name in names}
     trials = [(name, t) for name, study in studies.items() for t in study.get_trials(False)]
     controls = [
         {"name": t.user_attrs["name"], "weighting": json.loads(t.user_attrs["weighting"])}

@@ -1,4 +1,4 @@
-"""The plan of a confirmation, as the record keeps it: which weightings are run with fresh seeds."""
+"""The plan of a confirmation, as the record keeps it: which strategies are run with fresh seeds."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
@@ -8,10 +8,10 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from search.config.fields import Label
 from search.config.objective import Objective
 from search.stats.best_arm import Confirmation
-from spaces import Weighting, present_name
+from spaces import CLASS_WEIGHTS, Strategy, present_name
 
 Arms: TypeAlias = Annotated[dict[Label, Annotated[dict[str, Any], MaxLen(100)]], MaxLen(1000)]
-"""Label -> fields of a weighting, of which ``spaces`` knows what may stand in them."""
+"""Label -> fields of a strategy, of which ``spaces`` knows what may stand in them."""
 Number: TypeAlias = Annotated[int, Ge(0), Le(10**9)]
 
 
@@ -27,23 +27,28 @@ class StoredPlan:
 
 @dataclass(frozen=True)
 class ConfirmationPlan:
-    """Which weightings are confirmed.
+    """Which strategies are confirmed.
 
     Attributes:
         search_trials: how many trials of the search it rests on.
         runs: the most that it may have.
-        candidates: label -> weighting, the best of the search first.
+        candidates: label -> strategy, the best of the search first.
         controls: uniform, and the best baseline if there is another.
     """
 
     search_trials: int
     runs: int
-    candidates: dict[str, Weighting]
-    controls: dict[str, Weighting]
+    candidates: dict[str, Strategy]
+    controls: dict[str, Strategy]
 
     @property
-    def arms(self) -> dict[str, Weighting]:
+    def arms(self) -> dict[str, Strategy]:
         return self.candidates | self.controls
+
+    @property
+    def other_training(self) -> tuple[str, ...]:
+        """The arms that differ from uniform in more than class weights."""
+        return tuple(k for k, arm in self.arms.items() if arm.kind != CLASS_WEIGHTS)
 
     @property
     def order(self) -> list[str]:
@@ -72,13 +77,13 @@ class ConfirmationPlan:
 
     @classmethod
     def of(cls, stored: StoredPlan) -> "ConfirmationPlan":
-        """Return the plan whose ``to_dict`` is on record, weightings under their present names.
+        """Return the plan whose ``to_dict`` is on record, strategies under their present names.
 
         Raises:
-            WeightingError: an arm is no weighting.
+            WeightingError: an arm is no strategy.
         """
         candidates, controls = (
-            {present_name(label): Weighting.from_dict(point) for label, point in arms.items()}
+            {present_name(label): Strategy.from_dict(point) for label, point in arms.items()}
             for arms in (stored.candidates, stored.controls)
         )
         return cls(stored.search_trials, stored.runs, candidates, controls)

@@ -1,10 +1,10 @@
 """Record of all trials, record.jsonl: the record of truth, one line for each fact.
 
-``baselines`` holds the named weightings that run as controls; ``proposals`` holds the sampler's
-trials. They are separate studies because a baseline need not be a point of the searched space,
-and a sampler must not be shown trials that lack its parameters. ``confirmation`` holds the runs of
-the best weightings and the controls with fresh seeds, and ``holdout`` those on a benchmark that
-the search never saw.
+``baselines`` holds the named strategies that run as controls, ``named`` the others that the space
+names, and ``proposals`` the sampler's trials. They are separate studies because a named strategy
+need not be a point of the searched space, and a sampler must not be shown trials that lack its
+parameters. ``confirmation`` holds the runs of the best strategies and the controls with fresh
+seeds, and ``holdout`` those on a benchmark that the search never saw.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +18,7 @@ from search.store.manifest import JOURNAL, earlier_lines, read_manifest
 from search.store.plan import ConfirmationPlan, StoredPlan
 from search.store.trials import (
     BASELINES,
+    NAMED_FIRST,
     PROPOSALS,
     STUDIES,
     FreshRun,
@@ -27,7 +28,7 @@ from search.store.trials import (
     trial_key,
     trial_seed,
 )
-from spaces import NAMED, Weighting, present_name
+from spaces import STRATEGIES, Strategy, present_name
 from spaces.errors import UserError
 from trainer.files import append_whole, write_atomic
 
@@ -110,13 +111,14 @@ class Record:
         baselines: Iterable[str],
         seed: int,
         may_write: Callable[[], None] = anybody,
+        named: Iterable[str] = (),
     ) -> "Record":
-        """Make the record, with the baselines waiting in line; ``seed`` is the run's."""
-        controls = [
-            {"name": name, "weighting": NAMED[name].weighting.to_dict()} for name in baselines
-        ]
+        """Make the record, with named strategies waiting in line; ``seed`` is the run's."""
+        content = {"seed": seed, "controls": list(map(waiting, baselines))}
+        others = list(map(waiting, named))
         may_write()
-        write_atomic(path, checksummed(0, "begun", {"seed": seed, "controls": controls}))
+        content |= {"named": others} if others else {}
+        write_atomic(path, checksummed(0, "begun", content))
         return cls(path, may_write)
 
     @classmethod
@@ -238,17 +240,22 @@ class Record:
         assert self.begun is not None
         return [present_name(control.name) for control in self.begun.controls]
 
-    def next_baseline(self) -> Row | None:
-        """Start the next waiting baseline; None if all were taken."""
+    def named(self) -> list[str]:
+        """Return the names of the other strategies that run first, begun or not."""
         assert self.begun is not None
-        number = len(self.trials[BASELINES])
-        if number >= len(self.begun.controls):
-            return None
-        control = self.begun.controls[number]
-        seed = trial_seed(self.begun.seed, BASELINES, number)
-        return self._start(BASELINES, vars(control) | {"seed": seed})
+        return [strategy.name for strategy in self.begun.named]
 
-    def start(self, strategy: Weighting, drawn: Drawn, refused: Refusals = ()) -> Row:
+    def next_named(self) -> Row | None:
+        """Start the next strategy that waits in line, controls first; None if all were taken."""
+        assert self.begun is not None
+        for study, line in ((BASELINES, self.begun.controls), (NAMED_FIRST, self.begun.named)):
+            number = len(self.trials[study])
+            if number < len(line):
+                seed = trial_seed(self.begun.seed, study, number)
+                return self._start(study, vars(line[number]) | {"seed": seed})
+        return None
+
+    def start(self, strategy: Strategy, drawn: Drawn, refused: Refusals = ()) -> Row:
         """Start a proposal; ``refused`` are the draws before it.
 
         From here on it counts as a trial of the search.
@@ -315,3 +322,8 @@ class Record:
 def content_of(drawn: Drawn) -> dict[str, Any]:
     """Return what a line says of a draw."""
     return {name: part for name, part in asdict(drawn).items() if part}
+
+
+def waiting(name: str) -> dict[str, Any]:
+    """Return what the first line says of a named strategy that waits in line."""
+    return {"name": name, "weighting": STRATEGIES[name].strategy.to_dict()}

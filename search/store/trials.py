@@ -7,11 +7,12 @@ from optuna.trial import TrialState as TrialState
 
 from search.store.facts import Asked, Drawn, Ended, EndWord, Refused, Summary
 from search.store.validation import printable, unusable
-from spaces import Weighting, present_name
+from spaces import Strategy, present_name
 from spaces.errors import UserError
 
-BASELINES, PROPOSALS, CONFIRMATION, HOLDOUT = "baselines", "proposals", "confirmation", "holdout"
-STUDIES = {BASELINES: 0, PROPOSALS: 1, CONFIRMATION: 2, HOLDOUT: 3}
+BASELINES, NAMED_FIRST, PROPOSALS = "baselines", "named", "proposals"
+CONFIRMATION, HOLDOUT = "confirmation", "holdout"
+STUDIES = {BASELINES: 0, NAMED_FIRST: 4, PROPOSALS: 1, CONFIRMATION: 2, HOLDOUT: 3}
 """Name of a study -> its number in the seeds of its trials."""
 ENDS: dict[EndWord, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -27,7 +28,7 @@ class Row:
 
     Attributes:
         key: ``STUDY-NUMBER``, unique in the run and safe as a file name.
-        label: what people are shown: a baseline's name, ``#NUMBER``, or the arm of a later phase.
+        label: what people are shown: a strategy's name, ``#NUMBER``, or the arm of a later phase.
         value: score (``Objective.score``) of a COMPLETE or PRUNED trial: on one benchmark, the best
             percent of its metric.
         rungs: scores so far at the rungs that were reached, by epoch of the first benchmark.
@@ -41,7 +42,7 @@ class Row:
     key: str
     label: str
     state: TrialState
-    strategy: Weighting
+    strategy: Strategy
     seed: int
     value: float | None
     rungs: dict[int, float]
@@ -67,9 +68,13 @@ class Row:
         return self.study == BASELINES
 
     @property
+    def is_proposal(self) -> bool:
+        return self.study == PROPOSALS
+
+    @property
     def in_search(self) -> bool:
         """Whether it belongs to the search itself, and not to a later phase."""
-        return self.study in (BASELINES, PROPOSALS)
+        return self.study in (BASELINES, NAMED_FIRST, PROPOSALS)
 
     @property
     def epochs(self) -> int:
@@ -82,7 +87,7 @@ class FreshRun:
     """A run of a later phase: an arm, and a training seed that no trial of the search had."""
 
     label: str
-    strategy: Weighting
+    strategy: Strategy
     seed_index: int
     seed: int
 
@@ -108,7 +113,7 @@ class RecordedTrial:
 
     key: str
     asked: Asked | None
-    strategy: Weighting | None
+    strategy: Strategy | None
     drawn: Drawn | None
     refused: str | None = None
     rungs: dict[int, float] = field(default_factory=dict)
@@ -120,12 +125,12 @@ class RecordedTrial:
         """Return a trial that begins; ``where`` names its line.
 
         Raises:
-            UserError: its weighting is none.
+            UserError: its strategy is none.
         """
         if isinstance(fact, Refused):
             return cls(fact.trial, None, None, fact.drawn, refused=fact.reason)
         try:
-            strategy = Weighting.from_dict(fact.weighting)
+            strategy = Strategy.from_dict(fact.weighting)
         except UserError as error:
             raise unusable(where, error) from error
         return cls(fact.trial, fact, strategy, fact.drawn)

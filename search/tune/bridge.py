@@ -20,7 +20,6 @@ from search.session.running import Running
 from search.session.search import Search
 from search.store.run_folder import part_key
 from search.tune.saving import Saving
-from spaces import canonical_weights
 from trainer.results import EpochResult
 
 KEPT = frozenset(("done", "training_iteration", "trial_id", "node_ip", "pid"))
@@ -74,10 +73,9 @@ class StudySearcher(DriverOnly, Searcher):
         key, folder = trial.row.key, self.search.folder
         parts = []
         for part, benchmark in enumerate(trial.benchmarks):
-            weights = canonical_weights(trial.row.strategy.weights(benchmark.counts))
             described = {
                 "benchmark": self.benchmarks.index(benchmark),
-                "weights": weights.tolist(),
+                "recipe": trial.row.strategy.recipe(benchmark.counts).to_dict(),
                 "checkpoints": str(folder.checkpoint_folder(part_key(key, part))),
                 "known_epochs": len(trial.results[part]),
             }

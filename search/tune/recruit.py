@@ -133,7 +133,7 @@ def speeds_of(setup: WorkerSetup, index: int, device: torch.device) -> dict[int,
         template_trial(setup, index, least_epochs=LEAST_EPOCHS),
         load_task(setup, index, device),
     )
-    speeds = calibrate(lambda: Slot(trial, task), MOST_SLOTS)
+    speeds = calibrate(lambda: Slot(trial, task, variants=setup.variants), MOST_SLOTS)
     gc.collect()  # slots refer to themselves
     torch.cuda.empty_cache()
     return speeds

@@ -253,7 +253,8 @@ class EngineActor:
     def make_engine(self, index: int, device: torch.device) -> Engine:
         task, trial = load_task(self.setup, index, device), template_trial(self.setup, index)
         try:
-            return Engine(lambda: Slot(trial, task), self.slots)
+            variants = self.setup.variants
+            return Engine(lambda: Slot(trial, task, variants=variants), self.slots)
         except torch.OutOfMemoryError as error:
             names = " and ".join(benchmark.name for benchmark in self.setup.benchmarks)
             raise UserError(

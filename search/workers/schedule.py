@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from search.workers.setup import WorkerSetup
+from spaces import Recipe
 from trainer.results import EpochResult
 from trainer.trial import Trial
 
@@ -49,9 +50,9 @@ def parts_of(config: dict[str, Any], setup: WorkerSetup) -> list[Part]:
     """Return the parts of the trial that a config (``TrialTrainable``) describes."""
     parts = []
     for described in config["parts"]:
-        index, weights = described["benchmark"], tuple(described["weights"])
+        index, recipe = described["benchmark"], Recipe.from_dict(described["recipe"])
         benchmark = setup.benchmarks[index]
-        trial = Trial.weighted(benchmark, weights, config["seed"], setup.precision, setup.compiled)
+        trial = Trial(benchmark, recipe, config["seed"], setup.precision, setup.compiled)
         folder = Path(described["checkpoints"])
         parts.append(Part(trial, index, folder, described["known_epochs"]))
     assert len({part.benchmark for part in parts}) == len(parts)

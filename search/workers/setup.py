@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from search.workers.code_version import CodeVersion
+from spaces import Variant
 from spaces.errors import UserError
 from trainer.benchmarks import Benchmark
 from trainer.prepared import ImageData
@@ -35,6 +36,7 @@ class WorkerSetup:
         device: as ``trainer.runtime.select_device`` takes it.
         threads: CPU threads of a trial, or of the engine that trains it.
         save_every: epochs between checkpoints.
+        variants: of the training step, that some strategy of the search may need.
         umask: of the driver, for what workers write into the run folder; Ray's is stricter.
     """
 
@@ -48,6 +50,7 @@ class WorkerSetup:
     device: str
     threads: int
     save_every: int
+    variants: tuple[Variant, ...] = (Variant(),)
     umask: int = field(default_factory=own_umask)
 
     def check_here(self) -> None:

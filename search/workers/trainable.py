@@ -47,9 +47,9 @@ class TrialTrainable(tune.Trainable):
 
     The config is JSON-able: ``key``, ``seed``, and
 
-    - ``parts``, each with the index of its ``benchmark`` in the set-up, ``weights`` (C,), the
-      folder of its ``checkpoints``, and ``known_epochs``, the number of epochs that the driver has
-      on record already;
+    - ``parts``, each with the index of its ``benchmark`` in the set-up, the ``recipe`` of its
+      strategy there, the folder of its ``checkpoints``, and ``known_epochs``, the number of epochs
+      that the driver has on record already;
     - ``stages``, each with an epoch for every part; the last stage has the benchmarks' epochs.
 
     In every stage each part in turn is trained up to the stage's epoch; behind it the driver may
@@ -95,7 +95,8 @@ class TrialTrainable(tune.Trainable):
         """Return the worker's slot for a benchmark, made when it is first needed."""
         if benchmark not in self.slots:
             task = load_task(self.shared, benchmark, device)
-            self.slots[benchmark] = Slot(template_trial(self.shared, benchmark), task)
+            like = template_trial(self.shared, benchmark)
+            self.slots[benchmark] = Slot(like, task, variants=self.shared.variants)
         return self.slots[benchmark]
 
     def step(self) -> dict[str, Any]:

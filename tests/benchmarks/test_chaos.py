@@ -53,7 +53,7 @@ def test_a_missing_epoch_is_seen(run: Path) -> None:
 def test_a_failed_trial_and_left_checkpoints_are_seen(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", SETTINGS)
     record = Record.reopen(folder.record)
-    row = record.next_baseline()
+    row = record.next_named()
     assert row is not None
     record.tell(row.key, "failed", reason="lost")
     (folder.checkpoints / "x").mkdir()

@@ -17,7 +17,7 @@ from search.cli.commands import main
 from search.config.budget import SEEDS_EACH, candidates_for
 from search.stats.best_arm import confirmation_seed
 from search.store.trials import CONFIRMATION, HOLDOUT, Row, TrialState
-from spaces import Weighting
+from spaces import Strategy
 
 pytestmark = pytest.mark.slow
 TRIALS, RUNS, EPOCHS = 27, 9, 3
@@ -100,7 +100,7 @@ def check_verdict(place: Path, output: str) -> None:
     best = json.loads((searching.folder(place).path / "best.json").read_text())
     verdict = best["result"]["verdict"]["verdict"]
     winner = plan_of(searching.folder(place)).arms[verdict["winner"]]
-    assert Weighting.from_dict(best["strategy"]) == winner
+    assert Strategy.from_dict(best["strategy"]) == winner
     assert all(sentence in output for sentence in verdict["sentences"][1:])
     assert "…" not in output
 

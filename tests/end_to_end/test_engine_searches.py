@@ -21,7 +21,6 @@ from training import threads
 from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import TrialState
-from spaces import canonical_weights
 from trainer.execution.loop import train
 from trainer.execution.task import Task
 from trainer.prepared import load, prepare
@@ -86,8 +85,8 @@ class Searches:
             with threads(1):
                 for row in rows:
                     recorded = without_seconds(self.folder.read_epochs(part_key(row.key, part)))
-                    weights = canonical_weights(row.strategy.weights(data.counts))
-                    plain = list(train(Trial.weighted(benchmark, tuple(weights), row.seed), task))
+                    recipe = row.strategy.recipe(data.counts)
+                    plain = list(train(Trial(benchmark, recipe, row.seed), task))
                     assert recorded == without_seconds(plain)[: len(recorded)]
                     if row.state == TrialState.COMPLETE:
                         assert len(recorded) == benchmark.epochs

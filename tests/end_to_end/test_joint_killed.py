@@ -12,6 +12,7 @@ from search.session.running import Running
 from search.session.search import Search
 from search.store.run_folder import RunFolder
 from search.store.trials import TrialState
+from spaces import CLASS_WEIGHTS
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def next_stop(search: Search) -> tuple[Running, int]:
             for part, end in enumerate(ends):
                 for result in curves[part][len(trial.results[part]) : end - part]:
                     search.report(trial.row.key, part, result)
-            seen = copy.deepcopy(search.early_stopping)
+            seen = copy.deepcopy(search.rungs.rules[CLASS_WEIGHTS])
             worse = seen.observe(trial.row.key, ends[0], score_at(trial.row, ends))
             if stage < len(STAGES) - 1 and worse and not trial.row.is_baseline:
                 return trial, 1

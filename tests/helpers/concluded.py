@@ -34,6 +34,14 @@ def text_of(conclusion: Conclusion) -> str:
     return console.file.getvalue()
 
 
+def strategies_win(row: Row, part: int) -> int:
+    """Deferred weights are the best, and sampling the second, in the search and after it."""
+    return steady(row, part) + 20 * (row.label == "drw") + 15 * (row.label == "cb_sampling")
+
+
+STRATEGIES_TOO = ("uniform", "sqrt_inverse", "drw", "cb_sampling")
+
+
 CASES: dict[str, tuple[Worth, int | None, Objective]] = {
     "searched": (steady, None, OBJECTIVE),
     "confirmed": (steady, RUNS, OBJECTIVE),

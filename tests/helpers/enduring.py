@@ -42,7 +42,7 @@ def check_equal_to_plain_training(place: Path, keys: list[str], epochs: int = EP
     task = Task(data, benchmark.padding, select_device("cpu"))
     rows = {row.key: row for row in searching.rows(place)}
     for key in keys:
-        weights = canonical_weights(rows[key].strategy.weights(data.counts))
+        weights = canonical_weights(rows[key].strategy.weighting.weights(data.counts))
         recorded = searching.folder(place).read_epochs(key)
         plain = list(train(Trial.weighted(benchmark, tuple(weights), rows[key].seed), task))
         assert searching.without_seconds(recorded) == searching.without_seconds(

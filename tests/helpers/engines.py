@@ -10,6 +10,7 @@ from training import DIGITS
 
 from search.workers.code_version import CodeVersion
 from search.workers.setup import WorkerSetup
+from spaces import Recipe
 from trainer.prepared import load, prepare
 from trainer.results import EpochResult
 
@@ -36,15 +37,15 @@ def config(shared: WorkerSetup, seed: int, known: int = 0) -> dict[str, Any]:
     key = f"trial-{seed}"
     part = {
         "benchmark": 0,
-        "weights": weights_of(seed),
+        "recipe": Recipe((1,) * 10, weights_of(seed)).to_dict(),
         "checkpoints": str(shared.run / "checkpoints" / key),
         "known_epochs": known,
     }
     return {"key": key, "seed": seed, "parts": [part], "stages": [[2], [EPOCHS]]}
 
 
-def weights_of(seed: int) -> list[float]:
-    return [1.0 + seed, *[1.0] * 9]
+def weights_of(seed: int) -> tuple[float, ...]:
+    return (1.0 + seed, *[1.0] * 9)
 
 
 def epochs_in(report: dict[str, Any]) -> list[dict[str, object]]:

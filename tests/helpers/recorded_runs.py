@@ -26,7 +26,7 @@ from search.session.search import Search
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import Row
-from spaces import CLASS_WEIGHTS, canonical_weights
+from spaces import CLASS_WEIGHTS
 from trainer.benchmarks.metrics import score
 from trainer.provenance import processor
 from trainer.results import EpochResult, half_counts, selection
@@ -110,7 +110,7 @@ def trial_facts(row: Row, counts: list[int]) -> dict[str, Any]:
     return {
         "label": row.label,
         "weighting": row.strategy.to_dict(),
-        "weights": canonical_weights(row.strategy.weights(counts)).tolist(),
+        "weights": list(row.strategy.recipe(counts).weights),
         "seed": row.seed,
         "seed_index": row.seed_index,
         "state": row.state.name,

@@ -24,7 +24,7 @@ from search.store import run_folder
 from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import Row
-from spaces import Weighting
+from spaces import Strategy, Weighting
 from trainer.benchmarks import BENCHMARKS
 from trainer.results import EpochResult
 
@@ -34,7 +34,7 @@ OBJECTIVE = Objective((BENCHMARK,))
 OTHER = BenchmarkObjective("other", 4, (90, 30, 9, 3), HALVES, noise_sd=2.0)
 JOINT = Objective((replace(BENCHMARK, noise_sd=0.5), OTHER))
 SAVE_EVERY = 2
-WEIGHTING = Weighting(exponent=0.5)
+STRATEGY = Strategy.of(Weighting(exponent=0.5))
 CONTROLS = ("uniform", "sqrt_inverse", "inverse", "mlsbench_balanced_softmax")
 """Four of the default that differ on all of these counts."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from search.report.benchmark_view import FEWEST_SEEDS
 from search.report.page.figure import DataTable, Figure
 from search.report.page.scales import Scale, around
 from search.report.page.svg import BOTTOM, TOP, Plot, x_range
-from search.report.verdict_view import FEWEST_SEEDS
 from search.results.judgement import Judgement, OnBenchmark
 from search.stats.estimate import Estimate, Unit
 from search.stats.sentences import listed

@@ -11,7 +11,7 @@ from search.report.page.figure import DataTable, Figure, legend
 from search.report.page.scales import Scale, around, around_log, number
 from search.report.page.svg import LEFT, RIGHT, WIDTH, Plot, x_range, y_range
 from search.results.judgement import OnBenchmark
-from spaces import Strategy, Weighting, in_words
+from spaces import Strategy, in_words
 
 BAR_SHARE = 0.8
 """Of the room of a class that its bar takes."""
@@ -25,14 +25,14 @@ def class_label(names: Sequence[str] | None, index: int) -> str:
 def weights_figure(
     benchmark: BenchmarkObjective,
     names: Sequence[str] | None,
-    weightings: Mapping[str, Weighting],
+    strategies: Mapping[str, Strategy],
 ) -> Figure:
-    """Return the weights of some weightings against the class counts, the first one in front."""
+    """Return the weights of some strategies against the class counts, the first one in front."""
     counts = np.asarray(benchmark.counts)
     order = np.argsort(-counts, kind="stable")
     curves = {}
-    for label, weighting in weightings.items():
-        weights = weighting.weights(counts)
+    for label, strategy in strategies.items():
+        weights = strategy.weighting.weights(counts)
         curves[label] = weights / weights[order[0]]
     every = np.concatenate(list(curves.values()))
     constant = len(set(counts.tolist())) == 1
@@ -47,10 +47,10 @@ def weights_figure(
                 who = class_label(names, i)
                 tip = f"{who}, {counts[i]} images: {label} weighs it {weights[i]:.3g}"
                 plot.dot(counts[i], weights[i], series, tip, "small dot")
-    first = next(iter(weightings))
+    first = next(iter(strategies))
     return Figure(
         name=f"weights-{benchmark.name}",
-        finding=f"With {first}, {in_words(Strategy.of(weightings[first]), counts)}.",
+        finding=f"With {first}, {in_words(strategies[first], counts)}.",
         chart=plot.drawn(
             f"weights-{benchmark.name}",
             f"weights of {len(curves)} weightings against the images of a class",

@@ -18,11 +18,11 @@ from search.report.page.facts import facts_of, stopping_table
 from search.report.page.figure import Figure, shown
 from search.report.page.history import curves_figure, history_figure
 from search.report.page.parameters import effect_figure, found_effects, importance_figure
-from search.report.verdict_view import effect, incumbent_text, what_it_is
+from search.report.verdict_view import effect, half_b_sentences, incumbent_text, what_it_is
 from search.results.conclusion import Conclusion
 from search.results.health import checks
 from search.results.judgement import OnBenchmark
-from spaces import NAMED, Weighting, legend
+from spaces import STRATEGIES, Strategy, legend
 from spaces.errors import UserError
 from trainer.files import write_atomic
 
@@ -93,7 +93,7 @@ def _hash(text: str) -> str:
 
 def _contents(conclusion: Conclusion) -> dict[str, Any]:
     benchmarks = conclusion.manifest.benchmarks
-    described = [weighting.describe() for weighting in _weightings(conclusion).values()]
+    described = [strategy.describe() for strategy in _strategies(conclusion).values()]
     return {
         "title": conclusion.folder.path.name,
         "benchmarks": [f"{b.facts.name}: {b.protocol}" for b in benchmarks],
@@ -101,8 +101,8 @@ def _contents(conclusion: Conclusion) -> dict[str, Any]:
         "headline": _headline(conclusion),
         "sentences": _sentences(conclusion),
         "weightings": [
-            (label, what_it_is(label, weighting), effect(weighting, conclusion.objective))
-            for label, weighting in _weightings(conclusion).items()
+            (label, what_it_is(label, strategy), effect(strategy, conclusion.objective))
+            for label, strategy in _strategies(conclusion).items()
         ],
         "symbols": [str(parameter) for parameter in legend(described)],
         "checks": checks(conclusion),
@@ -115,12 +115,7 @@ def _contents(conclusion: Conclusion) -> dict[str, Any]:
 def _headline(conclusion: Conclusion) -> str:
     judgement = conclusion.judgement
     if judgement:
-        use = (
-            judgement.stated.use()
-            if judgement.stated is judgement.verdict
-            else (judgement.stated.use("on the test images"))
-        )
-        return use if judgement.decided else f"So far: {use}"
+        return judgement.use if judgement.decided else f"So far: {judgement.use}"
     found = conclusion.incumbent
     return (
         f"Not confirmed: {found.row.label} is the best of the search so far."
@@ -132,7 +127,7 @@ def _headline(conclusion: Conclusion) -> str:
 def _sentences(conclusion: Conclusion) -> list[str]:
     judgement = conclusion.judgement
     if judgement:
-        said = judgement.verdict.sentences()[1:]
+        said = [*half_b_sentences(judgement), *judgement.verdict.sentences()[1:]]
         for benchmark in judgement.benchmarks:
             if not benchmark.benchmark.test_held_out:
                 split = benchmark.half_split
@@ -149,14 +144,14 @@ def _sentences(conclusion: Conclusion) -> list[str]:
     return [f"{text[:1].upper()}{text[1:]}."]
 
 
-def _weightings(conclusion: Conclusion) -> dict[str, Weighting]:
+def _strategies(conclusion: Conclusion) -> dict[str, Strategy]:
     """The winner first, then the controls, then other candidates."""
     judgement = conclusion.judgement
     if judgement is None:
         winner = conclusion.winner
         found = {winner[0]: winner[1]} if winner else {}
         return found | {
-            name: NAMED[name].weighting for name in conclusion.controls if name in NAMED
+            name: STRATEGIES[name].strategy for name in conclusion.controls if name in STRATEGIES
         }
     plan, winner_name = judgement.plan, judgement.verdict.winner
     return {winner_name: plan.arms[winner_name]} | plan.controls | plan.candidates
@@ -181,7 +176,7 @@ def _judged(conclusion: Conclusion) -> tuple[OnBenchmark, ...]:
 
 
 def _class_figures(conclusion: Conclusion) -> Iterator[Figure]:
-    few = dict(list(_weightings(conclusion).items())[:MOST_CURVES])
+    few = dict(list(_strategies(conclusion).items())[:MOST_CURVES])
     names = {b.facts.name: b.class_names for b in conclusion.manifest.benchmarks}
     if few:
         for benchmark in conclusion.objective.benchmarks:
@@ -202,7 +197,7 @@ def _search_figures(conclusion: Conclusion) -> Iterator[Figure]:
 
 
 def _curve_figures(conclusion: Conclusion) -> Iterator[Figure]:
-    arms = list(_weightings(conclusion))[:MOST_CURVES]
+    arms = list(_strategies(conclusion))[:MOST_CURVES]
     for part, judged in enumerate(_judged(conclusion)):
         if figure := curves_figure(conclusion, judged, part, arms):
             yield figure

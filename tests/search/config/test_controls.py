@@ -13,11 +13,20 @@ from twin import CONTROLS, OBJECTIVE, attempt, fast_folder, make_settings, plan_
 
 from search.cli.options import search_parser
 from search.cli.request import chosen_baselines
-from search.config.controls import checked_controls, controls_for
+from search.config.controls import checked_controls, controls_for, default_baselines
 from search.config.settings import fingerprint_of
 from search.results.conclusion import Conclusion
 from search.session.opening import check_same
-from spaces import BASELINES, FORMER_NAMES, NAMED, check_weights, renamed
+from spaces import (
+    BASELINES,
+    CLASS_WEIGHTS,
+    FORMER_NAMES,
+    NAMED,
+    SPACES,
+    STRATEGIES,
+    check_weights,
+    renamed,
+)
 from spaces.errors import UserError
 from trainer.benchmarks import BENCHMARKS
 from trainer.cli import arguments, chosen_strategy
@@ -36,7 +45,7 @@ def place() -> Iterator[Path]:
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_the_default_controls_of_every_benchmark_differ_and_can_train(name: str) -> None:
     counts = BENCHMARKS[name].counts
-    found = checked_controls(BASELINES, [counts])
+    found = checked_controls(make_settings(baselines=BASELINES), [counts])
     assert found.names[:3] == ("uniform", "sqrt_inverse", "inverse")
     assert {*found.names, *found.left_out} == set(BASELINES)
     for control in found.names:
@@ -62,7 +71,7 @@ def test_uniform_runs_whatever_stands_before_it() -> None:
 
 
 def test_a_default_that_cannot_train_is_left_out_with_a_sentence() -> None:
-    found = checked_controls(BASELINES, [STEEP])
+    found = checked_controls(make_settings(baselines=BASELINES), [STEEP])
     assert found.refused == ("inverse", "effective")
     assert found.left_out["inverse"] == (
         "inverse is no control: it cannot train on these counts (effective-sample fraction: got "
@@ -72,7 +81,35 @@ def test_a_default_that_cannot_train_is_left_out_with_a_sentence() -> None:
 
 def test_a_control_that_was_asked_for_and_cannot_train_is_refused() -> None:
     with pytest.raises(UserError, match=r"\Abaselines: inverse is no control: .*; leave it out\."):
-        checked_controls(("uniform", "inverse"), [STEEP])
+        checked_controls(make_settings(baselines=("uniform", "inverse")), [STEEP])
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_the_controls_of_a_space_are_class_weights_and_all_else_that_it_names_runs_after_them(
+    space: str,
+) -> None:
+    baselines = default_baselines(space)
+    assert baselines[:3] == ("uniform", "sqrt_inverse", "inverse")
+    found = checked_controls(make_settings(space=space, baselines=baselines), [DIGITS])
+    named = (*found.names, *found.named)
+    assert {*named, *found.left_out} == set(SPACES[space].named)
+    kinds = [STRATEGIES[name].strategy.kind == CLASS_WEIGHTS for name in named]
+    assert kinds == sorted(kinds, reverse=True)
+    assert bool(found.named) == (space not in ("core", "full"))
+
+
+def test_a_named_strategy_may_be_a_control_and_runs_once() -> None:
+    names, named = ("uniform", "drw", "ce", "ldam"), ("inverse", "drw", "vs", "ldam")
+    found = controls_for(names, [DIGITS], named)
+    assert found.names == ("uniform", "drw", "ldam")
+    assert found.named == ("vs",)
+    assert found.left_out["ce"].startswith("ce is the same weighting as uniform on these counts")
+
+
+def test_a_strategy_of_the_space_that_cannot_train_is_left_out_with_a_sentence() -> None:
+    found = controls_for(("uniform",), [STEEP], ("inverse", "drw"))
+    assert (found.named, found.refused) == ((), ())
+    assert found.left_out["drw"].startswith("drw does not run: it cannot train on these counts (")
 
 
 def test_a_former_name_says_what_it_is_called_now_and_what_it_is() -> None:

@@ -49,7 +49,11 @@ def make_resources(**changes: object) -> Resources:
         ("sampler", "auto", "sampler is 'auto'; it must be one of tpe,"),
         ("early_stopping", "", "early_stopping is ''; it must be one of asha, auto, none"),
         ("precision", "fp8", "precision is 'fp8'; it must be one of "),
-        ("baselines", ("uniform", "focal"), "baselines is 'focal'; each must be one of uniform,"),
+        (
+            "baselines",
+            ("uniform", "focal"),
+            "baselines is 'focal' (did you mean 'cb_focal'?); each must be one of ce, uniform,",
+        ),
         ("baselines", ("uniform", "uniform"), "baselines is uniform,uniform; name each one once"),
         ("grace_epochs", 0, "grace_epochs is 0; it must be at least 1"),
         ("reduction_factor", 1, "reduction_factor is 1; it must be at least 2"),

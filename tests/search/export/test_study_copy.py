@@ -84,7 +84,7 @@ def test_a_copy_is_written_again_and_nothing_else_is_written_over(
 ) -> None:
     assert main(["study", str(run.path), "--output", "copy"]) == 0
     assert main(["study", str(run.path), "--output", "copy"]) == 0
-    assert [len(study.trials) for study in copied(Path("copy")).values()] == [2, 4, 9, 0]
+    assert [len(study.trials) for study in copied(Path("copy")).values()] == [2, 0, 4, 9, 0]
     Path("notes").write_text("mine")
     for output, words in (
         ("notes", "notes exists and is no journal of Optuna; give another"),
@@ -122,10 +122,10 @@ def test_the_dashboard_has_the_studies_their_history_and_importances(
     ]
     summaries = answer("/api/studies")["study_summaries"]
     assert [study["study_name"] for study in summaries] == list(STUDIES)
-    proposals = answer("/api/studies/1", "after=0")
+    proposals = answer("/api/studies/2", "after=0")
     values = [trial.get("values") for trial in proposals["trials"] if trial["state"] == "Complete"]
     assert values == [[row.value] for row in complete]
-    (importances,) = answer("/api/studies/1/param_importances")["param_importances"]
+    (importances,) = answer("/api/studies/2/param_importances")["param_importances"]
     assert {found["name"] for found in importances} >= {"exponent", "bend"}
 
 

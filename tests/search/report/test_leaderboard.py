@@ -9,6 +9,7 @@ from twin import make_settings
 
 from search.config.objective import BenchmarkObjective
 from search.export.export import export_winner
+from search.report.leaderboard import OTHER_TRAINING
 from search.results.conclusion import Conclusion
 from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.record import Record
@@ -28,15 +29,15 @@ SUMMARY: dict[str, Any] = {
 }
 
 
-def new_run(path: Path, benchmark: Benchmark) -> Record:
-    """Make a run of uniform weights alone that has not begun."""
+def new_run(path: Path, benchmark: Benchmark, baselines: tuple[str, ...] = ("uniform",)) -> Record:
+    """Make a run of controls alone that has not begun."""
     folder = RunFolder(path)
     folder.create()
     folder.begin_attempt({"resources": {}})
     half = (500,) * benchmark.num_classes
     counts = tuple(benchmark.counts.tolist())
     objective = BenchmarkObjective(benchmark.name, benchmark.epochs, counts, (half, half))
-    settings = make_settings(benchmarks=(benchmark.fingerprint(),), baselines=("uniform",))
+    settings = make_settings(benchmarks=(benchmark.fingerprint(),), baselines=baselines)
     recorded = RecordedBenchmark(
         benchmark, benchmark.protocol_note(), None, "0123456789abcdef", objective
     )
@@ -46,13 +47,17 @@ def new_run(path: Path, benchmark: Benchmark) -> Record:
 
 def finished_run(path: Path, benchmark: Benchmark) -> RunFolder:
     """A run whose one trial, uniform weights, came to its end."""
-    record = new_run(path, benchmark)
-    row = record.next_baseline()
+    finish(new_run(path, benchmark), benchmark)
+    return RunFolder(path)
+
+
+def finish(record: Record, benchmark: Benchmark) -> None:
+    """Begin the next trial and end it."""
+    row = record.next_named()
     assert row is not None
     record.report(row.key, benchmark.epochs, 71.5)
     summaries = [SUMMARY | {"epochs": benchmark.epochs}]
     record.tell(row.key, "complete", score=71.5, summaries=summaries)
-    return RunFolder(path)
 
 
 @pytest.mark.parametrize("name", tuple(PUBLISHED))
@@ -76,7 +81,24 @@ def test_no_published_row_stands_beside_a_shortened_protocol(tmp_path: Path) -> 
 
 def test_a_run_without_a_full_length_trial_has_no_export(tmp_path: Path) -> None:
     record = new_run(tmp_path / "run", BENCHMARKS["resnet32-cifar10lt"])
-    row = record.next_baseline()
+    row = record.next_named()
     assert row is not None
     record.tell(row.key, "failed", reason="epoch 1: the training loss is nan")
     assert export_winner(Conclusion.of(RunFolder(tmp_path / "run"))) is None
+
+
+@pytest.mark.parametrize("epochs", (200, 199))
+def test_what_was_published_of_strategies_stands_beside_strategies_alone(
+    tmp_path: Path, epochs: int
+) -> None:
+    benchmark = BENCHMARKS["resnet32-cifar10lt"].with_epochs(epochs)
+    record = new_run(tmp_path / "run", benchmark, ("uniform", "drw"))
+    finish(record, benchmark)
+    finish(record, benchmark)
+    weights, others = shown(RunFolder(tmp_path / "run")).split(OTHER_TRAINING)
+    assert ("mlsbench_balanced_softmax" in weights) is (epochs == 200)
+    assert "mlsbench" not in others.partition("\nuniform: ")[0]
+    assert ("74.82" in others, "another protocol" in others) == (epochs == 200, epochs == 200)
+    assert "74.82" not in weights
+    (line,) = (line for line in others.splitlines() if line.startswith(" drw"))
+    assert "scheduled class weights: p=1 from 80 %" in line

@@ -7,19 +7,32 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from concluded import CASES, RUNS, TRIALS, conclusion_of, text_of
+from concluded import (
+    CASES,
+    RUNS,
+    STRATEGIES_TOO,
+    TRIALS,
+    conclusion_of,
+    shown,
+    strategies_win,
+    text_of,
+)
 from confirming import PLAIN, drive, new_run, plan_of, steady, train, whole_run
 from rich.console import Console
 from twin import BENCHMARK, JOINT, OBJECTIVE, attempt, fast_folder
 
 from search.config.objective import Objective
-from search.report.leaderboard import leaderboard, show
-from search.report.verdict_view import LONGEST_NAME, export_note, gains_text
+from search.report.benchmark_view import gains_text
+from search.report.leaderboard import OTHER_TRAINING, leaderboards, show
+from search.report.tables import LONGEST_NAME
+from search.report.verdict_view import export_note
+from search.results.adjusted import Adjusted
 from search.results.conclusion import Conclusion
 from search.session.phases import plan_text
 from search.stats.accuracies import Gains
 from search.stats.estimate import Estimate
 from search.store.trials import Row
+from spaces import PostHoc
 
 
 @pytest.fixture
@@ -163,7 +176,7 @@ def test_the_leaderboard_is_in_the_order_of_the_estimates_and_shows_both_numbers
     baselines = (*PLAIN.baselines, "effective")
     found = Conclusion.of(whole_run(place / "run", twice, 9, None, noisy, baselines=baselines))
     console = Console(file=io.StringIO(), width=120, highlight=False)
-    console.print(leaderboard(found, 0))
+    console.print(*leaderboards(found, 0))
     assert isinstance(console.file, io.StringIO)
     row = r"^ (\S+) +([\d.]+) +([\d.]+) \((\d)\)"
     rows = re.findall(row, console.file.getvalue(), re.MULTILINE)
@@ -217,3 +230,40 @@ def test_early_stopping_is_told_after_the_verdict_and_only_where_it_stopped_a_tr
     found.__dict__["stopping"] = stopping
     text = text_of(found)
     assert text.index("Verdict after") < text.index("Early stopping ended 2 trials")
+
+
+def test_more_than_class_weights_is_told_by_half_b_and_in_a_table_of_its_own(place: Path) -> None:
+    folder = whole_run(
+        place / "run", strategies_win, TRIALS, RUNS, OBJECTIVE, baselines=STRATEGIES_TOO
+    )
+    found = Conclusion.of(folder)
+    text = text_of(found)
+    assert re.match(r"\s*Use drw: .* points over uniform on half B of the test images \(95 %", text)
+    assert "  drw (scheduled class weights): class weights 1 for .8 of the epochs" in text
+    assert "cb_sampling, drw differ from plain training in more than class weights" in text
+    assert "Half B comes first, because" in text
+    tables = shown(folder).split(OTHER_TRAINING)
+    assert len(tables) == 2
+    weights, others = (
+        {line.split()[0] for line in table.splitlines() if re.match(r" +\S+ +\d\d\.\d\d ", line)}
+        for table in tables
+    )
+    assert weights >= {"uniform", "sqrt_inverse", "#0"}
+    assert others == {"drw", "cb_sampling"}
+
+
+def test_arms_are_shown_adjusted_after_training(place: Path) -> None:
+    found = conclusion_of(place / "run", *CASES["confirmed"])
+    judgement = found.judgement
+    assert judgement is not None
+    assert "adjusted" not in text_of(found)
+    adjusted = Adjusted(PostHoc(adjustment=0.5), 3, 66.0, 61.5, Estimate(4.5, 1.0, 8.0))
+    (benchmark,) = judgement.benchmarks
+    arms = dict.fromkeys(benchmark.arms, adjusted)
+    known = replace(judgement, benchmarks=(replace(benchmark, adjusted=arms),))
+    text = text_of(replace(found, judgement=known))
+    rows = [line for line in text.splitlines() if "adjusted " in line and "66.00" in line]
+    assert len(rows) == len(arms)
+    assert all("adjustment=0.5" in row and "+4.50 (+1.00 to +8.00)" in row for row in rows)
+    assert max(map(len, rows)) <= 80
+    assert "not comparable with the class-weight leaderboard" in text

@@ -17,7 +17,7 @@ from search.export.winner import winner_of
 from search.report import verdict_view
 from search.results.conclusion import Conclusion
 from search.store.trials import Row
-from spaces import NAMED, Weighting
+from spaces import NAMED, Strategy
 
 NOISY = Objective((replace(BENCHMARK, noise_sd=5.0),))
 STORY = {
@@ -81,12 +81,12 @@ def test_the_export_is_the_weighting_that_the_run_names(place: Path, case: str) 
     best, written = winner_of(found), json.loads(paths.record.read_text())
     assert best is not None
     assert found.winner is not None
-    assert best.strategy.weighting == found.winner[1]
+    assert best.strategy == found.winner[1]
     assert best.class_counts == BENCHMARK.counts
     assert written == json.loads(json.dumps(best.to_dict()))
     if found.judgement:
         winner = found.judgement.verdict.winner
-        assert best.strategy.weighting == plan_of(found.folder).arms[winner]
+        assert best.strategy == plan_of(found.folder).arms[winner]
 
 
 def test_the_result_is_the_corrected_one_with_its_interval(place: Path) -> None:
@@ -104,7 +104,7 @@ def test_before_a_confirmation_it_names_the_best_posterior_mean(place: Path) -> 
     found = Conclusion.of(whole_run(place / "run", lucky, 9, None, NOISY, baselines=twice))
     single = max(found.rows, key=lambda row: row.value or 0)
     assert single.label == "#1"
-    assert found.winner == ("inverse", NAMED["inverse"].weighting)
+    assert found.winner == ("inverse", Strategy.of(NAMED["inverse"].weighting))
     story = found.story()
     assert [run["value"] for run in story["single_runs"]] == [60, 60]
     assert story["runs"] == 2
@@ -115,7 +115,7 @@ def test_before_a_confirmation_it_names_the_best_posterior_mean(place: Path) -> 
 
 def test_confirmed_or_not_uniform_may_be_the_winner_and_it_is_said(place: Path) -> None:
     found = conclusion_of(place / "run", uniform_wins, RUNS, OBJECTIVE)
-    assert found.winner == ("uniform", Weighting())
+    assert found.winner == ("uniform", Strategy())
     nothing = "Use uniform: nothing that was found could be shown to be better."
     assert nothing in text_of(found)
     best = winner_of(found)
@@ -186,7 +186,7 @@ def test_where_all_trials_are_alike_uniform_is_exported_and_nothing_was_found(pl
         (None, "nothing was found: all 8 "),
     ):
         found = conclusion_of(place / f"run-{runs}", perfect, runs, OBJECTIVE)
-        assert found.winner == ("uniform", Weighting())
+        assert found.winner == ("uniform", Strategy())
         assert words + "weightings reached the same" in text_of(found)
 
 

@@ -7,7 +7,7 @@ from concluded import CASES, conclusion_of
 
 from search.results.conclusion import Conclusion
 from search.results.health import Health, checks
-from spaces import Weighting
+from spaces import Strategy, Weighting
 
 CONFIRMED = "Was the winner trained again with fresh seeds?"
 IMAGES = "Are the images that judge other ones than those that choose?"
@@ -60,8 +60,8 @@ def test_a_winner_at_the_edge_of_the_space_is_doubtful(
 ) -> None:
     class Moved(Conclusion):
         @property
-        def winner(self) -> tuple[str, Weighting]:
-            return "#3", Weighting(exponent=exponent)
+        def winner(self) -> tuple[str, Strategy]:
+            return "#3", Strategy.of(Weighting(exponent=exponent))
 
     moved = Moved(
         **{
@@ -70,4 +70,5 @@ def test_a_winner_at_the_edge_of_the_space_is_doubtful(
             if name in Conclusion.__dataclass_fields__
         }
     )
-    assert found(moved)[INSIDE] == health
+    drawn = {"proposals-00003": {"exponent": exponent, "bend": "none"}}
+    assert found(replace(moved, drawn=drawn))[INSIDE] == health

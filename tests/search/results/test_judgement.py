@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from concluded import STRATEGIES_TOO, strategies_win
 from confirming import (
     HELD,
     HELD_OUT,
@@ -253,3 +254,31 @@ def test_the_holdout_has_no_verdict_before_the_arms_that_it_needs_ran_there(plac
 def test_a_run_with_a_judgement_is_read_from_its_folder_alone(place: Path) -> None:
     folder = whole_run(place / "run", steady, TRIALS, RUNS, WITH_HOLDOUT)
     assert Conclusion.of(folder).judgement == judged(folder, WITH_HOLDOUT)
+
+
+def test_where_more_than_class_weights_is_confirmed_half_b_states_what_the_winner_is_worth(
+    place: Path,
+) -> None:
+    folder = whole_run(
+        place / "run", strategies_win, TRIALS, RUNS, OBJECTIVE, baselines=STRATEGIES_TOO
+    )
+    found = judged(folder, OBJECTIVE)
+    assert found is not None
+    assert found.plan.other_training == ("cb_sampling", "drw")
+    assert found.verdict.winner == "drw"
+    assert found.stated is found.half_b
+    assert found.half_b.winner == "drw"
+    assert found.half_b.given
+    assert found.half_b.scored == "test accuracy on half B"
+    (benchmark,) = found.benchmarks
+    for arm in found.half_b.arms:
+        assert arm.raw_mean == pytest.approx(benchmark.arms[arm.name].half_b)
+    said = json.loads(json.dumps(found.to_dict()))
+    assert said["half_b"]["winner"] == "drw"
+
+
+def test_class_weights_alone_are_judged_as_ever(place: Path) -> None:
+    found = judgement_of(place / "run", steady, OBJECTIVE)
+    assert found.half_b is None
+    assert found.stated is found.verdict
+    assert "half_b" not in found.to_dict()

@@ -15,7 +15,7 @@ from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
 from search.store.trials import PROPOSALS
-from spaces import SPACES, Choice, Float, check_weights
+from spaces import SPACES, Choice, Float, check_recipe
 from trainer.trial import SCALE_FREE_LOSS
 
 COUNTS = (500, 200, 80, 30, 10)
@@ -89,8 +89,8 @@ def test_proposals_lie_in_the_space_and_pass_the_guards(
         drawn = [d.name for d in domains if SPACES[space].active(d, trial.params)]
         every = [d.name for d in domains]
         assert list(trial.params) == (drawn if SAMPLERS[sampler].conditional else every)
-        assert row.strategy == SPACES[space].strategy(trial.params).weighting
-        check_weights(COUNTS, row.strategy.weights(COUNTS))
+        assert row.strategy == SPACES[space].strategy(trial.params)
+        check_recipe(row.strategy.recipe(COUNTS))
     assert len(set(points(trials))) == TRIALS
     assert optuna_warnings == []
 
@@ -176,7 +176,7 @@ def test_draws_that_the_guards_refuse_are_no_trials(tmp_path: Path) -> None:
     proposer.counts = [(100_000, 1000, 100, 10, 1)]  # steep exponents leave too few samples
     trials = [proposer.ask() for _ in range(TRIALS)]
     for row in trials:
-        check_weights(proposer.counts[0], row.strategy.weights(proposer.counts[0]))
+        check_recipe(row.strategy.recipe(proposer.counts[0]))
     refused = [trial.refused for trial in proposer.record.trials[PROPOSALS] if trial.refused]
     assert refused
     assert all("; must be at" in reason for reason in refused)

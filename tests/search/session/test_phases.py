@@ -25,6 +25,7 @@ from search.session.running import Running
 from search.session.search import MAX_FAILURES_IN_A_ROW, Search
 from search.session.standings import Standings
 from search.stats.best_arm import confirmation_seed
+from search.stopping.rules import Asha
 from search.store.plan import ConfirmationPlan, StoredPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder
@@ -128,7 +129,9 @@ def test_nothing_is_stopped_early_in_a_confirmation(folder: RunFolder) -> None:
     assert {row.state for row in confirmed} == {TrialState.COMPLETE}
     assert {row.epochs for row in confirmed} == {OBJECTIVE.epochs}
     assert all(list(row.rungs) == [OBJECTIVE.epochs] for row in confirmed)
-    assert not any(row.key in search.early_stopping.__dict__ for row in confirmed)
+    (rule,) = search.rungs.rules.values()
+    assert isinstance(rule, Asha)
+    assert not any(row.key in seen for row in confirmed for seen in rule.seen.values())
 
 
 def test_a_clear_winner_ends_it_before_the_budget(folder: RunFolder) -> None:

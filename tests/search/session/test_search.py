@@ -27,7 +27,7 @@ from search.session.search import MAX_FAILURES_IN_A_ROW, Search
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import PROPOSALS, Row, TrialState
-from spaces import WeightingError
+from spaces import CLASS_WEIGHTS, WeightingError
 from spaces.errors import UserError
 from trainer.results import EpochResult
 
@@ -158,7 +158,7 @@ def next_stop(search: Search) -> tuple[Running, EpochResult]:
     """Run trials, one after the other, up to an epoch that early stopping will end one at."""
     while trial := search.next_trial():
         for result in results_of(trial.row.seed):
-            seen = copy.deepcopy(search.early_stopping)
+            seen = copy.deepcopy(search.rungs.rules[CLASS_WEIGHTS])
             worse = seen.observe(trial.row.key, result.epoch, result.best_score)
             if worse and not trial.row.is_baseline:
                 return trial, result

@@ -8,7 +8,7 @@ from twin import BENCHMARK, JOINT, OBJECTIVE
 
 from search.session.standings import Standings
 from search.store.trials import BASELINES, CONFIRMATION, PROPOSALS, Row, TrialState, trial_key
-from spaces import NAMED, Weighting, total_variation
+from spaces import NAMED, Strategy, Weighting, total_variation
 
 ROOT = 0.5
 """Exponent of sqrt_inverse."""
@@ -21,7 +21,7 @@ def row(study: str, number: int, weighting: Weighting, value: float | None, labe
         key=trial_key(study, number),
         label=label or f"#{number}",
         state=TrialState.FAIL if value is None else TrialState.COMPLETE,
-        strategy=weighting,
+        strategy=Strategy.of(weighting),
         seed=number,
         value=value,
         rungs={},

@@ -4,8 +4,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from search.stats.replicates import Groups
-from spaces import WeightingError, total_variation
+from search.stats.replicates import Groups, StrategyGroups
+from spaces import (
+    STRATEGIES,
+    Logits,
+    Sampling,
+    Strategy,
+    Weighting,
+    WeightingError,
+    total_variation,
+)
 
 COUNTS = (500, 100, 20)
 OTHER = (60, 50, 30, 2)
@@ -82,3 +90,20 @@ def test_weights_that_cannot_train_are_refused_and_found_no_group() -> None:
 def test_a_search_on_no_benchmark_is_refused() -> None:
     with pytest.raises(ValueError, match="got no benchmark"):
         Groups([])
+
+
+def test_strategies_are_replicates_within_a_kind_alone() -> None:
+    def sampled(exponent: float) -> Strategy:
+        return Strategy(sampling=Sampling(Weighting(exponent=exponent)))
+
+    inverse = Strategy.of(Weighting(exponent=1))
+    groups = StrategyGroups([COUNTS, OTHER])
+    named = [STRATEGIES[name].strategy for name in ("uniform", "drw", "logit_adjusted")]
+    added = [groups.add(strategy) for strategy in (*named, inverse, sampled(1), *named)]
+    assert added == [0, 1, 2, 3, 4, 0, 1, 2]
+    assert groups.add(Strategy.of(Weighting(exponent=1.001))) == 3
+    assert groups.add(sampled(1.001)) == 4
+    assert groups.add(sampled(0.5)) == 5
+    assert groups.add(sampled(0.001)) == 6  # nearly uniform, but not of its kind
+    assert groups.add(Strategy(logits=Logits(additive=1.01))) == 2
+    assert groups.add(Strategy(logits=Logits(additive=1.03))) == 7

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twin import WEIGHTING, fast_folder
+from twin import STRATEGY, fast_folder
 
 from search.store.facts import Drawn, Summary
 from search.store.jsonl import checksummed
 from search.store.lease import LeaseLostError
 from search.store.record import Record
 from search.store.trials import BASELINES, PROPOSALS, FreshRun, Row, TrialState, trial_seed
-from spaces import NAMED
+from spaces import NAMED, STRATEGIES, Strategy
 from spaces.errors import UserError
 
 NAMES = ("uniform", "sqrt_inverse", "mlsbench_balanced_softmax")
@@ -36,7 +36,21 @@ def journal() -> Iterator[Path]:
 
 
 def start_proposal(record: Record) -> Row:
-    return record.start(WEIGHTING, DRAWN)
+    return record.start(STRATEGY, DRAWN)
+
+
+def test_strategies_of_the_space_run_after_the_controls_in_a_study_of_their_own(
+    journal: Path,
+) -> None:
+    Record.create(journal, NAMES[:1], SEED, named=("drw", "vs"))
+    rows = [row for _ in range(3) if (row := Record.reopen(journal).next_named())]
+    assert Record.reopen(journal).next_named() is None
+    assert [row.key for row in rows] == ["baselines-00000", "named-00000", "named-00001"]
+    assert [row.label for row in rows] == [*NAMES[:1], "drw", "vs"]
+    assert [row.strategy for row in rows[1:]] == [STRATEGIES[n].strategy for n in ("drw", "vs")]
+    assert len({row.seed for row in rows}) == 3
+    assert Record(journal).named() == ["drw", "vs"]
+    assert Record(journal).rows() == rows
 
 
 def test_a_complete_trial(journal: Path) -> None:
@@ -50,7 +64,7 @@ def test_a_complete_trial(journal: Path) -> None:
             key="proposals-00000",
             label="#0",
             state=TrialState.COMPLETE,
-            strategy=WEIGHTING,
+            strategy=STRATEGY,
             seed=trial_seed(SEED, PROPOSALS, 0),
             value=50.0,
             rungs={5: 40.0, 10: 50.0},
@@ -108,7 +122,7 @@ def test_a_trial_ends_once(journal: Path) -> None:
 
 def test_the_two_studies_keep_to_themselves(journal: Path) -> None:
     record = Record.create(journal, NAMES, SEED)
-    baseline, proposal = record.next_baseline(), start_proposal(record)
+    baseline, proposal = record.next_named(), start_proposal(record)
     assert baseline is not None
     assert (baseline.key, baseline.label) == ("baselines-00000", "uniform")
     assert (proposal.key, proposal.label) == ("proposals-00000", "#0")
@@ -125,12 +139,14 @@ def test_the_two_studies_keep_to_themselves(journal: Path) -> None:
 def test_baselines_come_in_their_order_even_over_a_reopening(journal: Path) -> None:
     record = Record.create(journal, NAMES, SEED)
     assert record.rows() == []
-    taken = [record.next_baseline()]
+    taken = [record.next_named()]
     for _ in range(2):
-        taken.append(Record.reopen(journal).next_baseline())
+        taken.append(Record.reopen(journal).next_named())
     assert [row.label for row in taken if row] == list(NAMES)
-    assert [row.strategy for row in taken if row] == [NAMED[name].weighting for name in NAMES]
-    assert Record.reopen(journal).next_baseline() is None
+    assert [row.strategy for row in taken if row] == [
+        Strategy.of(NAMED[name].weighting) for name in NAMES
+    ]
+    assert Record.reopen(journal).next_named() is None
 
 
 def test_seeds_differ_between_trials_and_are_the_same_in_every_run() -> None:
@@ -169,7 +185,7 @@ def test_nothing_is_recorded_once_another_process_may_write(journal: Path) -> No
 def test_refused_draws_have_numbers_and_are_no_trials(journal: Path) -> None:
     record = Record.create(journal, (), SEED)
     first = start_proposal(record)
-    second = record.start(WEIGHTING, DRAWN, [(DRAWN, "too steep"), (DRAWN, "too flat")])
+    second = record.start(STRATEGY, DRAWN, [(DRAWN, "too steep"), (DRAWN, "too flat")])
     record.refuse([(DRAWN, "too much")])
     assert (first.key, second.key) == ("proposals-00000", "proposals-00003")
     assert second.seed == trial_seed(SEED, PROPOSALS, 3)
@@ -185,7 +201,7 @@ def test_refused_draws_have_numbers_and_are_no_trials(journal: Path) -> None:
 def damaged_in_the_middle(journal: Path) -> None:
     record = Record.create(journal, NAMES, SEED)
     for _ in NAMES:
-        record.next_baseline()
+        record.next_named()
     lines = journal.read_bytes().split(b"\n")
     journal.write_bytes(b"\n".join([*lines[:2], b"what is this", *lines[2:]]))
 
@@ -199,7 +215,7 @@ def damaged_at_the_end(journal: Path) -> None:
 def a_line_is_left_out(journal: Path) -> None:
     record = Record.create(journal, NAMES, SEED)
     for _ in NAMES:
-        record.next_baseline()
+        record.next_named()
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join([*lines[:1], *lines[2:]]))
 
@@ -264,7 +280,7 @@ def test_a_fact_costs_one_wait_for_the_disk(journal: Path, monkeypatch: pytest.M
     monkeypatch.setattr("os.fsync", waits.append)
     record = Record.create(journal, (), SEED)
     waits.clear()
-    key = record.start(WEIGHTING, DRAWN, [(DRAWN, "too steep")]).key
+    key = record.start(STRATEGY, DRAWN, [(DRAWN, "too steep")]).key
     record.report(key, 1, 1.0, stop=True)
     record.tell(key, "stopped", score=1.0, epoch=1)
     assert len(waits) == 3
@@ -293,10 +309,10 @@ def test_what_cannot_be_written_is_not_taken_for_recorded(
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(OSError, match="No space left"):
-            record.next_baseline()
+            record.next_named()
     assert journal.read_bytes() == before
     assert record.rows() == []
-    assert record.next_baseline() == Record(journal).rows()[0]
+    assert record.next_named() == Record(journal).rows()[0]
 
 
 def test_a_fact_that_could_not_be_read_is_not_checksummed(journal: Path) -> None:
@@ -304,7 +320,7 @@ def test_a_fact_that_could_not_be_read_is_not_checksummed(journal: Path) -> None
     key = start_proposal(record).key
     before = journal.read_bytes()
     with pytest.raises(UserError, match="seed_index is -1"):
-        record.start_run("confirmation", FreshRun("uniform", WEIGHTING, -1, 3))
+        record.start_run("confirmation", FreshRun("uniform", STRATEGY, -1, 3))
     with pytest.raises(ValueError, match="not JSON compliant"):
         record.report(key, 5, float("nan"))
     assert journal.read_bytes() == before
@@ -312,7 +328,7 @@ def test_a_fact_that_could_not_be_read_is_not_checksummed(journal: Path) -> None
 
 def test_no_changed_byte_goes_unnoticed(journal: Path) -> None:
     record = Record.create(journal, NAMES[:1], SEED)
-    record.next_baseline()
+    record.next_named()
     key = start_proposal(record).key
     record.report(key, 5, 40.0)
     record.tell(key, "complete", score=50.0, summaries=[SUMMARY], epoch=10)
@@ -329,7 +345,7 @@ def test_no_changed_byte_goes_unnoticed(journal: Path) -> None:
 def test_a_record_cut_anywhere_has_its_whole_lines(journal: Path) -> None:
     record = Record.create(journal, NAMES[:1], SEED)
     first = len(journal.read_bytes())
-    record.next_baseline()
+    record.next_named()
     record.report(start_proposal(record).key, 5, 40.0)
     whole = journal.read_bytes()
     for size in range(first, len(whole)):

@@ -112,7 +112,7 @@ def test_a_whole_run_is_read_as_it_was_written(tmp_path: Path, facts: Any) -> No
     assert conclusion.judgement is not None
     best = winner_of(conclusion)
     assert best is not None
-    assert best.strategy.weighting == conclusion.winner[1]  # type: ignore[index]
+    assert best.strategy == conclusion.winner[1]  # type: ignore[index]
     assert folder.read_attempts()[-1].device == "cpu"
 
 
@@ -297,7 +297,7 @@ def with_fact(folder: Path, kind: str, name: str, value: object) -> Path:
         ("asked", "weighting", ..., "asked.weighting is missing; restore"),
         ("asked", "weighting", 7, "asked.weighting is 7; it must be a table"),
         ("asked", "weighting", {"exponent": [1]}, "exponent: got [1]; must be a finite number"),
-        ("asked", "weighting", {"rogue": 1}, "rogue: got 1; is not a field of a weighting"),
+        ("asked", "weighting", {"rogue": 1}, "rogue: got 1; is not a field of a strategy"),
         ("asked", "seed", -1, "asked.seed is -1; it must be at least 0"),
         ("asked", "seed", "7", "asked.seed is '7'; it must be a whole number"),
         (

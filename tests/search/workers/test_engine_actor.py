@@ -30,7 +30,7 @@ HELPERS = Path(engines.__file__).parent
 
 
 def alone(seed: int) -> list[dict[str, object]]:
-    trial = Trial.weighted(BENCHMARK, tuple(weights_of(seed)), seed)
+    trial = Trial.weighted(BENCHMARK, weights_of(seed), seed)
     task = Task(digits_data(), BENCHMARK.padding, torch.device("cpu"))
     with threads(1):
         return without_seconds(list(train(trial, task)))
@@ -163,7 +163,7 @@ def test_an_absent_device_stops_the_search_with_a_sentence(tmp_path: Path) -> No
 def test_slots_that_cannot_be_made_stop_the_search_with_a_sentence(
     error: Exception, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: object) -> None:
+    def refused(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(engine_actor, "Slot", refused)

@@ -21,6 +21,7 @@ from search.workers.code_version import CodeVersion
 from search.workers.engine_actor import EngineActor
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable
+from spaces import Recipe
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.execution.loop import train
 from trainer.execution.task import Task
@@ -55,14 +56,14 @@ def setup(place: Path, second: Benchmark = SECOND) -> WorkerSetup:
 def part(shared: WorkerSetup, seed: int, benchmark: int, known: int = 0) -> dict[str, Any]:
     return {
         "benchmark": benchmark,
-        "weights": weights(seed, benchmark),
+        "recipe": Recipe((1,) * 10, weights(seed, benchmark)).to_dict(),
         "checkpoints": str(shared.run / f"trial-{seed}.{benchmark}"),
         "known_epochs": known,
     }
 
 
-def weights(seed: int, benchmark: int) -> list[float]:
-    return [1.0 + seed, 1.0 + benchmark, *[1.0] * 8]
+def weights(seed: int, benchmark: int) -> tuple[float, ...]:
+    return (1.0 + seed, 1.0 + benchmark, *[1.0] * 8)
 
 
 def config(shared: WorkerSetup, seed: int, known: tuple[int, int] = (0, 0)) -> dict[str, Any]:
@@ -146,9 +147,8 @@ def alone(benchmark: Benchmark, index: int, seed: int) -> list[dict[str, object]
     with tempfile.TemporaryDirectory() as place:
         data = load(prepare(benchmark, Path(place)), benchmark)
     task = Task(data, benchmark.padding, torch.device("cpu"))
-    return without_seconds(
-        list(train(Trial.weighted(benchmark, tuple(weights(seed, index)), seed), task))
-    )
+    trial = Trial.weighted(benchmark, weights(seed, index), seed)
+    return without_seconds(list(train(trial, task)))
 
 
 def is_alone(
