@@ -73,14 +73,13 @@ def general_loss(logits: Tensor, labels: Tensor, terms: LossTerms) -> Tensor:
     """Return the loss, float32 (), of logits float32 (B, C) and labels (B,) in 0..C-1."""
     classes = torch.arange(logits.shape[1], device=logits.device)
     own = labels.view(-1, 1) == classes
-    margins = torch.where(own, terms.margin, 0.0)
-    shifted = terms.scale * (terms.multiplicative * logits - margins) + terms.additive
+    shifted = terms.scale * (terms.multiplicative * logits - own * terms.margin) + terms.additive
     log_p = torch.log_softmax(shifted, 1)
-    log_own = torch.where(own, log_p, 0.0).sum(1)
+    log_own = log_p.masked_fill(~own, 0).sum(1)
     smoothing = terms.smoothing[labels]
     losses = -(1 - smoothing) * log_own - smoothing * log_p.mean(1)
     # log(1 - p'_y) from the other classes: 1 - p'_y itself would be 0 for a sure prediction, where
     # a power of it has no gradient.
-    log_others = torch.logsumexp(torch.where(own, NO_CLASS, log_p), 1)
+    log_others = torch.logsumexp(log_p.masked_fill(own, NO_CLASS), 1)
     weights = terms.weights[labels]
     return (weights * torch.exp(terms.focusing * log_others) * losses).sum() / weights.sum()
