@@ -28,8 +28,8 @@ from spaces import NAMED, Space
 BLOCK_RUNS = 9
 
 PRIORS = {
-    "spread": ModelPrior(apart=2.0),
-    "powers": ModelPrior(lengths=(0.5, 1.5, 4.0), hill=True, apart=2.0),
+    "spread": ModelPrior(apart=1.0),
+    "powers": ModelPrior(lengths=(0.5, 1.5, 4.0), hill=True, apart=1.0),
 }
 """Points to begin with -> what is assumed."""
 

@@ -31,9 +31,11 @@ def knowledge_gradient(means: FloatArray, covariance: FloatArray, noise: float) 
         noise: variance of a result besides both.
     """
     chances = np.exp(-(NODES**2) / 2)
-    steps = _steps(covariance, noise)[:, :-1]
-    after = (means + NODES[:, None, None] * steps).max(axis=2)
-    return np.asarray(chances @ after / chances.sum() - means.max())
+    steps = np.ascontiguousarray(_steps(covariance, noise)[:, :-1].T)
+    after = np.zeros(len(means))
+    for node, chance in zip(NODES, chances / chances.sum(), strict=True):
+        after += chance * (means[:, None] + node * steps).max(axis=0)
+    return np.asarray(after - means.max())
 
 
 def _steps(covariance: FloatArray, noise: float) -> FloatArray:
