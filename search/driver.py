@@ -1,6 +1,7 @@
 """The driver of a run: it prepares the images, searches on Ray, and exports the winner."""
 
 import logging
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import astuple
@@ -12,6 +13,7 @@ from search.export.export import export_winner
 from search.export.winner import ExportError
 from search.report.announcement import announcement, forecast_text
 from search.report.event_lines import log_event, print_event
+from search.report.last_words import last_words
 from search.report.page import write_report
 from search.report.terminal import connection_note, is_lost, keys_unseen, print_command
 from search.report.verdict_view import conclusion_view
@@ -25,11 +27,12 @@ from search.session.phases import nothing_to_confirm
 from search.session.plan import Plan, check_benchmarks
 from search.session.search import Search
 from search.store.manifest import Manifest, RecordedBenchmark
+from search.store.run_folder import RunFolderGoneError
 from search.tune.capacity import capacity_of
 from search.tune.experiment import SESSION_ERRORS, search_on_ray
 from search.tune.recruit import Workers, recruit
 from search.tune.saving import SAVE_SECONDS
-from search.workers.code_version import CodeVersion
+from search.workers.code_version import CodeVersion, loaded_version
 from search.workers.setup import WorkerSetup
 from spaces import SPACES, STRATEGIES
 from spaces.errors import UserError
@@ -45,6 +48,7 @@ def run(plan: Plan, console: Console) -> int:
     Raises:
         UserError: the plan cannot be carried out.
     """
+    loaded_version()
     check_name(plan)
     check_benchmarks(plan)
     events = Events()
@@ -87,12 +91,30 @@ def search_and_export(
     plan: Plan, images: tuple[ImageData, ...], search: Search, attempt: int, console: Console
 ) -> int:
     """Run the trials that are left, export the winner, and return the exit code."""
-    with keys_unseen(console.file) as restore:
-        interrupt = Interrupt(partial(acknowledge, plan, search.events, console, restore))
+    with (
+        keys_unseen(console.file) as restore,
+        last_words(plan.folder.log, plan.resume_command) as spare,
+    ):
+
+        def leave() -> None:
+            restore()
+            console.show_cursor()
+            spare()
+
+        interrupt = Interrupt(partial(acknowledge, plan, search.events, console, leave))
+
+        def give_up() -> None:
+            code = FAILED
+            try:
+                leave()
+                code = conclude(plan, search, interrupt, console)
+            finally:
+                os._exit(code)
+
         with interrupt.caught():
             try:
                 if not search.finished():
-                    train(plan, images, search, attempt, interrupt, console)
+                    train(plan, images, search, attempt, interrupt, console, give_up)
                 return conclude(plan, search, interrupt, console)
             except KeyboardInterrupt:
                 leave_soon()
@@ -106,6 +128,7 @@ def train(
     attempt: int,
     interrupt: Interrupt,
     console: Console,
+    give_up: Callable[[], None],
 ) -> None:
     """Run the search's trials on Ray until they have ended or something ends them."""
     measured = forecast(plan, images, interrupt.reason)
@@ -122,7 +145,7 @@ def train(
         return workers
 
     try:
-        search_on_ray(search, recruiting, plan.resources, attempt, interrupt, console)
+        search_on_ray(search, recruiting, plan.resources, attempt, interrupt, console, give_up)
     except SESSION_ERRORS as error:  # what is recorded stands
         notes = getattr(error, "__notes__", ())  # where Ray's logs are
         search.halt(" ".join([f"{type(error).__name__}: {error}", *notes]))
@@ -137,7 +160,16 @@ def tell_length(found: Forecast, plan: Plan, search: Search) -> None:
 
 
 def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
-    """Return what the workers of this attempt are told; the images follow."""
+    """Return what the workers of this attempt are told; the images follow.
+
+    Raises:
+        UserError: the code is not that which this process has loaded.
+    """
+    if CodeVersion.here() != loaded_version():
+        raise UserError(
+            "this project's code or its libraries were changed while the search started; start it "
+            "again, with --resume."
+        )
     named = [STRATEGIES[name].strategy.variant for name in plan.settings.baselines]
     variants = {*SPACES[plan.settings.space].variants, *named}
     return WorkerSetup(
@@ -145,7 +177,7 @@ def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
         images=(),
         run=plan.folder.path,
         proof=plan.folder.make_proof(attempt),
-        code_version=CodeVersion.here(),
+        code_version=loaded_version(),
         precision=plan.settings.precision,
         compiled=plan.settings.compiled,
         device=plan.device,
@@ -160,6 +192,12 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
     note = search.events.note
     if repeated := search.spending.repeated_epochs:
         note(f"{repeated} epochs were trained again from checkpoints")
+    if CodeVersion.here() != loaded_version():
+        note("note: the code was changed meanwhile; the search kept to the code it began with")
+    try:
+        plan.folder.check_there()
+    except RunFolderGoneError as error:
+        return say_stopped(plan, search, interrupt, console, str(error))
     conclusion = Conclusion.of(plan.folder)
     console.print(conclusion_view(conclusion))
     exported = None
@@ -188,9 +226,14 @@ def report(conclusion: Conclusion, note: Callable[[str], None]) -> None:
         note(f"report {conclusion.folder.report}")
 
 
-def say_stopped(plan: Plan, search: Search, interrupt: Interrupt, console: Console) -> int:
-    """Say why the attempt ended before all trials did, and return the exit code."""
-    why = interrupt.reason() or search.must_stop() or "Ray ended before all trials did"
+def say_stopped(
+    plan: Plan, search: Search, interrupt: Interrupt, console: Console, fault: str | None = None
+) -> int:
+    """Say why the attempt ended before all trials did, and return the exit code.
+
+    ``fault`` is the reason if it is none that the search knows of.
+    """
+    why = fault or interrupt.reason() or search.must_stop() or "Ray ended before all trials did"
     running = len(search.running)
     left = "1 trial is unfinished" if running == 1 else f"{running} trials are unfinished"
     search.events.note(f"Stopped: {why.rstrip('.')}. {left}; continue with")
@@ -211,11 +254,11 @@ def acknowledge(
     plan: Plan,
     events: Events,
     console: Console,
-    restore: Callable[[], None],
+    leave: Callable[[], None],
     number: signal.Signals,
     times: int,
 ) -> None:
-    """Say at once that a signal came; ``restore`` gives the terminal back after the second."""
+    """Say at once that a signal came; ``leave`` gives the terminal back after the second."""
     if times == 1:
         again = "" if number == signal.SIGHUP else "; Ctrl-C again ends at once"
         events.note(
@@ -223,7 +266,6 @@ def acknowledge(
             f"{SAVE_SECONDS:g} s{again}."
         )
     elif times == 2:
-        restore()
-        console.show_cursor()
+        leave()
         events.note("Ended at once. What was saved stands; continue with")
         tell_command(plan.resume_command, console)

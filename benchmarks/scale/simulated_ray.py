@@ -27,6 +27,7 @@ from ray.tune.execution import tune_controller
 import search.report.live_display
 import search.results.snapshot
 import search.tune.capacity
+import search.tune.experiment
 import search.workers.reports
 from benchmarks.scale.driver_clock import DriverClock
 from benchmarks.scale.driver_log import DriverLog
@@ -143,6 +144,7 @@ class SimulatedRay:
             patch.object(search.report.live_display, "time", Monotonic(self.clock)),
             patch.object(search.results.snapshot, "time", Monotonic(self.clock)),
             patch.object(search.tune.capacity, "time", Monotonic(self.clock)),
+            patch.object(search.tune.experiment, "server_addresses", dict),
             patch.dict(os.environ, {"RAY_CHDIR_TO_TRIAL_DIR": "0"}),
         ):
             yield

@@ -60,14 +60,17 @@ def run_plan(
     given: Namespace, budget: "Budget", words: list[str], again: list[str], console: Console
 ) -> int:
     """Search and confirm as the options say; ``again`` are the words that continue the run."""
+    from search.cli.machine_check import check_address_space, check_loopback
     from search.cluster.address import ensure_home, find_address, use_token
     from search.cluster.session_folder import check_parent
 
     found = find_address(given.address)
     given.address = found.address
     ensure_home()
+    check_address_space()
     if given.address is None:
         check_parent()
+        check_loopback()
     use_token(given.address)
     from search.cli.request import chosen_plan
     from search.cluster.connection import connected

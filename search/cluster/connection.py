@@ -17,6 +17,7 @@ from ray.tune.error import TuneError
 
 from search.cluster.address import LOCAL, TOKEN_MODE, check_reachable, host_and_port
 from search.cluster.admission import check_admitted
+from search.cluster.noted_cluster import ForeignNoteError, check_listener
 from search.cluster.session_folder import logs_in, session_folder
 from search.cluster.watcher import watched
 from search.workers.code_version import copy_sources
@@ -94,6 +95,7 @@ def connected(address: str | None) -> Iterator[None]:
         yield
         return
     check_reachable(address)
+    check_account(address)
     check_admitted(address)
     check_closed(address)
     with shipped_code() as code:
@@ -102,6 +104,24 @@ def connected(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def check_account(address: str) -> None:
+    """Raise UserError if another account started the Ray of this machine: its files are closed.
+
+    Ray's processes on a machine run as one account, and Ray ends a driver of another.
+    """
+    endpoint = host_and_port(address)
+    if endpoint is None or os.getuid() == 0:
+        return
+    try:
+        check_listener(*endpoint)
+    except ForeignNoteError as error:
+        raise UserError(
+            f"--address is {address!r}, and {error}, while this is the account {os.getuid()}; "
+            f"submit the search as a job (ray job submit), or give --address {LOCAL} to start Ray "
+            "here."
+        ) from error
 
 
 def check_closed(address: str) -> None:

@@ -53,6 +53,10 @@ def check_name(name: str) -> None:
         )
 
 
+class RunFolderGoneError(OSError):
+    """The folder of a run was deleted or moved while its search runs."""
+
+
 def part_key(key: str, part: int) -> str:
     """Return the name of a trial's part: what it trains on one benchmark of several."""
     return f"{key}.{part}" if part else key
@@ -115,9 +119,23 @@ class RunFolder:
                 self.lease = None
 
     def may_write(self) -> None:
-        """Raise LeaseLostError if another process has taken the run over from this one."""
+        """Raise an error if nothing must be written to the run any more.
+
+        Raises:
+            RunFolderGoneError: it is not where it was.
+            LeaseLostError: another process has taken the run over from this one.
+        """
         if self.lease:
+            self.check_there()
             self.lease.check()
+
+    def check_there(self) -> None:
+        """Raise RunFolderGoneError unless the folders are where ``create`` made them."""
+        if not self.trials.is_dir():  # Ray Tune makes others anew
+            raise RunFolderGoneError(
+                f"the run folder {self.path} was deleted or moved while its search ran; put it "
+                "back first"
+            )
 
     def write_manifest(self, manifest: Manifest) -> None:
         self.may_write()

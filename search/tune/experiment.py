@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+from collections.abc import Callable
 
 import ray
 from ray import tune
@@ -22,6 +23,7 @@ from search.tune.bridge import StopSwitch, StudyCallback, StudyScheduler, StudyS
 from search.tune.capacity import capacity_of
 from search.tune.recruit import Recruit, Workers
 from search.tune.saving import Saving
+from search.tune.servers import SAVE_SECONDS, server_addresses, servers_watched
 
 SESSION_ERRORS = (OSError, RayError, TuneError)
 """What ends a session from outside the trials: a full disk, a lost file system, a lost cluster."""
@@ -42,11 +44,13 @@ def search_on_ray(
     attempt: int,
     interrupt: Interrupt,
     console: Console,
+    give_up: Callable[[], None] = lambda: None,
 ) -> None:
     """Let Ray Tune run the search's trials until there are no more or something ends it.
 
     A cluster must be connected already; Ray on this machine is started here. ``recruit`` returns
-    what trains the trials, once Ray is there.
+    what trains the trials, once Ray is there. ``give_up`` ends the process when a server of Ray is
+    gone and Ray holds the main thread.
     """
     os.environ.update(ENVIRONMENT)
     local = resources.address is None
@@ -56,16 +60,27 @@ def search_on_ray(
     def stop() -> str | None:
         return interrupt.reason() or search.must_stop()
 
+    def server_is_gone(sentence: str) -> None:
+        search.events.note(
+            f"{sentence}. Every running trial is saved where it is, which takes at most "
+            f"{SAVE_SECONDS:g} s."
+        )
+        search.halt(sentence)
+
+    saving = Saving(search, stop)
     try:
-        with local_ray() if local else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            if local:
+                stack.enter_context(local_ray())
             assert ray.is_initialized(), "a cluster is connected by whoever knows its address"
+            servers = server_addresses()
+            stack.enter_context(servers_watched(servers, server_is_gone, saving, give_up))
             if local:
                 check_offer(resources, Nodes.of_cluster())
             workers = recruit()
             if interrupt.reason():
                 return
             search.spending.device_share = workers.held.get("gpu", 1.0)
-            saving = Saving(search, stop)
             name = search.folder.path.name
             with Display(Snapshots(search), console, name, saving.text) as display:
                 capacity = capacity_of(workers.held, resources, search.events.note)

@@ -40,13 +40,18 @@ class Saving:
         if not self.stop():
             return False
         if self.deadline is None:
-            self.deadline = time.monotonic() + SAVE_SECONDS
             waiting = {trial.row.key for trial in self.search.adopted}
             for key in self.search.running.keys() & self.workers.keys() - waiting:
                 self.calls[self.workers[key].save_now.remote()] = key
+            self.deadline = time.monotonic() + SAVE_SECONDS
         if self.calls:
             self._look()
         return not self.calls or time.monotonic() > self.deadline
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every trial is saved, or cannot be; for any thread."""
+        return self.deadline is not None and not self.calls
 
     def _look(self) -> None:
         """Let go of the calls that have ended."""

@@ -1,5 +1,6 @@
 """The version of the code and the libraries that compute numbers, here or on a worker."""
 
+import functools
 import hashlib
 import importlib.metadata
 import platform
@@ -47,6 +48,12 @@ class CodeVersion:
         return [
             f"{name} {there}, not {mine}" for (name, mine), (_, there) in pairs if mine != there
         ]
+
+
+@functools.cache
+def loaded_version() -> CodeVersion:
+    """Return the version that this process had when it first asked, once its code was loaded."""
+    return CodeVersion.here()
 
 
 def version_of(library: str) -> str:

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -28,6 +29,7 @@ from enduring import (
 )
 from fault_table import Tell
 
+from search.report.last_words import WORDS
 from search.store.trials import TrialState
 from trainer.execution.checkpoint import saved_epochs
 
@@ -99,8 +101,10 @@ def test_ctrl_c_at_any_moment_keeps_what_is_done(tmp_path: Path, fault: Tell) ->
 
 def test_a_killed_driver_and_torn_files_are_resumed(tmp_path: Path, fault: Tell) -> None:
     process = interrupted(tmp_path, 40, signal.SIGKILL)
-    process.communicate()
+    _, errors = process.communicate()
     assert process.returncode == -signal.SIGKILL
+    assert errors.startswith(WORDS)
+    assert errors.endswith("--resume\n")
     folder = searching.folder(tmp_path)
     for path in (folder.record, folder.trials / f"{running(tmp_path)[0]}.jsonl"):
         line_before = path.read_bytes().splitlines()[-1]
@@ -130,6 +134,30 @@ def test_a_killed_worker_costs_epochs_since_the_checkpoint_and_nothing_else(
     check_whole(tmp_path)
     check_equal_to_plain_training(tmp_path, victims)
     fault("a worker is killed", line(output, "lost its worker"), repeated(output), WHOLE)
+
+
+@pytest.mark.long
+def test_a_run_folder_that_is_moved_away_stops_the_search_and_goes_on_once_it_is_back(
+    tmp_path: Path, stopping: list[subprocess.Popen[str]], fault: Tell
+) -> None:
+    process = searching.start(tmp_path, *OPTIONS)
+    stopping.append(process)
+    searching.wait_for_epochs(tmp_path, 8, process)
+    folder = searching.folder(tmp_path).path
+    elsewhere = folder.rename(folder.with_name("elsewhere"))
+    output, errors = process.communicate(timeout=searching.SOON_SECONDS)
+    assert (process.returncode, errors) == (1, "")
+    told = f"Stopped: the run folder {folder} was deleted or moved while its search ran; put it"
+    assert told in output
+    assert output.splitlines()[-1].endswith("--resume")
+    assert not (folder / "record.jsonl").exists()
+    shutil.rmtree(folder, ignore_errors=True)
+    elsewhere.rename(folder)
+    done = searching.search(tmp_path, *OPTIONS, "--resume")
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_whole(tmp_path)
+    seen = line(output, "Stopped: ").replace(str(folder), "RUN")
+    fault("the run folder is moved away or deleted", seen, repeated(done.stdout), "what it held")
 
 
 @pytest.mark.long

@@ -13,6 +13,8 @@ from search.store.trials import Row
 from trainer.results import EpochResult
 
 BENCHMARK = "resnet8-digitslt"
+SOON_SECONDS = 60
+"""In which a search ends that cannot go on; twenty on a machine that does nothing else."""
 
 
 def arguments(place: Path, *options: str) -> list[str]:

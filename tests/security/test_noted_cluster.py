@@ -15,6 +15,7 @@ from other_account import BECOME, NOBODY, require_another_account
 from search.cli.commands import main
 from search.cluster import noted_cluster
 from search.cluster.address import Found, find_address
+from search.cluster.connection import check_account
 from search.cluster.noted_cluster import is_here, listening_accounts
 from spaces.errors import UserError
 
@@ -134,6 +135,18 @@ def test_an_address_at_which_another_account_listens_is_passed_over(note: Path) 
         listener.communicate("\n")
     assert found.address is None
     assert f"what listens at {address} belongs to the account {NOBODY};" in str(found.sentence)
+
+
+def test_a_head_of_this_machine_that_another_account_started_is_refused(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_account(server)
+    monkeypatch.setattr(os, "getuid", lambda: NOBODY)
+    told = f"what listens at {server} belongs to the account .*, while this is the account {NOBODY}"
+    with pytest.raises(UserError, match=f"^--address is '{server}', and {told}; submit the search"):
+        check_account(server)
+    monkeypatch.setattr(os, "getuid", lambda: 0)  # to which nothing is closed
+    check_account(server)
 
 
 def test_accounts_that_listen_are_read_from_what_linux_lists(

@@ -48,7 +48,7 @@ def save(folder: Path, epoch: int, state: dict[str, Any]) -> None:
     """
     path, content = checkpoint_path(folder, epoch), file_content(state)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)  # nothing is saved below a folder that was deleted
         write_atomic(path, content)
     except OSError as error:
         raise CheckpointError(

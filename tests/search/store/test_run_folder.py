@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from repository import REPOSITORY
 from twin import make_settings, results_of
 
 from search.store.jsonl import append_line, cut_torn_line, read_lines
-from search.store.run_folder import RunFolder, other_runs
+from search.store.run_folder import RunFolder, RunFolderGoneError, other_runs
 from spaces.errors import UserError
 
 KEY = "proposals-00000"
@@ -251,6 +252,18 @@ def test_errors_and_checkpoints_of_a_trial(folder: RunFolder) -> None:
     folder.drop_checkpoints(KEY)
     folder.drop_checkpoints(KEY)
     assert list(folder.checkpoints.iterdir()) == []
+
+
+def test_nothing_is_written_to_a_folder_that_is_not_where_it_was(folder: RunFolder) -> None:
+    with folder.locked():
+        elsewhere = folder.path.rename(folder.path.with_name("elsewhere"))
+        folder.ray.mkdir(parents=True)  # as Ray Tune makes it anew
+        told = re.escape(f"the run folder {folder.path} was deleted or moved while its search ran")
+        for write in (folder.may_write, lambda: folder.append_epoch(KEY, results_of(1)[0])):
+            with pytest.raises(RunFolderGoneError, match=told):
+                write()
+    assert list(folder.path.iterdir()) == [folder.ray]
+    assert not (elsewhere / "trials" / f"{KEY}.jsonl").exists()
 
 
 def test_a_path_that_is_no_run_is_answered_with_the_runs_that_may_be_meant(

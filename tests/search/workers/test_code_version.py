@@ -1,12 +1,16 @@
 """A worker that would compute with other versions, other code or another folder is refused."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from search import driver
 from search.workers import code_version
-from search.workers.code_version import CodeVersion, copy_sources
+from search.workers.code_version import CodeVersion, copy_sources, loaded_version
 from search.workers.setup import WorkerSetup
 from spaces.errors import UserError
 from trainer.benchmarks import BENCHMARKS
@@ -67,3 +71,19 @@ def test_the_copied_code_is_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_library_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(code_version, "LIBRARIES", ("no-such-library",))
     assert dict(CodeVersion.here().versions)["no-such-library"] == "missing"
+
+
+@pytest.fixture
+def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The code is another than the one that was loaded."""
+    loaded_version.cache_clear()
+    loaded = loaded_version()
+    monkeypatch.setattr(CodeVersion, "here", lambda: replace(loaded, code="0" * 16))
+    yield
+    loaded_version.cache_clear()
+
+
+def test_code_that_is_changed_while_a_search_starts_is_told(changed: None) -> None:
+    plan: Any = SimpleNamespace()  # nothing of it is looked at
+    with pytest.raises(UserError, match="code or its libraries were changed while the search st"):
+        driver.worker_setup(plan, 1)

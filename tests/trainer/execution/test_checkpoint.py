@@ -294,6 +294,13 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         save(tmp_path / "file" / "checkpoints", 1)
 
 
+def test_nothing_is_made_anew_below_a_folder_that_was_deleted(tmp_path: Path) -> None:
+    deleted = tmp_path / "deleted"
+    with pytest.raises(CheckpointError, match="No such file or directory"):
+        checkpoint.save(deleted / "trial", 1, {})
+    assert not deleted.exists()
+
+
 def test_only_the_two_newest_files_are_kept(tmp_path: Path) -> None:
     for epoch in (2, 4, 6, 8):
         save(tmp_path, epoch)
