@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spaces.domains import Choice, Domain, Float, Space
+from spaces.schedule import DRAWS, MIXES
 from spaces.weighting.family import NORMALIZATIONS
 from spaces.weighting.named import BASELINES
 
@@ -31,6 +32,37 @@ _NORMALIZATION: Domain = Choice("normalization", NORMALIZATIONS, inert_when_scal
 
 _CORE: tuple[Domain, ...] = (_EXPONENT, *_BEND, _NORMALIZATION)
 
+_SCHEDULE: tuple[Domain, ...] = (
+    Choice("deferral", _OFF_ON),
+    Float("weight_begin", 0.0, 0.9, when=("deferral", "on")),
+    Float("weight_span", 0.0, 1.0, when=("deferral", "on")),
+    Float("ramp_power", 0.3, 3.0, log=True, when=("deferral", "on")),
+)
+_SAMPLING: tuple[Domain, ...] = (
+    Choice("sampler", _OFF_ON),
+    Float("sampling_exponent", 0.05, 1.25, when=("sampler", "on")),
+    Choice("draw", DRAWS, when=("sampler", "on")),
+    Choice("sampling_deferral", _OFF_ON, when=("sampler", "on")),
+    Float("sampling_begin", 0.0, 0.9, when=("sampling_deferral", "on")),
+    Float("sampling_span", 0.0, 1.0, when=("sampling_deferral", "on")),
+    Choice("mix", MIXES, when=("sampling_deferral", "on")),
+)
+_LOSS: tuple[Domain, ...] = (
+    Choice("loss", ("ce", "shifted", "focal", "ldam")),
+    Float("additive", 0.0, 2.0, when=("loss", "shifted")),
+    Float("multiplicative", 0.0, 0.4, when=("loss", "shifted")),
+    Float("focusing", 0.5, 3.0, when=("loss", "focal")),
+    Float("margin", 0.1, 0.8, when=("loss", "ldam")),
+    Float("margin_power", 0.1, 0.5, when=("loss", "ldam")),
+    Choice("smoothing", _OFF_ON),
+    Float("smoothing_head", 0.0, 0.4, when=("smoothing", "on")),
+    Float("smoothing_tail", 0.0, 0.1, when=("smoothing", "on")),
+)
+
+_CONTROLS = ("uniform", "sqrt_inverse", "inverse")
+_NAMED_SAMPLING = ("cb_sampling", "sqrt_sampling", "progressive_sampling", "drs")
+_NAMED_LOSSES = ("cb_focal", "label_aware", "logit_adjusted", "vs", "ldam")
+
 SPACES: dict[str, Space] = {
     space.name: space
     for space in (
@@ -45,6 +77,30 @@ SPACES: dict[str, Space] = {
             domains=(_EXPONENT, _LINK, *_BEND, *_MODULES, _NORMALIZATION),
             description="core, with the link and the shape, bump and clip modules",
             named=BASELINES,
+        ),
+        Space(
+            name="schedule",
+            domains=(*_CORE, *_SCHEDULE),
+            description="core, with class weights that come into force during training",
+            named=(*BASELINES, "drw"),
+        ),
+        Space(
+            name="sampling",
+            domains=(*_CORE, *_SAMPLING),
+            description="core, with images that are drawn by class",
+            named=(*_CONTROLS, *_NAMED_SAMPLING),
+        ),
+        Space(
+            name="losses",
+            domains=(*_CORE, *_LOSS),
+            description="core, with other losses: shifted logits, focal, margins, smoothing",
+            named=(*_CONTROLS, *_NAMED_LOSSES),
+        ),
+        Space(
+            name="strategies",
+            domains=(*_CORE, *_SCHEDULE, *_SAMPLING, *_LOSS),
+            description="schedule, sampling and losses together",
+            named=(*_CONTROLS, "drw", *_NAMED_SAMPLING, *_NAMED_LOSSES),
         ),
     )
 }

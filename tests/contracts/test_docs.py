@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import json
 import re
 import runpy
 import shlex
@@ -22,6 +23,7 @@ from training import threads
 from search.cli.commands import main
 from search.cli.options import search_parser
 from search.export import best_weighting
+from spaces import CLASS_WEIGHTS, NAMED, SPACES, STRATEGIES, Strategy
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS
 
@@ -217,6 +219,31 @@ def test_the_floors_of_the_architecture_are_those_of_the_walls() -> None:
     assert {(int(floor), room) for floor, room in rows} == {
         (floor, room) for floor, rooms in enumerate(walls, 1) for room in rooms
     }
+
+
+def test_the_tables_of_strategies_and_spaces_are_the_registries() -> None:
+    text = TEXTS["docs/strategies.md"]
+    columns = ("resnet32-cifar10lt", "resnet32-cifar100lt")
+    figures = {
+        name: "; ".join(
+            " / ".join(f"{p.accuracies[c]:.2f}" if c in p.accuracies else "-" for c in columns)
+            + f" ({p.source})"
+            for p in named.published
+        )
+        for name, named in STRATEGIES.items()
+        if name not in NAMED
+    }
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", text, re.MULTILINE)
+    runs_first = {
+        name: ", ".join(f"`{first}`" for first in space.named) for name, space in SPACES.items()
+    }
+    assert [row for row in rows if row[0] in STRATEGIES] == list(figures.items())
+    assert [row for row in rows if row[0] in SPACES] == list(runs_first.items())
+
+
+def test_the_strategy_in_a_file_is_one() -> None:
+    (example,) = blocks("json", TEXTS["docs/strategies.md"])
+    assert Strategy.from_dict(json.loads(example)).kind != CLASS_WEIGHTS
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from spaces import (
     SPACES,
     Choice,
     Float,
+    Logits,
+    Ramp,
+    Sampling,
+    Schedule,
+    Smoothing,
     Space,
     Strategy,
+    Variant,
     Weighting,
     WeightingError,
 )
@@ -23,6 +31,63 @@ def test_parameters_set_the_fields_they_name():
     point = Weighting(exponent=0.5, split_quantile=0.4, head_ratio=0.1)
     assert CORE.strategy(params) == Strategy.of(point)
     assert CORE.strategy({"exponent": 1, "bend": "none"}) == Strategy.of(Weighting(exponent=1))
+
+
+WIDE = {"exponent": 0.5, "bend": "none", "deferral": "on", "weight_begin": 0.5, "weight_span": 0.5}
+WIDE |= {"ramp_power": 2.0, "sampler": "on", "sampling_exponent": 1.0, "draw": "cycled"}
+WIDE |= {"sampling_deferral": "on", "sampling_begin": 0.0, "sampling_span": 1.0, "mix": "mixture"}
+WIDE |= {"loss": "ldam", "margin": 0.5, "margin_power": 0.5, "smoothing": "on"}
+WIDE |= {"smoothing_head": 0.4, "smoothing_tail": 0.1}
+WIDEST = SPACES["strategies"]
+
+
+def test_parameters_compose_a_strategy():
+    assert WIDEST.strategy(WIDE) == Strategy(
+        weights=Schedule(Weighting(exponent=0.5), Ramp(0.5, 0.75, 2.0)),
+        sampling=Sampling(Weighting(exponent=1), Ramp(0, 1), "mixture", "cycled"),
+        logits=Logits(margin=0.5, margin_power=0.5),
+        smoothing=Smoothing(0.4, 0.1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "strategy"),
+    (
+        ({"weight_span": 0}, {"weights": Schedule(Weighting(exponent=0.5), Ramp(0.5, 0.5))}),
+        (
+            {"weight_begin": 0.9, "weight_span": 1.0, "ramp_power": 1.0},
+            {"weights": Schedule(Weighting(exponent=0.5), Ramp(0.9, 1.0))},
+        ),
+        ({"deferral": "off"}, {"weights": Schedule(Weighting(exponent=0.5))}),
+        ({"sampler": "off"}, {"sampling": Sampling()}),
+        (
+            {"sampling_span": 0.0},
+            {"sampling": Sampling(Weighting(exponent=1), draw="cycled")},
+        ),
+        (
+            {"sampling_deferral": "off"},
+            {"sampling": Sampling(Weighting(exponent=1), draw="cycled")},
+        ),
+        ({"loss": "ce"}, {"logits": Logits()}),
+        ({"loss": "focal", "focusing": 2.0}, {"logits": Logits(), "focusing": 2.0}),
+        (
+            {"loss": "shifted", "additive": 1.0, "multiplicative": 0.0},
+            {"logits": Logits(additive=1)},
+        ),
+        ({"smoothing": "off"}, {"smoothing": Smoothing()}),
+    ),
+)
+def test_a_switch_and_a_bound_of_a_range_change_their_part_alone(params, strategy):
+    assert WIDEST.strategy(WIDE | params) == replace(WIDEST.strategy(WIDE), **strategy)
+
+
+def test_a_space_knows_the_steps_that_it_may_need():
+    plain, general = Variant(), Variant(loss="general")
+    assert {name: space.variants == {plain, general} for name, space in SPACES.items()} == {
+        **dict.fromkeys(("core", "full", "schedule", "sampling"), False),
+        **dict.fromkeys(("losses", "strategies"), True),
+    }
+    assert all(plain in space.variants for space in SPACES.values())
 
 
 def test_an_absent_switch_value_leaves_its_parameters_inactive():

@@ -23,7 +23,7 @@ def test_every_field_of_a_strategy_and_every_parameter_of_a_space_has_a_meaning(
     names = {field.name for kind in (Weighting, Logits) for field in fields(kind)}
     names |= {"focusing", "adjustment", "tau_norm"}
     names |= {domain.name for space in SPACES.values() for domain in space.domains}
-    assert PARAMETERS.keys() >= names
+    assert PARAMETERS.keys() == names
 
 
 def test_the_legend_explains_what_is_shown_and_nothing_else() -> None:
