@@ -7,10 +7,7 @@ from spaces.errors import UserError, WeightingError
 from spaces.loss import POSTHOC, Logits, PostHoc, Smoothing
 from spaces.measures import (
     check_recipe,
-    most_repeats,
-    numbers_alike,
     schedule_shares,
-    shares_distance,
     strategy_distance,
 )
 from spaces.parameters import PARAMETERS, Parameter, in_words, legend
@@ -82,12 +79,9 @@ __all__ = [
     "gradient_shares",
     "in_words",
     "legend",
-    "most_repeats",
-    "numbers_alike",
     "present_name",
     "renamed",
     "schedule_shares",
-    "shares_distance",
     "strategy_distance",
     "total_variation",
     "weighting_key",

@@ -75,12 +75,6 @@ def _numbers(recipe: Recipe) -> FloatArray:
     return np.concatenate([*map(np.asarray, vectors), scalars])
 
 
-def most_repeats(recipe: Recipe) -> float:
-    """How often an epoch shows an image of the class most repeated, on average, in full force."""
-    shares = recipe.class_probabilities_at(recipe.sampling_ramp.stop)
-    return float((shares * sum(recipe.counts) / np.asarray(recipe.counts)).max())
-
-
 def check_recipe(recipe: Recipe) -> None:
     """Refuse a strategy that cannot train a network, at any end of its ramps.
 

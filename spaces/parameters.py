@@ -98,7 +98,7 @@ PARAMETERS: dict[str, Parameter] = {
     "sampling_span": Parameter(
         "sampling_span", "span", "share of the rest after which they are in full; 0: at once"
     ),
-    "mix": Parameter("mix", "mixture", "power: v^tau of the image weights; mixture: tau of draws"),
+    "mix": Parameter("mix", "mixture", "power: image weights v^tau; mixture: tau of draws by v"),
     "loss": Parameter("loss", "loss", "which of its terms act"),
     "additive": Parameter(
         "additive", "logit adjustment", "times the log share of each class, added in the loss"
