@@ -30,11 +30,10 @@ def apply_to_counts(
         names, counts = tuple(class_names), tuple(by_name[name] for name in class_names)
     try:
         recipe = strategy.recipe(counts)
-        static = recipe.is_static
-        weights = strategy.weighting.weights(counts) if static else final_weights(recipe)
+        final, images = final_weights(recipe), final_images(recipe)
+        weights = strategy.weighting.weights(counts) if recipe.is_static else final
     except WeightingError as error:
         raise ExportError(f"{error}.") from error
-    images = final_images(recipe)
     columns = {"class": names or range(len(counts)), "count": counts, "weight": weights.tolist()}
     if recipe.sampling is not None:
         columns["images"] = images.tolist()
@@ -45,7 +44,7 @@ def apply_to_counts(
         "strategy_key": strategy.key(counts),
         "also_needed": requirements(strategy),
         "effective_sample_fraction": float(
-            (images @ weights) ** 2 / (images.sum() * (images @ weights**2))
+            (images @ final) ** 2 / (images.sum() * (images @ final**2))
         ),
         "warning": _problem(recipe),
         "classes": [

@@ -70,6 +70,13 @@ def test_counts_too_uneven_to_apply_to_are_refused():
         apply_to_counts(steep, None, ClassCounts((10**9, 1), None))
 
 
+def test_the_sample_fraction_of_weights_near_the_largest_float_is_a_number():
+    steep = Strategy.of(Weighting(exponent=90, normalization="none"))
+    applied = apply_to_counts(steep, None, ClassCounts((700, 1), None))
+    assert applied["classes"][1]["weight"] > 1e200
+    assert 0 < applied["effective_sample_fraction"] < 0.01
+
+
 def test_a_strategy_applies_to_other_counts_with_what_else_it_needs():
     strategy = STRATEGIES["cb_sampling"].strategy
     applied = apply_to_counts(strategy, None, ClassCounts((90, 10), None))
