@@ -21,7 +21,7 @@ from search.workers.code_version import CodeVersion
 from search.workers.engine_actor import EngineActor
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable
-from spaces import Recipe
+from spaces import STRATEGIES, Logits, Recipe, Strategy, Variant
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.execution.loop import train
 from trainer.execution.task import Task
@@ -255,3 +255,23 @@ def test_a_part_that_fails_in_the_code_is_no_divergence(
     assert report["failure"] == f"ZeroDivisionError: {broken}"
     assert report["diverged"] is False
     assert broken in report["traceback"]
+
+
+def test_a_slot_trains_strategies_and_class_weights_in_turn(
+    worker: MakeWorker, tmp_path: Path
+) -> None:
+    variants = (Variant(), Variant(loss="general"))
+    shared = dataclasses.replace(setup(tmp_path), variants=variants)
+    made = worker(shared)
+    benchmark, data = shared.benchmarks[0], shared.images[0]()
+    task = Task(data, benchmark.padding, torch.device("cpu"))
+    strategy = Strategy(STRATEGIES["drw"].strategy.weights, logits=Logits(additive=1))
+    for seed, one in enumerate((strategy, Strategy())):
+        recipe = one.recipe(data.counts)
+        told = part(shared, seed, benchmark=0) | {
+            "recipe": json.loads(json.dumps(recipe.to_dict()))
+        }
+        made.begin({"key": f"trial-{seed}", "seed": seed, "parts": [told], "stages": [[4]]})
+        (results,) = to_the_end(made)
+        alone_too = list(train(Trial(benchmark, recipe, seed), task))
+        assert without_seconds([r for _, r in results]) == without_seconds(alone_too)
