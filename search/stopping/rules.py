@@ -160,6 +160,8 @@ def is_judged(strategy: Strategy, rung: int, epochs: int) -> bool:
 
     Before its ramps have ended, a trial says nothing of its end.
     """
+    if strategy.weights.is_constant and strategy.sampling.is_constant:
+        return True
     ramps = (strategy.weights.ramp, strategy.sampling.ramp)
     changing = max(ramp.first_constant_epoch(epochs) for ramp in ramps)
     return changing == 1 or rung > changing
