@@ -24,7 +24,7 @@ from search.stats.comparison import SeededRun
 from search.stats.estimate import Unit
 from search.stats.priors import NoisePrior
 from search.stats.scoring import Curve, Scoring
-from search.stats.verdict import Verdict, verdict
+from search.stats.verdict import STRATEGIES, WEIGHTINGS, Verdict, verdict
 from search.store.plan import ConfirmationPlan
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import CONFIRMATION, HOLDOUT, Row, TrialState
@@ -149,7 +149,8 @@ def judge(
         unit=objective.unit,
         order=plan.order,
     )
-    said = replace(said, scored=objective.benchmarks[0].score_words)
+    noun = STRATEGIES if plan.other_training else WEIGHTINGS
+    said = replace(said, scored=objective.benchmarks[0].score_words, noun=noun)
     judge_part = PartJudge(folder, plan, rows, said.winner)
     benchmarks = tuple(
         judge_part(CONFIRMATION, part, benchmark, objective.joint or benchmark.test_held_out)

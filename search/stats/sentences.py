@@ -90,23 +90,21 @@ def gain_text(difference: Difference, unit: Unit, images: str = "") -> str:
     return f"{text}, which may be none: it is better with a probability {chance}"
 
 
-def winner_sentence(winner: Arm, arms: int, tied: bool) -> str:
-    """Say which of ``arms`` weightings won, and how surely."""
+def winner_sentence(winner: Arm, arms: str, tied: bool) -> str:
+    """Say which of the ``arms``, such as "3 weightings", won, and how surely."""
     chance = f"a probability {probability(winner.probability_best)}"
     if tied:
         return (
-            f"The data cannot tell which of {arms} weightings is the best: "
+            f"The data cannot tell which of {arms} is the best: "
             f"{winner.name} leads, and is the best with {chance}."
         )
-    return f"{winner.name} is the best of {arms} weightings with {chance}."
+    return f"{winner.name} is the best of {arms} with {chance}."
 
 
-def alike_sentence(winner: Arm, arms: int, unit: Unit) -> str:
-    """Say that ``arms`` weightings reached the same, so that nothing was found."""
+def alike_sentence(winner: Arm, arms: str, unit: Unit) -> str:
+    """Say that all ``arms`` reached the same, so that nothing was found."""
     reached = f", {winner.raw_mean:.2f} % on average" if unit == Unit.PERCENT else ""
-    return (
-        f"Use {winner.name}: nothing was found, as all {arms} weightings reached the same{reached}."
-    )
+    return f"Use {winner.name}: nothing was found, as all {arms} reached the same{reached}."
 
 
 def probability(value: float) -> str:

@@ -29,6 +29,8 @@ from search.stats.estimate import LEVEL, Arm, Difference, Estimate, Unit
 from search.stats.priors import GUESS, NoisePrior
 from search.stats.ties import TIE
 
+WEIGHTINGS, STRATEGIES = "weightings", "strategies"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -48,6 +50,7 @@ class Verdict:
         seed_share: part of the noise variance that a seed brings to all arms alike.
         unit: of all these values.
         scored: what they are, where the unit is percent, such as "test balanced accuracy".
+        noun: what the arms are.
     """
 
     winner: str
@@ -64,10 +67,14 @@ class Verdict:
     seed_share: float
     unit: Unit
     scored: str = "accuracy"
+    noun: str = WEIGHTINGS
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values from which ``from_dict`` makes an equal verdict."""
-        return dataclasses.asdict(self) | {
+        content = dataclasses.asdict(self)
+        if self.noun == WEIGHTINGS:
+            del content["noun"]
+        return content | {
             "ties": list(self.ties),
             "out": list(self.out),
             "arms": [dataclasses.asdict(arm) for arm in self.arms],
@@ -76,7 +83,8 @@ class Verdict:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Verdict:
-        values = {field.name: data[field.name] for field in dataclasses.fields(cls)}
+        fields = dataclasses.fields(cls)
+        values = {field.name: data[field.name] for field in fields if field.name in data}
         for name in ("to_uniform", "to_baseline"):
             values[name] = _difference_from(values[name])
         values["arms"] = tuple(_arm_from(arm) for arm in values["arms"])
@@ -122,13 +130,13 @@ class Verdict:
 
     def _who(self) -> list[str]:
         """The winner, and its accuracy where that means something."""
-        said = []
+        said, arms = [], f"{len(self.arms)} {self.noun}"
         if self.alike and not self.given:
-            said.append(sentences.alike_sentence(self.best, len(self.arms), self.unit))
+            said.append(sentences.alike_sentence(self.best, arms, self.unit))
         elif not self.given:
             said.append(self.use())
             if len(self.arms) > 1:
-                said.append(sentences.winner_sentence(self.best, len(self.arms), bool(self.ties)))
+                said.append(sentences.winner_sentence(self.best, arms, bool(self.ties)))
         if self.unit == Unit.PERCENT:
             said.append(sentences.accuracy_sentence(self.best, self.given, self.scored))
         return said

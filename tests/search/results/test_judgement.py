@@ -275,6 +275,8 @@ def test_where_more_than_class_weights_is_confirmed_half_b_states_what_the_winne
         assert arm.raw_mean == pytest.approx(benchmark.arms[arm.name].half_b)
     said = json.loads(json.dumps(found.to_dict()))
     assert said["half_b"]["winner"] == "drw"
+    assert Verdict.from_dict(said["verdict"]) == found.verdict
+    assert any("best of 4 strategies" in sentence for sentence in found.verdict.sentences())
 
 
 def test_class_weights_alone_are_judged_as_ever(place: Path) -> None:
