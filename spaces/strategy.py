@@ -173,11 +173,16 @@ class Strategy:
             WeightingError: an unknown key, or a value of the wrong type or range.
         """
         own = [name.name for name in fields(cls)]
-        if not isinstance(values, Mapping) or not any(name in own for name in values):
-            flat = [name.name for name in fields(Weighting)]
-            check_keys(values, "strategy", [*own, *flat])
+        flat = [name.name for name in fields(Weighting)]
+        check_keys(values, "strategy", [*own, *flat])
+        if not any(name in own for name in values):
             return cls.of(Weighting.from_dict(values))
-        check_keys(values, "strategy", own)
+        for name in values:
+            if name in flat:
+                raise WeightingError(
+                    f"{name}: got {values[name]!r}; it is a field of a weighting; put it into "
+                    '"weights" for the loss, or into "sampling"'
+                )
         parts: dict[str, Any] = {
             name: read_part(name, value, _PARTS[name]) if name in _PARTS else value
             for name, value in values.items()

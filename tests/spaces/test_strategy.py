@@ -114,7 +114,7 @@ def test_the_key_tells_strategies_apart_and_ignores_the_last_digits() -> None:
         ([1], r"strategy: got \[1\]; must be a mapping"),
         ({"samplin": {}}, "samplin: got {}; is not a field of a strategy .*'sampling'"),
         ({"exponnent": 1}, "exponnent: got 1; .*did you mean 'exponent'"),
-        ({"exponent": 1, "focusing": 1}, "exponent: got 1; is not a field of a strategy"),
+        ({"exponent": 1, "focusing": 1}, 'exponent: got 1; it is a field .* put it into "weights"'),
         ({"exponent": -1}, "exponent: got -1"),
         ({"weights": {"exponent": -1}}, "weights.exponent: got -1"),
         ({"weights": 3}, "weights: got 3; must be a mapping of field to value"),
