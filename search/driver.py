@@ -11,6 +11,7 @@ from rich.console import Console
 
 from search.export.export import export_winner
 from search.export.winner import ExportError
+from search.loggers.background import logging_events
 from search.report.announcement import announcement, forecast_text
 from search.report.event_lines import log_event, print_event
 from search.report.last_words import last_words
@@ -66,7 +67,12 @@ def run(plan: Plan, console: Console) -> int:
         events.note("\n".join(announcement(plan, search)))
         if note := connection_note(console.file):
             events.note(note)
-        return search_and_export(plan, images, search, attempt, console)
+        names = [benchmark.name for benchmark in plan.benchmarks]
+        with logging_events(plan.loggers, plan.folder, events, record.row, names) as logging:
+            code = search_and_export(plan, images, search, attempt, console)
+            if plan.loggers:
+                logging.conclude(Conclusion.of(plan.folder))
+            return code
 
 
 def prepared_images(plan: Plan, events: Events) -> tuple[ImageData, ...]:

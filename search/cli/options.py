@@ -9,6 +9,7 @@ from pathlib import Path
 
 from search.cli.listing import SECTIONS
 from search.config.program import PROGRAM
+from search.loggers.registry import LOGGERS
 from search.samplers.registry import SAMPLERS
 from search.stopping.rules import STOPPING_RULES
 from spaces import BASELINES, SPACES
@@ -152,6 +153,12 @@ def add_resources(parser: Parser) -> None:
         type=int,
         help=f"epochs between checkpoints (default: {SAVE_EVERY['cpu']}; on GPUs "
         f"{SAVE_EVERY['cuda']})",
+    )
+
+    add(
+        "--log",
+        metavar="NAMES",
+        help=f"tools that are told of every epoch, too: {', '.join(LOGGERS)}",
     )
 
 

@@ -9,6 +9,7 @@ from search.cli.options import DEFAULT_TRIALS, SAVE_EVERY, search_parser
 from search.config.budget import FEWEST_RUNS, FEWEST_TRIALS, Budget
 from search.config.controls import default_baselines
 from search.config.settings import Resources, Settings
+from search.loggers.registry import chosen_loggers
 from search.results.conclusion import Conclusion
 from search.samplers.registry import default_sampler
 from search.session.phases import nothing_to_confirm
@@ -63,6 +64,7 @@ def chosen_plan(
         resume=options.resume,
         resume_command=shlex.join(map(redacted, again)),
         arguments=wherever(arguments, options),
+        loggers=chosen_loggers(options.log),
     )
 
 

@@ -19,6 +19,7 @@ class Plan:
         benchmarks: what is searched on.
         holdout: what the verdict's arms are tried on at the end.
         arguments: of the search command, for ``confirm``.
+        loggers: names of tools that are told of the run besides.
     """
 
     benchmarks: tuple[Benchmark, ...]
@@ -33,6 +34,7 @@ class Plan:
     resume: bool
     resume_command: str
     arguments: tuple[str, ...]
+    loggers: tuple[str, ...] = ()
 
     @property
     def all_benchmarks(self) -> tuple[Benchmark, ...]:

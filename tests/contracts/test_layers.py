@@ -18,7 +18,7 @@ FLOORS = (
     ("store",),
     ("session", "cluster"),
     ("results",),
-    ("report", "export"),
+    ("report", "export", "loggers"),
     ("tune",),
     ("driver",),
     ("cli",),

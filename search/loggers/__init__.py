@@ -1,0 +1,1 @@
+"""Loggers tell other people's tools of a search: TensorBoard, MLflow, Weights & Biases."""

@@ -1,0 +1,180 @@
+"""Logging in the background: a search goes on whatever a logger does, and however long it takes."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from search.loggers.logger import LoggedTrial, Logger, Value
+from search.loggers.registry import LOGGERS
+from search.results.conclusion import ENDS, Conclusion
+from search.session.events import EpochReported, Event, Events, TrialEnded
+from search.store.redaction import redacted
+from search.store.run_folder import RunFolder
+from search.store.trials import Row
+
+MOST_WAITING = 10_000
+"""Calls that wait for a slow logger; further ones are lost, which is said."""
+CLOSE_SECONDS = 15.0
+"""For a logger to write what is left at the end of a search."""
+
+
+class Background:
+    """Calls a logger in a thread of its own; its first error ends it, with a note.
+
+    Attributes:
+        lost: calls that were left out because too many were waiting.
+    """
+
+    def __init__(self, name: str, make: Callable[[], Logger], note: Callable[[str], None]) -> None:
+        self.name, self.make, self.note, self.lost = name, make, note, 0
+        self.calls: queue.Queue[tuple[str, tuple[Any, ...]] | None] = queue.Queue(MOST_WAITING)
+        self.thread = threading.Thread(target=self._run, name=f"logger {name}", daemon=True)
+        self.ended = threading.Event()
+        self.thread.start()
+
+    def call(self, method: str, *arguments: object) -> None:
+        """Have a method called, soon; nothing is done once the logger has ended."""
+        if self.ended.is_set():
+            return
+        try:
+            self.calls.put_nowait((method, arguments))
+        except queue.Full:
+            self.lost += 1
+
+    def close(self) -> None:
+        """Wait for the logger to write what is left, but not for long."""
+        with contextlib.suppress(queue.Full):
+            self.calls.put_nowait(None)
+        self.thread.join(CLOSE_SECONDS)
+        if self.thread.is_alive():
+            self.note(f"--log {self.name} did not end within {CLOSE_SECONDS:g} s; it is left.")
+        if self.lost:
+            self.note(f"--log {self.name} was too slow: {self.lost} reports are not logged.")
+
+    def _run(self) -> None:
+        try:
+            logger = self.make()
+            while (call := self.calls.get()) is not None:
+                method, arguments = call
+                getattr(logger, method)(*arguments)
+            logger.close()
+        except Exception as error:  # whatever a library raises must not reach the search
+            reason = redacted(f"{type(error).__name__}: {error}".partition("\n")[0])
+            self.note(f"--log {self.name} failed ({reason}) and logs no more; the search goes on.")
+        finally:
+            self.ended.set()
+
+
+class Logging:
+    """Tells loggers of a run's events.
+
+    Attributes:
+        row: of a trial, by its key.
+        benchmarks: names, which stand before metrics where there are several.
+    """
+
+    def __init__(
+        self,
+        backgrounds: Sequence[Background],
+        row: Callable[[str], Row],
+        benchmarks: Sequence[str],
+    ) -> None:
+        self.backgrounds, self.row, self.benchmarks = backgrounds, row, benchmarks
+
+    def __call__(self, event: Event) -> None:
+        """Pass on an event."""
+        match event:
+            case EpochReported(key, part, result):
+                several = len(self.benchmarks) > 1
+                prefix = f"{self.benchmarks[part]}/" if several else ""
+                self._call("epoch", logged(self.row(key)), prefix, result)
+            case TrialEnded(row):
+                self._call("ended", logged(row), ENDS[row.state], summary_of(row))
+
+    def conclude(self, conclusion: Conclusion) -> None:
+        """Pass on what a run concludes."""
+        self._call("concluded", concluded(conclusion))
+
+    def _call(self, method: str, *arguments: object) -> None:
+        for background in self.backgrounds:
+            background.call(method, *arguments)
+
+
+@contextlib.contextmanager
+def logging_events(
+    names: Sequence[str],
+    folder: RunFolder,
+    events: Events,
+    row: Callable[[str], Row],
+    benchmarks: Sequence[str],
+) -> Iterator[Logging]:
+    """Tell the loggers of these names of all events within the context."""
+
+    def begun(name: str) -> Background:
+        return Background(name, lambda: LOGGERS[name].make(folder), events.note)
+
+    backgrounds = [begun(name) for name in names]
+    logging = Logging(backgrounds, row, benchmarks)
+    if backgrounds:
+        events.subscribe(logging)
+    try:
+        yield logging
+    finally:
+        for background in backgrounds:
+            background.close()
+
+
+def logged(row: Row) -> LoggedTrial:
+    """Return a trial as loggers know it."""
+    parameters = {"seed": row.seed, **flat(row.strategy.to_dict())}
+    return LoggedTrial(row.key, row.label, row.study, parameters)
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Value]:
+    """Return values by name, those of a part under ``part.name``."""
+    found: dict[str, Value] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{before}{name}.")
+        else:
+            found[f"{before}{name}"] = value
+    return found
+
+
+def summary_of(row: Row) -> dict[str, float]:
+    """Return the numbers of a trial that has ended."""
+    found = {"device_hours": row.device_hours}
+    if row.value is not None:
+        found["value"] = row.value
+    if row.summaries:
+        first = row.summaries[0]
+        found |= {"best_score": first.best_score, "last_ten_score": first.last_ten_score}
+    return found
+
+
+def concluded(conclusion: Conclusion) -> Mapping[str, Value]:
+    """Return what a run concludes, as names and values."""
+    if conclusion.winner is None:
+        return {"verdict": "no full-length result"}
+    judgement, named = conclusion.judgement, {"winner": conclusion.winner[0]}
+    if judgement is None:
+        found = conclusion.incumbent
+        assert found is not None
+        return {**named, "verdict": "not confirmed", "estimate": found.known.mean}
+    verdict = judgement.stated
+    accuracy, to_uniform = verdict.best.accuracy, verdict.to_uniform
+    values: dict[str, Value] = {
+        **named,
+        "verdict": " ".join(verdict.sentences()),
+        "score": accuracy.mean,
+        "score_low": accuracy.low,
+        "score_high": accuracy.high,
+    }
+    if to_uniform:
+        points = to_uniform.points
+        values |= {"over_uniform": points.mean, "over_uniform_low": points.low}
+    return values

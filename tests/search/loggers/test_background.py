@@ -1,0 +1,193 @@
+"""Loggers in the background: what they are told, and that nothing they do stops a search."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from concluded import CASES, conclusion_of
+from confirming import PLAIN, drive, new_run, steady
+from twin import JOINT, OBJECTIVE, attempt
+
+from search.loggers import background
+from search.loggers.background import Background, Logging, concluded, flat, logging_events
+from search.loggers.logger import LoggedTrial
+from search.loggers.registry import LOGGERS, NamedLogger, chosen_loggers
+from search.results.conclusion import Conclusion
+from search.store.run_folder import RunFolder
+from spaces.errors import UserError
+from trainer.results import EpochResult
+
+TRIALS = 4
+
+
+class Kept:
+    """A logger that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+        self.closed = False
+
+    def epoch(self, trial: LoggedTrial, prefix: str, result: EpochResult) -> None:
+        self.told.append(("epoch", trial.key, prefix, result.epoch))
+
+    def ended(self, trial: LoggedTrial, state: str, summary: Mapping[str, float]) -> None:
+        self.told.append(("ended", trial.key, state))
+
+    def concluded(self, summary: Mapping[str, Any]) -> None:
+        self.told.append(("concluded",))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
+    logger = Kept()
+    named = NamedLogger("json", ("", ""), "in a list")
+    monkeypatch.setattr(NamedLogger, "make", lambda self, folder: logger)
+    monkeypatch.setitem(LOGGERS, "kept", named)
+    return logger
+
+
+@pytest.mark.parametrize(
+    ("objective", "prefixes"), ((OBJECTIVE, {""}), (JOINT, {"small/", "other/"}))
+)
+def test_a_logger_is_told_of_every_epoch_and_end(
+    tmp_path: Path, kept: Kept, objective: Any, prefixes: set[str]
+) -> None:
+    folder = new_run(tmp_path / "run", objective)
+    search = attempt(folder, PLAIN, TRIALS, objective=objective, confirm=False)
+    names = [benchmark.name for benchmark in objective.benchmarks]
+    with logging_events(["kept"], folder, search.events, search.record.row, names):
+        drive(search, steady)
+    epochs = [told for told in kept.told if told[0] == "epoch"]
+    assert len(epochs) == TRIALS * sum(benchmark.epochs for benchmark in objective.benchmarks)
+    assert {prefix for _, _, prefix, _ in epochs} == prefixes
+    assert sum(told[0] == "ended" for told in kept.told) == TRIALS
+    assert kept.closed
+
+
+def test_a_logger_that_fails_is_told_once_and_the_others_go_on(tmp_path: Path) -> None:
+    notes: list[str] = []
+    good = Kept()
+
+    def fails() -> Any:
+        raise RuntimeError("no route to host\nsecond line")
+
+    bad = Background("bad", fails, notes.append)
+    other = Background("good", lambda: good, notes.append)
+    logging = Logging([bad, other], lambda key: None, ["small"])  # type: ignore[arg-type,return-value]
+    for _ in range(3):
+        logging._call("concluded", {})
+    for one in (bad, other):
+        one.close()
+    assert len(good.told) == 3
+    (note,) = notes
+    assert note == (
+        "--log bad failed (RuntimeError: no route to host) and logs no more; the search goes on."
+    )
+
+
+def test_a_logger_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(background, "MOST_WAITING", 2)
+    notes: list[str] = []
+    let_go = threading.Event()
+    slow = Kept()
+    slow.concluded = lambda summary: let_go.wait(30)  # type: ignore[assignment,method-assign,return-value]
+    one = Background("slow", lambda: slow, notes.append)
+    for _ in range(9):
+        one.call("concluded", {})
+    one.close()
+    let_go.set()
+    assert notes[0].startswith("--log slow did not end within")
+    assert "reports are not logged" in notes[1]
+    assert one.lost >= 6
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_a_run_concludes_is_names_and_plain_values(case: str, tmp_path: Path) -> None:
+    told = concluded(conclusion_of(tmp_path / "run", *CASES[case]))
+    assert told["winner"]
+    assert told["verdict"]
+    assert all(isinstance(value, str | float) for value in told.values())
+
+
+def test_parts_of_a_strategy_are_named_by_their_place() -> None:
+    assert flat({"a": 1, "b": {"c": "x", "d": {"e": 2.0}}}) == {"a": 1, "b.c": "x", "b.d.e": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    (
+        ("tensorbord", "did you mean 'tensorboard'"),
+        ("tensorboard,tensorboard", "name each logger once"),
+        ("missing", "pip install 'class-weighting-search\\[missing\\]'"),
+    ),
+)
+def test_a_logger_that_cannot_be_had_is_one_sentence(
+    text: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LOGGERS, "missing", NamedLogger("no_such_library", ("", ""), ""))
+    with pytest.raises(UserError, match=sentence):
+        chosen_loggers(text)
+
+
+def test_no_logger_is_chosen_unless_asked_for() -> None:
+    assert chosen_loggers(None) == ()
+    assert chosen_loggers("tensorboard") == ("tensorboard",)
+
+
+def test_tensorboard_files_hold_the_epochs_of_every_trial(tmp_path: Path) -> None:
+    folder = driven(tmp_path, "tensorboard")
+    files = list((folder.path / "tensorboard").rglob("events.out.*"))
+    trials = {f"baselines-0000{n}" for n in range(TRIALS)}
+    assert {file.parent.name for file in files} == trials | {"verdict"}
+    (first,) = (file for file in files if file.parent.name == "baselines-00000")
+    content = first.read_bytes()
+    assert content.count(b"train_loss") == OBJECTIVE.epochs
+
+
+@pytest.mark.slow
+def test_mlflow_has_a_run_for_each_trial_below_that_of_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    driven(tmp_path, "mlflow")
+    client = mlflow.MlflowClient()
+    (experiment,) = (e for e in client.search_experiments() if e.name == "class-weighting-search")
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    below = [run for run in runs if run is not parent]
+    assert len(below) == TRIALS
+    assert {run.data.tags["mlflow.parentRunId"] for run in below} == {parent.info.run_id}
+    assert all(run.data.metrics["best_score"] > 0 for run in below)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+@pytest.mark.slow
+def test_weights_and_biases_writes_offline_into_the_run_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    folder = driven(tmp_path, "wandb")
+    assert len(list((folder.path / "wandb").glob("offline-run-*"))) == TRIALS + 1
+
+
+def driven(tmp_path: Path, name: str) -> RunFolder:
+    """A run of which a logger was told, and its verdict."""
+    folder = new_run(tmp_path / "run", OBJECTIVE)
+    search = attempt(folder, PLAIN, TRIALS, objective=OBJECTIVE, confirm=False)
+    folder.begin_attempt({"resources": {}, "device": "cpu"})
+    notes: list[str] = []
+    search.events.subscribe(lambda event: notes.append(getattr(event, "text", "")))
+    with logging_events([name], folder, search.events, search.record.row, ["small"]) as logging:
+        drive(search, steady)
+        logging.conclude(Conclusion.of(folder))
+    assert not [note for note in notes if "--log" in note]
+    return folder
