@@ -162,7 +162,7 @@ def test_a_point_of_a_space_weighs_every_class_on_any_counts(
     name: str, counts: npt.NDArray[np.int64]
 ) -> None:
     random, space, refused = np.random.default_rng(0), SPACES[name], 0
-    draws = 3 if len(counts) == MANY else 20
+    draws = 2 if len(counts) == MANY else 12
     for _ in range(draws):
         params = json.loads(json.dumps(random_point(space, random)))
         strategy = space.strategy(params)
@@ -175,7 +175,7 @@ def test_a_point_of_a_space_weighs_every_class_on_any_counts(
             check_recipe(recipe)
         except WeightingError:
             refused += 1
-    assert refused < draws * 0.7
+    assert refused <= draws * 0.7
 
 
 @pytest.mark.parametrize("name", SPACES)
