@@ -371,12 +371,12 @@ def test_refused_weightings_are_recorded_and_cost_no_trial(
 ) -> None:
     asked = [0]
 
-    def refuse_some(counts: object, weights: object) -> None:
+    def refuse_some(recipe: object) -> None:
         asked[0] += 1
         if asked[0] % 3:
             raise WeightingError("too steep")
 
-    monkeypatch.setattr("search.session.proposer.check_weights", refuse_some)
+    monkeypatch.setattr("search.session.proposer.check_recipe", refuse_some)
     folder = make_run(tmp_path / "run", SETTINGS)
     run_to_the_end(folder, SETTINGS, 9, slots=2)
     check_finished(folder, 9)
@@ -387,12 +387,12 @@ def test_refused_weightings_are_recorded_and_cost_no_trial(
 def test_counts_for_which_every_weighting_is_refused_are_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(counts: object, weights: object) -> None:
+    def refuse(recipe: object) -> None:
         raise WeightingError("too steep")
 
-    monkeypatch.setattr("search.session.proposer.check_weights", refuse)
+    monkeypatch.setattr("search.session.proposer.check_recipe", refuse)
     monkeypatch.setattr("search.session.proposer.MAX_REFUSALS", 5)
     settings = make_settings(baselines=())
     search = attempt(make_run(tmp_path / "run", settings), settings, 4)
-    with pytest.raises(UserError, match="5 weightings in a row were refused"):
+    with pytest.raises(UserError, match="5 strategies in a row were refused"):
         search.next_trial()
