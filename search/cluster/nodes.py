@@ -70,6 +70,11 @@ class Nodes:
         return f"{nodes} node{'s' if nodes != 1 else ''} with {cpus:g} CPUs and {gpus:g} GPUs"
 
 
+def free_resources() -> dict[str, float]:
+    """Return what nobody holds on the connected cluster, of all nodes together."""
+    return dict(ray.available_resources())
+
+
 def node_types(bootstrap: Path) -> tuple[tuple[NodeType, ...], int]:
     """Return the worker types in a configuration of ``ray up``, and the most workers in all.
 

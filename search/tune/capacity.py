@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from search.cluster.nodes import NODES_SECONDS, Nodes
+from search.cluster.nodes import NODES_SECONDS, Nodes, free_resources
 from search.config.settings import Resources
 from spaces.errors import UserError
 
@@ -48,6 +48,7 @@ class Capacity:
         local: this machine's own Ray, which never grows.
         say: tells a person a sentence.
         look: returns the cluster's nodes.
+        free: returns what nobody holds on them.
     """
 
     held: Mapping[str, float]
@@ -55,6 +56,7 @@ class Capacity:
     local: bool
     say: Callable[[str], None]
     look: Callable[[], Nodes] = Nodes.of_cluster
+    free: Callable[[], Mapping[str, float]] = free_resources
     present: int = field(init=False, default=-1)
     possible: int = field(init=False, default=0)
     looked: float = field(init=False, default=-LOOK_SECONDS)
@@ -85,7 +87,8 @@ class Capacity:
         before, self.present = self.present, fit
         if fit:
             if fit != before:
-                self.say(f"{self.bounded(fit)} trials at a time, on {nodes.describe()}")
+                taken = self.taken_text(self.bounded(fit)) if before < 0 else ""
+                self.say(f"{self.bounded(fit)} trials at a time, on {nodes.describe()}{taken}")
             self.began = float("inf")  # from here on, nodes may be away for as long as they like
             self.said = -SAY_SECONDS
         elif before > 0 or now - self.said >= SAY_SECONDS:
@@ -97,6 +100,12 @@ class Capacity:
                 f"{nodes.describe()}, and no other node came within {NODES_SECONDS:g} s; add one, "
                 "or ask for less."
             )
+
+    def taken_text(self, trials: int) -> str:
+        """Return how many of so many trials must wait, before any is begun, for others to end."""
+        room = trials if self.local else fitting(self.free(), self.held)
+        left = "1 of them waits" if trials - room == 1 else f"{trials - room} of them wait"
+        return f"; {left} for what other work on the cluster holds now" if room < trials else ""
 
     def needs(self) -> str:
         return " and ".join(f"{share:g} {name.upper()}" for name, share in self.held.items())

@@ -29,12 +29,30 @@ class Cluster:
     def __init__(self, *present: dict[str, float], types: tuple[NodeType, ...] = ()) -> None:
         self.nodes = Nodes(present, types, 4 if types else 0)
         self.told: list[str] = []
+        self.free = {"CPU": 1e3, "GPU": 1e3}
 
     def become(self, *present: dict[str, float]) -> None:
         self.nodes = Nodes(present, self.nodes.types, self.nodes.most)
 
     def capacity(self, most: int | None = None, held: dict[str, float] = HELD) -> Capacity:
-        return Capacity(held, most, False, self.told.append, lambda: self.nodes)
+        return Capacity(held, most, False, self.told.append, lambda: self.nodes, lambda: self.free)
+
+
+def test_trials_that_wait_for_the_work_of_others_are_told_at_the_start(clock: Clock) -> None:
+    cluster = Cluster({"CPU": 4.0})
+    cluster.free = {"CPU": 1.0}
+    shared = cluster.capacity(held={"cpu": 1.0})
+    shared.limit()
+    held = "for what other work on the cluster holds now"
+    assert cluster.told == [
+        f"4 trials at a time, on 1 node with 4 CPUs and 0 GPUs; 3 of them wait {held}"
+    ]
+    cluster.become({"CPU": 5.0})  # of which this search holds some itself
+    clock.now += 1
+    shared.limit()
+    assert cluster.told[1:] == ["5 trials at a time, on 1 node with 5 CPUs and 0 GPUs"]
+    cluster.capacity(most=2, held={"cpu": 1.0}).limit()
+    assert cluster.told[2].endswith(f"; 1 of them waits {held}")
 
 
 def test_a_trial_must_fit_on_one_node() -> None:
