@@ -54,6 +54,7 @@ def test_nothing_but_the_stated_layout_is_left(place: Path) -> None:
         "checkpoints",
         "lock",
         "log.txt",
+        "report.html",
         "settings.json",
         "record.jsonl",
         "trials",
