@@ -11,20 +11,37 @@ from pathlib import Path
 
 from spaces.errors import UserError
 
-LARGEST = {"settings.json": 2**26, "attempts.jsonl": 2**28, "best.json": 2**26}
-"""Bytes; these are read whole, as are all files."""
-LARGEST_OF_OTHERS = 2**32
+MEGABYTE = 2**20
+LARGEST = {
+    "settings.json": 16 * MEGABYTE,
+    "attempts.jsonl": 4 * MEGABYTE,
+    "record.jsonl": 256 * MEGABYTE,
+    "study.journal": 256 * MEGABYTE,
+    "lease.json": MEGABYTE,
+}
+"""Bytes of files that are read, whole."""
+LARGEST_OF_TRIALS = 256 * MEGABYTE
+"""Of the epochs of a trial."""
+LARGEST_OF_OTHERS = 4096 * MEGABYTE
+WRITTEN = ("lock", "log.txt", "best.json", "best_weighting.py")
+FOLDERS = ("trials", "checkpoints", "ray")
+MOST_ENTRIES = 1_000_000
 
 
 def check_contained(folder: Path) -> None:
-    """Raise UserError if something in ``folder`` leads out of it, or is no plain file or folder."""
+    """Raise UserError if something in ``folder`` leads out of it, or is not what it is to be.
+
+    There are plain files, with a limit to their size, and folders. Ray alone makes links.
+    """
     inside = os.path.realpath(folder) + os.sep
-    for entry in entries(folder):
-        fault = fault_of(entry, inside)
+    for number, entry in enumerate(entries(folder)):
+        place = entry.path[len(str(folder)) + 1 :]
+        fault = fault_of(entry, place, inside)
+        if number >= MOST_ENTRIES:
+            fault = f"is one of more than {MOST_ENTRIES} files"
         if fault:
             raise UserError(
-                f"{str(folder)!r} cannot be used as a run folder: "
-                f"{os.path.relpath(entry.path, folder)!r} {fault}; take it away."
+                f"{str(folder)!r} cannot be used as a run folder: {place!r} {fault}; take it away."
             )
 
 
@@ -48,18 +65,26 @@ def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
             raise UserError(f"the run folder {str(folder)!r} cannot be read: {error}.") from error
 
 
-def fault_of(entry: os.DirEntry[str], inside: str) -> str | None:
-    """Return why an entry cannot be trusted, None if it can."""
-    if entry.is_dir(follow_symlinks=False):
-        return None
+def fault_of(entry: os.DirEntry[str], place: str, inside: str) -> str | None:
+    """Return why an entry cannot be trusted, None if it can; ``place`` is its path in the run."""
+    room, _, name = place.rpartition(os.sep)
     if entry.is_symlink():
         target = os.path.realpath(entry.path)
-        return None if (target + os.sep).startswith(inside) else f"is a link to {target!r}, outside"
+        if not (target + os.sep).startswith(inside):
+            return f"is a link to {target!r}, outside"
+        return None if place.startswith(f"ray{os.sep}") else "is a link"
+    is_read = room == "trials" or place in LARGEST
+    if entry.is_dir(follow_symlinks=False):
+        return "is a folder, not a file" if is_read or place in WRITTEN else None
     try:
         size = entry.stat(follow_symlinks=False).st_size
     except FileNotFoundError:
         return None
     if not entry.is_file(follow_symlinks=False):
         return "is neither a file nor a folder"
-    largest = LARGEST.get(entry.name, LARGEST_OF_OTHERS)
+    if place in FOLDERS:
+        return "is a file, not a folder"
+    if is_read and not os.access(entry.path, os.R_OK):
+        return "cannot be read, by its permissions"
+    largest = LARGEST_OF_TRIALS if room == "trials" else LARGEST.get(place, LARGEST_OF_OTHERS)
     return None if size <= largest else f"has {size} bytes, and at most {largest} are read"

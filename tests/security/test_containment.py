@@ -125,12 +125,29 @@ def test_a_run_that_leads_elsewhere_is_refused_and_touches_nothing(
 
 def test_a_run_that_lies_in_itself_is_contained(folder: Path, tmp_path: Path) -> None:
     check_contained(folder)
-    (folder / "trials" / "again").symlink_to("../record.jsonl")
-    (folder / "trials" / "round").symlink_to(folder)
-    (folder / "trials" / "loop").symlink_to("loop")
+    (folder / "ray" / "again").symlink_to("../record.jsonl")
+    (folder / "ray" / "round").symlink_to(folder)
+    (folder / "ray" / "loop").symlink_to("loop")
     check_contained(folder)
     (tmp_path / "way").symlink_to(folder)  # how a user gets there is the user's business
     check_contained(tmp_path / "way")
+
+
+@pytest.mark.parametrize(
+    ("name", "to"),
+    (
+        ("lock", "record.jsonl"),  # which would be emptied
+        ("log.txt", "record.jsonl"),
+        ("trials/proposals-00002.jsonl", "baselines-00000.jsonl"),
+        ("checkpoints/proposals-00002", "../trials"),
+        ("best.json", "best.json"),
+    ),
+)
+def test_a_link_to_another_part_of_the_run_is_refused(folder: Path, name: str, to: str) -> None:
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(to)
+    with pytest.raises(UserError, match=f"'{name}' is a link; take it away"):
+        check_contained(folder)
 
 
 def a_pipe(path: Path) -> None:
@@ -155,13 +172,46 @@ def test_what_is_no_file_is_refused_and_not_waited_for(
 
 
 def test_a_file_that_is_too_large_to_be_read_is_refused(folder: Path) -> None:
-    os.truncate(folder / "settings.json", 2**26 + 1)
-    with pytest.raises(UserError, match=r"'settings.json' has 67108865 bytes, and at most"):
-        RunFolder(folder).read_manifest()
-    os.truncate(folder / "settings.json", 2)
-    os.truncate(folder / "record.jsonl", 2**32 + 1)  # takes no room: it is all hole
-    with pytest.raises(UserError, match=r"'record.jsonl' has 4294967297 bytes"):
-        RunFolder(folder).read_manifest()
+    for name, size in (("settings.json", 2**24), ("log.txt", 2**32), ("record.jsonl", 2**28)):
+        before = (folder / name).stat().st_size if (folder / name).exists() else 0
+        (folder / name).touch()
+        os.truncate(folder / name, size + 1)  # takes no room: it is all hole
+        with pytest.raises(UserError, match=f"'{name}' has {size + 1} bytes, and at most"):
+            RunFolder(folder).read_manifest()
+        os.truncate(folder / name, before)
+
+
+@pytest.mark.parametrize(
+    "name", ("lock", "lease.json", "log.txt", "best_weighting.py", "trials/proposals-00001.jsonl")
+)
+def test_a_folder_in_the_place_of_a_file_is_refused(folder: Path, name: str) -> None:
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).mkdir()
+    with pytest.raises(UserError, match=f"'{name}' is a folder, not a file; take it away"):
+        check_contained(folder)
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(folder: Path) -> None:
+    shutil.rmtree(folder / "ray")
+    (folder / "ray").touch()
+    with pytest.raises(UserError, match="'ray' is a file, not a folder"):
+        check_contained(folder)
+
+
+def test_a_file_that_may_not_be_read_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("record.jsonl"))
+    with pytest.raises(UserError, match="'record.jsonl' cannot be read, by its permissions"):
+        check_contained(folder)
+
+
+def test_more_files_than_a_run_has_are_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search.store.containment, "MOST_ENTRIES", 20)
+    with pytest.raises(UserError, match="is one of more than 20 files"):
+        check_contained(folder)
 
 
 def test_names_in_an_error_cannot_steer_a_terminal(folder: Path) -> None:
