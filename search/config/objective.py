@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from search.config.fields import BenchmarkName, ClassCounts, Epochs, ImagesOfClasses, Positive
+from search.config.fields import BenchmarkName, ClassCounts, Epochs, ImagesOfClasses
 from search.stats.estimate import Unit
 from search.stats.priors import GUESSED_RUNS, KNOWN_RUNS, NoisePrior, guessed_noise
 from search.stats.scoring import Scoring
 from spaces.validation import OneOf
+from trainer.benchmarks.benchmark import NoiseSd
 from trainer.benchmarks.metrics import METRICS
 from trainer.results import selection
 
@@ -36,7 +37,7 @@ class BenchmarkObjective:
     epochs: Epochs
     counts: ClassCounts
     half_counts: tuple[ImagesOfClasses, ImagesOfClasses]
-    noise_sd: Positive | None = None
+    noise_sd: NoiseSd | None = None
     metric: Annotated[str, OneOf(METRICS)] = "accuracy"
     test_held_out: bool = False
     chosen_on: Literal["test", "validation"] = "test"

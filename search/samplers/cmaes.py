@@ -20,7 +20,7 @@ STATE = "cma:optimizer:"
 """How the names of a trial's attributes begin that hold a state."""
 GENERATION = "cma:generation"
 TrialNumber: TypeAlias = Annotated[int, Ge(0), Le(10**9)]
-Value: TypeAlias = Annotated[float, Ge(-1e300), Le(1e300)]
+Value: TypeAlias = Annotated[float, Ge(-1e100), Le(1e100)]
 
 
 @dataclass(frozen=True)

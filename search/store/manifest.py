@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from search.config.fields import ClassNames, Hex16, Phrase
+from search.config.fields import LARGEST_COUNT, ClassNames, Hex16, Phrase
 from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import Settings, fingerprint_of
 from search.store.jsonl import checksummed
@@ -46,9 +46,16 @@ NOT_A_RECORD = (
     TypeError,
     AttributeError,
     AssertionError,
-    RecursionError,
+    RuntimeError,
 )
 """What Optuna raises on lines that it did not write, and on a study that is not there."""
+
+
+AGREED = (
+    *("name", "epochs", "noise_sd", "metric", "test_held_out"),
+    *("num_classes", "train_images"),
+)
+"""What a benchmark declares and the facts on it repeat."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +75,26 @@ class RecordedBenchmark:
     facts: BenchmarkObjective
 
     def __post_init__(self) -> None:
-        counts = self.facts.counts
+        counts, halves, name = self.facts.counts, self.facts.half_counts, self.facts.name
         names = counts if self.class_names is None else self.class_names
-        lengths = [len(values) for values in (names, counts, *self.facts.half_counts)]
+        lengths = [len(values) for values in (names, counts, *halves)]
         if len(set(lengths)) > 1:
             raise UserError(
                 f"it states {', '.join(map(str, lengths))} class names, training counts and test "
-                f"counts of {self.facts.name}, and not equally many"
+                f"counts of {name}, and not equally many"
+            )
+        there = vars(self.facts) | {"num_classes": len(counts), "train_images": sum(counts)}
+        for key in AGREED:
+            here = getattr(self.benchmark, key)
+            if there[key] != here:
+                raise UserError(
+                    f"{key} of {name} is {shown(here)} and {shown(there[key])}, not the same"
+                )
+        choosing = halves if self.facts.test_held_out else (self.facts.selection_counts,)
+        images = sum(map(sum, (counts, *halves)))
+        if images > LARGEST_COUNT or not all(map(all, choosing)) or not all(map(any, halves)):
+            raise UserError(
+                f"{name} has a class without test images, or more than {LARGEST_COUNT} images"
             )
 
     @classmethod
@@ -116,6 +136,15 @@ class Manifest:
     settings: Settings
     benchmarks: Annotated[tuple[RecordedBenchmark, ...], MinLen(1), MaxLen(100)]
     holdout: RecordedBenchmark | None
+
+    def __post_init__(self) -> None:
+        names = [recorded.facts.name for recorded in self.all_benchmarks]
+        searched, stated = len(self.benchmarks), len(self.settings.benchmarks)
+        if stated != searched or len(set(names)) < len(names):
+            raise UserError(
+                f"settings.benchmarks names {stated}, and benchmarks and holdout are "
+                f"{', '.join(names)}; there must be {searched}, and none twice"
+            )
 
     @classmethod
     def of(

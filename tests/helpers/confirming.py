@@ -12,7 +12,7 @@ from search.config.settings import Settings
 from search.session.running import Running
 from search.session.search import Search
 from search.stats.scoring import Curve
-from search.store.manifest import Manifest, RecordedBenchmark
+from search.store.manifest import AGREED, Manifest, RecordedBenchmark
 from search.store.plan import ConfirmationPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
@@ -95,13 +95,18 @@ def recorded(objective: BenchmarkObjective) -> RecordedBenchmark:
     """Return what settings.json holds of a benchmark."""
     names = tuple(f"class {label}" for label in range(len(objective.counts)))
     benchmark = replace(
-        BENCHMARKS["resnet8-digitslt"], name=objective.name, epochs=objective.epochs
+        BENCHMARKS["resnet8-digitslt"],
+        **{name: getattr(objective, name) for name in AGREED[:5]},
+        num_classes=len(objective.counts),
+        train_images=sum(objective.counts),
     )
     return RecordedBenchmark(benchmark, f"{objective.epochs} epochs", names, "0" * 16, objective)
 
 
 def manifest_of(objective: Objective, settings: Settings) -> Manifest:
     """Return what settings.json holds of a run."""
+    fingerprints = (settings.benchmarks * len(objective.benchmarks))[: len(objective.benchmarks)]
+    settings = replace(settings, benchmarks=fingerprints)
     holdout = recorded(objective.holdout) if objective.holdout else None
     return Manifest.of(settings, tuple(map(recorded, objective.benchmarks)), holdout)
 

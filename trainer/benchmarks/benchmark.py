@@ -28,6 +28,8 @@ ROLES = ("public", "hidden", "trial")
 
 AtLeastOne: TypeAlias = Annotated[int, Ge(1)]
 ImbalanceRatio: TypeAlias = Annotated[float, Ge(1)]
+NoiseSd: TypeAlias = Annotated[float, Ge(0.001), Le(100)]
+"""Points of a score in percent."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Benchmark:
     folder: FolderSpec | None = None
     role: Annotated[str, OneOf(ROLES)] = "trial"
     shortened_from: AtLeastOne | None = None
-    noise_sd: Annotated[float, Gt(0)] | None = None
+    noise_sd: NoiseSd | None = None
     metric: Annotated[str, OneOf(METRICS)] = "accuracy"
     test_held_out: bool = False
 

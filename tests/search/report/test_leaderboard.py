@@ -36,13 +36,15 @@ def new_run(path: Path, benchmark: Benchmark, baselines: tuple[str, ...] = ("uni
     folder.begin_attempt({"resources": {}})
     half = (500,) * benchmark.num_classes
     counts = tuple(benchmark.counts.tolist())
-    objective = BenchmarkObjective(benchmark.name, benchmark.epochs, counts, (half, half))
+    objective = BenchmarkObjective(
+        benchmark.name, benchmark.epochs, counts, (half, half), benchmark.noise_sd
+    )
     settings = make_settings(benchmarks=(benchmark.fingerprint(),), baselines=baselines)
     recorded = RecordedBenchmark(
         benchmark, benchmark.protocol_note(), None, "0123456789abcdef", objective
     )
     folder.write_manifest(Manifest.of(settings, (recorded,)))
-    return Record.create(folder.record, settings.baselines, seed=42)
+    return Record.create(folder.record, settings.baselines, settings.seed)
 
 
 def finished_run(path: Path, benchmark: Benchmark) -> RunFolder:

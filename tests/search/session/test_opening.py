@@ -24,7 +24,8 @@ SETTINGS = make_settings()
 
 def entry(benchmark: Benchmark) -> RecordedBenchmark:
     counts = tuple(benchmark.counts.tolist())
-    objective = BenchmarkObjective(benchmark.name, benchmark.epochs, counts, (counts, counts))
+    alike = {name: getattr(benchmark, name) for name in ("name", "epochs", "noise_sd", "metric")}
+    objective = BenchmarkObjective(**alike, counts=counts, half_counts=(counts, counts))
     note, data = benchmark.protocol_note(), benchmark.data_fingerprint()
     return RecordedBenchmark(benchmark, note, None, data, objective)
 
