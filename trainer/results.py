@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Le, MaxLen
 
 from trainer.benchmarks.metrics import score, scores
 
@@ -24,10 +25,18 @@ FORMER_NAMES = {
 }
 """Keys of records from when accuracy was the only metric -> present ones."""
 
-HalfCounts = tuple[tuple[int, ...], tuple[int, ...]]
+Images: TypeAlias = Annotated[int, Ge(0), Le(2**53)]
+Finite: TypeAlias = Annotated[float, Ge(-1e100), Le(1e100)]
+Percent: TypeAlias = Annotated[float, Ge(0), Le(100 + 1e-6)]
+"""A mean of hundreds may round up."""
+_Classes: TypeAlias = Annotated[tuple[Images, ...], MaxLen(100_000)]
+HalfCounts: TypeAlias = tuple[_Classes, _Classes]
 """Numbers of test images, [half A, half B][class]."""
 
-Profile = tuple[tuple[float | None, ...], ...]
+PROFILE_COLUMNS = 3
+Profile: TypeAlias = Annotated[
+    tuple[Annotated[tuple[Percent | None, ...], MaxLen(PROFILE_COLUMNS)], ...], MaxLen(100)
+]
 """For each of ``POSTHOC`` a metric on half A, on half B and on the images that choose, percent,
 to ``PROFILE_DIGITS``; None where there are no images."""
 
@@ -55,13 +64,13 @@ class EpochResult:
             kept.
     """
 
-    epoch: int
-    train_loss: float
-    test_loss: float
-    learning_rate: float
-    seconds: float
-    score: float
-    best_score: float
+    epoch: Annotated[int, Ge(1), Le(10**6)]
+    train_loss: Finite
+    test_loss: Finite
+    learning_rate: Finite
+    seconds: Annotated[float, Ge(0), Le(10**9)]
+    score: Percent
+    best_score: Percent
     correct: HalfCounts
     predicted: HalfCounts | None = None
     profile: Profile | None = None

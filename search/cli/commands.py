@@ -25,9 +25,10 @@ from search.cli.options import (
 )
 from search.cli.overview import Command, no_command, overview, parser_of, version
 from search.config.program import PROGRAM
+from search.config.redaction import redacted
 from search.report.terminal import TerminalStream
-from search.store.redaction import redacted
 from search.store.run_folder import RunFolder
+from search.store.validation import printable
 from spaces import WeightingError, renamed
 from spaces.errors import FieldError, UserError, did_you_mean
 from trainer.errors import CheckpointError
@@ -265,10 +266,10 @@ def main(argv: list[str] | None = None) -> int:
         return run_command(sys.argv[1:] if argv is None else argv, console)
     except (UserError, WeightingError, CheckpointError) as error:
         told = in_options(str(error)) if isinstance(error, FieldError) else str(error)
-        errors.print(f"error: {redacted(told)}")
+        errors.print(f"error: {printable(redacted(told))}")
         return BAD_INPUT
     except OSError as error:  # a full disk or a lost file system, before or after the search
-        errors.print(f"error: {redacted(f'{type(error).__name__}: {error}')}")
+        errors.print(f"error: {printable(redacted(f'{type(error).__name__}: {error}'))}")
         return FAILED
     except KeyboardInterrupt:
         errors.print("interrupted at once; --resume continues from the last checkpoints")

@@ -8,13 +8,13 @@ from typing import TypeVar
 from search.cli.options import DEFAULT_TRIALS, SAVE_EVERY, search_parser
 from search.config.budget import FEWEST_RUNS, FEWEST_TRIALS, Budget
 from search.config.controls import default_baselines
+from search.config.redaction import redacted
 from search.config.settings import Resources, Settings
 from search.loggers.registry import chosen_loggers
 from search.results.conclusion import Conclusion
 from search.samplers.registry import default_sampler
 from search.session.phases import nothing_to_confirm
 from search.session.plan import Plan
-from search.store.redaction import redacted
 from search.store.run_folder import RunFolder
 from spaces import SPACES
 from spaces.errors import FieldError, UserError

@@ -15,7 +15,7 @@ from search.cluster.noted_cluster import (
     note_path,
     noted_address,
 )
-from search.store.redaction import redacted
+from search.config.redaction import redacted
 from spaces.errors import UserError
 
 LOCAL = "local"

@@ -12,7 +12,7 @@ from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RpcError
 
 from search.cluster.address import CLIENT
-from search.store.redaction import redacted
+from search.config.redaction import redacted
 from spaces.errors import UserError
 
 REMEDY = (

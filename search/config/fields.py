@@ -60,8 +60,6 @@ Count: TypeAlias = Annotated[int, Ge(1), Le(LARGEST_COUNT)]
 CountFromZero: TypeAlias = Annotated[int, Ge(0), Le(LARGEST_COUNT)]
 Seed: TypeAlias = Annotated[int, Ge(0), Le(LARGEST_SEED)]
 Number: TypeAlias = Annotated[float, Ge(-LARGEST_NUMBER), Le(LARGEST_NUMBER)]
-Percent: TypeAlias = Annotated[float, Ge(0), Le(100 + 1e-6)]
-"""A mean of hundreds may round up."""
 ClassNames: TypeAlias = Annotated[tuple[Annotated[str, MaxLen(1000)], ...], MaxLen(MOST_CLASSES)]
 ClassCounts: TypeAlias = Annotated[tuple[Count, ...], MinLen(1), MaxLen(MOST_CLASSES)]
 ImagesOfClasses: TypeAlias = Annotated[tuple[CountFromZero, ...], MinLen(1), MaxLen(MOST_CLASSES)]

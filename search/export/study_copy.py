@@ -13,13 +13,12 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from search.config.objective import BenchmarkObjective
 from search.samplers.registry import distributions
 from search.stats.scoring import half_a, half_b
 from search.store.manifest import Manifest
-from search.store.record import Record
 from search.store.run_folder import SETTINGS, RunFolder
-from search.store.trials import HOLDOUT, RecordedTrial, Row
+from search.store.stored_run import parts_of, read_run
+from search.store.trials import RecordedTrial, Row
 from spaces import SPACES
 from spaces.errors import UserError
 from trainer.files import write_atomic
@@ -49,10 +48,10 @@ def write_study_copy(folder: RunFolder, path: Path) -> None:
         raise UserError(f"{path} lies in a run's folder; give --output FILE elsewhere.")
     if path.exists() and not path.read_bytes().startswith(b'{"op_code":'):
         raise UserError(f"{path} exists and is no journal of Optuna; give another --output FILE.")
-    manifest, record = folder.read_manifest(), Record(folder.record)
+    run = read_run(folder)
     studies = {
-        name: [copied(trial, folder, manifest) for trial in trials]
-        for name, trials in record.trials.items()
+        name: [copied(trial, folder, run.manifest) for trial in trials]
+        for name, trials in run.record.trials.items()
     }
     lines = journal_of(studies)
     text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in lines)
@@ -121,12 +120,8 @@ def half_b_score(row: Row, folder: RunFolder, manifest: Manifest) -> float | Non
     """
     if not row.summaries:
         return None
-    objective = manifest.objective
-    benchmark: BenchmarkObjective | None = objective.benchmarks[0]
-    if row.study == HOLDOUT:
-        benchmark = objective.holdout
-    assert benchmark is not None
+    benchmark = parts_of(manifest.objective, row.study)[0]
     scoring = benchmark.scoring
-    curve = folder.read_curve(row.key, scoring)
+    curve = folder.read_curve(row, 0, benchmark)
     best = curve.at(int(scoring.scores(curve, half_a).argmax()))
     return float(scoring.scores(best, half_b))

@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from search.config.redaction import redacted
 from search.loggers.logger import LoggedTrial, Logger, Value
 from search.loggers.registry import LOGGERS
 from search.results.conclusion import ENDS, Conclusion
 from search.session.events import EpochReported, Event, Events, TrialEnded
-from search.store.redaction import redacted
 from search.store.run_folder import RunFolder
 from search.store.trials import Row
 

@@ -2,14 +2,14 @@
 
 import time
 
+from search.config.objective import BenchmarkObjective
 from search.report.durations import rough_duration
 from search.report.event_lines import run_text
 from search.results.conclusion import Conclusion
-from search.store.jsonl import read_lines
 from search.store.lease import living_holder
 from search.store.run_folder import RunFolder, part_key
-from search.store.trials import HOLDOUT, Row, TrialState
-from trainer.results import EpochResult
+from search.store.stored_run import parts_of
+from search.store.trials import Row, TrialState
 
 
 def in_flight_text(conclusion: Conclusion) -> list[str]:
@@ -27,25 +27,22 @@ def in_flight_text(conclusion: Conclusion) -> list[str]:
 
 def trial_text(conclusion: Conclusion, row: Row) -> str:
     """Return how far a trial is on each of its benchmarks."""
-    objective = conclusion.objective
-    held_out = [objective.holdout] if objective.holdout else []
-    benchmarks = held_out if row.study == HOLDOUT else objective.benchmarks
     parts = [
-        part_text(conclusion.folder, part_key(row.key, part), benchmark.epochs)
-        for part, benchmark in enumerate(benchmarks)
+        part_text(conclusion.folder, part_key(row.key, part), benchmark)
+        for part, benchmark in enumerate(parts_of(conclusion.objective, row.study))
     ]
     described = run_text(row.label, row.seed_index, row.strategy.describe())
     return f"{described}: {'; '.join(parts)}"
 
 
-def part_text(folder: RunFolder, key: str, length: int) -> str:
-    """Return how far one part of a trial is, of ``length`` epochs."""
-    path = folder.trials / f"{key}.jsonl"
-    lines = read_lines(path)
-    if not lines:
-        return f"in the first of {length} epochs"
-    last, ago = EpochResult.from_dict(lines[-1]), max(0.0, time.time() - path.stat().st_mtime)
+def part_text(folder: RunFolder, key: str, benchmark: BenchmarkObjective) -> str:
+    """Return how far the part of a trial on a benchmark is."""
+    results = folder.read_part(key, benchmark)
+    if not results:
+        return f"in the first of {benchmark.epochs} epochs"
+    last, written = results[-1], folder.epochs_file(key).stat().st_mtime
+    ago = max(0.0, time.time() - written)
     return (
-        f"{last.epoch} of {length} epochs, {last.score:.2f} % (best {last.best_score:.2f}), "
-        f"the last one {rough_duration(ago)} ago"
+        f"{last.epoch} of {benchmark.epochs} epochs, {last.score:.2f} % "
+        f"(best {last.best_score:.2f}), the last one {rough_duration(ago)} ago"
     )

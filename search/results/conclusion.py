@@ -24,6 +24,7 @@ from search.store.manifest import Manifest
 from search.store.plan import ConfirmationPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder
+from search.store.stored_run import read_run
 from search.store.trials import PROPOSALS, Row, TrialState
 from spaces import NAMED, STRATEGIES, ParameterValue, Strategy
 
@@ -104,13 +105,13 @@ class Conclusion:
         Raises:
             UserError: it is no run, or its files are damaged.
         """
-        manifest = folder.read_manifest()
-        record = record or Record(folder.record)
+        run = read_run(folder, record)
+        manifest, record = run.manifest, run.record
         objective, rows, plan = manifest.objective, record.rows(), record.plan()
         return cls(
             folder=folder,
             manifest=manifest,
-            attempt=folder.read_attempts()[-1],
+            attempt=run.attempts[-1],
             objective=objective,
             rows=tuple(rows),
             controls=tuple(record.controls()),

@@ -23,7 +23,7 @@ from search.stats.accuracies import (
 from search.stats.comparison import SeededRun
 from search.stats.estimate import Unit
 from search.stats.priors import NoisePrior
-from search.stats.scoring import Curve, Scoring
+from search.stats.scoring import Curve
 from search.stats.verdict import STRATEGIES, WEIGHTINGS, Verdict, verdict
 from search.store.plan import ConfirmationPlan
 from search.store.run_folder import RunFolder, part_key
@@ -181,14 +181,14 @@ class PartJudge:
     ) -> OnBenchmark:
         done = self.done(study)
         scoring = benchmark.scoring
-        curves = self.curves(done, part, scoring)
+        curves = self.curves(done, part, benchmark)
         return OnBenchmark(
             benchmark=benchmark,
             verdict=self.verdict(done, study, curves, benchmark) if with_verdict else None,
             arms={label: accuracies(curves[label], scoring) for label in curves},
             half_split=half_split(curves, scoring),
             gains=self.gains(curves, benchmark),
-            adjusted=self.adjusted(done, part),
+            adjusted=self.adjusted(done, part, benchmark),
         )
 
     def half_b(self, objective: Objective) -> Verdict | None:
@@ -200,7 +200,7 @@ class PartJudge:
             reached = []
             for part, benchmark in enumerate(objective.benchmarks):
                 scoring = replace(benchmark.scoring, test_held_out=True)
-                best = scoring.best(self.folder.read_curve(part_key(row.key, part), scoring))
+                best = scoring.best(self.folder.read_curve(row, part, benchmark))
                 reached.append(float(scoring.scores(best, scoring.judging)))
             runs.append(SeededRun(row.label, row.seed_index, objective.score(reached)))
         said = self.judged(runs, objective.noise_prior, objective.unit)
@@ -218,11 +218,13 @@ class PartJudge:
             row for row in self.rows if row.study == study and row.label in left and row.summaries
         ]
 
-    def curves(self, done: Iterable[Row], part: int, scoring: Scoring) -> dict[str, Curves]:
+    def curves(
+        self, done: Iterable[Row], part: int, benchmark: BenchmarkObjective
+    ) -> dict[str, Curves]:
         found: dict[str, dict[int, Curve]] = {}
         for row in done:
             assert row.seed_index is not None
-            curve = self.folder.read_curve(part_key(row.key, part), scoring)
+            curve = self.folder.read_curve(row, part, benchmark)
             found.setdefault(row.label, {})[row.seed_index] = curve
         return {label: found[label] for label in self.plan.order if label in found}
 
@@ -260,11 +262,13 @@ class PartJudge:
             order=self.plan.order,
         )
 
-    def adjusted(self, done: Iterable[Row], part: int) -> dict[str, Adjusted]:
+    def adjusted(
+        self, done: Iterable[Row], part: int, benchmark: BenchmarkObjective
+    ) -> dict[str, Adjusted]:
         """Return what the arms reach adjusted after training, by label."""
         runs: dict[str, list[list[EpochResult]]] = {}
         for row in done:
-            epochs = self.folder.read_epochs(part_key(row.key, part))
+            epochs = self.folder.read_part(part_key(row.key, part), benchmark)
             runs.setdefault(row.label, []).append(epochs)
         arms = self.plan.arms
         found = {k: adjusted(runs[k], arms[k].posthoc) for k in self.plan.order if k in runs}

@@ -7,6 +7,7 @@ from search.config.controls import checked_controls
 from search.session.plan import Plan
 from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.record import Record
+from search.store.stored_run import reopen_run
 from spaces.errors import UserError
 from trainer.benchmarks.metrics import METRICS
 from trainer.data.raw import FolderSpec
@@ -50,7 +51,7 @@ def open_record(plan: Plan, manifest: Manifest) -> Record:
         return record
     known = folder.read_manifest()
     check_same(plan, known, manifest)
-    record = Record.reopen(folder.record, folder.may_write)
+    record = reopen_run(folder).record
     check_budget(plan, sum(row.in_search for row in record.rows()))
     if manifest.holdout and not known.holdout:
         folder.write_manifest(replace(known, holdout=manifest.holdout))

@@ -95,8 +95,8 @@ class Search:
     def _take_over(self, row: Row) -> None:
         trial = Running.of(row, self.objective, self.rungs.epochs)
         self.running[row.key] = trial
-        for part in range(len(trial.benchmarks)):
-            trial.results[part] = self.folder.read_epochs(part_key(row.key, part))
+        for part, benchmark in enumerate(trial.benchmarks):
+            trial.results[part] = self.folder.reopen_epochs(part_key(row.key, part), benchmark)
         self.spending.seconds += trial.seconds
         self.rungs.judge(trial)
         if trial.stop or trial.reached(-1):

@@ -79,6 +79,11 @@ class Scoring:
                 raise ValueError(
                     f"curve: got shape {shape} for halves {halves}; must be (epochs, 2, C)"
                 )
+        images = np.asarray(self.half_counts)
+        if (curve.correct > images).any():
+            raise ValueError("curve: got more correct images of a class than there are")
+        if curve.predicted is not None and (curve.predicted > images.sum(axis=1)[:, None]).any():
+            raise ValueError("curve: got more predicted images of a class than there are images")
         if curve.predicted is None and METRICS[self.metric].uses_predicted:
             raise ValueError(f"curve: got no predicted counts, which {self.metric} needs")
 

@@ -23,7 +23,7 @@ LARGEST = {
 LARGEST_OF_TRIALS = 256 * MEGABYTE
 """Of the epochs of a trial."""
 LARGEST_OF_OTHERS = 4096 * MEGABYTE
-WRITTEN = ("lock", "log.txt", "best.json", "best_weighting.py")
+WRITTEN = ("lock", "log.txt", "best.json", "best_weighting.py", "report.html")
 FOLDERS = ("trials", "checkpoints", "ray")
 MOST_ENTRIES = 1_000_000
 
@@ -67,7 +67,7 @@ def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 def fault_of(entry: os.DirEntry[str], place: str, inside: str) -> str | None:
     """Return why an entry cannot be trusted, None if it can; ``place`` is its path in the run."""
-    room, _, name = place.rpartition(os.sep)
+    room = os.path.dirname(place)
     if entry.is_symlink():
         target = os.path.realpath(entry.path)
         if not (target + os.sep).startswith(inside):

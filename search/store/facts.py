@@ -19,7 +19,6 @@ from search.config.fields import (
     Label,
     LongText,
     Number,
-    Percent,
     Seed,
     Text,
     Word,
@@ -31,7 +30,7 @@ from search.store.validation import read_json
 from spaces.errors import UserError
 from spaces.validation import OneOf
 from trainer.benchmarks.metrics import METRICS
-from trainer.results import SHOTS
+from trainer.results import SHOTS, Percent
 
 Key: TypeAlias = Annotated[
     str,

@@ -12,6 +12,7 @@ from typing import Any
 from spaces.errors import UserError
 from trainer.files import append_whole
 
+MOST_LINES, LONGEST_LINE = 1_000_000, 2**24
 TAIL = len(b',"crc":"01234567"}')
 """Bytes of a checksum at the end of a line."""
 
@@ -27,10 +28,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: another line is not a JSON object.
     """
-    if not path.is_file():
-        return []
     rows = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+    for number, line in enumerate(finished_lines(path), 1):
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):  # also where the bytes are no text
@@ -39,6 +38,31 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
             raise UserError(f"line {number} of {path} is not a JSON object; restore the file.")
         rows.append(row)
     return rows
+
+
+def finished_lines(path: Path) -> list[bytes]:
+    """Return the lines of a file, without newlines, none if it is missing; a torn one is left out.
+
+    Raises:
+        UserError: there are too many.
+    """
+    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    return checked_lines(lines, path)
+
+
+def checked_lines(lines: list[bytes], path: Path) -> list[bytes]:
+    """Return lines of a file, after checking how many and how long they are.
+
+    Raises:
+        UserError: there are too many, or one is too long.
+    """
+    longest = max(map(len, lines), default=0)
+    if len(lines) > MOST_LINES or longest > LONGEST_LINE:
+        raise UserError(
+            f"{path} has {len(lines)} lines of up to {longest} bytes; it must have at most "
+            f"{MOST_LINES} of {LONGEST_LINE}. Restore the file."
+        )
+    return lines
 
 
 def cut_torn_line(path: Path) -> None:
@@ -88,7 +112,7 @@ def whole_lines(path: Path) -> list[bytes]:
     if damaged or not kept:
         where = f"line {damaged[0] + 1} of {path}" if damaged else f"{path}"
         raise UserError(f"{where} is not as a search writes it; restore the file.")
-    return kept
+    return checked_lines(kept, path)
 
 
 def cut_to_whole_lines(path: Path) -> None:

@@ -77,6 +77,7 @@ class Record:
     Attributes:
         trials: by study, in the order of their numbers; they must not be changed.
         ended: those that have ended or were refused, in the order in which they did.
+        source: what its lines are called in sentences.
     """
 
     def __init__(self, path: Path, may_write: Callable[[], None] = anybody) -> None:
@@ -94,9 +95,9 @@ class Record:
         self.stored_plan: StoredPlan | None = None
         self.lines = 0
         try:
-            lines, file = lines_of(path)
+            lines, self.source = lines_of(path)
             for number, line in enumerate(lines):
-                self._take(fact_of(line, number, file))
+                self._take(fact_of(line, number, self.source))
             self.bytes = sum(len(line) + 1 for line in lines)
         except OSError as error:
             raise UserError(
@@ -217,6 +218,10 @@ class Record:
                 raise UserError(
                     f"{where} tells of {fact.trial}, which does not run; restore the file."
                 )
+        if isinstance(fact, Rung) and fact.epoch in self.trial(fact.trial).rungs:
+            raise UserError(
+                f"{where} tells of epoch {fact.epoch} of {fact.trial} again; restore the file."
+            )
 
     def trial(self, key: str) -> RecordedTrial:
         """Return what is on record of a trial, which must not be changed.

@@ -22,23 +22,26 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from search.stats.scoring import Curve, Scoring
+from search.config.objective import BenchmarkObjective
+from search.config.redaction import redacted
+from search.stats.scoring import Curve
 from search.store.attempts import Attempt
 from search.store.containment import check_contained
-from search.store.jsonl import append_line, cut_torn_line, read_lines
+from search.store.jsonl import append_line, cut_torn_line, finished_lines, read_lines
 from search.store.lease import Lease, held
 from search.store.manifest import Manifest, read_manifest
-from search.store.redaction import redacted
-from search.store.validation import read_known
+from search.store.trials import Row
+from search.store.validation import json_of, read_content, read_json, read_known
+from spaces import POSTHOC
 from spaces.errors import UserError
 from trainer.files import write_atomic
-from trainer.results import EpochResult
+from trainer.results import PROFILE_COLUMNS, EpochResult, present_names
 
 SETTINGS = "settings.json"
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -60,6 +63,19 @@ class RunFolderGoneError(OSError):
 def part_key(key: str, part: int) -> str:
     """Return the name of a trial's part: what it trains on one benchmark of several."""
     return f"{key}.{part}" if part else key
+
+
+def read_epoch(line: bytes, where: str) -> EpochResult:
+    """Return the result of an epoch in a line; ``where`` names it.
+
+    Raises:
+        UserError: it breaks a rule.
+    """
+    if b'"test_accuracy"' in line:  # of when accuracy was the only metric
+        content = json_of(line, where)
+        known = present_names(content) if isinstance(content, dict) else content
+        return read_content(EpochResult, known, where)
+    return read_json(EpochResult, line, where)
 
 
 class RunFolder:
@@ -182,50 +198,85 @@ class RunFolder:
 
     def append_epoch(self, key: str, result: EpochResult) -> None:
         self.may_write()
-        append_line(self.trials / f"{key}.jsonl", result.to_dict())
+        append_line(self.epochs_file(key), result.to_dict())
 
-    def read_epochs(self, key: str) -> list[EpochResult]:
-        """Return the recorded epochs of trial part ``key``, 1 to n without a gap, to continue them.
+    def epochs_file(self, key: str) -> Path:
+        return self.trials / f"{key}.jsonl"
+
+    def reopen_epochs(self, key: str, benchmark: BenchmarkObjective) -> list[EpochResult]:
+        """Return the recorded epochs of trial part ``key``, to continue them.
 
         A torn last line is cut off, so only the search that holds the run may call this.
 
         Raises:
-            UserError: a line is no epoch's result, or not the next one's.
+            UserError: as ``read_part``.
         """
-        path = self.trials / f"{key}.jsonl"
-        cut_torn_line(path)
-        results: list[EpochResult] = []
-        for number, row in enumerate(read_lines(path), 1):
-            try:
-                results.append(EpochResult.from_dict(row))
-            except (KeyError, TypeError, ValueError) as error:
-                raise UserError(
-                    f"line {number} of {path} is not the result of an epoch; "
-                    "restore the file, or delete the run."
-                ) from error
-            if results[-1].epoch != number:
-                raise UserError(
-                    f"line {number} of {path} is epoch {results[-1].epoch}, not {number}; "
-                    "restore the file, or delete the run."
-                )
-        return results
+        cut_torn_line(self.epochs_file(key))
+        return self.read_part(key, benchmark)
 
-    def read_curve(self, key: str, scoring: Scoring) -> Curve:
-        """Return the evaluated images of trial part ``key`` by epoch, changing nothing.
+    def read_part(self, key: str, benchmark: BenchmarkObjective) -> list[EpochResult]:
+        """Return the recorded epochs of trial part ``key``, which trained on ``benchmark``.
 
         Raises:
-            UserError: the file does not hold them, or not what the benchmark's metric needs.
+            UserError: as ``read_epochs``, or they are not of this benchmark.
         """
-        path = self.trials / f"{key}.jsonl"
+        results = self.read_epochs(key)
+        if results:
+            self._curve(key, results, benchmark)
+        return results
+
+    def read_curve(self, row: Row, part: int, benchmark: BenchmarkObjective) -> Curve:
+        """Return the evaluated images by epoch of part of a trial that has ended well.
+
+        Raises:
+            UserError: as ``read_part``, or they are not those of which the record has a summary.
+        """
+        key = part_key(row.key, part)
+        results, epochs = self.read_epochs(key), row.summaries[part].epochs
+        if len(results) != epochs:
+            raise UserError(
+                f"{self.epochs_file(key)} has {len(results)} epochs, and the record says {epochs}; "
+                "restore the file."
+            )
+        return self._curve(key, results, benchmark)
+
+    def _curve(
+        self, key: str, results: Sequence[EpochResult], benchmark: BenchmarkObjective
+    ) -> Curve:
+        known = all(result.predicted is not None for result in results)
+        kinds = ("correct", "predicted") if known else ("correct",)
         try:
-            rows = read_lines(path)
-            known = all(row.get("predicted") is not None for row in rows)
-            kinds = ("correct", "predicted") if known else ("correct",)
-            curve = Curve(*(np.array([r[kind] for r in rows], dtype=np.int64) for kind in kinds))
-            scoring.check(curve)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise UserError(f"{path} does not hold a trial's epochs; restore the file.") from error
+            curve = Curve(*(np.array([getattr(r, k) for r in results]) for k in kinds))
+            benchmark.scoring.check(curve)
+            profiles = [list(map(len, r.profile)) for r in results if r.profile is not None]
+            if any(lengths != [PROFILE_COLUMNS] * len(POSTHOC) for lengths in profiles):
+                raise ValueError("got a profile of other lengths")
+            if len(results) > benchmark.epochs:
+                raise ValueError(f"got {len(results)} epochs of {benchmark.epochs}")
+        except ValueError as error:
+            raise UserError(
+                f"{self.epochs_file(key)} does not hold epochs of {benchmark.name} ({error}); "
+                "restore the file."
+            ) from error
         return curve
+
+    def read_epochs(self, key: str) -> list[EpochResult]:
+        """Return the recorded epochs of trial part ``key``, 1 to n without a gap.
+
+        Raises:
+            UserError: a line is no epoch's result, or not the next one's.
+        """
+        path = self.epochs_file(key)
+        results = []
+        for number, line in enumerate(finished_lines(path), 1):
+            where = f"line {number} of {path}"
+            results.append(read_epoch(line, where))
+            if results[-1].epoch != number:
+                raise UserError(
+                    f"{where} is epoch {results[-1].epoch}, not {number}; restore the file, or "
+                    "delete the run."
+                )
+        return results
 
     def write_error(self, key: str, text: str) -> None:
         write_atomic(self.trials / f"{key}.error.txt", text.encode())

@@ -12,8 +12,8 @@ from twin import OBJECTIVE
 
 import search.store.containment
 from search.cli.commands import main
+from search.config.redaction import redacted
 from search.store.containment import check_contained
-from search.store.redaction import redacted
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import STUDIES, trial_key
 from spaces.errors import UserError
@@ -202,7 +202,7 @@ def test_a_file_that_may_not_be_read_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("record.jsonl"))
-    with pytest.raises(UserError, match="'record.jsonl' cannot be read, by its permissions"):
+    with pytest.raises(UserError, match=r"'record.jsonl' cannot be read, by its permissions"):
         check_contained(folder)
 
 

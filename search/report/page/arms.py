@@ -156,10 +156,11 @@ def shots_figure(benchmark: OnBenchmark, winner: str) -> Figure | None:
         for name, estimate in gains.shots.items()
         if estimate.low > 0 or estimate.high < 0
     ]
-    finding = f"{winner} differs from uniform weights by {listed(sure)}."
     if gains.seeds < FEWEST_SEEDS:
         finding = f"{gains.seeds} common seeds are too few to tell gains by class frequency."
-    elif not sure:
+    elif sure:
+        finding = f"{winner} differs from uniform weights by {listed(sure)}."
+    else:
         finding = f"{winner} differs from uniform weights in no group by more than seeds do."
     return Figure(
         name=f"shots-{benchmark.name}",

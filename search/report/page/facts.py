@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 
 from search.config.program import PROGRAM
+from search.config.redaction import redacted
 from search.report.page.figure import DataTable
 from search.results.conclusion import ENDS, ORDER, Conclusion
-from search.store.redaction import redacted
 
 Fact = tuple[str, str]
 

@@ -12,7 +12,6 @@ from search.report.page.scales import Scale, around
 from search.report.page.svg import Plot, x_range, y_range
 from search.results.conclusion import ENDS, Conclusion
 from search.results.judgement import OnBenchmark
-from search.store.run_folder import part_key
 from search.store.trials import Row, TrialState
 from spaces.counts import FloatArray
 
@@ -106,7 +105,7 @@ def curves_figure(
     runs: dict[str, list[FloatArray]] = {arm: [] for arm in arms}
     for row in conclusion.rows:
         if row.study == "confirmation" and row.label in runs and row.state == TrialState.COMPLETE:
-            curve = conclusion.folder.read_curve(part_key(row.key, part), scoring)
+            curve = conclusion.folder.read_curve(row, part, objective)
             runs[row.label].append(scoring.scores(curve, scoring.choosing))
     curves = {arm: np.stack(scores) for arm, scores in runs.items() if scores}
     if not curves:

@@ -70,7 +70,7 @@ def test_the_accuracy_on_half_b_is_at_the_best_epoch_on_half_a(run: RunFolder) -
     assert main(["study", str(run.path), "--output", "copy"]) == 0
     (benchmark,) = run.read_manifest().objective.benchmarks
     correct, images = (
-        run.read_curve("baselines-00000", benchmark.scoring).correct,
+        run.read_curve(Record(run.record).row("baselines-00000"), 0, benchmark).correct,
         [sum(half) for half in benchmark.half_counts],
     )
     halves = [(a.sum() / images[0], b.sum() / images[1]) for a, b in correct]

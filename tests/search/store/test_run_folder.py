@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from confirming import WITH_HOLDOUT, manifest_of
 from repository import REPOSITORY
-from twin import make_settings, results_of
+from twin import BENCHMARK, make_settings, results_of
 
 from search.store.jsonl import append_line, cut_torn_line, read_lines
 from search.store.run_folder import RunFolder, RunFolderGoneError, other_runs
@@ -154,6 +154,7 @@ def test_a_torn_last_epoch_is_cut_and_can_be_written_again(folder: RunFolder) ->
     path = folder.trials / f"{KEY}.jsonl"
     os.truncate(path, path.stat().st_size - 1)  # all but the newline is there
     assert folder.read_epochs(KEY) == results[:2]
+    assert folder.reopen_epochs(KEY, BENCHMARK) == results[:2]
     folder.append_epoch(KEY, results[2])
     assert folder.read_epochs(KEY) == results[:3]
 
@@ -195,12 +196,12 @@ def halves_second(lines: list[bytes]) -> None:
     (
         (drop_second, "line 2 of .*jsonl is epoch 3, not 2"),
         (double_second, "line 3 of .*jsonl is epoch 2, not 3"),
-        (garbage_second, "line 2 of .*jsonl is not a JSON object"),
-        (bytes_second, "line 2 of .*jsonl is not a JSON object"),
-        (blank_second, "line 2 of .*jsonl is not a JSON object"),
-        (number_second, "line 2 of .*jsonl is not a JSON object"),
-        (object_second, "line 2 of .*jsonl is not the result of an epoch"),
-        (halves_second, "line 2 of .*jsonl is not the result of an epoch"),
+        (garbage_second, "line 2 of .*jsonl cannot be used: it is .*; it must be JSON without"),
+        (bytes_second, "line 2 of .*jsonl cannot be used: it is .*; it must be JSON without"),
+        (blank_second, "line 2 of .*jsonl cannot be used: it is .*; it must be JSON without"),
+        (number_second, "line 2 of .*jsonl cannot be used: it is 3; it must be a table of"),
+        (object_second, "line 2 of .*jsonl cannot be used: train_loss is missing"),
+        (halves_second, r"line 2 of .*jsonl cannot be used: correct\[1\] is missing"),
     ),
 )
 def test_damaged_epochs_are_refused_with_their_line(

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -12,7 +12,7 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from confirming import WITH_HOLDOUT, manifest_of, steady, whole_run
 from forging import Lines, forge
-from twin import JOINT, OBJECTIVE, make_settings
+from twin import BENCHMARK, JOINT, OBJECTIVE, make_settings, results_of
 
 from search.cli.commands import main
 from search.config.budget import Budget
@@ -20,7 +20,6 @@ from search.config.fields import Label
 from search.config.settings import Resources
 from search.export.winner import winner_of
 from search.results.conclusion import Conclusion
-from search.stats.scoring import Scoring
 from search.store.attempts import Attempt
 from search.store.facts import Line
 from search.store.lease import Holder
@@ -34,7 +33,9 @@ from spaces.validation import OneOf, Rule
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.prepared import load, prepare
 from trainer.provenance import provenance
+from trainer.results import EpochResult
 
+KEY = "baselines-00000"
 Change = Callable[[dict[str, Any]], object]
 
 
@@ -69,7 +70,7 @@ def lacking(rules: tuple[Any, ...], needed: list[Any], what: str) -> list[str]:
     return [] if all(any(isinstance(r, kind) for r in rules) for kind in needed) else [what]
 
 
-@pytest.mark.parametrize("kind", (Manifest, Attempt, Holder, Line))
+@pytest.mark.parametrize("kind", (Manifest, Attempt, Holder, Line, EpochResult))
 def test_nothing_that_is_read_is_unbounded(kind: type) -> None:
     assert unbounded(kind) == []
 
@@ -350,19 +351,31 @@ def test_a_fact_that_breaks_a_rule_is_refused(
 @pytest.mark.parametrize(
     "line",
     (
-        {},
-        {"correct": 1},
-        {"correct": [[1], [1, 2]]},
-        {"correct": [["x"], [1]]},
-        {"correct": [[1], [1]], "predicted": [[1, 2], [1, 2]]},
+        {"correct": [[1, 1, 1, 1], [1, 2]]},
+        {"correct": [[1, 1], [1, 1]]},
+        {"correct": [[14, 1, 1, 1], [1, 1, 1, 1]]},
+        {"predicted": [[1, 2], [1, 2]]},
+        {"predicted": [[51, 1, 1, 1], [1, 1, 1, 1]]},
     ),
 )
-def test_epochs_that_are_none_are_refused(tmp_path: Path, line: dict[str, object]) -> None:
+def test_epochs_of_another_benchmark_are_refused(tmp_path: Path, line: dict[str, object]) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.create()
-    (folder.trials / "baselines-00000.jsonl").write_text(json.dumps(line) + "\n")
-    with pytest.raises(UserError, match=r"00000.jsonl does not hold a trial's epochs"):
-        folder.read_curve("baselines-00000", Scoring("accuracy", ((1,), (1,))))
+    epoch = json.loads(json.dumps(results_of(0)[0].to_dict()))
+    folder.epochs_file(KEY).write_text(json.dumps(epoch) + "\n")
+    assert len(folder.read_part(KEY, BENCHMARK)) == 1
+    folder.epochs_file(KEY).write_text(json.dumps(epoch | line) + "\n")
+    with pytest.raises(UserError, match=rf"{KEY}.jsonl does not hold epochs of small"):
+        folder.read_part(KEY, BENCHMARK)
+
+
+def test_more_epochs_than_the_benchmark_has_are_refused(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    for result in results_of(0):
+        folder.append_epoch(KEY, result)
+    with pytest.raises(UserError, match=r"does not hold epochs of small .got 6 epochs of 5"):
+        folder.read_part(KEY, replace(BENCHMARK, epochs=5))
 
 
 def test_what_a_failure_says_cannot_steer_a_terminal(confirmed: Path, tmp_path: Path) -> None:
