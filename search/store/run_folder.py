@@ -105,7 +105,18 @@ class RunFolder:
         return cls(runs / name)
 
     def exists(self) -> bool:
-        return self.settings.is_file()
+        """Return whether there is a run.
+
+        Raises:
+            UserError: the folder is closed to this account.
+        """
+        try:
+            return self.settings.is_file()
+        except PermissionError as error:
+            raise UserError(
+                f"the run folder {self.path} is closed to this account ({error.strerror}); whoever "
+                "it belongs to can open it."
+            ) from error
 
     def create(self) -> None:
         """Make the folders.

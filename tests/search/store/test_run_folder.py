@@ -255,6 +255,18 @@ def test_errors_and_checkpoints_of_a_trial(folder: RunFolder) -> None:
     assert list(folder.checkpoints.iterdir()) == []
 
 
+def test_a_folder_that_is_closed_to_this_account_is_told(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", denied)  # root enters all folders
+    told = re.escape(f"the run folder {folder.path} is closed to this account (Permission denied);")
+    with pytest.raises(UserError, match=told):
+        folder.read_manifest()
+
+
 def test_nothing_is_written_to_a_folder_that_is_not_where_it_was(folder: RunFolder) -> None:
     with folder.locked():
         elsewhere = folder.path.rename(folder.path.with_name("elsewhere"))
