@@ -67,4 +67,4 @@ def test_every_strategy_trains_on_digits() -> None:
 def test_every_strategy_trains_on_real_images(shared_data: Path) -> None:
     benchmark = BENCHMARKS["resnet32-cifar100lt"]
     data = load(prepare(benchmark, shared_data), benchmark)
-    assert_each_trains(*small(benchmark, data, divisor=30))
+    assert_each_trains(*small(benchmark, data, divisor=60))

@@ -16,6 +16,7 @@ from trainer.strategies.sampling import (
     ClassImages,
     ImageOrders,
     Integers,
+    cycled_order,
     drawn_classes,
     sampled_order,
 )
@@ -103,6 +104,15 @@ def test_draws_use_other_words_than_plans_and_other_seeds_give_other_draws() -> 
     assert not np.array_equal(*drawn)
     assert abs(np.corrcoef(drawn[0], plan.order.numpy())[0, 1]) < 0.15
     assert abs(np.corrcoef(drawn[0], plan.dy.numpy())[0, 1]) < 0.15
+
+
+def test_draws_are_pinned() -> None:
+    """Other values would make every earlier seed's result irreproducible."""
+    classes, alike = ClassImages.of(np.repeat([0, 1, 2], (8, 3, 1)), 3), np.full(3, 1 / 3)
+    drawn = sampled_order(42, 1, alike, classes)
+    cycled = cycled_order(42, 2, alike, classes, np.array([5, 4, 3]))
+    assert drawn.tolist() == [11, 11, 7, 11, 11, 11, 10, 4, 8, 2, 9, 5]
+    assert cycled.tolist() == [11, 8, 11, 1, 9, 11, 10, 8, 9, 3, 8, 10]
 
 
 def test_a_class_without_probability_is_never_drawn() -> None:
