@@ -129,6 +129,18 @@ def check_options(options: argparse.Namespace) -> None:
         raise UserError(f"--output is {options.output}; it must be a file in an existing folder.")
     if options.checkpoints and options.checkpoints.is_file():
         raise UserError(f"--checkpoints is {options.checkpoints}; it must be a folder, not a file.")
+    if options.checkpoints:
+        make_folder(options.checkpoints)
+
+
+def make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--checkpoints is {path}, which cannot be made ({error.strerror}); give a folder that "
+            "you may write to."
+        ) from error
 
 
 def story(

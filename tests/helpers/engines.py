@@ -19,6 +19,7 @@ BENCHMARK = DIGITS.with_epochs(EPOCHS)
 
 
 def setup(place: Path, device: str = "cpu") -> WorkerSetup:
+    (place / "run" / "checkpoints").mkdir(parents=True, exist_ok=True)
     return WorkerSetup(
         benchmarks=(BENCHMARK,),
         images=(partial(load, prepare(BENCHMARK, place / "data"), BENCHMARK),),

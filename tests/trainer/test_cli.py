@@ -132,8 +132,10 @@ def test_a_strategy_is_named_said_and_given_back_by_its_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    options = ("--epochs", "2", "--seed", "7")
-    assert call(*options, "--strategy", "cb_focal", "--output", "first.json") == 0
+    options = ("--epochs", "2", "--seed", "7", "--save-every", "1")
+    first = ("--strategy", "cb_focal", "--output", "first.json", "--checkpoints", "new/folder")
+    assert call(*options, *first) == 0
+    assert Path("new/folder/epoch-00001.ckpt").is_file()
     assert "focusing=1" in capsys.readouterr().out.splitlines()[0]
     content = json.loads(Path("first.json").read_text())
     assert content["strategy"]["focusing"] == 1.0
@@ -189,6 +191,7 @@ def test_a_weighting_is_read_from_each_form_of_file(content: object, tmp_path: P
         (["--output", "absent/out.json"], "--output is absent/out.json"),
         (["--output", "."], "--output is ."),
         (["--checkpoints", "broken.json"], "--checkpoints is broken.json"),
+        (["--checkpoints", "broken.json/a"], "cannot be made (Not a directory)"),
     ),
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(

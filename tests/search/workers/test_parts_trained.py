@@ -39,6 +39,7 @@ STAGE_ENDS = (3, 7, 10)
 
 def setup(place: Path, second: Benchmark = SECOND) -> WorkerSetup:
     benchmarks = (FIRST, second)
+    (place / "run").mkdir(exist_ok=True)
     return WorkerSetup(
         benchmarks=benchmarks,
         images=tuple(partial(load, prepare(b, place / "data"), b) for b in benchmarks),
