@@ -23,7 +23,10 @@ LARGEST = {
 LARGEST_OF_TRIALS = 256 * MEGABYTE
 """Of the epochs of a trial."""
 LARGEST_OF_OTHERS = 4096 * MEGABYTE
-WRITTEN = ("lock", "log.txt", "best.json", "best_weighting.py", "report.html")
+WRITTEN = (
+    *("lock", "log.txt", "best.json", "best_weighting.py", "best_strategy.py"),
+    "report.html",
+)
 FOLDERS = ("trials", "checkpoints", "ray")
 MOST_ENTRIES = 1_000_000
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from search.report.page import report_html
 from search.results.conclusion import ENDS, Conclusion
-from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
+from search.store.stored_run import read_run
 from search.store.trials import HOLDOUT, Row, TrialState
 from search.store.validation import printable
 from spaces.errors import UserError
@@ -65,8 +65,8 @@ class FollowedRun:
             UserError: it is no run, or its files are damaged.
         """
         self.folder = folder
-        self.manifest = folder.read_manifest()
-        self.record = Record(folder.record)
+        run = read_run(folder)
+        self.manifest, self.record = run.manifest, run.record
         self.version = 1
         self.progress: dict[str, Any] = {}
         self._lock = threading.RLock()
