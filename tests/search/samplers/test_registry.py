@@ -18,6 +18,8 @@ from search.store.trials import PROPOSALS
 from spaces import SPACES, Choice, Float, check_recipe
 from trainer.trial import SCALE_FREE_LOSS
 
+LARGE = ("full", "strategies")
+"""Spaces that hold the parameters of all others between them."""
 COUNTS = (500, 200, 80, 30, 10)
 OBJECTIVE = Objective((BenchmarkObjective("five", 6, COUNTS, (COUNTS, COUNTS)),))
 TRIALS = 20
@@ -72,7 +74,7 @@ def points(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:
     return [tuple(trial.params.items()) for trial in trials]
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", LARGE)
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_proposals_lie_in_the_space_and_pass_the_guards(
     tmp_path: Path, optuna_warnings: list[str], sampler: str, space: str
@@ -110,7 +112,7 @@ def modelled(proposer: Proposer) -> set[str]:
     return set(drawn[0])
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", LARGE)
 @pytest.mark.parametrize("sampler", STATIC)
 def test_samplers_of_fixed_spaces_model_all_that_they_can(
     tmp_path: Path, sampler: str, space: str
@@ -121,7 +123,7 @@ def test_samplers_of_fixed_spaces_model_all_that_they_can(
     assert modelled(proposer) == {d.name for d in domains if isinstance(d, kinds)}
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", LARGE)
 def test_tpe_models_the_branches_of_a_conditional_space(tmp_path: Path, space: str) -> None:
     domains = SPACES[space].searched(SCALE_FREE_LOSS)
     proposer = make_proposer(tmp_path / "journal", "tpe", space)
