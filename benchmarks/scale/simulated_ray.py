@@ -41,7 +41,10 @@ START_SECONDS = 5.0
 """From asking for an actor until it is there."""
 NODE_SLOTS = 8
 """Slots of a node."""
-ANSWERED = ("is_initialized", "wait", "get", "remote", "nodes", "cluster_resources")
+ANSWERED = (
+    *("is_initialized", "wait", "get", "remote"),
+    *("nodes", "cluster_resources", "available_resources"),
+)
 IGNORED = ("init", "shutdown", "kill")
 """Functions of ``ray``: those that ``SimulatedRay`` has too, and those that do nothing."""
 
@@ -126,6 +129,9 @@ class SimulatedRay:
 
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": float(self.slots)}
+
+    def available_resources(self) -> dict[str, float]:
+        return self.cluster_resources()  # as it is before any trial begins
 
     @contextlib.contextmanager
     def in_place(self, scratch: Path) -> Iterator[None]:

@@ -132,7 +132,9 @@ def test_a_diverged_trial_is_stored_with_its_epochs_so_far(
     ) -> Generator[Event | None, None, None]:
         for job, trial in assignments:
             if job.number == 0:
-                trial = dataclasses.replace(trial, weights=(1e38, *trial.weights[1:]))
+                weights = (1e38, *trial.recipe.weights[1:])
+                recipe = dataclasses.replace(trial.recipe, weights=weights)
+                trial = dataclasses.replace(trial, recipe=recipe)
             for event in in_engine(iter([(job, trial)]), setup):
                 yield event
                 if event and job.number == 1:
