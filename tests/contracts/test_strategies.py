@@ -45,7 +45,11 @@ def small(benchmark: Benchmark, data: ImageData, divisor: int) -> tuple[Benchmar
     return benchmark.with_epochs(2), few
 
 
-def assert_each_trains(benchmark: Benchmark, data: ImageData) -> None:
+PLAIN_AT_FIRST = {"ce", "uniform", "drw", "drs", "progressive_sampling", "tau_norm"}
+
+
+def assert_each_trains(benchmark: Benchmark, data: ImageData, plain: set[str]) -> None:
+    """Check two epochs of every strategy; ``plain`` begin as plain training does."""
     like = Trial.weighted(benchmark, (1.0,) * benchmark.num_classes, 3, "fp32")
     slot = Slot(like, Task(data, benchmark.padding, CPU), variants=VARIANTS)
     first = {}
@@ -55,16 +59,17 @@ def assert_each_trains(benchmark: Benchmark, data: ImageData) -> None:
         assert two.profile is not None
         assert len(two.profile) == len(POSTHOC)
         first[name] = one.train_loss
-    plain = {name for name, loss in first.items() if loss == first["ce"]}
-    assert plain == {"ce", "uniform", "drw", "drs", "progressive_sampling", "tau_norm"}, "at first"
+    assert {name for name, loss in first.items() if loss == first["ce"]} == plain
 
 
 def test_every_strategy_trains_on_digits() -> None:
-    assert_each_trains(*small(DIGITS, digits_data(), divisor=4))
+    assert_each_trains(*small(DIGITS, digits_data(), divisor=4), PLAIN_AT_FIRST)
 
 
 @pytest.mark.slow
 def test_every_strategy_trains_on_real_images(shared_data: Path) -> None:
     benchmark = BENCHMARKS["resnet32-cifar100lt"]
     data = load(prepare(benchmark, shared_data), benchmark)
-    assert_each_trains(*small(benchmark, data, divisor=60))
+    # Half of the classes and more have one image of so few, as the median then has.
+    plain = PLAIN_AT_FIRST | {"median_split_effective"}
+    assert_each_trains(*small(benchmark, data, divisor=60), plain)

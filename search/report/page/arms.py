@@ -66,11 +66,11 @@ def arms_figure(judgement: Judgement) -> Figure:
         )
         for arm in verdict.arms
     ]
-    best = verdict.best
+    best, verb = verdict.best, "reaches" if verdict.given else "leads with"
     tied = f"; {len(verdict.ties)} more cannot be told from it" if verdict.ties else ""
     return Figure(
         name="arms",
-        finding=f"{best.name} leads with {interval_text(best.accuracy)} {unit}{tied}.",
+        finding=f"{best.name} {verb} {interval_text(best.accuracy)} {unit}{tied}.",
         chart=interval_plot(lines, f"{verdict.scored}, {unit}").drawn(
             "arms", f"{verdict.scored} of {len(lines)} weightings with 95 % intervals"
         ),

@@ -21,7 +21,7 @@ from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
 from search.store.run_folder import RunFolder
-from search.store.trials import STUDIES
+from search.store.trials import PROPOSALS, STUDIES
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_browser_lists_the_studies_and_draws_history_and_importances(dashboard
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            listed, drawn = page(""), page("/studies/1")
+            listed, drawn = page(""), page(f"/studies/{list(STUDIES).index(PROPOSALS)}")
         finally:
             server.shutdown()
             thread.join()
