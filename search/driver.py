@@ -67,11 +67,9 @@ def run(plan: Plan, console: Console) -> int:
         events.note("\n".join(announcement(plan, search)))
         if note := connection_note(console.file):
             events.note(note)
-        names = [benchmark.name for benchmark in plan.benchmarks]
-        with logging_events(plan.loggers, plan.folder, events, record.row, names) as logging:
+        with logging_events(plan.loggers, plan.folder, events, record.row, objective) as loggers:
             code = search_and_export(plan, images, search, attempt, console)
-            if plan.loggers:
-                logging.conclude(Conclusion.of(plan.folder))
+            loggers.conclude(plan.folder)
             return code
 
 
@@ -228,6 +226,9 @@ def report(conclusion: Conclusion, note: Callable[[str], None]) -> None:
         write_report(conclusion, conclusion.folder.report)
     except UserError as error:
         note(str(error))
+    except Exception as error:  # the page is beside the search, which has ended well
+        log.info("the report failed", exc_info=True)
+        note(f"the report failed ({type(error).__name__}: {error}); log.txt tells more.")
     else:
         note(f"report {conclusion.folder.report}")
 

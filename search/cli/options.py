@@ -158,7 +158,8 @@ def add_resources(parser: Parser) -> None:
     add(
         "--log",
         metavar="NAMES",
-        help=f"tools that are told of every epoch, too: {', '.join(LOGGERS)}",
+        help="tools that are told of every epoch, too: "
+        + "; ".join(f"{name}, into {logger.summary}" for name, logger in LOGGERS.items()),
     )
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from search.config.objective import Objective
 from search.config.redaction import redacted
 from search.loggers.logger import LoggedTrial, Logger, Value
 from search.loggers.registry import LOGGERS
 from search.results.conclusion import ENDS, Conclusion
 from search.session.events import EpochReported, Event, Events, TrialEnded
 from search.store.run_folder import RunFolder
+from search.store.stored_run import parts_of
 from search.store.trials import Row
+from search.store.validation import printable
+from spaces.errors import UserError
 
+log = logging.getLogger("search")
 MOST_WAITING = 10_000
 """Calls that wait for a slow logger; further ones are lost, which is said."""
 CLOSE_SECONDS = 15.0
@@ -63,41 +69,48 @@ class Background:
                 getattr(logger, method)(*arguments)
             logger.close()
         except Exception as error:  # whatever a library raises must not reach the search
+            log.info("--log %s failed", self.name, exc_info=True)
             reason = redacted(f"{type(error).__name__}: {error}".partition("\n")[0])
             self.note(f"--log {self.name} failed ({reason}) and logs no more; the search goes on.")
         finally:
             self.ended.set()
 
 
-class Logging:
+class EventLogging:
     """Tells loggers of a run's events.
 
     Attributes:
         row: of a trial, by its key.
-        benchmarks: names, which stand before metrics where there are several.
+        objective: names of its benchmarks stand before metrics, where there are several.
     """
 
     def __init__(
         self,
         backgrounds: Sequence[Background],
         row: Callable[[str], Row],
-        benchmarks: Sequence[str],
+        objective: Objective,
     ) -> None:
-        self.backgrounds, self.row, self.benchmarks = backgrounds, row, benchmarks
+        self.backgrounds, self.row, self.objective = backgrounds, row, objective
 
     def __call__(self, event: Event) -> None:
         """Pass on an event."""
         match event:
             case EpochReported(key, part, result):
-                several = len(self.benchmarks) > 1
-                prefix = f"{self.benchmarks[part]}/" if several else ""
-                self._call("epoch", logged(self.row(key)), prefix, result)
+                trial = logged(self.row(key))
+                benchmark = parts_of(self.objective, trial.study)[part].name
+                several = len(self.objective.all_benchmarks) > 1
+                self._call("epoch", trial, f"{benchmark}/" if several else "", result)
             case TrialEnded(row):
                 self._call("ended", logged(row), ENDS[row.state], summary_of(row))
 
-    def conclude(self, conclusion: Conclusion) -> None:
-        """Pass on what a run concludes."""
-        self._call("concluded", concluded(conclusion))
+    def conclude(self, folder: RunFolder) -> None:
+        """Pass on what a run concludes, or why that cannot be read."""
+        if self.backgrounds:
+            try:
+                told = concluded(Conclusion.of(folder))
+            except UserError as error:
+                told = {"verdict": printable(str(error))}
+            self._call("concluded", told)
 
     def _call(self, method: str, *arguments: object) -> None:
         for background in self.backgrounds:
@@ -110,19 +123,19 @@ def logging_events(
     folder: RunFolder,
     events: Events,
     row: Callable[[str], Row],
-    benchmarks: Sequence[str],
-) -> Iterator[Logging]:
+    objective: Objective,
+) -> Iterator[EventLogging]:
     """Tell the loggers of these names of all events within the context."""
 
     def begun(name: str) -> Background:
         return Background(name, lambda: LOGGERS[name].make(folder), events.note)
 
     backgrounds = [begun(name) for name in names]
-    logging = Logging(backgrounds, row, benchmarks)
+    told = EventLogging(backgrounds, row, objective)
     if backgrounds:
-        events.subscribe(logging)
+        events.subscribe(told)
     try:
-        yield logging
+        yield told
     finally:
         for background in backgrounds:
             background.close()

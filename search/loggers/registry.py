@@ -46,7 +46,7 @@ LOGGERS: dict[str, NamedLogger] = {
     "wandb": NamedLogger(
         "wandb",
         ("search.loggers.wandb", "WandbLogger"),
-        "Weights & Biases, or with WANDB_MODE=offline the run folder",
+        "your account there, or with WANDB_MODE=offline the run folder",
     ),
 }
 

@@ -30,13 +30,11 @@ class Level:
 
     Attributes:
         name: the word, the range of the number, or that the parameter does not act.
-        middle: median of the number; None for a word.
         trials: how many.
         score: their mean, with a t interval by the scatter within all levels.
     """
 
     name: str
-    middle: float | None
     trials: int
     score: Estimate
 
@@ -93,15 +91,12 @@ def _effect(name: str, drawn: Sequence[ParameterValue | None], values: FloatArra
     within = float(((values - means[level]) ** 2).sum())
     sd = (within / max(freedom, 1)) ** 0.5
     width = float(special.stdtrit(max(freedom, 1), (1 + LEVEL) / 2)) * sd
-    numbers = np.array([np.nan if not isinstance(v, float | int) else v for v in drawn])
     levels = []
     for index, text in enumerate(names):
         if counts[index]:
             half, mean = width / counts[index] ** 0.5, float(means[index])
-            inside = numbers[level == index]
-            middle = None if np.isnan(inside).any() else float(np.median(inside))
             score = Estimate(mean, mean - half, mean + half)
-            levels.append(Level(text, middle, int(counts[index]), score))
+            levels.append(Level(text, int(counts[index]), score))
     shuffled = np.random.default_rng(0).permuted(np.tile(values, (PERMUTATIONS, 1)), axis=1)
     explained, *luck = _explained(level, np.vstack([values, shuffled])).tolist()
     return Effect(name, tuple(levels), explained, float(np.quantile(luck, LEVEL)))

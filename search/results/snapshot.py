@@ -9,7 +9,8 @@ from search.results.conclusion import ENDS, Incumbent, incumbent
 from search.results.forecast import seconds_left
 from search.session.running import Running
 from search.session.search import Search
-from search.store.trials import HOLDOUT, Row
+from search.store.stored_run import parts_of
+from search.store.trials import Row
 
 RUNNING = "running"
 
@@ -97,7 +98,6 @@ class Snapshots:
 
 def ended_trial(row: Row, objective: Objective) -> TrialSnapshot:
     """Return the snapshot of a trial that has ended."""
-    held_out = row.study == HOLDOUT and objective.holdout
     return TrialSnapshot(
         key=row.key,
         label=row.label,
@@ -105,7 +105,7 @@ def ended_trial(row: Row, objective: Objective) -> TrialSnapshot:
         weighting=row.strategy.describe(),
         state=ENDS[row.state],
         epochs=sum(summary.epochs for summary in row.summaries),
-        length=held_out.epochs if held_out else objective.epochs_of_all,
+        length=sum(benchmark.epochs for benchmark in parts_of(objective, row.study)),
         batches=None,
         scores=(),
         best_scores=tuple(summary.best_score for summary in row.summaries),

@@ -22,8 +22,23 @@ ENDS: dict[EndWord, TrialState] = {
 """How the record says that a trial ended -> the state that it then has."""
 
 
+class Keyed:
+    """What has the key of a trial, ``STUDY-NUMBER``."""
+
+    key: str
+
+    @property
+    def study(self) -> str:
+        return self.key.rsplit("-", 1)[0]
+
+    @property
+    def number(self) -> int:
+        """Its place in its study, from 0."""
+        return int(self.key.rsplit("-", 1)[1])
+
+
 @dataclass(frozen=True)
-class Row:
+class Row(Keyed):
     """One trial as the record has it.
 
     Attributes:
@@ -53,15 +68,6 @@ class Row:
     seed_index: int | None
     hardware: str | None
     device_hours: float
-
-    @property
-    def study(self) -> str:
-        return self.key.rsplit("-", 1)[0]
-
-    @property
-    def number(self) -> int:
-        """Its place in its study, from 0."""
-        return int(self.key.rsplit("-", 1)[1])
 
     @property
     def is_baseline(self) -> bool:
@@ -102,7 +108,7 @@ def trial_seed(seed: int, study: str, number: int) -> int:
 
 
 @dataclass
-class RecordedTrial:
+class RecordedTrial(Keyed):
     """A trial as the lines of the record tell of it so far.
 
     Attributes:
@@ -134,14 +140,6 @@ class RecordedTrial:
         except UserError as error:
             raise unusable(where, error) from error
         return cls(fact.trial, fact, strategy, fact.drawn)
-
-    @property
-    def study(self) -> str:
-        return self.key.rsplit("-", 1)[0]
-
-    @property
-    def number(self) -> int:
-        return int(self.key.rsplit("-", 1)[1])
 
     @property
     def state(self) -> TrialState:

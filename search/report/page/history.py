@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +11,8 @@ from search.report.page.scales import Scale, around
 from search.report.page.svg import Plot, x_range, y_range
 from search.results.conclusion import ENDS, Conclusion
 from search.results.judgement import OnBenchmark
-from search.store.trials import Row, TrialState
+from search.stats.ranking import GroupPosterior
+from search.store.trials import CONFIRMATION, Row, TrialState
 from spaces.counts import FloatArray
 
 CONTROL, FULL, STOPPED, ESTIMATE = range(4)
@@ -66,7 +66,7 @@ def history_figure(conclusion: Conclusion) -> Figure | None:
                     row.value,
                     known[row.key].mean if row.key in known else None,
                 )
-                for row in sorted(rows, key=lambda row: -_merit(row, known))
+                for row in sorted(rows, key=lambda row: _merit(row, known), reverse=True)
             ],
         ),
         legend=legend(KINDS),
@@ -77,10 +77,11 @@ def history_figure(conclusion: Conclusion) -> Figure | None:
     )
 
 
-def _merit(row: Row, known: dict[str, Any]) -> float:
+def _merit(row: Row, known: Mapping[str, GroupPosterior]) -> tuple[bool, float]:
+    """A key that sorts full-length trials by their estimates behind the others by their scores."""
     if row.key in known:
-        return float(known[row.key].mean)
-    return float(row.value or 0.0) - 1000.0
+        return True, known[row.key].mean
+    return False, row.value or 0.0
 
 
 def _kind(row: Row) -> int:
@@ -104,7 +105,7 @@ def curves_figure(
     scoring = objective.scoring
     runs: dict[str, list[FloatArray]] = {arm: [] for arm in arms}
     for row in conclusion.rows:
-        if row.study == "confirmation" and row.label in runs and row.state == TrialState.COMPLETE:
+        if row.study == CONFIRMATION and row.label in runs and row.state == TrialState.COMPLETE:
             curve = conclusion.folder.read_curve(row, part, objective)
             runs[row.label].append(scoring.scores(curve, scoring.choosing))
     curves = {arm: np.stack(scores) for arm, scores in runs.items() if scores}
@@ -113,8 +114,9 @@ def curves_figure(
     epochs = min(scores.shape[1] for scores in curves.values())
     shown = np.unique(np.linspace(0, epochs - 1, min(epochs, 100)).astype(int))
     every = [value for scores in curves.values() for value in scores[:, shown].ravel().tolist()]
+    lowest = float(np.quantile(every, OUTLIER_SHARE))
     x = Scale(1, max(epochs, 2), *x_range())
-    y = around([v for v in every if v >= float(np.quantile(every, OUTLIER_SHARE))], *y_range())
+    y = around([value for value in every if value >= lowest], *y_range())
     plot = Plot(x, y, "epoch", f"{objective.score_words}, percent")
     for series, scores in reversed(list(enumerate(curves.values()))):
         xs = (shown + 1).astype(float).tolist()

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search.report.event_lines import run_label
 from search.report.page import report_html
 from search.results.conclusion import ENDS, Conclusion
 from search.store.run_folder import RunFolder, part_key
-from search.store.stored_run import read_run
-from search.store.trials import HOLDOUT, Row, TrialState
+from search.store.stored_run import parts_of, read_run
+from search.store.trials import Row, TrialState
 from search.store.validation import printable
 from spaces.errors import UserError
 
@@ -25,8 +26,6 @@ PAGE_SHARE = 20
 """So many times as long as making the page took passes before it is made again."""
 LAST_LINE = 200_000
 """Bytes at the end of a file of epochs that hold its last line."""
-LOST_SECONDS = 60.0
-"""Without anything new, a run with running trials is said to stand still."""
 
 
 @dataclass(frozen=True)
@@ -130,23 +129,17 @@ class FollowedRun:
         }
 
     def _parts(self, row: Row) -> list[tuple[str, Row, int]]:
-        objective = self.manifest.objective
-        holdout = [objective.holdout] if objective.holdout else []
-        benchmarks = holdout if row.study == HOLDOUT else objective.benchmarks
-        return [(part_key(row.key, part), row, b.epochs) for part, b in enumerate(benchmarks)]
+        parts = enumerate(parts_of(self.manifest.objective, row.study))
+        return [(part_key(row.key, part), row, benchmark.epochs) for part, benchmark in parts]
 
     def _last_change(self, parts: list[tuple[str, Row, int]]) -> float:
-        files = [self.folder.record, *(self._file(key) for key, _, _ in parts)]
+        files = [self.folder.record, *(self.folder.epochs_file(key) for key, _, _ in parts)]
         return max((f.stat().st_mtime for f in files if f.is_file()), default=0.0)
-
-    def _file(self, key: str) -> Path:
-        return self.folder.trials / f"{key}.jsonl"
 
     def _trial(self, row: Row, key: str, length: int) -> TrialProgress:
         last = self._last_epoch(key)
-        label = row.label if row.seed_index is None else f"{row.label}, seed {row.seed_index + 1}"
         return TrialProgress(
-            label=label,
+            label=run_label(row.label, row.seed_index),
             strategy=row.strategy.describe(),
             epoch=int(last.get("epoch", 0)),
             length=length,
@@ -156,7 +149,7 @@ class FollowedRun:
 
     def _last_epoch(self, key: str) -> dict[str, Any]:
         """The last whole line of a trial's epochs, read again only where the file has grown."""
-        path = self._file(key)
+        path = self.folder.epochs_file(key)
         size = path.stat().st_size if path.is_file() else 0
         known = self._epochs.get(key)
         if known and known[0] == size:

@@ -11,10 +11,10 @@ from confirming import PLAIN, drive, new_run, steady
 from twin import JOINT, OBJECTIVE, attempt
 
 from search.loggers import background
-from search.loggers.background import Background, Logging, concluded, flat, logging_events
+from search.loggers.background import Background, concluded, flat, logging_events
 from search.loggers.logger import LoggedTrial
 from search.loggers.registry import LOGGERS, NamedLogger, chosen_loggers
-from search.results.conclusion import Conclusion
+from search.session.events import Events
 from search.store.run_folder import RunFolder
 from spaces.errors import UserError
 from trainer.results import EpochResult
@@ -59,8 +59,7 @@ def test_a_logger_is_told_of_every_epoch_and_end(
 ) -> None:
     folder = new_run(tmp_path / "run", objective)
     search = attempt(folder, PLAIN, TRIALS, objective=objective, confirm=False)
-    names = [benchmark.name for benchmark in objective.benchmarks]
-    with logging_events(["kept"], folder, search.events, search.record.row, names):
+    with logging_events(["kept"], folder, search.events, search.record.row, objective):
         drive(search, steady)
     epochs = [told for told in kept.told if told[0] == "epoch"]
     assert len(epochs) == TRIALS * sum(benchmark.epochs for benchmark in objective.benchmarks)
@@ -78,9 +77,9 @@ def test_a_logger_that_fails_is_told_once_and_the_others_go_on(tmp_path: Path) -
 
     bad = Background("bad", fails, notes.append)
     other = Background("good", lambda: good, notes.append)
-    logging = Logging([bad, other], lambda key: None, ["small"])  # type: ignore[arg-type,return-value]
     for _ in range(3):
-        logging._call("concluded", {})
+        for one in (bad, other):
+            one.call("concluded", {})
     for one in (bad, other):
         one.close()
     assert len(good.told) == 3
@@ -105,6 +104,26 @@ def test_a_logger_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert notes[0].startswith("--log slow did not end within")
     assert "reports are not logged" in notes[1]
     assert one.lost >= 6
+
+
+def test_a_run_on_a_hold_out_is_logged_under_its_name(tmp_path: Path, kept: Kept) -> None:
+    objective = CASES["holdout"][2]
+    folder = new_run(tmp_path / "run", objective)
+    search = attempt(folder, PLAIN, 20, objective=objective, confirm=True, runs=12)
+    with logging_events(["kept"], folder, search.events, search.record.row, objective):
+        drive(search, steady)
+    prefixes = {key.split("-")[0]: set() for _, key, *_ in kept.told}
+    for _, key, prefix, *_ in (told for told in kept.told if told[0] == "epoch"):
+        prefixes[key.split("-")[0]].add(prefix)
+    assert prefixes["holdout"] == {"held/"}
+    assert prefixes["proposals"] == {"small/", "other/"}
+
+
+def test_a_run_that_is_gone_at_the_end_is_told_as_that(tmp_path: Path, kept: Kept) -> None:
+    folder = RunFolder(tmp_path / "gone")
+    with logging_events(["kept"], folder, Events(), lambda key: None, OBJECTIVE) as loggers:  # type: ignore[arg-type,return-value]
+        loggers.conclude(folder)
+    assert kept.told == [("concluded",)]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -186,8 +205,8 @@ def driven(tmp_path: Path, name: str) -> RunFolder:
     folder.begin_attempt({"resources": {}, "device": "cpu"})
     notes: list[str] = []
     search.events.subscribe(lambda event: notes.append(getattr(event, "text", "")))
-    with logging_events([name], folder, search.events, search.record.row, ["small"]) as logging:
+    with logging_events([name], folder, search.events, search.record.row, OBJECTIVE) as loggers:
         drive(search, steady)
-        logging.conclude(Conclusion.of(folder))
+        loggers.conclude(folder)
     assert not [note for note in notes if "--log" in note]
     return folder

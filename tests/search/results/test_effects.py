@@ -31,8 +31,6 @@ def test_a_parameter_that_acts_is_found_with_its_direction() -> None:
     means = [level.score.mean for level in first.levels]
     assert means == sorted(means)
     assert sum(level.trials for level in first.levels) == TRIALS
-    middles = [level.middle for level in first.levels if level.middle is not None]
-    assert middles == sorted(middles)
 
 
 def test_what_luck_explains_is_rarely_told_as_an_effect() -> None:

@@ -48,27 +48,29 @@ def test_a_shortened_protocol_fails(runs: dict[str, Conclusion]) -> None:
     assert found(shortened)[WHOLE] == Health.FAIL
 
 
-def test_weights_that_cannot_train_fail(runs: dict[str, Conclusion]) -> None:
-    searched = runs["searched"]
-    assert searched.incumbent is not None
-    assert found(searched)[TRAINABLE] == Health.PASS
+def named(conclusion: Conclusion, label: str, weighting: Weighting) -> Conclusion:
+    """The same run, had it named another weighting."""
+
+    class Moved(Conclusion):
+        @property
+        def winner(self) -> tuple[str, Strategy]:
+            return label, Strategy.of(weighting)
+
+    return Moved(**{field: getattr(conclusion, field) for field in Conclusion.__dataclass_fields__})
+
+
+@pytest.mark.parametrize(("exponent", "health"), ((30.0, Health.FAIL), (0.5, Health.PASS)))
+def test_weights_that_cannot_train_fail(
+    runs: dict[str, Conclusion], exponent: float, health: Health
+) -> None:
+    steep = named(runs["searched"], "uniform", Weighting(exponent=exponent))
+    assert found(steep)[TRAINABLE] == health
 
 
 @pytest.mark.parametrize(("exponent", "health"), ((1.25, Health.WARN), (0.6, Health.PASS)))
 def test_a_winner_at_the_edge_of_the_space_is_doubtful(
     runs: dict[str, Conclusion], exponent: float, health: Health
 ) -> None:
-    class Moved(Conclusion):
-        @property
-        def winner(self) -> tuple[str, Strategy]:
-            return "#3", Strategy.of(Weighting(exponent=exponent))
-
-    moved = Moved(
-        **{
-            name: getattr(runs["searched"], name)
-            for name in vars(runs["searched"])
-            if name in Conclusion.__dataclass_fields__
-        }
-    )
+    moved = named(runs["searched"], "#3", Weighting(exponent=exponent))
     drawn = {"proposals-00003": {"exponent": exponent, "bend": "none"}}
     assert found(replace(moved, drawn=drawn))[INSIDE] == health

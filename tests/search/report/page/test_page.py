@@ -10,6 +10,7 @@ import pytest
 from concluded import CASES, conclusion_of
 from recorded_runs import replay
 
+from search import driver
 from search.cli.commands import main
 from search.export import export
 from search.report.page.write import report_html
@@ -118,6 +119,18 @@ def test_a_page_that_cannot_be_written_is_one_sentence(
     assert main(["report", str(run), "--output", str(tmp_path / "none" / "page.html")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: the report cannot be written to")
+
+
+def test_a_page_that_fails_harms_no_search_and_says_so(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("a fault of the page")
+
+    notes: list[str] = []
+    monkeypatch.setattr(driver, "write_report", fails)
+    driver.report(Conclusion.of(RunFolder(run)), notes.append)
+    assert notes == ["the report failed (RuntimeError: a fault of the page); log.txt tells more."]
 
 
 def test_a_page_is_the_same_whenever_it_is_made(run: Path) -> None:
