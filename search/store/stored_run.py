@@ -18,6 +18,7 @@ from search.store.run_folder import RunFolder
 from search.store.trials import (
     BASELINES,
     HOLDOUT,
+    NAMED_FIRST,
     PROPOSALS,
     RecordedTrial,
     Row,
@@ -86,12 +87,11 @@ def trial_faults(trial: RecordedTrial, objective: Objective) -> Iterator[str]:
     """Yield what is wrong with a trial by itself."""
     asked = trial.asked
     assert asked is not None
-    in_search = trial.study in (BASELINES, PROPOSALS)
     if (asked.name is None) is not (trial.study == PROPOSALS):
         yield f"has the name {asked.name}"
     if (trial.drawn is None) is (trial.study == PROPOSALS):
         yield "was drawn, or not, against its study"
-    if (asked.seed_index is None) is not in_search:
+    if (asked.seed_index is None) is not trial.in_search:
         yield f"has the seed index {asked.seed_index}"
     if (asked.seed_index or 0) > trial.number:
         yield f"has the seed index {asked.seed_index}, and there are {trial.number} runs before it"
@@ -162,14 +162,15 @@ def weighting_faults(rows: list[Row], objective: Objective) -> Iterator[str]:
 
 
 def control_faults(rows: list[Row], record: Record) -> Iterator[str]:
-    """Yield which baselines are not the controls in their order."""
+    """Yield which controls and strategies that run first are not those, in their order."""
     assert record.begun is not None
-    controls = record.begun.controls
+    waiting = {BASELINES: record.begun.controls, NAMED_FIRST: record.begun.named}
     for row in rows:
-        if row.is_baseline and (
-            row.number >= len(controls) or row.label != present_name(controls[row.number].name)
+        line = waiting.get(row.study)
+        if line is not None and (
+            row.number >= len(line) or row.label != present_name(line[row.number].name)
         ):
-            yield f"{row.key} is {row.label}, which is not the control of that number"
+            yield f"{row.key} is {row.label}, which is not the one of that number"
 
 
 def repeated_runs(rows: list[Row]) -> Iterator[str]:

@@ -36,6 +36,11 @@ class Keyed:
         """Its place in its study, from 0."""
         return int(self.key.rsplit("-", 1)[1])
 
+    @property
+    def in_search(self) -> bool:
+        """Whether it belongs to the search itself, and not to a later phase."""
+        return self.study in (BASELINES, NAMED_FIRST, PROPOSALS)
+
 
 @dataclass(frozen=True)
 class Row(Keyed):
@@ -76,11 +81,6 @@ class Row(Keyed):
     @property
     def is_proposal(self) -> bool:
         return self.study == PROPOSALS
-
-    @property
-    def in_search(self) -> bool:
-        """Whether it belongs to the search itself, and not to a later phase."""
-        return self.study in (BASELINES, NAMED_FIRST, PROPOSALS)
 
     @property
     def epochs(self) -> int:

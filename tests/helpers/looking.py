@@ -110,6 +110,7 @@ SEARCHES = {
     "finished": (f"{DIGITS} --trials 20 --confirm-runs 9 --grace-epochs 1", None),
     "unfinished": (f"{DIGITS} --trials 40 --space full --grace-epochs 1", 15),
     "cmaes": (f"{DIGITS} --trials 40 --sampler cmaes --early-stopping none --no-confirm", 18),
+    "strategies": (f"{DIGITS} --trials 30 --space losses --confirm-runs 9 --grace-epochs 1", None),
     "joint": (
         "--benchmark resnet8-digitslt,resnet8-digitslt40 --epochs 3 --holdout IMAGES --trials 16 "
         "--confirm-runs 9 --sampler qmc --grace-epochs 1",

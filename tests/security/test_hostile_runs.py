@@ -259,7 +259,7 @@ CASES: tuple[tuple[str, str, Callable[[Path, Path], object], str], ...] = (
         fact("asked", -1, lambda asked: asked.pop("seed_index")),
         "confirmation-00008 has the seed index None",
     ),
-    ("finished", "show", fact("asked", 0, with_(name="inverse")), "not the control of that num"),
+    ("finished", "show", fact("asked", 0, with_(name="inverse")), "not the one of that num"),
     ("finished", "show", fact("begun", 0, with_(seed=1)), "its seed is 1, and that of settings"),
     ("finished", "show", fact("ended", 0, with_(summaries=[])), "0 summaries; there must be 1"),
     (
