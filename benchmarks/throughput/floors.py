@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.arguments import Parser
 from trainer.benchmarks import Benchmark
-from trainer.execution.slot import EVALUATION_BATCH, batch_sizes
+from trainer.execution.batch_steps import EVALUATION_BATCH, batch_sizes
 from trainer.models import NETWORKS
 from trainer.runtime import PRECISIONS, available_cpus, configure, select_device
 

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, Dataset
 
 from trainer.benchmarks import Benchmark
-from trainer.execution.slot import EVALUATION_BATCH
+from trainer.execution.batch_steps import EVALUATION_BATCH
 from trainer.models import build
 from trainer.prepared import ImageData
 

@@ -136,7 +136,7 @@ def epoch_seconds(trial: Trial, data: ImageData) -> float:
             break
     slot.rewind()
     begin = time.perf_counter()
-    slot.test_batch(slot.test_sizes[0])
+    slot.step("test", slot.test_sizes[0])()
     test = time.perf_counter() - begin
     share = slot.task.test_images / slot.test_sizes[0]
     return train * len(slot.train_sizes) + test * share

@@ -1,35 +1,28 @@
-"""A slot trains one trial at a time on a device: fixed tensors, and the steps that work on them.
+"""A slot trains one trial at a time on a device: fixed tensors, and the course of its epochs.
 
-Everything a step reads or writes has a fixed address: the parameters, the epoch's plan, the
-learning rate, even the position in the epoch. So a step takes no arguments and reads nothing on
-the host, and a CUDA graph captured from it once serves every trial that enters the slot.
+The steps on batches take no arguments (`trainer/execution/batch_steps.py`), so that a CUDA graph
+captured from one once serves every trial that enters the slot.
 """
 
 import json
 import time
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from spaces.loss import POSTHOC
 from spaces.recipe import Variant
+from trainer.execution.batch_steps import BatchSteps
 from trainer.execution.epoch_inputs import EpochInputs
-from trainer.execution.graphs import Queue, Step, captured, compiled
+from trainer.execution.graphs import Queue, Step, captured
+from trainer.execution.learner import Learner, host_copy
 from trainer.execution.task import Task
-from trainer.models import BatchNorm2d, build
+from trainer.models import BatchNorm2d
 from trainer.results import EpochResult
-from trainer.runtime import arithmetic
-from trainer.strategies.adjustment import add_counts, log_priors, predictions
-from trainer.strategies.loss import general_loss
 from trainer.trial import Trial
-
-EVALUATION_BATCH = 500
 
 
 class Progress(Enum):
@@ -39,29 +32,16 @@ class Progress(Enum):
     WAITING = "everything is queued, and the device or the disk is not done"
 
 
-def batch_sizes(images: int, batch: int) -> list[int]:
-    """Return the sizes of an epoch's batches; the last one may be short."""
-    return [min(batch, images - start) for start in range(0, images, batch)]
-
-
-def host_copy(tensor: Tensor) -> Tensor:
-    """Return a copy on the CPU; from a GPU it is queued, and its memory is pinned."""
-    return tensor.to("cpu", non_blocking=True, copy=True)
-
-
 class Slot:
-    """A network, its optimizer and loss, and the batches' position, at fixed addresses.
+    """A learner, the inputs of its epochs and the steps on batches, at fixed addresses.
 
     Attributes:
-        network: channels_last, without the batch norms' step counters, which nothing reads.
-        rate: learning rate, float32 ().
         variants: of the training step, that the slot has.
+        learner: network and optimizer.
         inputs: of the epoch in progress: its plan, and the numbers of the loss.
-        position: number of images behind in the epoch or the test set, int64 ().
-        totals: float64 (2 + 4 * C * G,): sums over images of the training and the test loss, then
-            for each of G post-hoc adjustments test images by half and class: correct, and
-            predicted as the class.
+        batch_steps: the position in the epoch, its sums, and the steps.
         sequence: of an epoch's batches, each the phase and the number of images.
+        steps: by name, such as "train plain 128".
         history: results of the trial's finished epochs.
         batch: batches of the epoch after them that are queued or done.
         began: when that epoch began, seconds of the performance counter.
@@ -80,30 +60,21 @@ class Slot:
             graphs: matters on CUDA devices alone: False runs the steps kernel by kernel.
             variants: of the recipes that may come; None for those of ``like``'s variant.
         """
-        self.like, self.task, device = like, task, task.device
-        self.queue = Queue(device)
-        self.network = self._network(like.seed).to(device)
+        self.like, self.task = like, task
+        self.queue = Queue(task.device)
         self.variants = tuple(variants or (like.recipe.variant,))
-        self.losses = {"plain": self.plain_loss, "general": self.general_loss}
-        self.answers = self.batch_answers
-        if like.compiled:
-            self.losses = {name: compiled(loss) for name, loss in self.losses.items()}
-            self.answers = compiled(self.answers)
-        self.rate = torch.zeros((), device=device)
-        self.optimizer = self._optimizer()
-        self.priors = log_priors(task.classes.counts).to(device)
+        self.learner = Learner(like.benchmark, like.seed, task.device)
+        self.network, self.optimizer = self.learner.network, self.learner.optimizer
         self.inputs = EpochInputs(task, pinned=self.queue.stream is not None)
-        self.position = torch.zeros((), dtype=torch.int64, device=device)
-        self.offsets = torch.arange(max(like.benchmark.batch_size, EVALUATION_BATCH), device=device)
-        numbers = 2 + len(POSTHOC) * 4 * task.num_classes
-        self.totals = torch.zeros(numbers, dtype=torch.float64, device=device)
-        self.train_loss, self.test_loss = self.totals[:2]
-        self.counts = self.totals[2:].view(len(POSTHOC), 2, -1)
+        self.batch_steps = BatchSteps(like, task, self.learner, self.inputs)
+        self.totals = self.batch_steps.totals
         self.read = torch.zeros_like(self.totals, device="cpu")
         if self.queue.stream:
             self.read = self.read.pin_memory()
-        self.train_sizes = batch_sizes(task.images, like.benchmark.batch_size)
-        self.test_sizes = batch_sizes(task.test_images, EVALUATION_BATCH)
+        self.train_sizes, self.test_sizes = (
+            self.batch_steps.train_sizes,
+            self.batch_steps.test_sizes,
+        )
         self.sequence = [("train", size) for size in self.train_sizes]
         self.sequence += [("test", size) for size in self.test_sizes]
         self.history: list[EpochResult] = []
@@ -111,49 +82,18 @@ class Slot:
         self.began = 0.0
         self.steps = self._steps(graphs and self.queue.stream is not None)
 
-    def _network(self, seed: int) -> nn.Module:
-        benchmark = self.like.benchmark
-        network = build(benchmark.network, benchmark.channels, benchmark.num_classes, seed)
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.num_batches_tracked = None
-        return network.to(memory_format=torch.channels_last)
-
-    def _optimizer(self) -> torch.optim.SGD:
-        benchmark = self.like.benchmark
-        optimizer = torch.optim.SGD(
-            self.network.parameters(),
-            lr=benchmark.learning_rate,
-            momentum=benchmark.momentum,
-            weight_decay=benchmark.weight_decay,
-            fused=self.task.device.type == "cuda",  # on the CPU its last bit differs
-        )
-        for group in optimizer.param_groups:
-            group["lr"] = self.rate  # as a tensor, it can change between replays of a graph
-        for parameter in self.network.parameters():  # equal to none, but with an address
-            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-        return optimizer
-
     def _steps(self, graphs: bool) -> dict[str, Step]:
-        """Return a step for each size of a batch, and of a training batch for each variant.
-
-        They are named ``train plain 128``, ``test 500`` and so on.
-        """
-        steps: dict[str, Step] = {}
-        for loss in (variant.loss for variant in self.variants):
-            for size in sorted(set(self.train_sizes), reverse=True):
-                steps[f"train {loss} {size}"] = partial(self.train_batch, loss, size)
-        for size in sorted(set(self.test_sizes), reverse=True):
-            steps[f"test {size}"] = partial(self.test_batch, size)
+        """Return the steps on batches, perhaps as graphs."""
+        steps = self.batch_steps.steps(self.variants)
         if self.queue.stream:  # what was made until now is on another stream
             torch.cuda.synchronize(self.task.device)
         return captured(steps, self.queue, self.rewind) if graphs else steps
 
     def rewind(self) -> None:
-        self.position.zero_()
+        self.batch_steps.rewind()
 
     def momenta(self) -> list[Tensor]:
-        return [self.optimizer.state[p]["momentum_buffer"] for p in self.network.parameters()]
+        return self.learner.momenta()
 
     def configuration(self, trial: Trial) -> str:
         """Return what the numbers of ``trial`` in this slot depend on, for its checkpoints."""
@@ -168,20 +108,11 @@ class Slot:
         self.trial = trial
         self.history, self.batch = [], 0
         self.inputs.enter(trial)
-        self._copy_network(self._network(trial.seed).state_dict())
-        for buffer in self.momenta():
-            buffer.zero_()
-
-    def _copy_network(self, state: dict[str, Tensor]) -> None:
-        for name, tensor in self.network.state_dict().items():
-            tensor.copy_(state[name])
+        self.learner.begin(trial.seed)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Bring the trial to a saved ``state``."""
-        self._copy_network(state["network"])
-        saved = state["optimizer"]["state"]
-        for index, buffer in enumerate(self.momenta()):
-            buffer.copy_(saved[index]["momentum_buffer"])
+        self.learner.restore(state)
         self.history = [EpochResult.from_dict(row) for row in json.loads(state["history"])]
         within = state.get("within")
         if within:
@@ -189,7 +120,7 @@ class Slot:
             if len(within["totals"]) < len(self.totals):  # from before adjustments were measured
                 self.batch = min(self.batch, len(self.train_sizes))
                 self.totals.zero_()
-                self.train_loss.copy_(within["totals"][0])
+                self.batch_steps.train_loss.copy_(within["totals"][0])
             else:
                 self.totals.copy_(within["totals"])
             self.began = time.perf_counter() - within["seconds"]
@@ -198,21 +129,13 @@ class Slot:
         """Return everything that a bit-exact continuation needs, as copies on the CPU.
 
         They are complete when the queue has reached its next mark, whatever is queued behind it.
-        ``network`` is a complete state dict, batch-norm counters included. ``within`` is of the
-        epoch in progress, if one is.
+        ``within`` is of the epoch in progress, if one is.
         """
-        network = {name: host_copy(x) for name, x in self.network.state_dict().items()}
         epoch, batches = len(self.history), len(self.train_sizes)
-        steps = torch.tensor(epoch * batches + min(self.batch, batches))
-        for name, module in self.network.named_modules():
-            if isinstance(module, nn.BatchNorm2d):
-                network[f"{name}.num_batches_tracked"] = steps
-        momenta = {i: {"momentum_buffer": host_copy(x)} for i, x in enumerate(self.momenta())}
         return {
             "configuration": self.configuration(self.trial),
             "epoch": epoch,
-            "network": network,
-            "optimizer": {"state": momenta},
+            **self.learner.state(epoch * batches + min(self.batch, batches)),
             "history": json.dumps([result.to_dict() for result in self.history]),
             "within": self._within() if self.batch else None,
         }
@@ -230,12 +153,12 @@ class Slot:
         if not self.batch:
             self.began = time.perf_counter()
         self.inputs.stage(number)
-        self.rate.fill_(rate)
+        self.learner.rate.fill_(rate)
         if not self.batch:
             self.totals.zero_()
         test = len(self.train_sizes)
         behind = self.sequence[test if self.batch >= test else 0 : self.batch]
-        self.position.fill_(sum(size for _, size in behind))
+        self.batch_steps.position.fill_(sum(size for _, size in behind))
         for phase, size in self.sequence[self.batch :]:
             if self.batch == test:
                 self.rewind()
@@ -267,52 +190,3 @@ class Slot:
         train, test = (float(x) for x in self.read[:2])
         counts = self.read[2:].numpy().astype(np.int64).reshape(-1, 2, 2, self.task.num_classes)
         return train / self.task.images, test / self.task.test_images, counts
-
-    def train_batch(self, kind: str, size: int) -> None:
-        """Take one optimizer step, by a loss of ``losses``, on the next images of the plan."""
-        self.network.train()
-        loss = self.losses[kind](size)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        self.train_loss += loss.detach() * size
-        self.position += size
-
-    def plain_loss(self, size: int) -> Tensor:
-        """Return the weighted cross entropy, float32 (), of the plan's next ``size`` images."""
-        logits, labels = self.training_logits(size)
-        return functional.cross_entropy(logits, labels, weight=self.inputs.terms.weights)
-
-    def general_loss(self, size: int) -> Tensor:
-        """Return the general loss, float32 (), of the plan's next ``size`` images."""
-        return general_loss(*self.training_logits(size), self.inputs.terms)
-
-    def training_logits(self, size: int) -> tuple[Tensor, Tensor]:
-        """Return logits, float32 (size, C), and labels (size,) of the plan's next images."""
-        positions = self.position + self.offsets[:size]
-        inputs, labels = self.task.training_batch(self.inputs.plan, positions)
-        with arithmetic(self.like.precision, self.task.device):
-            logits = self.network(inputs)
-        return logits.float(), labels
-
-    @torch.no_grad()
-    def test_batch(self, size: int) -> None:
-        """Evaluate the next ``size`` test images."""
-        self.network.eval()
-        loss, logits, labels, cells = self.answers(size)
-        self.test_loss += loss
-        layer = cast(nn.Linear, self.network.linear)
-        add_counts(self.counts, predictions(logits, layer, self.priors, POSTHOC), labels, cells)
-        self.position += size
-
-    def batch_answers(self, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return what the network says of the next ``size`` test images.
-
-        That is the sum of their losses, float32 (), and the logits, float32 (size, C); then their
-        labels and their cells, the half * C + class, int64 (size,).
-        """
-        inputs, labels, cells = self.task.test_batch(self.position + self.offsets[:size])
-        with arithmetic(self.like.precision, self.task.device):
-            logits = self.network(inputs).float()
-        loss = functional.cross_entropy(logits, labels, reduction="sum")
-        return loss, logits, labels, cells

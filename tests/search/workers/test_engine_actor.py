@@ -180,13 +180,13 @@ from pathlib import Path
 import torch
 from repository import REPOSITORY
 from engines import config, setup
-from trainer.execution.slot import Slot
+from trainer.execution.batch_steps import BatchSteps
 from search.workers.engine_actor import EngineActor
 
 def failing(self, size):
     raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
-Slot.test_batch = failing
+BatchSteps.test_batch = failing
 engine = EngineActor(setup(Path(sys.argv[1])), gpu="", slots=2)
 engine.begin(config(engine.setup, 1))
 engine.report("trial-1")

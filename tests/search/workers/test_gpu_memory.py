@@ -9,20 +9,20 @@ from fault_table import Tell
 from training import FOREVER
 
 from search.workers.engine_actor import EngineActor
-from trainer.execution.slot import Slot
+from trainer.execution.batch_steps import BatchSteps
 
 
 def test_a_fault_of_the_gpus_memory_ends_one_trial_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Tell
 ) -> None:
-    trains = Slot.train_batch
+    trains = BatchSteps.train_batch
 
-    def full(self: Slot, kind: str, size: int) -> None:
-        if self.trial.seed == 1:
+    def full(self: BatchSteps, kind: str, size: int) -> None:
+        if self.inputs.trial.seed == 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         trains(self, kind, size)
 
-    monkeypatch.setattr(Slot, "train_batch", full)
+    monkeypatch.setattr(BatchSteps, "train_batch", full)
     engine = EngineActor(setup(tmp_path), gpu="", slots=2, deserted_seconds=FOREVER)
     for seed in (1, 2):
         engine.begin(config(engine.setup, seed))

@@ -38,11 +38,11 @@ import os, signal, sys
 from pathlib import Path
 from training import digits_task, digits_trial, threads
 from trainer.execution.loop import train
-from trainer.execution.slot import Slot
+from trainer.execution.batch_steps import BatchSteps
 
 steps_left = 2 * 13 + 6  # an epoch of 398 images has 13 steps of 32
 
-class Killed(Slot):
+class Killed(BatchSteps):
     def train_batch(self, kind, size):
         global steps_left
         steps_left -= 1
@@ -50,8 +50,8 @@ class Killed(Slot):
             os.kill(os.getpid(), signal.SIGKILL)
         super().train_batch(kind, size)
 
-import trainer.execution.loop
-trainer.execution.loop.Slot = Killed
+import trainer.execution.slot
+trainer.execution.slot.BatchSteps = Killed
 with threads(1):
     for result in train(digits_trial(), digits_task(), Path(sys.argv[1]), save_every=2):
         print(result.epoch, flush=True)

@@ -13,10 +13,11 @@ import torch
 from training import all_equal, all_numbers, digits_task, digits_trial, threads, without_seconds
 
 from trainer.execution import checkpoint, graphs
+from trainer.execution.batch_steps import batch_sizes
 from trainer.execution.engine import Engine
 from trainer.execution.graphs import WARM_UP_STEPS, Queue, Step, captured, compiled
 from trainer.execution.loop import TrainingError, train
-from trainer.execution.slot import Slot, batch_sizes
+from trainer.execution.slot import Slot
 from trainer.models import build
 from trainer.results import EpochResult
 from trainer.trial import Trial

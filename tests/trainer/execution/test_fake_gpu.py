@@ -14,8 +14,9 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from training import DIGITS, digits_data, digits_trial
 
 from spaces.recipe import Variant
-from trainer.execution import slot
+from trainer.execution import batch_steps, slot
 from trainer.execution.graphs import Queue
+from trainer.execution.learner import Learner
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task
 from trainer.models import NETWORKS
@@ -39,7 +40,7 @@ def fake_queue(device: torch.device) -> Queue:
 
 
 def fake_network(like: Trial, device: torch.device) -> nn.Module:
-    """Return the trial's network of fake tensors, with the layout that ``Slot`` gives it."""
+    """Return the trial's network of fake tensors, with the layout that ``Learner`` gives it."""
     benchmark = like.benchmark
     with torch.device(device):
         network = NETWORKS[benchmark.network].make(benchmark.channels, benchmark.num_classes)
@@ -57,9 +58,9 @@ def make_slot(monkeypatch: pytest.MonkeyPatch) -> MakeSlot:
     def make(precision: str, device_name: str) -> Slot:
         device, like = torch.device(device_name), digits_trial(precision=precision)
         if device_name != "cpu":
-            monkeypatch.setattr(slot, "arithmetic", lambda *_: contextlib.nullcontext())
+            monkeypatch.setattr(batch_steps, "arithmetic", lambda *_: contextlib.nullcontext())
         monkeypatch.setattr(slot, "Queue", fake_queue)
-        monkeypatch.setattr(Slot, "_network", lambda self, seed: fake_network(like, device))
+        monkeypatch.setattr(Learner, "initialised", lambda self, seed: fake_network(like, device))
         monkeypatch.setattr(nn.Module, "to", lambda network, *_: network)
         task = Task(digits_data(), DIGITS.padding, device)
         made = Slot(like, task, variants=(Variant("plain"), Variant("general")))
@@ -82,7 +83,7 @@ def test_a_step_reads_nothing_on_the_host_and_keeps_to_its_device(
     assert losses == {"plain", "general"}
     for step in made.steps.values():
         step()
-    tensors = [made.totals, made.position, *made.network.parameters(), *made.momenta()]
+    tensors = [made.totals, made.batch_steps.position, *made.network.parameters(), *made.momenta()]
     assert {str(x.device) for x in tensors} == {device}
     made.trial = made.like
     saved = made.state()

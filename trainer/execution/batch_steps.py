@@ -1,0 +1,124 @@
+"""The steps of a slot on batches, a training and a test step, take no arguments.
+
+Everything that they read or write has a fixed address, even the position in the epoch. They read
+nothing on the host, so that a CUDA graph captured from one serves every trial.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spaces.loss import POSTHOC
+from spaces.recipe import Variant
+from trainer.execution.epoch_inputs import EpochInputs
+from trainer.execution.graphs import Step, compiled
+from trainer.execution.learner import Learner
+from trainer.execution.task import Task
+from trainer.runtime import arithmetic
+from trainer.strategies.adjustment import add_counts, log_priors, predictions
+from trainer.strategies.loss import general_loss
+from trainer.trial import Trial
+
+EVALUATION_BATCH = 500
+
+
+def batch_sizes(images: int, batch: int) -> list[int]:
+    """Return the sizes of an epoch's batches; the last one may be short."""
+    return [min(batch, images - start) for start in range(0, images, batch)]
+
+
+class BatchSteps:
+    """The steps on the next batch of an epoch, or of the test set.
+
+    Attributes:
+        position: number of images behind in the epoch or the test set, int64 ().
+        totals: float64 (2 + 4 * C * G,): sums over images of the training and the test loss, then
+            for each of G post-hoc adjustments test images by half and class: correct, and
+            predicted as the class.
+        train_sizes, test_sizes: images in each batch of an epoch and of the test set.
+    """
+
+    def __init__(self, like: Trial, task: Task, learner: Learner, inputs: EpochInputs) -> None:
+        self.like, self.task, self.learner, self.inputs = like, task, learner, inputs
+        device = task.device
+        self.losses = {"plain": self.plain_loss, "general": self.general_loss}
+        self.answers = self.batch_answers
+        if like.compiled:
+            self.losses = {name: compiled(loss) for name, loss in self.losses.items()}
+            self.answers = compiled(self.answers)
+        self.priors = log_priors(task.classes.counts).to(device)
+        self.position = torch.zeros((), dtype=torch.int64, device=device)
+        self.offsets = torch.arange(max(like.benchmark.batch_size, EVALUATION_BATCH), device=device)
+        numbers = 2 + len(POSTHOC) * 4 * task.num_classes
+        self.totals = torch.zeros(numbers, dtype=torch.float64, device=device)
+        self.train_loss, self.test_loss = self.totals[:2]
+        self.counts = self.totals[2:].view(len(POSTHOC), 2, -1)
+        self.train_sizes = batch_sizes(task.images, like.benchmark.batch_size)
+        self.test_sizes = batch_sizes(task.test_images, EVALUATION_BATCH)
+
+    def steps(self, variants: Sequence[Variant]) -> dict[str, Step]:
+        """Return a step for each size of a batch, and of a training batch for each variant.
+
+        They are named ``train plain 128``, ``test 500`` and so on.
+        """
+        steps: dict[str, Step] = {}
+        for loss in (variant.loss for variant in variants):
+            for size in sorted(set(self.train_sizes), reverse=True):
+                steps[f"train {loss} {size}"] = partial(self.train_batch, loss, size)
+        for size in sorted(set(self.test_sizes), reverse=True):
+            steps[f"test {size}"] = partial(self.test_batch, size)
+        return steps
+
+    def rewind(self) -> None:
+        self.position.zero_()
+
+    def train_batch(self, kind: str, size: int) -> None:
+        """Take one optimizer step, by a loss of ``losses``, on the next images of the plan."""
+        self.learner.network.train()
+        loss = self.losses[kind](size)
+        self.learner.take(loss)
+        self.train_loss += loss.detach() * size
+        self.position += size
+
+    def plain_loss(self, size: int) -> Tensor:
+        """Return the weighted cross entropy, float32 (), of the plan's next ``size`` images."""
+        logits, labels = self.training_logits(size)
+        return functional.cross_entropy(logits, labels, weight=self.inputs.terms.weights)
+
+    def general_loss(self, size: int) -> Tensor:
+        """Return the general loss, float32 (), of the plan's next ``size`` images."""
+        return general_loss(*self.training_logits(size), self.inputs.terms)
+
+    def training_logits(self, size: int) -> tuple[Tensor, Tensor]:
+        """Return logits, float32 (size, C), and labels (size,) of the plan's next images."""
+        positions = self.position + self.offsets[:size]
+        inputs, labels = self.task.training_batch(self.inputs.plan, positions)
+        with arithmetic(self.like.precision, self.task.device):
+            logits = self.learner.network(inputs)
+        return logits.float(), labels
+
+    @torch.no_grad()
+    def test_batch(self, size: int) -> None:
+        """Evaluate the next ``size`` test images."""
+        self.learner.network.eval()
+        loss, logits, labels, cells = self.answers(size)
+        self.test_loss += loss
+        layer = cast(nn.Linear, self.learner.network.linear)
+        add_counts(self.counts, predictions(logits, layer, self.priors, POSTHOC), labels, cells)
+        self.position += size
+
+    def batch_answers(self, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return what the network says of the next ``size`` test images.
+
+        That is the sum of their losses, float32 (), and the logits, float32 (size, C); then their
+        labels and their cells, the half * C + class, int64 (size,).
+        """
+        inputs, labels, cells = self.task.test_batch(self.position + self.offsets[:size])
+        with arithmetic(self.like.precision, self.task.device):
+            logits = self.learner.network(inputs).float()
+        loss = functional.cross_entropy(logits, labels, reduction="sum")
+        return loss, logits, labels, cells
