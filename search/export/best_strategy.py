@@ -25,6 +25,7 @@ from search.export.best_weighting import (
     _check_counts,
     _family,
     _normalize,
+    _of_all,
 )
 
 
@@ -75,20 +76,33 @@ TAU_NORM: float = 0.0
 ADJUSTMENT: float = 0.0
 
 
-def compute_class_weights(class_counts: Any, num_classes: int, config: Any = None) -> torch.Tensor:
+def compute_class_weights(
+    class_counts: Any,
+    num_classes: int | None = None,
+    config: Any = None,
+    *,
+    normalization: str = "sum_to_classes",
+    zero_counts: str = "error",
+) -> torch.Tensor:
     """Class weights of the last epoch, as a float32 tensor (C,) in the order of the labels.
 
-    They sum to C, and are a part of the strategy alone. `class_counts` are C positive integers in
-    the order of the labels, or with labels (a dict, a Counter, a pandas Series), which are then
-    the whole numbers 0 to C - 1 or CLASS_NAMES. `num_classes` is C. `config` does not change the
-    weights.
+    They are a part of the strategy alone. `class_counts` are C positive integers in the order of
+    the labels, or with labels (a dict, a Counter, a pandas Series), which are then the whole
+    numbers 0 to C - 1 or CLASS_NAMES. `num_classes` is C, and may be left out. `config` does not
+    change the weights.
+
+    `normalization` is one of NORMALIZATIONS: "mean_sample_one" for a loss that divides by the
+    number of images. A count of 0 is refused ("error"), has the weight 0, for a class that cannot
+    occur ("ignore"), or has the weight of the rarest class with images ("smallest").
 
     The weights are on the device of a tensor of counts, and else on the CPU. Raises ValueError
-    for counts that are not valid. Warns where training with the weights would go badly.
+    for arguments that are not valid. Warns where training with the weights would go badly.
     """
     with torch.device("cpu"):  # not every device has float64, and the default may be any
-        counts = _check_counts(_by_label(class_counts, num_classes), num_classes)
-        return _answer(_loss_weights(counts, 1.0), counts, class_counts)
+        counts = _check_counts(_by_label(class_counts, num_classes), num_classes, zero_counts)
+        weights = _of_all(counts, zero_counts, lambda positive: _loss_weights(positive, 1.0))
+        shown = _of_all(counts, "ignore", lambda positive: _drawn(positive, 1.0))
+        return _answer(_normalize(weights, shown, normalization), counts, class_counts)
 
 
 def weights_at(class_counts: Any, epoch: int, epochs: int) -> torch.Tensor:
@@ -284,8 +298,7 @@ def _progress(epoch: int, epochs: int) -> float:
 
 
 def _counts(class_counts: Any) -> torch.Tensor:
-    num_classes = len(class_counts) if hasattr(class_counts, "__len__") else 0
-    return _check_counts(_by_label(class_counts, num_classes), num_classes)
+    return _check_counts(_by_label(class_counts, None))
 
 
 def _images(labels: Any) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 import operator
 import warnings
+from collections import Counter
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -32,7 +34,7 @@ class Weighting(NamedTuple):
     bump_width: float = 0.15
     clip_low: float | None = None  # weights are at least R^clip_low
     clip_high: float | None = None  # weights are at most R^clip_high
-    normalization: str = "sum_to_classes"  # none, sum_to_one, sum_to_classes or mean_sample_one
+    normalization: str = "sum_to_classes"  # of NORMALIZATIONS
 
 
 # The class weights that were found.
@@ -45,12 +47,24 @@ CLASS_NAMES: tuple[str, ...] | None = None
 MAX_WEIGHT_RATIO = 1e6
 MIN_EFFECTIVE_SAMPLE_FRACTION = 0.10
 
+NORMALIZATIONS = ("none", "sum_to_one", "sum_to_classes", "mean_sample_one")
+ZERO_COUNTS = ("error", "ignore", "smallest")
+MOST_CLASSES = 1_000_000  # where labels alone say how many there are
 
-def compute_class_weights(class_counts: Any, num_classes: int, config: Any = None) -> torch.Tensor:
+
+def compute_class_weights(
+    class_counts: Any,
+    num_classes: int | None = None,
+    config: Any = None,
+    *,
+    normalization: str | None = None,
+    zero_counts: str = "error",
+) -> torch.Tensor:
     """Class weights as a float32 tensor (C,) in the order of the labels 0 to C - 1.
 
-    `class_counts` are C positive integers, without or with labels. `num_classes` is C. `config` is
-    accepted for callers that pass one, and does not change the weights.
+    `class_counts` are C positive integers, without or with labels. `num_classes` is C; without it
+    counts without labels are all there are, and labels go to the largest of them, or are all of
+    CLASS_NAMES. `config` is accepted for callers that pass one, and does not change the weights.
 
     Without labels (a tensor, array, list or tuple) the counts are taken in the order given. With
     labels (a dict, a Counter, a pandas Series such as `value_counts()` returns) they are put in
@@ -58,13 +72,41 @@ def compute_class_weights(class_counts: Any, num_classes: int, config: Any = Non
     or in the order of CLASS_NAMES if those are their labels. All other labels are refused, and
     digits that are also CLASS_NAMES in another order: pass a list then.
 
+    `normalization` is one of NORMALIZATIONS, by default that of WEIGHTING. A loss that divides by
+    the sum of the weights in a batch, as torch's does, needs none. One that divides by the number
+    of images needs "mean_sample_one": others change the learning rate there.
+
+    A count of 0 is refused ("error"), has the weight 0 and no influence, for a class that cannot
+    occur ("ignore"), or has the weight of the rarest class with images ("smallest").
+
     The weights are on the device of a tensor of counts, and else on the CPU. Raises ValueError
-    for counts that are not valid. Warns where training with the weights would go badly.
+    for arguments that are not valid. Warns where training with the weights would go badly.
     """
     with torch.device("cpu"):  # not every device has float64, and the default may be any
-        counts = _check_counts(_by_label(class_counts, num_classes), num_classes)
-        weights = _normalize(_family(counts, WEIGHTING), counts, WEIGHTING.normalization)
-        return _answer(weights, counts, class_counts)
+        counts = _check_counts(_by_label(class_counts, num_classes), num_classes, zero_counts)
+        weights = _of_all(counts, zero_counts, lambda positive: _family(positive, WEIGHTING))
+        normalized = _normalize(weights, counts, normalization or WEIGHTING.normalization)
+        return _answer(normalized, counts, class_counts)
+
+
+def weights_from_labels(
+    labels: Any, num_classes: int | None = None, **options: Any
+) -> torch.Tensor:
+    """Class weights (C,), as `compute_class_weights` with `options`, of N training labels.
+
+    `labels` are a tensor, an array, a list or a pandas Series of whole numbers from 0, or of
+    CLASS_NAMES. Give `num_classes` where the last classes may have no image. With a tensor of
+    numbers, `weights[labels]` are the weights of the images.
+
+    The weights are on the device of a tensor of labels, and else on the CPU. Raises ValueError
+    for labels or options that are not valid.
+    """
+    try:
+        counts = Counter(labels.tolist() if hasattr(labels, "tolist") else labels)
+    except TypeError:
+        raise ValueError("labels must be one-dimensional, the class of each image.") from None
+    weights = compute_class_weights(counts, num_classes, **options)
+    return weights.to(labels.device) if torch.is_tensor(labels) else weights
 
 
 def training_problem(counts: torch.Tensor, weights: torch.Tensor) -> str | None:
@@ -99,36 +141,39 @@ def _unevenness(counts: torch.Tensor, weights: torch.Tensor) -> tuple[float, flo
 
 def _answer(weights: torch.Tensor, counts: torch.Tensor, given: Any) -> torch.Tensor:
     """Float64 weights (C,) as float32 on the device of the given counts, with a warning."""
-    exported = weights.to(torch.float32)
-    if not bool((torch.isfinite(exported) & (exported > 0)).all()):
+    exported, seen = weights.to(torch.float32), counts > 0
+    if not bool((torch.isfinite(exported) & ((exported > 0) | ~seen)).all()):
         raise ValueError("class_counts are too uneven for this weighting: a weight is not finite.")
-    problem = training_problem(counts, weights)
+    problem = training_problem(counts[seen], weights[seen])
     if problem:
         warnings.warn(problem, stacklevel=3)
     return exported.to(given.device) if torch.is_tensor(given) else exported
 
 
-def _by_label(class_counts: Any, num_classes: int) -> Any:
+def _by_label(class_counts: Any, num_classes: int | None) -> Any:
     """Counts with labels as a list in the order of the labels; all other counts as they are."""
     if not callable(getattr(class_counts, "items", None)):
         return class_counts
-    pairs = list(class_counts.items())
+    labels, counts = [*zip(*class_counts.items(), strict=True)] or [(), ()]
+    numbers = [_whole_number(label) for label in labels]
+    known, classes = CLASS_NAMES or (), num_classes
+    if classes is None:
+        named = bool(known) and set(labels) <= set(known)
+        classes = len(known) if named else min(max(numbers, default=-1) + 1, MOST_CLASSES)
     orders = []
-    for names, labels in (
-        (range(num_classes), [_whole_number(label) for label, _ in pairs]),
-        (CLASS_NAMES or (), [label for label, _ in pairs]),
-    ):
-        found = dict(zip(labels, (count for _, count in pairs), strict=True))
-        if len(names) == num_classes and len(found) == len(pairs) and found.keys() <= set(names):
-            orders.append([found.get(name, 0) for name in names])
+    for names, found in ((range(classes), numbers), (known, labels)):
+        by_name = dict(zip(found, counts, strict=True))
+        if len(names) == classes and len(by_name) == len(labels) and by_name.keys() <= set(names):
+            orders.append([by_name.get(name, 0) for name in names])
     if not orders or orders[0] != orders[-1]:
-        shown = ", ".join(repr(label) for label, _ in pairs[:5])
+        shown = ", ".join(map(repr, labels[:5]))
         rule = "as numbers and as CLASS_NAMES they have two orders"
         if not orders:
-            rule = f"they must be the whole numbers 0 to {num_classes - 1}"
+            last = "C - 1" if num_classes is None else classes - 1
+            rule = f"they must be the whole numbers 0 to {last}"
             rule += ", or CLASS_NAMES" if CLASS_NAMES else ""
         raise ValueError(
-            f"class_counts has the labels {shown}{', ...' if len(pairs) > 5 else ''}; {rule}; "
+            f"class_counts has the labels {shown}{', ...' if len(labels) > 5 else ''}; {rule}; "
             "pass a list of the counts, in the order of the network's outputs."
         )
     return orders[0]
@@ -144,8 +189,12 @@ def _whole_number(label: Any) -> int:
         return -1
 
 
-def _check_counts(class_counts: Any, num_classes: int) -> torch.Tensor:
-    """Counts in any form as a float64 tensor (C,), all of them positive whole numbers."""
+def _check_counts(
+    class_counts: Any, num_classes: int | None = None, zero_counts: str = "error"
+) -> torch.Tensor:
+    """Counts in any form as a float64 tensor (C,) of whole numbers, 0 only where it is allowed."""
+    if zero_counts not in ZERO_COUNTS:
+        raise ValueError(f"zero_counts is {zero_counts!r}; it must be one of {ZERO_COUNTS}.")
     if torch.is_tensor(class_counts) and class_counts.is_meta:
         raise ValueError("class_counts is on the device meta, which holds no numbers; pass a list.")
     try:
@@ -159,17 +208,31 @@ def _check_counts(class_counts: Any, num_classes: int) -> torch.Tensor:
     if counts.dim() != 1 or counts.numel() == 0 or not number:
         raise ValueError("class_counts must be one-dimensional, one positive integer per class.")
     counts = counts.to(torch.float64)
-    if counts.numel() != num_classes:
+    if num_classes is not None and counts.numel() != num_classes:
         raise ValueError(f"class_counts has {len(counts)} entries; num_classes is {num_classes}.")
     for index, count in enumerate(counts.tolist()):
-        if count == 0:
+        if count == 0 and zero_counts == "error":
             raise ValueError(
-                f"class_counts[{index}] is 0; compute the weights of the classes with images, and "
-                f"insert 1.0 at position {index}, where it is the weight of no image."
+                f"class_counts[{index}] is 0; give compute_class_weights zero_counts='ignore' for "
+                "a class that cannot occur, or zero_counts='smallest' for one that may."
             )
-        if not (1 <= count <= 2**53 and count.is_integer()):
+        if not (0 <= count <= 2**53 and count.is_integer()):
             raise ValueError(f"class_counts[{index}] is {count:g}; it must be a positive integer.")
+    if not counts.any():
+        raise ValueError("class_counts are all 0; at least one class must have images.")
     return counts
+
+
+def _of_all(
+    counts: torch.Tensor, zero_counts: str, compute: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Weights (C,), of which `compute` gives those of counts that are positive."""
+    seen = counts > 0
+    if zero_counts == "smallest":
+        return compute(torch.where(seen, counts, counts[seen].min()))
+    weights = torch.zeros_like(counts)
+    weights[seen] = compute(counts[seen])
+    return weights
 
 
 def _family(counts: torch.Tensor, point: Weighting) -> torch.Tensor:
@@ -231,4 +294,6 @@ def _normalize(weights: torch.Tensor, counts: torch.Tensor, normalization: str) 
         return weights / weights.mean()
     if normalization == "mean_sample_one":
         return weights * counts.sum() / (weights * counts).sum()
-    return weights
+    if normalization == "none":
+        return weights
+    raise ValueError(f"normalization is {normalization!r}; it must be one of {NORMALIZATIONS}.")

@@ -163,10 +163,15 @@ def _cut(path: Path) -> _Cut:
 
 
 def _import_block(statements: Collection[str]) -> str:
-    """Statements as ruff sorts them."""
-    own = {line for line in statements if line.split()[1].startswith("torch")}
-    first = {line for line in statements if line.startswith("from __future__")}
-    groups = (first, {*statements} - own - first, own)
+    """Statements as ruff sorts them, one for each module."""
+    names: dict[str, set[str]] = {}
+    for line in statements:
+        module, _, imported = line.partition(" import ")
+        names.setdefault(module, set()).update(imported.split(", "))
+    merged = {" import ".join(filter(None, (m, ", ".join(sorted(n))))) for m, n in names.items()}
+    own = {line for line in merged if line.split()[1].startswith("torch")}
+    first = {line for line in merged if line.startswith("from __future__")}
+    groups = (first, merged - own - first, own)
     texts = ("\n".join(sorted(group, key=lambda s: (s[0] == "f", s))) for group in groups)
     return "\n\n".join(texts)
 

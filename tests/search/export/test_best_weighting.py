@@ -14,11 +14,16 @@ from search.export.verification import verification_counts
 from spaces import (
     NAMED,
     NORMALIZATIONS,
+    Ramp,
+    Schedule,
+    Strategy,
     Weighting,
     WeightingError,
     check_weights,
 )
 
+LATE = Strategy(Schedule(RICH, Ramp(0.8, 0.8)))
+LATE_ROOT = Strategy(Schedule(Weighting(exponent=0.5), Ramp(0.8, 0.8)))
 POINTS = {name: member.weighting for name, member in NAMED.items()} | {
     "rich": RICH,
     "beta zero": Weighting(exponent=1, beta=0),
@@ -74,7 +79,7 @@ def test_the_weights_fit_the_loss_they_are_made_for():
         (torch.tensor([True, True]), 2, "one-dimensional"),
         (torch.tensor([1 + 1j]), 1, "one-dimensional"),
         ([3, 2], 3, "has 2 entries; num_classes is 3"),
-        ([3, 0], 2, r"class_counts\[1\] is 0; .* insert 1.0 at position 1"),
+        ([3, 0], 2, r"class_counts\[1\] is 0; give compute_class_weights zero_counts='ignore'"),
         (torch.ones(2, device="meta"), 2, "on the device meta, which holds no numbers"),
         ([3, -1], 2, r"class_counts\[1\] is -1"),
         ([1.5, 2], 2, r"class_counts\[0\] is 1.5"),
@@ -166,7 +171,7 @@ def test_the_most_frequent_class_has_the_smallest_weight_in_what_pandas_counts()
         ({0: 5, 1.5: 3}, None, "labels 0, 1.5; they must be"),
         ({0: 5, "0": 3}, None, "labels 0, '0'; they must be"),
         (Series([5, 3], [0, 0]), None, "labels 0, 0; they must be"),
-        (Counter({0: 5}), None, r"class_counts\[1\] is 0; .* insert 1.0 at position 1"),
+        (Counter({0: 5}), None, r"class_counts\[1\] is 0; give .* zero_counts"),
         ({"a": 5}, ("b", "a"), r"class_counts\[0\] is 0"),
         ({0: 5, 1: "many"}, None, "one positive integer per class"),
         ({0: [5, 3], 1: [3, 5]}, None, "one positive integer per class"),
@@ -199,3 +204,113 @@ def test_the_module_does_not_depend_on_the_defaults_of_torch(device, dtype, weig
     for weights in answers:
         assert weights.dtype == torch.float32
         assert weights.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    "found", (RICH, Strategy.of(RICH), LATE), ids=("weights", "static", "late")
+)
+@pytest.mark.parametrize("names", (None, ("a", "b", "c")))
+def test_the_number_of_classes_may_be_left_out(found, names):
+    compute = load(found, names)["compute_class_weights"]
+    expected = compute([500, 20, 3], 3).tolist()
+    assert compute([500, 20, 3]).tolist() == expected
+    assert compute({"1": 20, "2": 3, "0": 500}).tolist() == expected
+    if names:
+        assert compute({"b": 20, "c": 3, "a": 500}).tolist() == expected
+        missing = compute({"b": 20, "a": 500}, zero_counts="smallest")
+        assert missing[1] == missing[2]
+
+
+LABELS = [0] * 50 + [2] * 5 + [1] * 20
+
+
+@pytest.mark.parametrize(
+    "form", (list, tuple, np.array, torch.tensor, lambda labels: map(str, labels))
+)
+def test_weights_of_labels_are_those_of_their_counts(form):
+    module = load(RICH)
+    expected = module["compute_class_weights"]([50, 20, 5], normalization="mean_sample_one")
+    weights = module["weights_from_labels"](form(LABELS), normalization="mean_sample_one")
+    assert weights.tolist() == expected.tolist()
+    assert weights[torch.tensor(LABELS)].mean().item() == pytest.approx(1, rel=1e-6)
+
+
+def test_weights_of_labels_by_name_and_of_a_pandas_series():
+    pandas = pytest.importorskip("pandas")
+    module = load(RICH, ("cat", "dog", "ant"))
+    named = [("cat", "dog", "ant")[label] for label in LABELS]
+    expected = module["compute_class_weights"]([50, 20, 5]).tolist()
+    assert module["weights_from_labels"](named).tolist() == expected
+    for series in (pandas.Series(named), pandas.Series(LABELS), pandas.Categorical(named)):
+        assert module["weights_from_labels"](series, 3).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "sentence"),
+    (
+        ([[0, 1], [1, 0]], 2, "labels must be one-dimensional"),
+        (5, None, "labels must be one-dimensional"),
+        ([], None, "one-dimensional"),
+        ([0, 1, 3], 3, "labels 0, 1, 3; they must be the whole numbers 0 to 2;"),
+        ([0.0, 1.0], None, "labels 0.0, 1.0; they must be the whole numbers 0 to C - 1;"),
+        ([10**8, 0], None, "labels 100000000, 0; they must be the whole numbers 0 to C - 1;"),
+        ([0, 2], None, r"class_counts\[1\] is 0"),
+        ([0, 1], 3, r"class_counts\[2\] is 0"),
+    ),
+)
+def test_labels_of_no_known_class_are_refused(labels, classes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        load(RICH)["weights_from_labels"](labels, classes)
+
+
+@pytest.mark.parametrize("found", (Weighting(exponent=0.5), LATE_ROOT), ids=("weights", "strategy"))
+@pytest.mark.parametrize("normalization", ("sum_to_classes", "mean_sample_one", "sum_to_one"))
+def test_classes_without_images_have_no_weight_or_that_of_the_rarest(found, normalization):
+    compute = load(found)["compute_class_weights"]
+    counts, seen = [50, 0, 20, 5], [0, 2, 3]
+    positive = compute([50, 20, 5], normalization=normalization)
+    ignored = compute(counts, 4, zero_counts="ignore", normalization=normalization)
+    assert ignored[1] == 0
+    smallest = compute(counts, 4, zero_counts="smallest", normalization=normalization)
+    assert smallest[1] == smallest[3] == smallest.max()
+    for weights in (ignored, smallest):
+        assert (weights[seen] / weights[0]).tolist() == pytest.approx(
+            (positive / positive[0]).tolist(), rel=1e-6
+        )
+        mean = (torch.tensor(counts) * weights).sum() / sum(counts)
+        measured = {"sum_to_classes": weights.mean(), "sum_to_one": weights.sum()}
+        assert measured.get(normalization, mean).item() == pytest.approx(1, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    (
+        ({"zero_counts": "skip"}, "zero_counts is 'skip'; it must be one of"),
+        ({"normalization": "mean"}, "normalization is 'mean'; it must be one of"),
+    ),
+)
+def test_options_that_there_are_not_are_refused(options, sentence):
+    for found in (RICH, LATE):
+        with pytest.raises(ValueError, match=sentence):
+            load(found)["compute_class_weights"]([5, 3], 2, **options)
+
+
+@pytest.mark.parametrize("rule", ("ignore", "smallest"))
+def test_counts_of_nothing_are_refused(rule):
+    with pytest.raises(ValueError, match="class_counts are all 0"):
+        load(RICH)["compute_class_weights"]([0, 0], zero_counts=rule)
+
+
+@pytest.mark.parametrize(("exponent", "factor"), ((0.5, 0.45), (1.0, 0.20)))
+def test_weights_that_sum_to_classes_lower_the_learning_rate_of_a_loss_that_averages_by_images(
+    exponent, factor
+):
+    """CIFAR-100-LT: the loss, and with it the step, is so many times that of equal weights."""
+    compute = load(Weighting(exponent=exponent))["compute_class_weights"]
+    counts = torch.tensor(COUNTS)
+    for normalization, expected in (("sum_to_classes", factor), ("mean_sample_one", 1.0)):
+        weights = compute(counts, 100, normalization=normalization)
+        loss = torch.nn.CrossEntropyLoss(weight=weights, reduction="none")
+        labels = torch.arange(100).repeat_interleave(counts)
+        mean = loss(torch.zeros(len(labels), 100), labels).mean() / np.log(100)
+        assert mean.item() == pytest.approx(expected, abs=0.005)
