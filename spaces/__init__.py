@@ -14,6 +14,7 @@ from spaces.parameters import PARAMETERS, Parameter, in_words, legend
 from spaces.recipe import Recipe, Variant
 from spaces.schedule import Ramp, Sampling, Schedule
 from spaces.strategies import (
+    PUBLISHED_ON,
     PUBLISHED_PROTOCOL,
     STRATEGIES,
     NamedStrategy,
@@ -47,6 +48,7 @@ __all__ = [
     "NORMALIZATIONS",
     "PARAMETERS",
     "POSTHOC",
+    "PUBLISHED_ON",
     "PUBLISHED_PROTOCOL",
     "SPACES",
     "STRATEGIES",

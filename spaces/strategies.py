@@ -17,6 +17,9 @@ PUBLISHED_PROTOCOL = (
 )
 """How the published figures of strategies were got, as far as their sources say it."""
 
+PUBLISHED_ON = "resnet32-cifar100lt-ldam"
+"""The benchmark with that protocol."""
+
 GALLERY = "BagofTricks-LT gallery"
 OPENLT = "OpenLT README"
 
@@ -56,6 +59,8 @@ def _on_cifar(
     source: str, cifar10: float | None, cifar100: float | None, differs: str = ""
 ) -> Published:
     found = {"resnet32-cifar10lt": cifar10, "resnet32-cifar100lt": cifar100}
+    if source in (GALLERY, OPENLT):  # of the others, the whole protocol is not known
+        found[PUBLISHED_ON] = cifar100
     return Published(source, {name: x for name, x in found.items() if x is not None}, differs)
 
 

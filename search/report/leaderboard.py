@@ -17,7 +17,7 @@ from search.session.phases import plan_text
 from search.stats.priors import GUESSED_RUNS
 from search.stats.ranking import GroupPosterior
 from search.store.trials import Row
-from spaces import CLASS_WEIGHTS, PUBLISHED_PROTOCOL, STRATEGIES
+from spaces import CLASS_WEIGHTS, PUBLISHED_ON, PUBLISHED_PROTOCOL, STRATEGIES
 from trainer.benchmarks import Benchmark
 from trainer.benchmarks.published import PUBLISHED, Published
 from trainer.results import SHOTS
@@ -63,7 +63,7 @@ def leaderboards(conclusion: Conclusion, part: int) -> Iterator[RenderableType]:
         yield Text(OTHER_TRAINING, style="bold")
         published = strategy_cells(benchmark)
         yield leaderboard(conclusion, part, others, published)
-        if published:
+        if published and benchmark.name != PUBLISHED_ON:
             yield Text(f"Published under another protocol: {PUBLISHED_PROTOCOL}.")
 
 

@@ -203,7 +203,7 @@ def test_the_options_of_a_search_are_documented_and_no_others() -> None:
 
 def test_the_table_of_benchmarks_is_the_registry() -> None:
     rows = re.findall(
-        r"^\| `(\w+-\w+)` \|.*\| (.*) \| (.*) \| (.*) \|$", TEXTS["README.md"], re.MULTILINE
+        r"^\| `(\w+-[\w-]+)` \|.*\| (.*) \| (.*) \| (.*) \|$", TEXTS["README.md"], re.MULTILINE
     )
     assert rows == [
         (b.name, f"{b.imbalance_ratio:g}", f"{b.train_images:,}", str(b.epochs))

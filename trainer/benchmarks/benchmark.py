@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from spaces.validation import OneOf, Rule
 from trainer.benchmarks.metrics import METRICS
+from trainer.benchmarks.schedules import SCHEDULES
 from trainer.data.longtail import long_tail_counts, ranked_counts
 from trainer.data.raw import FolderSpec
 from trainer.data.sources import OWN_IMAGES, SOURCES
@@ -49,7 +50,7 @@ class Benchmark:
         padding: pixels of zeros around an image, before the random crop.
         flip: whether training mirrors images at random.
         mean, std: per channel, of pixels scaled to 0..1; None measures the training images.
-        epochs: length of the training and of its cosine schedule.
+        epochs: length of the training and of its learning-rate schedule.
         subset_seed: which images are kept; it belongs to the benchmark, not to a trial.
         folder: what was found of a user's own images; None for the other data sets.
         role: "public" or "hidden" (to be judged on once, at the end) on the
@@ -61,6 +62,7 @@ class Benchmark:
         test_held_out: False: all evaluated images choose, in two stratified halves A and B. True:
             half A of them is the validation split, which chooses, and half B the test set, which
             the verdict alone speaks of.
+        schedule: of the learning rate, a key of schedules.SCHEDULES.
     """
 
     name: Annotated[
@@ -90,6 +92,7 @@ class Benchmark:
     noise_sd: NoiseSd | None = None
     metric: Annotated[str, OneOf(METRICS)] = "accuracy"
     test_held_out: bool = False
+    schedule: Annotated[str, OneOf(SCHEDULES)] = "cosine"
 
     def __post_init__(self) -> None:
         for key, holds, rule in self._rules():
@@ -139,9 +142,11 @@ class Benchmark:
         """Every field as JSON-able values, for the story of a result.
 
         A user's images appear without their place on this machine, and without what follows from
-        the rest.
+        the rest; the usual schedule is left out, as it was before there were others.
         """
         fields = dataclasses.asdict(self)
+        if self.schedule == "cosine":
+            del fields["schedule"]
         if self.folder is not None:
             for key in ("root", "evaluated_counts", "notes"):
                 del fields["folder"][key]
@@ -155,8 +160,8 @@ class Benchmark:
         """
         fields = self.to_dict()
         for key, usual in _LATER_FIELDS.items():
-            if fields[key] == usual:
-                del fields[key]
+            if fields.get(key, usual) == usual:
+                fields.pop(key, None)
         return fields
 
     def fingerprint(self) -> str:
@@ -195,7 +200,7 @@ class Benchmark:
         return f"{self.epochs} of {self.shortened_from} epochs (shortened)"
 
 
-_LATER_FIELDS = {"metric": "accuracy", "test_held_out": False}
+_LATER_FIELDS = {"metric": "accuracy", "test_held_out": False, "schedule": "cosine"}
 _DATA_FIELDS = (
     "dataset",
     "num_classes",

@@ -136,6 +136,12 @@ _MEMBERS = (
     _cifar("resnet32-cifar10lt", "resnet32", 10, 100.0, 12406, "public", 0.6),
     _cifar("resnet32-cifar100lt", "resnet32", 100, 100.0, 10847, "public", 1.0),
     _cifar("vgg16bn-cifar100lt", "vgg16bn", 100, 50.0, 12608, "hidden", 0.6),
+    # The protocol under which most figures of training strategies are published.
+    replace(
+        _cifar("resnet32-cifar100lt-ldam", "resnet32", 100, 100.0, 10847, "trial", 1.0),
+        weight_decay=2e-4,
+        schedule="warmed_up_steps",
+    ),
     # Minutes on a CPU and nothing to download: for trying things out, not for comparing. On the
     # first one no weighting is better than another that could be told; on the second, some are.
     _digits("resnet8-digitslt", 20.0, 398, 0.8),

@@ -29,6 +29,7 @@ _OPTIONAL = (
     "epochs",
     "batch_size",
     "learning_rate",
+    "schedule",
     "momentum",
     "weight_decay",
     "padding",

@@ -7,12 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-import torch
-from torch.optim.lr_scheduler import CosineAnnealingLR
-
 from spaces.loss import POSTHOC
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.benchmarks.metrics import score
+from trainer.benchmarks.schedules import SCHEDULES
 from trainer.execution import checkpoint
 from trainer.execution.slot import Progress, Slot
 from trainer.execution.task import Task
@@ -36,16 +34,8 @@ class TrainingError(Exception):
 
 
 def learning_rates(benchmark: Benchmark) -> list[float]:
-    """Return the learning rate of each epoch, made by torch's own cosine annealing."""
-    parameter = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.SGD([parameter], lr=benchmark.learning_rate)
-    scheduler = CosineAnnealingLR(optimizer, T_max=benchmark.epochs)
-    rates = []
-    for _ in range(benchmark.epochs):
-        rates.append(float(optimizer.param_groups[0]["lr"]))
-        optimizer.step()
-        scheduler.step()
-    return rates
+    """Return the learning rate of each epoch."""
+    return SCHEDULES[benchmark.schedule](benchmark.learning_rate, benchmark.epochs)
 
 
 def epoch_result(slot: Slot, epoch: int, rate: float, seconds: float, best: float) -> EpochResult:

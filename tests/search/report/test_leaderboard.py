@@ -14,6 +14,7 @@ from search.results.conclusion import Conclusion
 from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.record import Record
 from search.store.run_folder import RunFolder
+from spaces import PUBLISHED_ON
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.benchmarks.published import PUBLISHED
 
@@ -87,6 +88,18 @@ def test_a_run_without_a_full_length_trial_has_no_export(tmp_path: Path) -> None
     assert row is not None
     record.tell(row.key, "failed", reason="epoch 1: the training loss is nan")
     assert export_winner(Conclusion.of(RunFolder(tmp_path / "run"))) is None
+
+
+def test_figures_published_under_a_benchmarks_own_protocol_have_no_reservation(
+    tmp_path: Path,
+) -> None:
+    benchmark = BENCHMARKS[PUBLISHED_ON]
+    record = new_run(tmp_path / "run", benchmark, ("uniform", "drw"))
+    finish(record, benchmark)
+    finish(record, benchmark)
+    text = shown(RunFolder(tmp_path / "run"))
+    assert "41.62" in text
+    assert "another protocol" not in text
 
 
 @pytest.mark.parametrize("epochs", (200, 199))

@@ -41,6 +41,7 @@ def test_leaderboard_benchmarks_follow_the_protocol(
         ("resnet32-cifar10lt", "311940c812332082", "cc57551faf33cb74"),
         ("resnet32-cifar100lt", "959a85ad2cfe4960", "aaafa58725307609"),
         ("vgg16bn-cifar100lt", "25bdc7438d30b5c7", "d32caf24542e89aa"),
+        ("resnet32-cifar100lt-ldam", "24f1945d5a09a3de", "aaafa58725307609"),
         ("resnet8-digitslt", "f53f359fe3c2d8a2", "f73642c0a20277c1"),
         ("resnet8-digitslt40", "9054e4595b0a2c01", "2727037a06cbc1bc"),
     ),
