@@ -11,6 +11,7 @@ from spaces.measures import (
     strategy_distance,
 )
 from spaces.parameters import PARAMETERS, Parameter, in_words, legend
+from spaces.parts.curriculum import Curriculum
 from spaces.recipe import Recipe, Variant
 from spaces.schedule import Ramp, Sampling, Schedule
 from spaces.strategies import (
@@ -53,6 +54,7 @@ __all__ = [
     "SPACES",
     "STRATEGIES",
     "Choice",
+    "Curriculum",
     "Domain",
     "Float",
     "Logits",

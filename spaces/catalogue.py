@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spaces.domains import Choice, Domain, Float, Space
+from spaces.parts.curriculum import DIFFICULTIES, ORDERS
 from spaces.schedule import DRAWS, MIXES
 from spaces.weighting.family import NORMALIZATIONS
 from spaces.weighting.named import BASELINES
@@ -58,10 +59,19 @@ _LOSS: tuple[Domain, ...] = (
     Float("smoothing_head", 0.0, 0.4, when=("smoothing", "on")),
     Float("smoothing_tail", 0.0, 0.1, when=("smoothing", "on")),
 )
+_CURRICULUM: tuple[Domain, ...] = (
+    Choice("curriculum", _OFF_ON),
+    Choice("order", tuple(word for word in ORDERS if word != "none"), when=("curriculum", "on")),
+    Choice("difficulty", DIFFICULTIES, when=("curriculum", "on")),
+    Float("first", 0.3, 0.9, when=("curriculum", "on")),
+    Float("full_at", 0.2, 0.9, when=("curriculum", "on")),
+    Float("pace_power", 0.3, 3.0, log=True, when=("curriculum", "on")),
+)
 
 _CONTROLS = ("uniform", "sqrt_inverse", "inverse")
 _NAMED_SAMPLING = ("cb_sampling", "sqrt_sampling", "progressive_sampling", "drs")
 _NAMED_LOSSES = ("cb_focal", "label_aware", "logit_adjusted", "vs", "ldam")
+_NAMED_CURRICULA = ("curriculum_easy", "curriculum_hard", "curriculum_random")
 
 SPACES: dict[str, Space] = {
     space.name: space
@@ -97,10 +107,16 @@ SPACES: dict[str, Space] = {
             named=(*_CONTROLS, *_NAMED_LOSSES),
         ),
         Space(
+            name="curriculum",
+            domains=(*_CORE, *_CURRICULUM),
+            description="core, with images that are opened by and by, easy or hard ones first",
+            named=(*_CONTROLS, *_NAMED_CURRICULA),
+        ),
+        Space(
             name="strategies",
-            domains=(*_CORE, *_SCHEDULE, *_SAMPLING, *_LOSS),
-            description="schedule, sampling and losses together",
-            named=(*_CONTROLS, "drw", *_NAMED_SAMPLING, *_NAMED_LOSSES),
+            domains=(*_CORE, *_SCHEDULE, *_SAMPLING, *_LOSS, *_CURRICULUM),
+            description="schedule, sampling, losses and curriculum together",
+            named=(*_CONTROLS, "drw", *_NAMED_SAMPLING, *_NAMED_LOSSES, *_NAMED_CURRICULA),
         ),
     )
 }

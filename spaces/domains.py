@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from spaces.counts import as_number
 from spaces.errors import WeightingError, did_you_mean
 from spaces.loss import Logits, Smoothing
+from spaces.parts.curriculum import Curriculum
 from spaces.recipe import Variant
 from spaces.schedule import Mix, Ramp, Sampling, Schedule
 from spaces.strategies import STRATEGIES
@@ -31,6 +32,7 @@ _GENERAL_LOSS = frozenset({*_LOGITS, "focusing", "smoothing_head", "smoothing_ta
 COMPOSED = _GENERAL_LOSS | {
     *("weight_begin", "weight_span", "ramp_power"),
     *("sampling_exponent", "sampling_begin", "sampling_span", "mix", "draw"),
+    *("order", "difficulty", "first", "full_at", "pace_power"),
 }
 """Parameters of a strategy beside the fields of its class weights."""
 
@@ -205,7 +207,16 @@ def _composed(values: Mapping[str, Any]) -> Strategy:
         logits=Logits(**{name: values[name] for name in _LOGITS if name in values}),
         smoothing=Smoothing(values.get("smoothing_head", 0.0), values.get("smoothing_tail", 0.0)),
         focusing=values.get("focusing", 0.0),
+        curriculum=_curriculum(values),
     )
+
+
+def _curriculum(values: Mapping[str, Any]) -> Curriculum:
+    if "order" not in values:
+        return Curriculum()
+    ranked = {} if values["order"] == "random" else {"difficulty": values["difficulty"]}
+    numbers = {name: values[name] for name in ("first", "full_at")}
+    return Curriculum(values["order"], **ranked, **numbers, power=values["pace_power"])
 
 
 def _ramp(values: Mapping[str, Any], begin: str, span: str, power: float) -> Ramp:

@@ -6,6 +6,7 @@ import numpy as np
 
 from spaces.counts import FloatArray
 from spaces.errors import WeightingError
+from spaces.parts.curriculum import PACES
 from spaces.recipe import Recipe
 from spaces.weighting.measures import (
     MAX_WEIGHT_RATIO,
@@ -62,17 +63,22 @@ def shares_distance(a: FloatArray, b: FloatArray) -> float:
 
 def numbers_alike(a: Recipe, b: Recipe) -> bool:
     """Whether two strategies train by the same terms, with numbers that differ by 2 % at most."""
-    if (a.variant, a.draw) != (b.variant, b.draw):
+    if _words(a) != _words(b):
         return False
     ours, theirs = _numbers(a), _numbers(b)
     larger = np.maximum(np.abs(ours), np.abs(theirs))
     return bool((np.abs(ours - theirs) <= NUMBERS_ALIKE * larger).all())
 
 
+def _words(recipe: Recipe) -> tuple[object, ...]:
+    return recipe.variant, recipe.draw, recipe.curriculum.order, recipe.curriculum.difficulty
+
+
 def _numbers(recipe: Recipe) -> FloatArray:
     vectors = (recipe.additive, recipe.multiplicative, recipe.margin, recipe.smoothing)
     scalars = (recipe.scale, recipe.focusing, recipe.adjustment, recipe.tau_norm)
-    return np.concatenate([*map(np.asarray, vectors), scalars])
+    paces = [getattr(recipe.curriculum, name) for name in PACES]
+    return np.concatenate([*map(np.asarray, vectors), scalars, paces])
 
 
 def check_recipe(recipe: Recipe) -> None:

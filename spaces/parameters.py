@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from spaces.parts.curriculum import Curriculum
 from spaces.recipe import Recipe
 from spaces.schedule import Ramp
 from spaces.strategy import Strategy
@@ -119,6 +121,17 @@ PARAMETERS: dict[str, Parameter] = {
         "smoothing_head", "smoothing", "share of a label of the commonest class given to all"
     ),
     "smoothing_tail": Parameter("smoothing_tail", "smoothing", "the same of the rarest class"),
+    "curriculum": Parameter("curriculum", "curriculum", "whether images are opened by and by"),
+    "order": Parameter("order", "order", "which images of each class are opened first"),
+    "difficulty": Parameter("difficulty", "difficulty", "by what an image of a class is hard"),
+    "first": Parameter("first", "open share", "of each class's images, at the beginning"),
+    "begin": Parameter("begin", "begin", "share of training after which the open share grows"),
+    "full_at": Parameter(
+        "full_at", "all open", "share of training after which all images are open"
+    ),
+    "pace_power": Parameter(
+        "pace_power", "pace", "below 1: the open share grows early, above 1: late"
+    ),
     "adjustment": Parameter(
         "adjustment", "adjustment after training", "times the log share, taken from each logit"
     ),
@@ -148,6 +161,7 @@ def in_words(strategy: Strategy, counts: npt.ArrayLike) -> str:
         *_weights_in_words(recipe, strategy.weights.ramp),
         *_sampling_in_words(recipe),
         *_loss_in_words(recipe),
+        *_curriculum_in_words(recipe.curriculum),
         *_posthoc_in_words(recipe),
     ]
     return "; ".join(parts) or "all classes weigh the same"
@@ -205,6 +219,22 @@ def _loss_in_words(recipe: Recipe) -> list[str]:
         ),
     )
     return [text for acts, text in parts if acts]
+
+
+def _curriculum_in_words(curriculum: Curriculum) -> list[str]:
+    if curriculum.order == "none":
+        return []
+    first = {
+        "easy": f"those easiest by {curriculum.difficulty} first",
+        "hard": f"those hardest by {curriculum.difficulty} first",
+        "random": "in a random order",
+    }[curriculum.order]
+    left = (1 + math.cos(math.pi * curriculum.full_at)) / 2
+    return [
+        f"each class begins with {100 * curriculum.first:.3g} % of its images, {first}, and has "
+        f"all from {100 * curriculum.full_at:.3g} % of training on, where a cosine has "
+        f"{100 * left:.2g} % of its learning rate left"
+    ]
 
 
 def _posthoc_in_words(recipe: Recipe) -> list[str]:

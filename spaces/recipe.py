@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from spaces.counts import FloatArray
+from spaces.parts.curriculum import Curriculum
 from spaces.schedule import Draw, Mix, Ramp
 
 _NEUTRAL = {"additive": 0.0, "multiplicative": 1.0, "margin": 0.0, "smoothing": 0.0}
@@ -55,6 +56,7 @@ class Recipe:
         scale: s of the logits.
         smoothing: eps in [0, 1); () for none.
         focusing: gamma of the focal loss.
+        curriculum: as `spaces.parts.curriculum.Curriculum`.
         adjustment, tau_norm: as `spaces.loss.PostHoc`.
 
     Raises:
@@ -75,6 +77,7 @@ class Recipe:
     scale: float = 1.0
     smoothing: tuple[float, ...] = ()
     focusing: float = 0.0
+    curriculum: Curriculum = field(default_factory=Curriculum)
     adjustment: float = 0.0
     tau_norm: float = 0.0
 
@@ -109,7 +112,7 @@ class Recipe:
 
     def first_constant_epoch(self, epochs: int) -> int:
         """The first epoch, from 1, from which nothing changes any more; 1 if nothing ever does."""
-        ramps = (self.weights_ramp, self.sampling_ramp)
+        ramps = (self.weights_ramp, self.sampling_ramp, self.curriculum.pacing)
         return max(ramp.first_constant_epoch(epochs) for ramp in ramps)
 
     def loss_weights(self, epoch: int, epochs: int) -> FloatArray:
@@ -167,7 +170,7 @@ class Recipe:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Ramp):
+    if isinstance(value, Ramp | Curriculum):
         return value.to_dict()
     return list(value) if isinstance(value, tuple) else value
 
@@ -175,4 +178,6 @@ def _plain(value: Any) -> Any:
 def _read(name: str, value: Any) -> Any:
     if name.endswith("_ramp"):
         return Ramp.from_dict(value)
+    if name == "curriculum":
+        return Curriculum.from_dict(value)
     return tuple(value) if isinstance(value, list) else value

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spaces.loss import Logits, Smoothing
+from spaces.parts.curriculum import Curriculum, Order
 from spaces.schedule import Ramp, Sampling, Schedule
 from spaces.strategy import Strategy
 from spaces.weighting.named import NAMED
@@ -167,6 +168,22 @@ _LOSSES = (
     ),
 )
 
+
+def _curriculum(order: Order, words: str, source: str) -> NamedStrategy:
+    return NamedStrategy(
+        name=f"curriculum_{order}",
+        strategy=Strategy(curriculum=Curriculum(order)),
+        source=source,
+        formula=f"of each class {words}, from .4 of the images, and all after half of the epochs",
+    )
+
+
+_CURRICULA = (
+    _curriculum("easy", "images with little texture first", "Bengio et al., ICML 2009"),
+    _curriculum("hard", "images with much texture first", "anti-curriculum; Wu et al., ICLR 2021"),
+    _curriculum("random", "images in a random order", "the control; Wu et al., ICLR 2021"),
+)
+
 _MEMBERS = (
     NamedStrategy(
         name="ce",
@@ -178,6 +195,7 @@ _MEMBERS = (
     *_WEIGHTINGS,
     *_SCHEDULES,
     *_LOSSES,
+    *_CURRICULA,
     NamedStrategy(
         name="tau_norm",
         strategy=Strategy(tau_norm=1.0),

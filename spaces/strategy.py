@@ -13,6 +13,7 @@ import numpy.typing as npt
 from spaces.counts import FloatArray, check_counts
 from spaces.errors import WeightingError
 from spaces.loss import POSTHOC, Logits, PostHoc, Smoothing
+from spaces.parts.curriculum import Curriculum
 from spaces.recipe import Recipe, Variant
 from spaces.schedule import Sampling, Schedule
 from spaces.weighting.family import Weighting
@@ -28,6 +29,7 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "sampling": Sampling.from_dict,
     "logits": Logits.from_dict,
     "smoothing": Smoothing.from_dict,
+    "curriculum": Curriculum.from_dict,
 }
 
 
@@ -40,6 +42,7 @@ class Strategy:
         sampling: weights with which images are drawn, by epoch.
         logits: what the loss makes of the logits.
         smoothing: label smoothing by class.
+        curriculum: the pace at which the images of each class are opened.
         focusing: gamma in [0, 10] of the focal loss (Lin et al., ICCV 2017); 0 for none.
         adjustment: strength t of logit adjustment after training, one of `POSTHOC`; 0 for none.
         tau_norm: tau of tau-normalisation after training, one of `POSTHOC`; 0 for none.
@@ -52,6 +55,7 @@ class Strategy:
     sampling: Sampling = field(default_factory=Sampling)
     logits: Logits = field(default_factory=Logits)
     smoothing: Smoothing = field(default_factory=Smoothing)
+    curriculum: Curriculum = field(default_factory=Curriculum)
     focusing: float = 0.0
     adjustment: float = 0.0
     tau_norm: float = 0.0
@@ -90,7 +94,11 @@ class Strategy:
     def variant(self) -> Variant:
         """The structure of a training step, on any counts."""
         plain = Strategy(
-            self.weights, self.sampling, adjustment=self.adjustment, tau_norm=self.tau_norm
+            self.weights,
+            self.sampling,
+            curriculum=self.curriculum,
+            adjustment=self.adjustment,
+            tau_norm=self.tau_norm,
         )
         return Variant(loss="plain" if self == plain else "general")
 
@@ -112,6 +120,7 @@ class Strategy:
             (self.logits != Logits(), "shifted logits"),
             (self.focusing > 0.0, "focal loss"),
             (self.smoothing != Smoothing(), "label smoothing"),
+            (self.curriculum != Curriculum(), "curriculum"),
             (self.posthoc != PostHoc(), "adjusted after training"),
         )
         return " + ".join(words for present, words in parts if present)
@@ -140,6 +149,7 @@ class Strategy:
             scale=self.logits.scale,
             smoothing=_tuple(self.smoothing.epsilons(numbers)),
             focusing=self.focusing,
+            curriculum=self.curriculum,
             adjustment=self.adjustment,
             tau_norm=self.tau_norm,
         )
@@ -199,6 +209,7 @@ class Strategy:
             self.logits.describe(),
             f"focusing={self.focusing:.4g}" if self.focusing else "",
             self.smoothing.describe(),
+            self.curriculum.describe(),
             f"adjustment={self.adjustment:.4g}" if self.adjustment else "",
             f"tau_norm={self.tau_norm:.4g}" if self.tau_norm else "",
         ]

@@ -1,7 +1,8 @@
 """Text of the exported module: a fixed body with the whole family, and what was found on top.
 
 The body of class weights is `search/export/best_weighting.py`, that of a strategy is both this and
-`search/export/best_strategy.py`. An export has a docstring and constants of its own.
+`search/export/best_strategy.py`, and `search/export/parts/best_curriculum.py` if it has a
+curriculum. An export has a docstring and constants of its own.
 """
 
 import ast
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from search.export.strategy_facts import requirements
-from spaces import Strategy
+from spaces import Curriculum, Strategy
 
 _WEIGHTING = Path(__file__).with_name("best_weighting.py")
 _STRATEGY = Path(__file__).with_name("best_strategy.py")
+_CURRICULUM = Path(__file__).with_name("parts") / "best_curriculum.py"
 
 _OF_WEIGHTS = string.Template('''\
 """Class weights for a long-tailed classifier: $description
@@ -98,7 +100,11 @@ def render_module(
     }
     if static:
         return docstring + _with_constants(_weighting_body(), constants)
-    return docstring + _with_constants(_strategy_body(), constants | _parts_of(strategy))
+    constants |= _parts_of(strategy)
+    if strategy.curriculum == Curriculum():
+        return docstring + _with_constants(_strategy_body(), constants)
+    constants |= _curriculum_of(strategy.curriculum)
+    return docstring + _with_constants(_strategy_body(_CURRICULUM), constants)
 
 
 def _parts_of(strategy: Strategy) -> dict[str, str]:
@@ -122,22 +128,33 @@ def _parts_of(strategy: Strategy) -> dict[str, str]:
     }
 
 
+def _curriculum_of(curriculum: Curriculum) -> dict[str, str]:
+    """The text of the constants of `best_curriculum.py`."""
+    return {
+        "ORDER": _literal(curriculum.order),
+        "DIFFICULTY": _literal(curriculum.difficulty),
+        "OPEN_SHARE": _call("Ramp", curriculum.pacing.to_dict()),
+    }
+
+
 def _weighting_body() -> str:
     """The text of a module of class weights, below its docstring."""
     source = _WEIGHTING.read_text(encoding="utf-8")
     return "".join(source.splitlines(keepends=True)[ast.parse(source).body[0].end_lineno :])
 
 
-def _strategy_body() -> str:
-    """The text of a strategy's module, below its docstring: both files in one."""
-    weighting, strategy = _cut(_WEIGHTING), _cut(_STRATEGY)
+def _strategy_body(*more: Path) -> str:
+    """The text of a strategy's module, below its docstring: both files, and more, in one."""
+    weighting, strategy, *others = map(_cut, (_WEIGHTING, _STRATEGY, *more))
     body = (
-        _import_block({*weighting.imports, *strategy.imports}),
+        _import_block({line for cut in (weighting, strategy, *others) for line in cut.imports}),
         weighting.before,
         strategy.before,
+        *(cut.before for cut in others),
         strategy.main,
         strategy.after,
         weighting.after,
+        *(text for cut in others for text in (cut.main, cut.after)),
     )
     return "\n" + "\n\n\n".join(body) + "\n"
 

@@ -38,6 +38,28 @@ def last_layer(classes: int) -> tuple[Tensor, nn.Linear]:
     return _numbers(IMAGES, FEATURES), layer.requires_grad_(False)
 
 
+def pixels() -> Tensor:
+    """Images, uint8 (8, 3, 4, 5), on which difficulties are checked."""
+    return ((_numbers(IMAGES, 60) + 1) * 127).byte().view(IMAGES, 3, 4, 5)
+
+
+def hardness(images: int) -> Tensor:
+    """Difficulties, int64 (N,), some of them alike, by which images are opened."""
+    import torch
+
+    return torch.arange(images) * 7919 % 1000
+
+
+def uniform(classes: int) -> Tensor:
+    """Numbers of the classes, float64 (C,) in [0, 1), that choose among open images."""
+    return _numbers(1, classes)[0].abs()
+
+
+def part_of(order: Any) -> Any:
+    """Some hundreds of the images of an order."""
+    return order[:: len(order) // 300 + 1]
+
+
 def _numbers(rows: int, columns: int) -> Tensor:
     import torch
 
@@ -62,12 +84,18 @@ def answers_of_strategy(
         losses.append(loss(*batch(len(counts))).item())
     features, layer = last_layer(len(counts))
     logits = module.adjust(module.adjust_classifier(layer)(features), counts)
-    return {
+    answers = {
         "weights by epoch": weights,
         "draws by epoch": draws,
         "losses by epoch": losses,
         "adjusted logits": logits.tolist(),
     }
+    if hasattr(module, "open_images"):
+        given = torch.arange(len(labels)), labels, hardness(len(labels))
+        opened = [module.open_images(*given, *when, uniform(len(counts))) for when in epochs]
+        answers["open images by epoch"] = [part_of(order).tolist() for order in opened]
+        answers["difficulties"] = module.image_difficulty(pixels()).tolist()
+    return answers
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """A strategy at the end of a training, and what it needs beside constant class weights."""
 
-from spaces import Recipe, Sampling, Strategy
+from spaces import Curriculum, Recipe, Sampling, Strategy
 from spaces.counts import FloatArray
 
 
@@ -28,6 +28,11 @@ def requirements(strategy: Strategy) -> list[str]:
         (
             strategy.sampling != Sampling(),
             f"images drawn by class ({strategy.sampling.describe()}): EpochSampler",
+        ),
+        (
+            strategy.curriculum != Curriculum(),
+            f"images opened by and by ({strategy.curriculum.describe()}): CurriculumSampler, "
+            "around an EpochSampler",
         ),
         (loss != Strategy(), f"a loss of its own ({loss.describe()}): loss_at"),
         (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from spaces import Strategy
+from spaces import Ramp, Strategy
 
 FULL_LENGTH_TRIALS = 12
 """Trials of full length that must have passed a rung before the rung may stop any."""
@@ -160,9 +160,9 @@ def is_judged(strategy: Strategy, rung: int, epochs: int) -> bool:
 
     Before its ramps have ended, a trial says nothing of its end.
     """
-    if strategy.weights.is_constant and strategy.sampling.is_constant:
+    ramps = (strategy.weights.ramp, strategy.sampling.ramp, strategy.curriculum.pacing)
+    if all(ramp == Ramp() for ramp in ramps):
         return True
-    ramps = (strategy.weights.ramp, strategy.sampling.ramp)
     changing = max(ramp.first_constant_epoch(epochs) for ramp in ramps)
     return changing == 1 or rung > changing
 

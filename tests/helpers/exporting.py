@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.export.module_template import render_module
 from search.export.winner import Winner
-from spaces import Logits, Ramp, Sampling, Schedule, Smoothing, Strategy, Weighting
+from spaces import Curriculum, Logits, Ramp, Sampling, Schedule, Smoothing, Strategy, Weighting
 
 COUNTS = [int(500 * (1 / 100) ** (i / 99)) for i in range(100)]
 NAMES = [f"class {i}" for i in range(100)]
@@ -26,6 +26,7 @@ EVERYTHING = Strategy(
     sampling=Sampling(Weighting(exponent=1), Ramp(0.75, 0.75), draw="cycled"),
     logits=Logits(0.8, 0.2, 0.4, 0.3, 3.0),
     smoothing=Smoothing(0.3, 0.05),
+    curriculum=Curriculum("hard", "contrast", first=0.3, begin=0.2, full_at=0.7, power=2.0),
     focusing=1.5,
     tau_norm=0.5,
 )

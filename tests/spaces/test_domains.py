@@ -9,6 +9,7 @@ import pytest
 from spaces import (
     SPACES,
     Choice,
+    Curriculum,
     Float,
     Logits,
     Ramp,
@@ -38,6 +39,8 @@ WIDE |= {"ramp_power": 2.0, "sampler": "on", "sampling_exponent": 1.0, "draw": "
 WIDE |= {"sampling_deferral": "on", "sampling_begin": 0.0, "sampling_span": 1.0, "mix": "mixture"}
 WIDE |= {"loss": "ldam", "margin": 0.5, "margin_power": 0.5, "smoothing": "on"}
 WIDE |= {"smoothing_head": 0.4, "smoothing_tail": 0.1}
+WIDE |= {"curriculum": "on", "order": "hard", "difficulty": "contrast", "first": 0.5}
+WIDE |= {"full_at": 0.6, "pace_power": 2.0}
 WIDEST = SPACES["strategies"]
 
 
@@ -47,6 +50,7 @@ def test_parameters_compose_a_strategy():
         sampling=Sampling(Weighting(exponent=1), Ramp(0, 1), "mixture", "cycled"),
         logits=Logits(margin=0.5, margin_power=0.5),
         smoothing=Smoothing(0.4, 0.1),
+        curriculum=Curriculum("hard", "contrast", first=0.5, full_at=0.6, power=2.0),
     )
 
 
@@ -75,6 +79,11 @@ def test_parameters_compose_a_strategy():
             {"logits": Logits(additive=1)},
         ),
         ({"smoothing": "off"}, {"smoothing": Smoothing()}),
+        ({"curriculum": "off"}, {"curriculum": Curriculum()}),
+        (
+            {"order": "random", "pace_power": 1.0},
+            {"curriculum": Curriculum("random", first=0.5, full_at=0.6)},
+        ),
     ),
 )
 def test_a_switch_and_a_bound_of_a_range_change_their_part_alone(params, strategy):
@@ -84,7 +93,7 @@ def test_a_switch_and_a_bound_of_a_range_change_their_part_alone(params, strateg
 def test_a_space_knows_the_steps_that_it_may_need():
     plain, general = Variant(), Variant(loss="general")
     assert {name: space.variants == {plain, general} for name, space in SPACES.items()} == {
-        **dict.fromkeys(("core", "full", "schedule", "sampling"), False),
+        **dict.fromkeys(("core", "full", "schedule", "sampling", "curriculum"), False),
         **dict.fromkeys(("losses", "strategies"), True),
     }
     assert all(plain in space.variants for space in SPACES.values())

@@ -6,6 +6,7 @@ import torch
 
 from trainer.execution.augment import EpochPlan, epoch_plan
 from trainer.execution.task import Task
+from trainer.strategies.curriculum import OpenImages
 from trainer.strategies.loss import LossTerms, packed_terms
 from trainer.strategies.sampling import ImageOrders
 from trainer.trial import Trial
@@ -32,16 +33,18 @@ class EpochInputs:
 
     def enter(self, trial: Trial) -> None:
         self.trial = trial
-        epochs = trial.benchmark.epochs
-        self.orders = ImageOrders(trial.seed, trial.recipe, epochs, self.task.classes)
+        seed, recipe, epochs = trial.seed, trial.recipe, trial.benchmark.epochs
+        classes, difficulties = self.task.classes, self.task.difficulties
+        self.orders = ImageOrders(seed, recipe, epochs, classes)
+        self.opened = OpenImages(seed, recipe.curriculum, epochs, classes, difficulties)
 
     def stage(self, epoch: int) -> None:
         """Queue the inputs of ``epoch`` (1-based), when those before are no longer read."""
         benchmark, seed = self.trial.benchmark, self.trial.seed
         plan = epoch_plan(seed, epoch, self.task.images, benchmark.padding, benchmark.flip)
         drawn = self.orders.order(epoch)
-        if drawn is not None:
-            plan = replace(plan, order=torch.from_numpy(drawn))
+        order = self.opened.shown(epoch, plan.order.numpy() if drawn is None else drawn)
+        plan = replace(plan, order=torch.from_numpy(order))
         self.staged_plan.copy_(plan)
         self.plan.copy_(self.staged_plan)
         self.staged_terms.copy_(packed_terms(self.trial.recipe, epoch, benchmark.epochs))

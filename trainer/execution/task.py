@@ -6,6 +6,7 @@ from torch import Tensor
 
 from trainer.execution.augment import Augmenter, EpochPlan, normalise
 from trainer.prepared import ImageData
+from trainer.strategies.curriculum import Difficulties
 from trainer.strategies.sampling import ClassImages
 
 
@@ -16,6 +17,7 @@ class Task:
         images: number of training images.
         test_images: number of test images.
         classes: the training images of each class, on the host.
+        difficulties: of the training images, on the host.
         half_and_class: (test_images,) int64, half * C + class; half 0 is A, 1 is B.
         half_counts: test images by half and class, int64 (2, C), on the host.
     """
@@ -29,6 +31,7 @@ class Task:
         self.images, self.test_images = len(data.train_labels), len(data.test_labels)
         self.num_classes = len(data.class_names)
         self.classes = ClassImages.of(data.train_labels, self.num_classes)
+        self.difficulties = Difficulties(data.train_images)
         self.augmenter = Augmenter(here(data.train_images), padding)
         self.labels = here(data.train_labels)
         self.test_pixels = here(data.test_images).permute(0, 2, 3, 1).contiguous()

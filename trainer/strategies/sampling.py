@@ -44,6 +44,12 @@ class ClassImages:
         counts = np.bincount(numbers, minlength=classes).astype(np.int64)
         return cls(np.argsort(numbers, kind="stable"), counts, np.cumsum(counts) - counts)
 
+    def labels(self) -> Integers:
+        """Return the class of each image, (N,)."""
+        labels = np.empty_like(self.images)
+        labels[self.images] = np.repeat(np.arange(len(self.counts)), self.counts)
+        return labels
+
 
 def drawn_classes(seed: int, epoch: int, probabilities: Numbers, draws: int) -> Integers:
     """Return the classes, int64 (draws,), of an epoch's images, independent of each other."""

@@ -51,9 +51,9 @@ def test_the_module_says_its_kind_and_what_it_needs():
     told = ast.get_docstring(ast.parse(module))
     words = " ".join(told.split())
     assert f"{EVERYTHING.describe()} (kind: {EVERYTHING.kind}) Class weights alone do not" in words
-    needed = ("weights_at", "EpochSampler", "loss_at", "adjust_classifier")
+    needed = ("weights_at", "EpochSampler", "CurriculumSampler", "loss_at", "adjust_classifier")
     assert words.count(" - ") == len(needed)
-    assert all(f": {name} " in words for name in needed)
+    assert all(f": {name}" in words for name in needed)
     assert 'protocol: "the fixed one"' in told
 
 

@@ -12,7 +12,7 @@ from search.export import probe, verification
 from search.export.expected_answers import epochs_to_check
 from search.export.verification import verification_counts, verify_export
 from search.export.winner import ExportError
-from spaces import STRATEGIES, Logits, Ramp, Sampling, Schedule, Strategy, Weighting
+from spaces import STRATEGIES, Curriculum, Logits, Ramp, Sampling, Schedule, Strategy, Weighting
 
 
 def test_verification_covers_order_length_equality_and_a_single_class():
@@ -122,6 +122,16 @@ ALMOST = Weighting(exponent=0.999)
             Strategy(Schedule(INVERSE), logits=Logits(additive=1)),
             Strategy(Schedule(ALMOST), logits=Logits(additive=1)),
             "weights or the weights by epoch or the losses by epoch",
+        ),
+        (
+            Strategy(curriculum=Curriculum("easy", first=0.5)),
+            Strategy(curriculum=Curriculum("easy", first=0.45)),
+            "open images by epoch",
+        ),
+        (
+            Strategy(curriculum=Curriculum("easy")),
+            Strategy(curriculum=Curriculum("easy", "contrast")),
+            "difficulties",
         ),
         (
             Strategy(Schedule(INVERSE, Ramp(0.5, 0.7))),

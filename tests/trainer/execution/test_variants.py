@@ -18,7 +18,17 @@ from training import (
     without_seconds,
 )
 
-from spaces import POSTHOC, STRATEGIES, Logits, Ramp, Sampling, Schedule, Smoothing, Strategy
+from spaces import (
+    POSTHOC,
+    STRATEGIES,
+    Curriculum,
+    Logits,
+    Ramp,
+    Sampling,
+    Schedule,
+    Smoothing,
+    Strategy,
+)
 from spaces.recipe import Variant
 from trainer.benchmarks.metrics import score
 from trainer.errors import CheckpointError
@@ -37,13 +47,16 @@ INVERSE = STRATEGIES["inverse"].strategy.weighting
 RISING = Ramp(0.2, 0.8, power=2.0)
 CHANGING = {
     "plain": Strategy(
-        weights=Schedule(INVERSE, RISING), sampling=Sampling(INVERSE, RISING, "mixture")
+        weights=Schedule(INVERSE, RISING),
+        sampling=Sampling(INVERSE, RISING, "mixture"),
+        curriculum=Curriculum("easy", full_at=0.9),
     ),
     "general": Strategy(
         weights=Schedule(INVERSE, RISING, "mixture"),
         sampling=Sampling(INVERSE, Ramp(0.3, 0.3), draw="cycled"),
         logits=Logits(additive=1.0, multiplicative=0.1, margin=0.3),
         smoothing=Smoothing(0.2, 0.1),
+        curriculum=Curriculum("random", full_at=1.0),
         focusing=0.5,
         adjustment=0.5,
     ),
@@ -148,6 +161,8 @@ def test_another_recipe_has_another_fingerprint_and_refuses_its_checkpoints(tmp_
         dataclasses.replace(recipe, adjustment=0.25),
         dataclasses.replace(recipe, additive=(0.1,) * 10),
         dataclasses.replace(recipe, focusing=1.0),
+        dataclasses.replace(recipe, curriculum=Curriculum("easy")),
+        dataclasses.replace(recipe, curriculum=Curriculum("easy", first=0.5)),
     )
     trials = [static, *(dataclasses.replace(static, recipe=other) for other in others)]
     assert len({trial.fingerprint() for trial in trials}) == len(trials)
