@@ -1,1 +1,29 @@
-"""Search over class weightings: Optuna proposes, Ray Tune schedules, a run folder keeps it all."""
+"""Search over class weightings: Optuna proposes, Ray Tune schedules, a run folder keeps it all.
+
+From Python, ``search.run`` begins a search and ``search.load`` reads a run. They are loaded when
+they are first asked for, so that importing this package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from search.api.run import Run, StoppedError, load, run
+    from spaces.errors import UserError
+
+__all__ = ["Run", "StoppedError", "UserError", "load", "run"]
+
+_HOMES = {
+    **dict.fromkeys(("Run", "StoppedError", "load", "run"), "search.api.run"),
+    "UserError": "spaces.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from functools import partial
 
 from rich.console import Console
@@ -28,7 +28,7 @@ from search.session.phases import nothing_to_confirm
 from search.session.plan import Plan, check_benchmarks
 from search.session.search import Search
 from search.store.manifest import Manifest, RecordedBenchmark
-from search.store.run_folder import RunFolderGoneError
+from search.store.run_folder import RunFolder, RunFolderGoneError
 from search.tune.capacity import capacity_of
 from search.tune.experiment import SESSION_ERRORS, search_on_ray
 from search.tune.recruit import Workers, recruit
@@ -43,8 +43,23 @@ FINISHED, FAILED, INTERRUPTED = 0, 1, EXIT_CODE
 log = logging.getLogger("search")
 
 
-def run(plan: Plan, console: Console) -> int:
-    """Run or continue the search and return the exit code: 0 when every trial has ended.
+@dataclass(frozen=True)
+class Ending:
+    """The end of an attempt at a run.
+
+    Attributes:
+        folder: of the run.
+        code: FINISHED when every trial has ended or the hours are used up, FAILED or INTERRUPTED.
+        reason: why it ended before all trials did, or what else failed; empty if nothing.
+    """
+
+    folder: RunFolder
+    code: int
+    reason: str = ""
+
+
+def run(plan: Plan, console: Console) -> Ending:
+    """Run or continue the search, and return how that ended.
 
     Raises:
         UserError: the plan cannot be carried out.
@@ -68,9 +83,9 @@ def run(plan: Plan, console: Console) -> int:
         if note := connection_note(console.file):
             events.note(note)
         with logging_events(plan.loggers, plan.folder, events, record.row, objective) as loggers:
-            code = search_and_export(plan, images, search, attempt, console)
+            ending = search_and_export(plan, images, search, attempt, console)
             loggers.conclude(plan.folder)
-            return code
+            return ending
 
 
 def prepared_images(plan: Plan, events: Events) -> tuple[ImageData, ...]:
@@ -93,8 +108,8 @@ def manifest_of(plan: Plan, images: tuple[ImageData, ...]) -> Manifest:
 
 def search_and_export(
     plan: Plan, images: tuple[ImageData, ...], search: Search, attempt: int, console: Console
-) -> int:
-    """Run the trials that are left, export the winner, and return the exit code."""
+) -> Ending:
+    """Run the trials that are left, export the winner, and return how that ended."""
     with (
         keys_unseen(console.file) as restore,
         last_words(plan.folder.log, plan.resume_command) as spare,
@@ -105,15 +120,16 @@ def search_and_export(
             console.show_cursor()
             spare()
 
-        interrupt = Interrupt(partial(acknowledge, plan, search.events, console, leave))
+        told = partial(acknowledge, plan, search.events, console, leave)
+        interrupt = Interrupt(told, plan.owns_process)
 
         def give_up() -> None:
-            code = FAILED
+            ending = Ending(plan.folder, FAILED)
             try:
                 leave()
-                code = conclude(plan, search, interrupt, console)
+                ending = conclude(plan, search, interrupt, console)
             finally:
-                os._exit(code)
+                os._exit(ending.code)
 
         with interrupt.caught():
             try:
@@ -121,8 +137,9 @@ def search_and_export(
                     train(plan, images, search, attempt, interrupt, console, give_up)
                 return conclude(plan, search, interrupt, console)
             except KeyboardInterrupt:
-                leave_soon()
-                return INTERRUPTED
+                if plan.owns_process:
+                    leave_soon()
+                return Ending(plan.folder, INTERRUPTED)
 
 
 def train(
@@ -191,8 +208,8 @@ def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
     )
 
 
-def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console) -> int:
-    """Export the best weighting so far, print where things stand, and return the exit code."""
+def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console) -> Ending:
+    """Export the best weighting so far, print where things stand, and return how it ended."""
     note = search.events.note
     if repeated := search.spending.repeated_epochs:
         note(f"{repeated} epochs were trained again from checkpoints")
@@ -204,10 +221,11 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
         return say_stopped(plan, search, interrupt, console, str(error))
     conclusion = Conclusion.of(plan.folder)
     console.print(conclusion_view(conclusion))
-    exported = None
+    exported, fault = None, "no trial was trained to its full length"
     try:
         exported = export_winner(conclusion)
     except ExportError as error:
+        fault = str(error)
         note(f"not exported: {error}")
     if exported:
         note(f"exported {exported.module}")
@@ -216,7 +234,11 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
         nothing = nothing_to_confirm(conclusion.standings, conclusion.rows)
         if plan.budget.confirm_runs and nothing:
             note(f"nothing was confirmed: {nothing}")
-        return FINISHED if exported else FAILED
+        return (
+            Ending(plan.folder, FINISHED)
+            if exported
+            else Ending(plan.folder, FAILED, f"nothing was exported: {fault}")
+        )
     return say_stopped(plan, search, interrupt, console)
 
 
@@ -235,8 +257,8 @@ def report(conclusion: Conclusion, note: Callable[[str], None]) -> None:
 
 def say_stopped(
     plan: Plan, search: Search, interrupt: Interrupt, console: Console, fault: str | None = None
-) -> int:
-    """Say why the attempt ended before all trials did, and return the exit code.
+) -> Ending:
+    """Say why the attempt ended before all trials did, and return that.
 
     ``fault`` is the reason if it is none that the search knows of.
     """
@@ -246,8 +268,8 @@ def say_stopped(
     search.events.note(f"Stopped: {why.rstrip('.')}. {left}; continue with")
     tell_command(plan.resume_command, console)
     if interrupt.signal is not None:
-        return INTERRUPTED
-    return FINISHED if search.spending.out_of_time() else FAILED
+        return Ending(plan.folder, INTERRUPTED, why)
+    return Ending(plan.folder, FINISHED if search.spending.out_of_time() else FAILED, why)
 
 
 def tell_command(command: str, console: Console) -> None:

@@ -4,7 +4,7 @@ import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -21,21 +21,21 @@ from search.cli.options import (
     add_show,
     add_study,
     add_watch,
-    in_options,
 )
 from search.cli.overview import Command, no_command, overview, parser_of, version
-from search.config.program import PROGRAM
 from search.config.redaction import redacted
-from search.report.terminal import TerminalStream
+from search.config.request import in_options
+from search.report.terminal import console_on
 from search.store.run_folder import RunFolder
 from search.store.validation import printable
-from spaces import WeightingError, renamed
+from spaces import WeightingError
 from spaces.errors import FieldError, UserError, did_you_mean
 from trainer.errors import CheckpointError
 from trainer.user_files import expanded
 
 if TYPE_CHECKING:
     from search.config.budget import Budget
+    from search.config.request import Request
     from search.results.conclusion import Conclusion
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -43,46 +43,32 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def search_command(given: Namespace, words: list[str], console: Console) -> int:
-    from search.cli.request import chosen_budget
+    from search.api.planning import chosen_budget
+    from search.api.words import again_in_shell, words_of
+    from search.cli.request import options_request
 
-    again = [*(word for word in words if word != "--resume"), "--resume"]
-    return run_plan(given, chosen_budget(given), words, again, console)
+    request = options_request(given)
+    again = again_in_shell(words)
+    return run_request(request, chosen_budget(request), words_of(request), again, console)
 
 
 def confirm_command(given: Namespace, words: list[str], console: Console) -> int:
+    from search.api.words import again_in_shell
     from search.cli.request import chosen_confirmation, recorded_arguments
 
     searched = recorded_arguments(RunFolder(given.run))
-    asked, budget = chosen_confirmation(given, searched)
-    return run_plan(asked, budget, searched, ["confirm", *words], console)
+    request, budget = chosen_confirmation(given, searched)
+    again = again_in_shell(["confirm", *words])
+    return run_request(request, budget, tuple(searched), again, console)
 
 
-def run_plan(
-    given: Namespace, budget: "Budget", words: list[str], again: list[str], console: Console
+def run_request(
+    request: "Request", budget: "Budget", arguments: tuple[str, ...], again: str, console: Console
 ) -> int:
-    """Search and confirm as the options say; ``again`` are the words that continue the run."""
-    from search.cli.machine_check import check_address_space, check_loopback
-    from search.cluster.address import ensure_home, find_address, use_token
-    from search.cluster.session_folder import check_parent
+    """Search and confirm as asked for; ``again`` is the command that continues the run."""
+    from search.api.begin import begin
 
-    found = find_address(given.address)
-    given.address = found.address
-    ensure_home()
-    check_address_space()
-    if given.address is None:
-        check_parent()
-        check_loopback()
-    use_token(given.address)
-    from search.cli.request import chosen_plan
-    from search.cluster.connection import connected
-    from search.driver import run
-
-    for sentence in renamed((given.baselines or "").split(",")):
-        console.print(sentence)
-    if found.sentence:
-        console.print(found.sentence)
-    with connected(given.address):
-        return run(chosen_plan(given, budget, words, [*PROGRAM.split(), *again]), console)
+    return begin(request, budget, console, arguments=arguments, again=again).code
 
 
 def show_command(given: Namespace, words: list[str], console: Console) -> int:
@@ -250,13 +236,6 @@ def run_command(words: list[str], console: Console) -> int:
         print(f"error: {no_command(name, COMMANDS)}\n\n{overview(COMMANDS)}", file=sys.stderr)
         return BAD_INPUT
     return COMMANDS[name].run(parser_of(COMMANDS).parse_args(words), rest, console)
-
-
-def console_on(stream: TextIO) -> Console:
-    """Return a console that breaks lines between words on a terminal, and nowhere else."""
-    terminal = stream.isatty()
-    file = cast(TextIO, TerminalStream(stream)) if terminal else stream
-    return Console(file=file, highlight=False, markup=False, soft_wrap=not terminal)
 
 
 def main(argv: list[str] | None = None) -> int:

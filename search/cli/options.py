@@ -1,14 +1,15 @@
 """Options of each command, with their defaults and what help says of them.
 
-The ``dest`` of an option is the field of `Settings`, `Budget`, `Resources` or `Plan` that it sets.
+The ``dest`` of an option of a search is the field of `Request` that it sets, which has its default.
 """
 
 import argparse
-import re
 from pathlib import Path
+from typing import get_args
 
 from search.cli.listing import SECTIONS
 from search.config.program import PROGRAM
+from search.config.request import DEFAULT_TRIALS, SAVE_EVERY, Device, Request
 from search.loggers.registry import LOGGERS
 from search.samplers.registry import SAMPLERS
 from search.stopping.rules import STOPPING_RULES
@@ -17,22 +18,6 @@ from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS
 from trainer.runtime import PRECISIONS
 from trainer.user_files import expanded
-
-DEFAULT_TRIALS = 64
-DEVICES = ("auto", "cpu", "cuda")
-SAVE_EVERY = {"cpu": 5, "cuda": 20}
-"""Epochs between checkpoints: a minute or less of training in either case."""
-
-
-def in_options(sentence: str) -> str:
-    """Return the sentence of a FieldError with the option of a search in its field's place."""
-    options = {action.dest: action.option_strings[-1] for action in search_parser()._actions}
-
-    def option(field: re.Match[str]) -> str:
-        return options.get(field[1], field[0])
-
-    found = re.sub(r"\A(\w+)(\[\d+\])?", option, sentence)
-    return f"{found.rstrip('.')}."
 
 
 def search_parser() -> Parser:
@@ -57,10 +42,9 @@ def add_search(parser: Parser) -> None:
     add("--name", help="of the run folder (default: the benchmark's name)")
     add(
         "--runs",
-        dest="runs_folder",
         metavar="DIR",
         type=expanded,
-        default=Path("runs"),
+        default=Path(Request.runs),
         help="folder of all runs",
     )
     add_data_root(parser)
@@ -84,7 +68,6 @@ def add_budget(parser: Parser) -> None:
     add("--no-confirm", dest="confirm", action="store_false", help="stop after the search")
     add(
         "--confirm-runs",
-        dest="runs",
         metavar="N",
         type=int,
         help="at most (default: a third of the trials)",
@@ -99,16 +82,16 @@ def add_budget(parser: Parser) -> None:
 
 def add_settings(parser: Parser) -> None:
     add = parser.add_argument_group("what is searched").add_argument
-    add("--space", default="core", help=", ".join(SPACES))
+    add("--space", default=Request.space, help=", ".join(SPACES))
     add(
         "--baselines",
         metavar="NAMES",
         help="controls, or none (default: the class weights that the space names, such as "
         f"{', '.join(BASELINES)}); '{PROGRAM} list strategies' shows all",
     )
-    add("--sampler", default="auto", help=f"auto, {', '.join(SAMPLERS)}")
+    add("--sampler", default=Request.sampler, help=f"auto, {', '.join(SAMPLERS)}")
     rules = ", ".join(STOPPING_RULES)
-    add("--early-stopping", metavar="RULE", default="auto", help=rules)
+    add("--early-stopping", metavar="RULE", default=Request.early_stopping, help=rules)
     add(
         "--grace-epochs",
         metavar="N",
@@ -119,26 +102,32 @@ def add_settings(parser: Parser) -> None:
         "--reduction-factor",
         metavar="N",
         type=int,
-        default=2,
+        default=Request.reduction_factor,
         help="a rung keeps the best 1 in so many",
     )
-    add("--seed", metavar="N", type=int, default=42, help="all seeds of trials derive from it")
-    add("--precision", default="tf32", help=", ".join(PRECISIONS))
+    add(
+        "--seed",
+        metavar="N",
+        type=int,
+        default=Request.seed,
+        help="all seeds of trials derive from it",
+    )
+    add("--precision", default=Request.precision, help=", ".join(PRECISIONS))
     through = "training and test through torch.compile"
-    add("--compile", dest="compiled", action="store_true", help=through)
+    add("--compile", action="store_true", help=through)
 
 
 def add_resources(parser: Parser) -> None:
     """Add the options that say where trials run."""
     add = parser.add_argument_group("where it runs").add_argument
-    add("--device", default="auto", choices=DEVICES, help="auto: GPUs if there are any")
+    devices = get_args(Device)
+    add("--device", default=Request.device, choices=devices, help="auto: GPUs if there are any")
     add("--slots", metavar="N", type=int, help="trials that share a GPU (default: tried out)")
     add(
         "--cpus-per-trial",
-        dest="cpus",
         metavar="N",
         type=int,
-        default=1,
+        default=Request.cpus_per_trial,
         help="or per GPU; and CPU threads",
     )
     add("--concurrent", metavar="N", type=int, help="trials at a time (default: as many as fit)")
@@ -176,7 +165,7 @@ def add_data_root(parser: Parser) -> None:
         "--data-root",
         metavar="DIR",
         type=expanded,
-        default=Path("data"),
+        default=Path(Request.data_root),
         help="folder of the data sets",
     )
 
@@ -208,7 +197,7 @@ def add_confirm(parser: Parser) -> None:
     add_run(parser)
     add = parser.add_argument
     runs = "at most (default: half as many as the search had trials)"
-    add("--confirm-runs", dest="runs", metavar="N", type=int, help=runs)
+    add("--confirm-runs", metavar="N", type=int, help=runs)
     add("--hours", type=float, help="wall-clock hours (default: no limit)")
     add_holdout(parser)
     add_data_root(parser)

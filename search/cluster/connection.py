@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
 
@@ -49,6 +50,15 @@ def local_ray() -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+def check_unused() -> None:
+    """Raise UserError if Ray is in use in this process, which a search would shut down."""
+    if ray.is_initialized():
+        raise UserError(
+            "Ray is in use in this process already (ray.init), and a search begins and ends its "
+            "own; call ray.shutdown() before it, or search in another process."
+        )
 
 
 def start_here(folder: Path) -> None:
@@ -165,8 +175,11 @@ def begin(**options: Any) -> None:
     """Call ``ray.init``, and take back SIGTERM, which it takes; while it runs, it is as Ctrl-C.
 
     What it starts inherits that hang-ups wait: the kernel sends them to all that a closed terminal
-    has in its foreground, and the trials must still be saved then.
+    has in its foreground, and the trials must still be saved then. Ray is told to read again
+    whether it asks for a token, for it may have been imported before that was decided.
     """
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
     before = signal.getsignal(signal.SIGTERM)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:

@@ -51,19 +51,18 @@ LOGGERS: dict[str, NamedLogger] = {
 }
 
 
-def chosen_loggers(text: str | None) -> tuple[str, ...]:
-    """Return the names of the loggers in an option's text, such as "tensorboard,mlflow".
+def chosen_loggers(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of loggers that are there, such as "tensorboard" and "mlflow".
 
     Raises:
         UserError: one is unknown, named twice, or its library is not installed.
     """
-    names = tuple(text.split(",")) if text else ()
     for name in names:
         if name not in LOGGERS:
             meant = did_you_mean(name, LOGGERS)
             raise UserError(f"--log is {name!r}{meant}; it must be one of {', '.join(LOGGERS)}.")
         if names.count(name) > 1:
-            raise UserError(f"--log is {text}; name each logger once.")
+            raise UserError(f"--log is {','.join(names)}; name each logger once.")
         library = LOGGERS[name].library
         if importlib.util.find_spec(library) is None:
             raise UserError(

@@ -9,7 +9,7 @@ import shlex
 import sys
 import termios
 from collections.abc import Callable, Iterator
-from typing import IO, TextIO
+from typing import IO, TextIO, cast
 
 from rich.console import Console
 
@@ -74,6 +74,15 @@ class TerminalStream(io.TextIOBase):
         os.close(nowhere)
 
 
+def console_on(stream: TextIO) -> Console:
+    """Return a console that breaks lines between words on a terminal, and nowhere else."""
+    terminal = stream.isatty()
+    file = cast(TextIO, TerminalStream(stream)) if terminal else stream
+    return Console(
+        file=file, highlight=False, markup=False, force_jupyter=False, soft_wrap=not terminal
+    )
+
+
 def is_lost(stream: IO[str]) -> bool:
     """Return whether a stream was a terminal that is closed by now."""
     return isinstance(stream, TerminalStream) and stream.is_lost()
@@ -135,7 +144,7 @@ def command_lines(command: str, width: int) -> str:
 
     All but the last end with a backslash, so that they can be copied as they stand.
     """
-    if len(command) <= width:
+    if len(command) <= width or "\n" in command:
         return command
     lines = [""]
     for word in map(shlex.quote, shlex.split(command)):

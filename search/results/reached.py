@@ -45,7 +45,7 @@ def of_runs(rows: Sequence[Row], benchmarks: Sequence[BenchmarkObjective]) -> li
         summaries = [row.summaries[part] for row in rows]
         classes = [known for s in summaries if (known := _classes(s, benchmark)) is not None]
         whole = tuple(np.mean(classes, axis=0).tolist()) if len(classes) == len(rows) else None
-        found.append(Reached(mean_metrics([_metrics(s, benchmark) for s in summaries]), whole))
+        found.append(Reached(mean_metrics([metrics_of(s, benchmark) for s in summaries]), whole))
     return found
 
 
@@ -54,7 +54,7 @@ def _classes(summary: Summary, benchmark: BenchmarkObjective) -> list[float] | N
     return list(classes) if len(classes) == len(benchmark.counts) else None
 
 
-def _metrics(summary: Summary, benchmark: BenchmarkObjective) -> Metrics:
+def metrics_of(summary: Summary, benchmark: BenchmarkObjective) -> Metrics:
     """Every metric of a run: as recorded, or what its class accuracies say of them."""
     if summary.metrics is not None:
         return summary.metrics

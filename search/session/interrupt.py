@@ -43,10 +43,15 @@ class Interrupt:
     """
 
     def __init__(
-        self, acknowledge: Callable[[signal.Signals, int], None] = lambda number, times: None
+        self,
+        acknowledge: Callable[[signal.Signals, int], None] = lambda number, times: None,
+        ends_process: bool = True,
     ) -> None:
-        """``acknowledge`` is told which signal came, and whether it is the first or the second."""
-        self.acknowledge = acknowledge
+        """``acknowledge`` is told which signal came, and whether it is the first or the second.
+
+        ``ends_process``: after the second one the process ends, whatever it is doing then.
+        """
+        self.acknowledge, self.ends_process = acknowledge, ends_process
         self.signal: int | None = None
         self.asked = False
         self.left = threading.Event()
@@ -78,7 +83,7 @@ class Interrupt:
                 times += 1
             with contextlib.suppress(OSError):  # nobody reads any more
                 self.acknowledge(number, times or 1)
-            if times == 2 and not self.left.wait(LEAVE_SECONDS):
+            if times == 2 and self.ends_process and not self.left.wait(LEAVE_SECONDS):
                 os._exit(EXIT_CODE)
 
     @contextlib.contextmanager

@@ -13,13 +13,14 @@ from trainer.benchmarks import Benchmark
 
 @dataclass(frozen=True)
 class Plan:
-    """A run as the command line asked for it.
+    """A run as a user asked for it.
 
     Attributes:
         benchmarks: what is searched on.
         holdout: what the verdict's arms are tried on at the end.
         arguments: of the search command, for ``confirm``.
         loggers: names of tools that are told of the run besides.
+        owns_process: whether this process may be ended with the run, which a notebook's may not.
     """
 
     benchmarks: tuple[Benchmark, ...]
@@ -35,6 +36,7 @@ class Plan:
     resume_command: str
     arguments: tuple[str, ...]
     loggers: tuple[str, ...] = ()
+    owns_process: bool = True
 
     @property
     def all_benchmarks(self) -> tuple[Benchmark, ...]:

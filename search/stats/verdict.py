@@ -91,6 +91,9 @@ class Verdict:
         values |= {"ties": tuple(values["ties"]), "out": tuple(values["out"])}
         return cls(**values | {"unit": Unit(values["unit"])})
 
+    def __str__(self) -> str:
+        return "\n".join(self.sentences())
+
     @property
     def best(self) -> Arm:
         """What is known of the winner."""

@@ -20,6 +20,7 @@ from PIL import Image
 from repository import REPOSITORY
 from training import threads
 
+import search
 from search.cli.commands import main
 from search.cli.options import search_parser
 from search.export import best_weighting
@@ -109,7 +110,8 @@ def test_every_path_and_module_that_is_named_is_there(name: str) -> None:
             pattern = words.rstrip("/") if "/" in words else f"**/{words}"
             assert next(REPOSITORY.glob(pattern), None), words
         elif re.fullmatch(rf"(?:{'|'.join(PROGRAMS)})(?:\.[a-z_]+)+", words):
-            assert importlib.util.find_spec(words), words
+            public = words.removeprefix("search.") in search.__all__
+            assert public or importlib.util.find_spec(words), words
 
 
 def stopping_after(parse_args: Callable[..., object]) -> Callable[..., NoReturn]:
@@ -164,6 +166,26 @@ def test_the_example_of_the_export_runs(monkeypatch: pytest.MonkeyPatch) -> None
     values: dict[str, object] = {}
     exec(example, values)
     assert len(values["weights"]) == 5
+
+
+def test_the_snippets_of_the_python_page_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conclusion_of(tmp_path / "runs" / "my-run", *CASES["confirmed"])
+    monkeypatch.chdir(tmp_path)
+    asked: list[tuple[object, ...]] = []
+
+    def found(*names: str, **options: object) -> search.Run:
+        asked.append((names, options))
+        return search.load("runs/my-run")
+
+    monkeypatch.setattr("search.api.run.run", found)
+    values: dict[str, object] = {}
+    for snippet in blocks("python", TEXTS["docs/python.md"]):
+        exec(snippet, values)
+    assert asked == [(("resnet8-digitslt40",), {"trials": 32, "name": "my-run"})]
+    assert capsys.readouterr().out.startswith("Use ")
+    assert Path("my-run.html").is_file()
 
 
 def test_the_training_of_the_export_page_runs(

@@ -21,6 +21,7 @@ FLOORS = (
     ("report", "export", "loggers"),
     ("tune",),
     ("driver",),
+    ("api",),
     ("cli",),
 )
 """Rooms of ``search/`` from the lowest floor to the highest: a room imports lower floors."""

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -125,6 +127,20 @@ def test_a_second_signal_ends_even_a_process_that_does_not_let_go(where: str, to
         check=False,
     )
     assert (done.returncode, done.stdout) == (130, told), done.stderr
+
+
+def test_a_second_signal_leaves_a_process_that_is_not_the_searchs_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("search.session.interrupt.LEAVE_SECONDS", 0.0)
+    told = threading.Event()
+    interrupt = Interrupt(lambda number, times: told.set() if times == 2 else None, False)
+    with interrupt.caught():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert told.wait(5)
+        time.sleep(0.05)  # in which it would have ended
 
 
 def test_sigterm_while_ray_starts_is_as_ctrl_c(

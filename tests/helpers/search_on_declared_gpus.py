@@ -46,7 +46,7 @@ def main(place: str, address: str, trials: str, epochs: str, slots: str) -> int:
         arguments=(),
     )
     with connected(address):
-        return run(plan, Console(file=sys.stdout))
+        return run(plan, Console(file=sys.stdout)).code
 
 
 if __name__ == "__main__":

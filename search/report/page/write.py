@@ -98,8 +98,8 @@ def _contents(conclusion: Conclusion) -> dict[str, Any]:
         "title": conclusion.folder.path.name,
         "benchmarks": [f"{b.facts.name}: {b.protocol}" for b in benchmarks],
         "shortened": any(b.benchmark.shortened_from for b in benchmarks),
-        "headline": _headline(conclusion),
-        "sentences": _sentences(conclusion),
+        "headline": headline(conclusion),
+        "sentences": sentences(conclusion),
         "weightings": [
             (label, what_it_is(label, strategy), effect(strategy, conclusion.objective))
             for label, strategy in _strategies(conclusion).items()
@@ -112,7 +112,8 @@ def _contents(conclusion: Conclusion) -> dict[str, Any]:
     }
 
 
-def _headline(conclusion: Conclusion) -> str:
+def headline(conclusion: Conclusion) -> str:
+    """Return what a run found, in one sentence."""
     judgement = conclusion.judgement
     if judgement:
         return judgement.use if judgement.decided else f"So far: {judgement.use}"
@@ -124,7 +125,8 @@ def _headline(conclusion: Conclusion) -> str:
     )
 
 
-def _sentences(conclusion: Conclusion) -> list[str]:
+def sentences(conclusion: Conclusion) -> list[str]:
+    """Return what stands behind that."""
     judgement = conclusion.judgement
     if judgement:
         said = [*half_b_sentences(judgement), *judgement.verdict.sentences()[1:]]

@@ -13,11 +13,13 @@ from concluded import CASES, conclusion_of
 from repository import REPOSITORY
 from training import heeding_ctrl_c
 
+from search.api.words import words_of
 from search.cli.commands import COMMANDS, main
-from search.cli.options import in_options, search_parser
+from search.cli.options import search_parser
 from search.cli.overview import overview
-from search.cli.request import wherever
+from search.cli.request import options_request
 from search.config.budget import Budget
+from search.config.request import ARGUMENTS, in_options
 from search.config.settings import Resources, Settings
 from search.samplers.registry import SAMPLERS
 from spaces import NAMED, PARAMETERS
@@ -143,7 +145,8 @@ def test_every_field_that_may_break_a_rule_has_an_option() -> None:
     fields = {
         field.name for kind in (Settings, Budget, Resources) for field in dataclasses.fields(kind)
     }
-    assert {name for name in fields if not in_options(name).startswith("--")} == {
+    arguments = {ARGUMENTS.get(name, name) for name in fields}
+    assert {name for name in arguments if not in_options(name).startswith("--")} == {
         "benchmarks",
         "gpu",
     }
@@ -209,13 +212,24 @@ def test_a_recorded_command_means_the_same_in_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = ["--benchmark", "resnet8-digitslt,mine.toml", "--holdout", "held.toml", "--seed", "7"]
-    recorded = list(wherever(given, search_parser().parse_args(given)))
-    options = search_parser().parse_args(recorded)
-    assert options.benchmark == f"resnet8-digitslt,{tmp_path / 'mine.toml'}"
-    assert options.holdout == str(tmp_path / "held.toml")
-    assert options.data_root == tmp_path / "data"
-    assert options.seed == 7
+    given = [
+        *("--benchmark", "resnet8-digitslt,mine.toml", "--holdout", "held.toml", "--seed", "7"),
+        *("--baselines", "none", "--log", "mlflow,wandb", "--compile", "--no-confirm", "--resume"),
+    ]
+    asked = options_request(search_parser().parse_args(given))
+    read = options_request(search_parser().parse_args([*words_of(asked), "--resume"]))
+    assert read == dataclasses.replace(
+        asked,
+        benchmark=("resnet8-digitslt", str(tmp_path / "mine.toml")),
+        holdout=str(tmp_path / "held.toml"),
+        data_root=str(tmp_path / "data"),
+    )
+    assert (read.baselines, read.log, read.compile, read.confirm) == (
+        (),
+        ("mlflow", "wandb"),
+        True,
+        False,
+    )
 
 
 def test_ctrl_c_while_the_program_loads_is_no_traceback(tmp_path: Path) -> None:

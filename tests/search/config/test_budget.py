@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from search.cli.options import DEFAULT_TRIALS, search_parser
-from search.cli.request import chosen_budget
+from search.api.planning import chosen_budget
+from search.cli.options import search_parser
+from search.cli.request import options_request
 from search.config.budget import (
     CONFIRM_SHARE,
     CONTROLS,
@@ -16,6 +17,7 @@ from search.config.budget import (
     Budget,
     candidates_for,
 )
+from search.config.request import DEFAULT_TRIALS
 from search.stats.best_arm import SEEDS_EACH
 from spaces.errors import UserError
 from spaces.validation import checked
@@ -23,7 +25,8 @@ from spaces.validation import checked
 
 def of(*options: str) -> Budget:
     """Return the budget of a command with these options."""
-    return chosen_budget(search_parser().parse_args(["--benchmark", "any", *options]))
+    options_given = search_parser().parse_args(["--benchmark", "any", *options])
+    return chosen_budget(options_request(options_given))
 
 
 @pytest.mark.parametrize(("trials", "runs"), ((26, 0), (27, 9), (64, 21)))

@@ -11,9 +11,9 @@ from confirming import drive, manifest_of, steady, whole_run
 from forging import forge
 from twin import CONTROLS, OBJECTIVE, attempt, fast_folder, make_settings, plan_in
 
-from search.cli.options import search_parser
-from search.cli.request import chosen_baselines
+from search.api.planning import chosen_baselines
 from search.config.controls import checked_controls, controls_for, default_baselines
+from search.config.request import Request
 from search.config.settings import fingerprint_of
 from search.results.conclusion import Conclusion
 from search.session.opening import check_same
@@ -137,8 +137,7 @@ def test_a_run_with_former_names_is_shown_and_goes_on(place: Path) -> None:
         assert f"{name}: {NAMED[name].definition}" in text
     assert "trained once" not in text
     assert Conclusion.of(folder).controls == now
-    options = search_parser().parse_args(["--benchmark", "small", "--resume"])
-    baselines = chosen_baselines(options, folder)
+    baselines = chosen_baselines(Request(("small",), resume=True), folder)
     assert baselines == now
     known = folder.read_manifest()
     plan = replace(plan_in(place), folder=folder, settings=known.settings)

@@ -151,12 +151,12 @@ def test_a_logger_that_cannot_be_had_is_one_sentence(
 ) -> None:
     monkeypatch.setitem(LOGGERS, "missing", NamedLogger("no_such_library", ("", ""), ""))
     with pytest.raises(UserError, match=sentence):
-        chosen_loggers(text)
+        chosen_loggers(tuple(text.split(",")))
 
 
 def test_no_logger_is_chosen_unless_asked_for() -> None:
-    assert chosen_loggers(None) == ()
-    assert chosen_loggers("tensorboard") == ("tensorboard",)
+    assert chosen_loggers(()) == ()
+    assert chosen_loggers(("tensorboard",)) == ("tensorboard",)
 
 
 def test_tensorboard_files_hold_the_epochs_of_every_trial(tmp_path: Path) -> None:

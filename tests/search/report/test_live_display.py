@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 from twin import OBJECTIVE, attempt, make_run, make_settings, results_of
 
-from search.cli.commands import console_on
 from search.report.durations import duration
 from search.report.live_display import Display, best_text, status_line
+from search.report.terminal import console_on
 from search.results.forecast import seconds_left
 from search.results.snapshot import Snapshots
 from search.session.search import Search

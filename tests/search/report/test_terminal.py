@@ -15,7 +15,6 @@ import pytest
 from rich.console import Console
 
 from search import cli
-from search.cli.commands import console_on
 from search.driver import tell_command
 from search.report.event_lines import print_event
 from search.report.terminal import (
@@ -23,6 +22,7 @@ from search.report.terminal import (
     TerminalStream,
     command_lines,
     connection_note,
+    console_on,
     hidden_keys,
     is_lost,
     keys_unseen,
@@ -43,6 +43,11 @@ def test_a_command_is_broken_between_its_words_and_can_be_copied(width: int) -> 
 
 def test_a_command_that_fits_is_one_line() -> None:
     assert command_lines(COMMAND, len(COMMAND)) == COMMAND
+
+
+def test_a_call_of_python_keeps_its_lines() -> None:
+    call = "search.run(\n    'a.toml',\n    resume=True,\n)"
+    assert command_lines(call, 8) == call
 
 
 def modes(terminal: int) -> int:

@@ -8,9 +8,9 @@ import sys
 import pytest
 from repository import REPOSITORY
 
-from search.cli import machine_check
+from search.api import machine_check
+from search.api.machine_check import check_address_space, check_loopback
 from search.cli.commands import main
-from search.cli.machine_check import check_address_space, check_loopback
 from spaces.errors import UserError
 
 SEARCH = ["search", "--benchmark", "resnet8-digitslt", "--address", "local"]

@@ -1,0 +1,162 @@
+"""Plan of what a user asks for: the benchmarks, settings, budget and resources of a run."""
+
+from dataclasses import fields
+from typing import TypeVar
+
+from search.config.budget import FEWEST_TRIALS, Budget
+from search.config.controls import default_baselines
+from search.config.request import ARGUMENTS, DEFAULT_TRIALS, SAVE_EVERY, Request
+from search.config.settings import Resources, Settings
+from search.loggers.registry import chosen_loggers
+from search.samplers.registry import default_sampler
+from search.session.plan import Plan
+from search.store.run_folder import RunFolder
+from spaces import SPACES
+from spaces.errors import FieldError, UserError
+from spaces.validation import checked
+from trainer.benchmarks import Benchmark, get_benchmark
+from trainer.runtime import available_cpus
+from trainer.trial import SCALE_FREE_LOSS
+from trainer.user_files import expanded
+
+T = TypeVar("T", Settings, Budget, Resources)
+
+
+def chosen_plan(
+    request: Request, budget: Budget, *, arguments: tuple[str, ...], again: str, owns_process: bool
+) -> Plan:
+    """Return the plan of what is asked for; the cluster, if there is one, is connected.
+
+    Args:
+        request: of the user; its address is that of the cluster that was found.
+        budget: of the run.
+        arguments: of the search command, for ``confirm``.
+        again: continues the run, in words that can be copied.
+        owns_process: whether this process may be ended with the run.
+
+    Raises:
+        UserError: nothing can be searched so.
+    """
+    everything = chosen_benchmarks(request)
+    benchmarks = tuple(everything[: len(request.benchmark)])
+    resources = chosen_resources(request)
+    if budget.gpu_hours and not resources.gpu:
+        raise UserError(
+            f"--gpu-hours is {budget.gpu_hours:g}, but trials train on the CPU; give --hours."
+        )
+    if request.holdout and not budget.confirm_runs:
+        raise UserError(
+            f"--holdout is {request.holdout!r}, but nothing is confirmed that could be tried "
+            f"there; leave --no-confirm out and give at least {FEWEST_TRIALS} --trials."
+        )
+    device = "cuda" if resources.gpu else "cpu"
+    joined = "_".join(benchmark.name for benchmark in benchmarks)
+    name = joined if request.name is None else request.name
+    folder = RunFolder.named(expanded(request.runs), name)
+    return Plan(
+        benchmarks=benchmarks,
+        holdout=everything[-1] if request.holdout else None,
+        data_root=expanded(request.data_root),
+        folder=folder,
+        settings=chosen_settings(request, benchmarks, chosen_baselines(request, folder)),
+        budget=budget,
+        resources=resources,
+        device=device,
+        save_every=request.save_every or SAVE_EVERY[device],
+        resume=request.resume,
+        resume_command=again,
+        arguments=arguments,
+        loggers=chosen_loggers(request.log),
+        owns_process=owns_process,
+    )
+
+
+def chosen_benchmarks(request: Request) -> list[Benchmark]:
+    """Return the benchmarks to search on, then the hold-out if there is one.
+
+    ``epochs`` shortens those that are longer.
+
+    Raises:
+        UserError: one is unknown, or all of them are shorter than ``epochs``.
+    """
+    names = [*request.benchmark, *([request.holdout] if request.holdout else [])]
+    benchmarks = [get_benchmark(name, expanded(request.data_root)) for name in names]
+    if request.epochs is None:
+        return benchmarks
+    longest = max(benchmarks, key=lambda benchmark: benchmark.epochs)
+    longest.with_epochs(request.epochs)  # refuses what is too long for all
+    return [b.with_epochs(min(request.epochs, b.epochs)) for b in benchmarks]
+
+
+def asked(kind: type[T], request: Request, **found: object) -> T:
+    """Return what the request says of a kind; ``found`` are fields that it does not say by itself.
+
+    Raises:
+        FieldError: a field breaks its rule; the sentence begins with the request's field.
+    """
+    names = {field.name: ARGUMENTS.get(field.name, field.name) for field in fields(kind)}
+    given = {field: getattr(request, name) for field, name in names.items() if field not in found}
+    try:
+        return checked(kind, given | found, error=FieldError)
+    except FieldError as error:
+        field, *rest = str(error).split(" ", 1)
+        raise FieldError(" ".join([names.get(field, field), *rest])) from error
+
+
+def chosen_settings(
+    request: Request, benchmarks: tuple[Benchmark, ...], baselines: tuple[str, ...]
+) -> Settings:
+    sampler = request.sampler
+    if sampler == "auto" and request.space in SPACES:
+        domains = SPACES[request.space].searched(SCALE_FREE_LOSS)
+        sampler = default_sampler(request.early_stopping, domains)
+    grace = request.grace_epochs
+    return asked(
+        Settings,
+        request,
+        benchmarks=tuple(benchmark.fingerprint() for benchmark in benchmarks),
+        sampler=sampler,
+        grace_epochs=max(1, benchmarks[0].epochs // 4) if grace is None else grace,
+        baselines=baselines,
+    )
+
+
+def chosen_baselines(request: Request, folder: RunFolder) -> tuple[str, ...]:
+    """Return the controls by name; where none are given, a run that goes on keeps its own."""
+    if request.baselines is not None:
+        return request.baselines
+    if request.resume and folder.exists():
+        return folder.read_manifest().settings.baselines
+    return default_baselines(request.space)
+
+
+def chosen_budget(request: Request) -> Budget:
+    limits = (request.trials, request.hours, request.gpu_hours)
+    trials = DEFAULT_TRIALS if limits == (None,) * len(limits) else request.trials
+    if request.confirm_runs is not None and not request.confirm:
+        raise UserError("--confirm-runs is given with --no-confirm; leave one of them out.")
+    return asked(Budget, request, trials=trials)
+
+
+def chosen_resources(request: Request) -> Resources:
+    """Return the resources of a trial: a share of a GPU where there are any, else CPUs.
+
+    Raises:
+        UserError: a trial asks for more than there is on this machine, if it is to run here, or
+            the cluster cannot be reached.
+    """
+    import torch
+
+    from search.cluster.nodes import gpus_for
+
+    present = torch.cuda.device_count()
+    gpu = gpus_for(request.device, request.address, present)
+    if gpu and not request.address and not present:
+        raise UserError("--device is cuda, but torch sees no GPU here; leave it out.")
+    resources = asked(Resources, request, gpu=gpu)
+    if resources.address is None and resources.cpus > available_cpus():
+        raise UserError(
+            f"--cpus-per-trial is {resources.cpus}, but there are {available_cpus()} CPUs here; "
+            "give at most as many."
+        )
+    return resources

@@ -1,0 +1,97 @@
+"""Words of a request: it is read from arguments, and written as a command and as a call."""
+
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from search.config.program import PROGRAM
+from search.config.redaction import redacted
+from search.config.request import Request, option_of
+from spaces.errors import FieldError
+from spaces.validation import checked
+from trainer.benchmarks.registry import separate_names, whole_path
+from trainer.user_files import expanded
+
+NONE = "none"
+"""As ``baselines``: no controls."""
+LINE = 88
+"""Characters of a call on one line."""
+
+
+def request_of(given: Mapping[str, Any]) -> Request:
+    """Return the request of values by argument; names may be one text with commas between.
+
+    Raises:
+        FieldError: a value has another type than its argument.
+    """
+    content = {name: os.fspath(v) if isinstance(v, os.PathLike) else v for name, v in given.items()}
+    content["benchmark"] = names_in(content["benchmark"], separate_names)
+    content["log"] = names_in(content["log"] or (), split)
+    if content["baselines"] is not None:
+        names = content["baselines"]
+        content["baselines"] = () if names == NONE else names_in(names, split)
+    return checked(Request, content, error=FieldError)
+
+
+def split(text: str) -> list[str]:
+    return text.split(",")
+
+
+def names_in(value: object, parts: Callable[[str], list[str]]) -> object:
+    """Return the names in a text or a sequence of them; other values as they are."""
+    if isinstance(value, str):
+        return parts(value)
+    if isinstance(value, list | tuple):
+        return [os.fspath(name) if isinstance(name, os.PathLike) else name for name in value]
+    return value
+
+
+def words_of(request: Request) -> tuple[str, ...]:
+    """Return the arguments of the command that asks for the same in any folder.
+
+    ``confirm`` reads them.
+    """
+    benchmark = ",".join(map(whole_path, request.benchmark))
+    data_root = str(expanded(request.data_root).absolute())
+    words = ["--benchmark", benchmark, "--data-root", data_root]
+    for name, value in asked_for(request).items():
+        if name in ("benchmark", "data_root", "resume"):
+            continue
+        words.append(option_of(name))
+        if name == "holdout":
+            words.append(whole_path(str(value)))
+        elif isinstance(value, tuple):
+            words.append(",".join(value) or NONE)
+        elif not isinstance(value, bool):
+            words.append(str(value))
+    return tuple(words)
+
+
+def again_in_shell(words: list[str]) -> str:
+    """Return the command that continues the run which ``words`` began."""
+    kept = (word for word in words if word != "--resume")
+    again = () if words[0] == "confirm" else ("--resume",)
+    return shlex.join(map(redacted, [*PROGRAM.split(), *kept, *again]))
+
+
+def again_in_python(request: Request) -> str:
+    """Return the call that continues a run, on one line if it fits."""
+    benchmark, *more = request.benchmark
+    values = asked_for(request)
+    del values["benchmark"]
+    values.pop("resume", None)
+    texts = [repr(request.benchmark if more else benchmark)]
+    texts += [f"{name}={redacted(value)!r}" for name, value in (values | {"resume": True}).items()]
+    line = f"search.run({', '.join(texts)})"
+    return line if len(line) <= LINE else "search.run(\n    " + ",\n    ".join(texts) + ",\n)"
+
+
+def asked_for(request: Request) -> dict[str, Any]:
+    """Return the fields that differ from their defaults, by name."""
+    return {
+        field.name: getattr(request, field.name)
+        for field in fields(request)
+        if field.default is MISSING or getattr(request, field.name) != field.default
+    }

@@ -1,0 +1,113 @@
+"""Request of a user: what is to be searched, on which benchmarks, for how long and where.
+
+The command line and Python ask for the same: an option is the name of a field with dashes.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, Literal, TypeAlias
+
+from annotated_types import Ge, MinLen
+
+DEFAULT_TRIALS = 64
+SAVE_EVERY = {"cpu": 5, "cuda": 20}
+"""Epochs between checkpoints: a minute or less of training in either case."""
+Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+Names: TypeAlias = str | Sequence[str]
+"""One name, several, or several in a text with commas between."""
+AnyPath: TypeAlias = str | os.PathLike[str]
+
+ARGUMENTS = {"runs": "confirm_runs", "cpus": "cpus_per_trial", "compiled": "compile"}
+"""Field of `Settings`, `Budget` or `Resources` -> the field here that sets it, where it differs."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for; `Settings`, `Budget` and `Resources` have the ranges of their fields.
+
+    Attributes:
+        benchmark: names, TOML files or folders of images, on which is searched jointly.
+        holdout: benchmark on which the verdict's strategies are tried at the end.
+        name: of the run folder; None for the benchmark's.
+        runs: folder of all runs.
+        data_root: folder of the data sets.
+        resume: continue the run of this name.
+        trials: in total, controls and confirmation included; None for ``DEFAULT_TRIALS`` unless
+            hours are given.
+        hours: wall-clock hours of this attempt; None for no limit.
+        gpu_hours: of training, over all attempts; None for no limit.
+        confirm: whether the best are trained again with fresh seeds.
+        confirm_runs: at most; None for a third of the trials.
+        epochs: shorten the protocol to; None for the benchmark's.
+        space: a key of ``spaces.SPACES``.
+        baselines: names of the controls; None for those of the space.
+        sampler: a key of ``SAMPLERS``, or "auto".
+        early_stopping: a key of ``STOPPING_RULES``.
+        grace_epochs: never stop a trial before; None for a quarter of the epochs.
+        reduction_factor: a rung keeps the best 1 in so many.
+        seed: all seeds of trials derive from it.
+        precision: a key of ``trainer.runtime.PRECISIONS``.
+        compile: training and test through ``torch.compile``.
+        device: where trials train; "auto" for GPUs if there are any.
+        slots: trials that share a GPU; None to try it out.
+        cpus_per_trial: or per GPU; and CPU threads.
+        concurrent: trials at a time; None for as many as fit.
+        address: of a Ray cluster, or "local"; None for that which this machine is part of, if any.
+        save_every: epochs between checkpoints; None for ``SAVE_EVERY``.
+        log: names of tools that are told of every epoch, too.
+    """
+
+    benchmark: Annotated[tuple[str, ...], MinLen(1)]
+    holdout: str | None = None
+    name: str | None = None
+    runs: str = "runs"
+    data_root: str = "data"
+    resume: bool = False
+    trials: int | None = None
+    hours: float | None = None
+    gpu_hours: float | None = None
+    confirm: bool = True
+    confirm_runs: int | None = None
+    epochs: int | None = None
+    space: str = "core"
+    baselines: tuple[str, ...] | None = None
+    sampler: str = "auto"
+    early_stopping: str = "auto"
+    grace_epochs: int | None = None
+    reduction_factor: int = 2
+    seed: int = 42
+    precision: str = "tf32"
+    compile: bool = False
+    device: Device = "auto"
+    slots: int | None = None
+    cpus_per_trial: int = 1
+    concurrent: int | None = None
+    address: str | None = None
+    save_every: Annotated[int, Ge(1)] | None = None
+    log: tuple[str, ...] = ()
+
+
+def option_of(argument: str) -> str:
+    """Return the command line's option that sets a field of `Request`."""
+    return "--no-confirm" if argument == "confirm" else f"--{argument.replace('_', '-')}"
+
+
+def in_options(sentence: str) -> str:
+    """Return the sentence of a FieldError with the option of a search in its field's place."""
+    known = {field.name for field in fields(Request)}
+
+    def option(field: re.Match[str]) -> str:
+        return option_of(field[1]) if field[1] in known else field[0]
+
+    found = re.sub(r"\A(\w+)(\[\d+\])?", option, sentence)
+    return f"{found.rstrip('.')}."
+
+
+def in_arguments(sentence: str) -> str:
+    """Return a sentence with the arguments of Python in place of a search's options."""
+    words = {option_of(field.name): field.name for field in fields(Request)}
+    words |= {"--resume": "resume=True", "--compile": "compile=True"}
+    words |= {"--no-confirm": "confirm=False"}
+    return re.sub(r"--[a-z-]+", lambda option: words.get(option[0], option[0]), sentence)
