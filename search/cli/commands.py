@@ -36,7 +36,6 @@ from trainer.user_files import expanded
 if TYPE_CHECKING:
     from search.config.budget import Budget
     from search.config.request import Request
-    from search.results.conclusion import Conclusion
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 # Imports inside functions are of modules that take time, which help and errors need not cost.
@@ -80,6 +79,7 @@ def show_command(given: Namespace, words: list[str], console: Console) -> int:
 
 
 def export_command(given: Namespace, words: list[str], console: Console) -> int:
+    from search.cli.weights_export import asks_for_weights, export_weights
     from search.export.export import export
     from search.export.winner import winner_of
     from search.report.verdict_view import export_note
@@ -91,29 +91,12 @@ def export_command(given: Namespace, words: list[str], console: Console) -> int:
         raise UserError(f"run {run.path.name!r} has no full-length trial to export yet.")
     if note := export_note(conclusion):
         print(f"note: {note}", file=sys.stderr)
-    if given.counts:
-        print_weights(conclusion, given.counts)
+    if asks_for_weights(given):
+        export_weights(given, conclusion)
     elif winner := winner_of(conclusion):
         exported = export(given.output or run.path, winner)
         console.print(f"{exported.record}\n{exported.module}")
     return 0
-
-
-def print_weights(conclusion: "Conclusion", path: Path) -> None:
-    """Print the winner on the class counts of a file, as JSON, and what is to be said."""
-    from search.export.class_counts import read_counts
-    from search.export.other_counts import applied_json, apply_to_counts
-
-    assert conclusion.winner is not None
-    counts, class_names = read_counts(path), conclusion.manifest.benchmarks[0].class_names
-    applied = apply_to_counts(conclusion.winner[1], class_names, counts)
-    print(f"{path}: {counts.describe()}", file=sys.stderr)
-    if applied["also_needed"]:
-        also = "; ".join(applied["also_needed"])
-        print(f"note: these weights alone are not the strategy; it needs {also}.", file=sys.stderr)
-    if applied["warning"]:
-        print(f"warning: {applied['warning']}", file=sys.stderr)
-    print(applied_json(applied))
 
 
 def report_command(given: Namespace, words: list[str], console: Console) -> int:

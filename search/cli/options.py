@@ -10,6 +10,7 @@ from typing import get_args
 from search.cli.listing import SECTIONS
 from search.config.program import PROGRAM
 from search.config.request import DEFAULT_TRIALS, SAVE_EVERY, Device, Request
+from search.export.formats.registry import FORMATS, SCALES, ZERO_COUNTS
 from search.loggers.registry import LOGGERS
 from search.samplers.registry import SAMPLERS
 from search.stopping.rules import STOPPING_RULES
@@ -213,15 +214,25 @@ def add_show(parser: Parser) -> None:
 
 def add_export(parser: Parser) -> None:
     parser.description = (
-        "Write best.json and a Python module of a run, "
-        "or print the found weights for other class counts."
+        "Write best.json and a Python module of a run, or the found class weights alone, in the "
+        "form of a tool and for other class counts."
     )
     add_run(parser)
-    add = parser.add_mutually_exclusive_group().add_argument
+    add = parser.add_argument
+    tools = "; ".join(f"{name}: {tool.summary}" for name, tool in FORMATS.items())
+    form = f"class weights alone; {tools} (default with --counts or --labels: json)"
+    add("--format", choices=(*FORMATS, "json"), metavar="NAME", help=form)
+    source = parser.add_mutually_exclusive_group().add_argument
     counts = "class counts: JSON, or a line 'name,count' per class"
-    add("--counts", metavar="FILE", type=expanded, help=counts)
-    where = "for the two files (default: the run folder)"
-    add("--output", metavar="DIR", type=expanded, help=where)
+    source("--counts", metavar="FILE", type=expanded, help=counts)
+    labels = "of training images: .npy, JSON, or a line 'label' or 'image,label' for each"
+    source("--labels", metavar="FILE", type=expanded, help=labels)
+    scale = f"{', '.join(SCALES)} (default: what the tool's loss needs)"
+    add("--normalize", choices=tuple(SCALES), metavar="SCALE", help=scale)
+    rule = "a class without images: error; ignore, weight 0; smallest, as the rarest class"
+    add("--zero-counts", choices=ZERO_COUNTS, metavar="RULE", help=f"{rule} (default: error)")
+    where = "folder for the two files (default: the run's), or file for class weights"
+    add("--output", metavar="PATH", type=expanded, help=where)
 
 
 def add_study(parser: Parser) -> None:

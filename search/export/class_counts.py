@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spaces import EMPTY_CLASS, WeightingError, check_counts
+from spaces import WeightingError, check_counts
 from spaces.errors import UserError
 from trainer.user_files import read_text
 
@@ -22,6 +22,10 @@ _SEPARATOR = re.compile(r"([,;\t])[\s\"]*[0-9]+[\s\"]*$")
 """The separator before a count at the end of a line, of which the name may hold others."""
 _NO_NUMBER = ("nan", "na", "n/a", "null", "none", "inf", "infinity")
 """What programs write for a missing number, which makes a line no header."""
+EMPTY_CLASS = (
+    "say what a class without images is: --zero-counts ignore, one that cannot occur, or "
+    "--zero-counts smallest, one that may"
+)
 
 
 class CountsFileError(UserError):
@@ -30,7 +34,7 @@ class CountsFileError(UserError):
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Positive class counts (C,), and C different names or None.
+    """Class counts (C,), positive or 0, and C different names or None.
 
     Names that are all whole numbers are in their order, others in the order of the file.
     `header` is the line that was taken for one, or None.
@@ -46,16 +50,33 @@ class ClassCounts:
         return f"{read}, below the header {self.header!r}" if self.header else read
 
 
-def read_counts(path: Path) -> ClassCounts:
-    """Read the class counts of a file.
+def read_counts(path: Path, zeros: bool = False) -> ClassCounts:
+    """Read the class counts of a file, of which some may be 0 with ``zeros``.
 
     Raises:
         UserError: the file is missing, empty, or one of its entries is not a count.
     """
     text = read_text(path)
     if path.suffix == ".json" or text.lstrip()[:1] in ("[", "{"):
-        return _from_json(path, text)
-    return _from_lines(path, text)
+        found = _from_json(path, text)
+    else:
+        found = _from_lines(path, text)
+    return checked_zeros(path, found, zeros)
+
+
+def checked_zeros(path: Path, found: ClassCounts, zeros: bool) -> ClassCounts:
+    """Return counts of which some are positive, and with ``zeros`` some may be 0.
+
+    Raises:
+        CountsFileError: all are 0, or one is without ``zeros``.
+    """
+    if not any(found.counts):
+        raise CountsFileError(f"{path}: every class has 0 images; at least one must have some.")
+    if 0 in found.counts and not zeros:
+        index = found.counts.index(0)
+        name = repr(found.class_names[index]) if found.class_names else index
+        raise CountsFileError(f"{path}: class {name} has 0 images; {EMPTY_CLASS}.")
+    return found
 
 
 def _from_json(path: Path, text: str) -> ClassCounts:
@@ -120,8 +141,6 @@ def _problem(row: list[str], cells: int) -> str | None:
             "must be a positive integer, or a class name and a positive integer, "
             "separated by a comma, a semicolon or a tab"
         )
-    if int(count) == 0:
-        return EMPTY_CLASS
     if len(row) != cells:
         return "either every line has a class name or none has"
     return None
@@ -132,7 +151,10 @@ def _class_counts(
 ) -> ClassCounts:
     """Check the counts and names of a file, and put names that are whole numbers in order."""
     try:
-        checked: list[int] = check_counts(counts).tolist()
+        # Zeros are checked for later, where it is known whether they are allowed.
+        zero = [type(count) in (int, float) and count == 0 for count in counts]
+        filled = [1 if empty else count for count, empty in zip(counts, zero, strict=True)]
+        checked = [0 if z else n for n, z in zip(check_counts(filled).tolist(), zero, strict=True)]
     except WeightingError as error:
         raise CountsFileError(f"{path}: {error}.") from error
     if not names:

@@ -57,7 +57,8 @@ def test_60_000_named_classes_are_read_in_under_2_seconds(tmp_path, form):
     (
         ("", "holds no class counts"),
         ("5\nfive\n", "line 2: got 'five'; must be a positive integer"),
-        ("5\n\n0\n", "line 3: got '0'; compute the weights of the classes with images, and insert"),
+        ("5\n\n0\n", "class 1 has 0 images; say what .* --zero-counts ignore, .* smallest"),
+        ("a,5\nb,0\n", "class 'b' has 0 images; say what a class without images is"),
         ("cat,n/a\ndog,3\n", "line 1: got 'cat,n/a'"),
         ("a;b;5\n", "line 1: got 'a;b;5'"),
         ("\t5\na\t3\n", "line 1: got '5'"),
@@ -75,7 +76,8 @@ def test_60_000_named_classes_are_read_in_under_2_seconds(tmp_path, form):
         ("[5,\n3,\n", "line 3: is not JSON"),
         ("[]", "must be a JSON list of counts or an object"),
         ("{}", "must be a JSON list of counts or an object"),
-        ("[5, 0]", r"class_counts\[1\]: got 0"),
+        ("[5, 0]", "class 1 has 0 images; say what a class without images is"),
+        ("[0.0, false]", r"class_counts\[1\]: got False"),
         ("[NaN]", r"class_counts\[0\]: got nan"),
         ("[[5]]", r"class_counts: got shape \(1, 1\)"),
         ('{"a": 1, "a": 2}', "class 'a' appears 2 times"),
@@ -100,3 +102,13 @@ def test_a_counts_file_that_is_missing_or_binary_is_named(tmp_path):
     (tmp_path / "scalar.json").write_text("5")
     with pytest.raises(CountsFileError, match="must be a JSON list"):
         read_counts(tmp_path / "scalar.json")
+
+
+@pytest.mark.parametrize("text", ("a,5\nb,0\n", '{"a": 5, "b": 0}'))
+def test_counts_of_0_are_read_where_they_are_allowed(tmp_path, text):
+    path = tmp_path / "counts.txt"
+    path.write_text(text)
+    assert read_counts(path, zeros=True) == ClassCounts((5, 0), ("a", "b"))
+    path.write_text("[0, 0]")
+    with pytest.raises(CountsFileError, match="every class has 0 images"):
+        read_counts(path, zeros=True)

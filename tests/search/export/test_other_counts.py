@@ -10,6 +10,7 @@ import pytest
 from exporting import BEST, COUNTS, NAMES, RICH, load
 
 from search.export.class_counts import ClassCounts
+from search.export.formats.scaled import class_weights, in_order
 from search.export.other_counts import applied_json, apply_to_counts
 from search.export.winner import ExportError
 from spaces import (
@@ -21,10 +22,14 @@ from spaces import (
 )
 
 
+def applied_to(strategy, counts, names=None):
+    """What a strategy is on class counts."""
+    found = class_weights(strategy, ClassCounts(tuple(counts), names), "error")
+    return apply_to_counts(strategy, found)
+
+
 def test_the_best_weighting_applies_to_other_counts():
-    applied = apply_to_counts(
-        BEST.strategy, BEST.class_names, ClassCounts((5, 50, 500), ("a", "b", "c"))
-    )
+    applied = applied_to(BEST.strategy, (5, 50, 500), ("a", "b", "c"))
     assert [row["weight"] for row in applied["classes"]] == RICH.weights([5, 50, 500]).tolist()
     assert [row["class"] for row in applied["classes"]] == ["a", "b", "c"]
     assert applied["warning"] is None
@@ -35,12 +40,11 @@ def test_the_best_weighting_applies_to_other_counts():
 
 
 def test_counts_with_the_names_of_the_benchmark_are_put_in_its_order():
-    applied = apply_to_counts(
-        BEST.strategy, BEST.class_names, ClassCounts(tuple(COUNTS[::-1]), tuple(NAMES[::-1]))
-    )
-    assert [row["class"] for row in applied["classes"]] == NAMES
-    assert [row["count"] for row in applied["classes"]] == COUNTS
-    (_, second) = apply_to_counts(BEST.strategy, NAMES, ClassCounts((7, 2), None))["classes"]
+    ordered = in_order(ClassCounts(tuple(COUNTS[::-1]), tuple(NAMES[::-1])), NAMES)
+    assert ordered == ClassCounts(tuple(COUNTS), tuple(NAMES))
+    for others in (ClassCounts((7, 2), None), ClassCounts((7, 2), ("b", "a"))):
+        assert in_order(others, NAMES) == others
+    (_, second) = applied_to(BEST.strategy, (7, 2))["classes"]
     assert second["class"] == 1
 
 
@@ -56,7 +60,7 @@ def test_counts_on_which_the_weights_would_train_poorly_are_warned_about(exponen
         weights = load(weighting)["compute_class_weights"](counts, 2)
     assert Path(caught[0].filename) == Path(__file__)
     sentence = str(caught[0].message)
-    applied = apply_to_counts(Strategy.of(weighting), None, ClassCounts(tuple(counts), None))
+    applied = applied_to(Strategy.of(weighting), counts)
     assert applied["warning"] == sentence
     power = float(re.search(r"weights \*\* (\S+),", sentence)[1])
     check_weights(counts, (weights**power).double().numpy())
@@ -67,19 +71,19 @@ def test_counts_on_which_the_weights_would_train_poorly_are_warned_about(exponen
 def test_counts_too_uneven_to_apply_to_are_refused():
     steep = Strategy.of(Weighting(exponent=100))
     with pytest.raises(ExportError, match="lower the exponent"):
-        apply_to_counts(steep, None, ClassCounts((10**9, 1), None))
+        applied_to(steep, (10**9, 1))
 
 
 def test_the_sample_fraction_of_weights_near_the_largest_float_is_a_number():
     steep = Strategy.of(Weighting(exponent=90, normalization="none"))
-    applied = apply_to_counts(steep, None, ClassCounts((700, 1), None))
+    applied = applied_to(steep, (700, 1))
     assert applied["classes"][1]["weight"] > 1e200
     assert 0 < applied["effective_sample_fraction"] < 0.01
 
 
 def test_a_strategy_applies_to_other_counts_with_what_else_it_needs():
     strategy = STRATEGIES["cb_sampling"].strategy
-    applied = apply_to_counts(strategy, None, ClassCounts((90, 10), None))
+    applied = applied_to(strategy, (90, 10))
     assert [row["images"] for row in applied["classes"]] == pytest.approx([50, 50])
     assert [row["weight"] for row in applied["classes"]] == [1, 1]
     assert applied["kind"] == "sampling"
@@ -90,5 +94,5 @@ def test_a_strategy_applies_to_other_counts_with_what_else_it_needs():
 
 def test_a_strategy_that_would_train_poorly_on_other_counts_is_warned_about():
     late = STRATEGIES["drw"].strategy
-    applied = apply_to_counts(late, None, ClassCounts((10**6, 1), None))
+    applied = applied_to(late, (10**6, 1))
     assert applied["warning"].startswith("Training with this strategy would go badly: effective-")
