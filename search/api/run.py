@@ -122,7 +122,7 @@ class Run:
     def __str__(self) -> str:
         from search.report.verdict_view import conclusion_view
 
-        console = Console(file=io.StringIO(), width=COLUMNS, highlight=False, markup=False)
+        console = Console(file=io.StringIO(), width=COLUMNS, highlight=False, force_jupyter=False)
         console.print(conclusion_view(self.conclusion))
         assert isinstance(console.file, io.StringIO)
         return console.file.getvalue().strip("\n")
@@ -250,7 +250,7 @@ def run(
     with arguments_named():
         request = request_of(given)
         budget = chosen_budget(request)
-        console = Console(file=io.StringIO()) if quiet else console_on(sys.stdout)
+        console = console_on(io.StringIO() if quiet else sys.stdout)
         words, again = words_of(request), again_in_python(request)
         ending = begin(request, budget, console, arguments=words, again=again, owns_process=False)
     if ending.code == EXIT_CODE:

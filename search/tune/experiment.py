@@ -100,6 +100,7 @@ def tuner(searcher: StudySearcher, workers: Workers, saving: Saving, attempt: in
         callbacks=[StudyCallback(search, saving, searcher.refresh)],
         checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         verbose=0,
+        progress_reporter=tune.CLIReporter(),  # a notebook would be shown an empty one
     )
     held = tune.with_resources(workers.trainable, workers.held)
     config = tune.TuneConfig(
