@@ -12,6 +12,7 @@ from spaces.measures import (
 )
 from spaces.parameters import PARAMETERS, Parameter, in_words, legend
 from spaces.parts.curriculum import Curriculum
+from spaces.parts.feedback import Feedback
 from spaces.recipe import Recipe, Variant
 from spaces.schedule import Ramp, Sampling, Schedule
 from spaces.strategies import (
@@ -56,6 +57,7 @@ __all__ = [
     "Choice",
     "Curriculum",
     "Domain",
+    "Feedback",
     "Float",
     "Logits",
     "NamedStrategy",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spaces.domains import Choice, Domain, Float, Space
 from spaces.parts.curriculum import DIFFICULTIES, ORDERS
+from spaces.parts.feedback import ONTO
 from spaces.schedule import DRAWS, MIXES
 from spaces.weighting.family import NORMALIZATIONS
 from spaces.weighting.named import BASELINES
@@ -67,11 +68,18 @@ _CURRICULUM: tuple[Domain, ...] = (
     Float("full_at", 0.2, 0.9, when=("curriculum", "on")),
     Float("pace_power", 0.3, 3.0, log=True, when=("curriculum", "on")),
 )
+_FEEDBACK: tuple[Domain, ...] = (
+    Choice("feedback", _OFF_ON),
+    Choice("onto", tuple(word for word in ONTO if word != "none"), when=("feedback", "on")),
+    Float("strength", 0.25, 2.0, log=True, when=("feedback", "on")),
+    Float("memory", 0.5, 0.95, when=("feedback", "on")),
+    Float("feedback_begin", 0.0, 0.6, when=("feedback", "on")),
+)
 
 _CONTROLS = ("uniform", "sqrt_inverse", "inverse")
 _NAMED_SAMPLING = ("cb_sampling", "sqrt_sampling", "progressive_sampling", "drs")
 _NAMED_LOSSES = ("cb_focal", "label_aware", "logit_adjusted", "vs", "ldam")
-_NAMED_CURRICULA = ("curriculum_easy", "curriculum_hard", "curriculum_random")
+_NAMED_CURRICULA = ("curriculum_easy", "curriculum_hard", "curriculum_random", "feedback_weights")
 
 SPACES: dict[str, Space] = {
     space.name: space
@@ -108,13 +116,13 @@ SPACES: dict[str, Space] = {
         ),
         Space(
             name="curriculum",
-            domains=(*_CORE, *_CURRICULUM),
-            description="core, with images that are opened by and by, easy or hard ones first",
+            domains=(*_CORE, *_CURRICULUM, *_FEEDBACK),
+            description="core, with images opened by and by, and classes that follow their losses",
             named=(*_CONTROLS, *_NAMED_CURRICULA),
         ),
         Space(
             name="strategies",
-            domains=(*_CORE, *_SCHEDULE, *_SAMPLING, *_LOSS, *_CURRICULUM),
+            domains=(*_CORE, *_SCHEDULE, *_SAMPLING, *_LOSS, *_CURRICULUM, *_FEEDBACK),
             description="schedule, sampling, losses and curriculum together",
             named=(*_CONTROLS, "drw", *_NAMED_SAMPLING, *_NAMED_LOSSES, *_NAMED_CURRICULA),
         ),

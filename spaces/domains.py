@@ -11,13 +11,14 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeAlias
 
 from spaces.counts import as_number
 from spaces.errors import WeightingError, did_you_mean
 from spaces.loss import Logits, Smoothing
 from spaces.parts.curriculum import Curriculum
+from spaces.parts.feedback import Feedback
 from spaces.recipe import Variant
 from spaces.schedule import Mix, Ramp, Sampling, Schedule
 from spaces.strategies import STRATEGIES
@@ -33,6 +34,7 @@ COMPOSED = _GENERAL_LOSS | {
     *("weight_begin", "weight_span", "ramp_power"),
     *("sampling_exponent", "sampling_begin", "sampling_span", "mix", "draw"),
     *("order", "difficulty", "first", "full_at", "pace_power"),
+    *("onto", "strength", "memory", "feedback_begin"),
 }
 """Parameters of a strategy beside the fields of its class weights."""
 
@@ -151,6 +153,8 @@ class Space:
         found = {Variant(), *(STRATEGIES[name].strategy.variant for name in self.named)}
         if any(domain.name in _GENERAL_LOSS for domain in self.domains):
             found.add(Variant(loss="general"))
+        if any(domain.name in ("onto", "difficulty") for domain in self.domains):
+            found.add(Variant(loss="observed"))
         return frozenset(found)
 
     def strategy(self, params: Mapping[str, ParameterValue]) -> Strategy:
@@ -201,6 +205,9 @@ def _composed(values: Mapping[str, Any]) -> Strategy:
         drawn = Weighting(exponent=values["sampling_exponent"])
         mix: Mix = "power" if ramp == Ramp() else values.get("mix", "power")
         sampling = Sampling(drawn, ramp, mix, values.get("draw", "independent"))
+    feedback = _feedback(values)
+    if feedback.onto == "sampling":
+        sampling = replace(sampling, draw="independent")
     return Strategy(
         weights=Schedule(weighting, Ramp() if weighting.is_uniform else rise),
         sampling=sampling,
@@ -208,7 +215,15 @@ def _composed(values: Mapping[str, Any]) -> Strategy:
         smoothing=Smoothing(values.get("smoothing_head", 0.0), values.get("smoothing_tail", 0.0)),
         focusing=values.get("focusing", 0.0),
         curriculum=_curriculum(values),
+        feedback=feedback,
     )
+
+
+def _feedback(values: Mapping[str, Any]) -> Feedback:
+    if "onto" not in values:
+        return Feedback()
+    begin = values["feedback_begin"]
+    return Feedback(values["onto"], values["strength"], values["memory"], ramp=Ramp(begin, begin))
 
 
 def _curriculum(values: Mapping[str, Any]) -> Curriculum:

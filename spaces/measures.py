@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 
 from spaces.counts import FloatArray
 from spaces.errors import WeightingError
 from spaces.parts.curriculum import PACES
+from spaces.parts.feedback import FEEDBACK_NUMBERS
 from spaces.recipe import Recipe
 from spaces.weighting.measures import (
     MAX_WEIGHT_RATIO,
@@ -71,14 +74,18 @@ def numbers_alike(a: Recipe, b: Recipe) -> bool:
 
 
 def _words(recipe: Recipe) -> tuple[object, ...]:
-    return recipe.variant, recipe.draw, recipe.curriculum.order, recipe.curriculum.difficulty
+    curriculum, feedback = recipe.curriculum, recipe.feedback
+    words = (curriculum.order, curriculum.difficulty, feedback.onto)
+    return recipe.variant, recipe.draw, *words
 
 
 def _numbers(recipe: Recipe) -> FloatArray:
     vectors = (recipe.additive, recipe.multiplicative, recipe.margin, recipe.smoothing)
     scalars = (recipe.scale, recipe.focusing, recipe.adjustment, recipe.tau_norm)
     paces = [getattr(recipe.curriculum, name) for name in PACES]
-    return np.concatenate([*map(np.asarray, vectors), scalars, paces])
+    followed = [getattr(recipe.feedback, name) for name in FEEDBACK_NUMBERS]
+    ramp = astuple(recipe.feedback.ramp)
+    return np.concatenate([*map(np.asarray, vectors), scalars, paces, followed, ramp])
 
 
 def check_recipe(recipe: Recipe) -> None:

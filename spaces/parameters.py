@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from spaces.parts.curriculum import Curriculum
 from spaces.recipe import Recipe
 from spaces.schedule import Ramp
 from spaces.strategy import Strategy
@@ -132,6 +130,21 @@ PARAMETERS: dict[str, Parameter] = {
     "pace_power": Parameter(
         "pace_power", "pace", "below 1: the open share grows early, above 1: late"
     ),
+    "feedback": Parameter("feedback", "feedback", "whether classes follow their training losses"),
+    "onto": Parameter("onto", "feedback", "what follows the losses: class weights or draws"),
+    "strength": Parameter("strength", "power", "with which classes follow their training losses"),
+    "memory": Parameter(
+        "memory", "running losses", "share of the value before; 0: the last epoch alone"
+    ),
+    "limit": Parameter(
+        "limit", "largest factor", "of a class that follows its loss; the least is 1 / limit"
+    ),
+    "spared": Parameter(
+        "spared", "spared", "share of each class's images, of the highest losses, not shown"
+    ),
+    "feedback_begin": Parameter(
+        "feedback_begin", "begin", "share of training after which classes follow their losses"
+    ),
     "adjustment": Parameter(
         "adjustment", "adjustment after training", "times the log share, taken from each logit"
     ),
@@ -161,7 +174,8 @@ def in_words(strategy: Strategy, counts: npt.ArrayLike) -> str:
         *_weights_in_words(recipe, strategy.weights.ramp),
         *_sampling_in_words(recipe),
         *_loss_in_words(recipe),
-        *_curriculum_in_words(recipe.curriculum),
+        *recipe.curriculum.in_words(),
+        *(text + _when(recipe.feedback.ramp) for text in recipe.feedback.in_words()),
         *_posthoc_in_words(recipe),
     ]
     return "; ".join(parts) or "all classes weigh the same"
@@ -219,22 +233,6 @@ def _loss_in_words(recipe: Recipe) -> list[str]:
         ),
     )
     return [text for acts, text in parts if acts]
-
-
-def _curriculum_in_words(curriculum: Curriculum) -> list[str]:
-    if curriculum.order == "none":
-        return []
-    first = {
-        "easy": f"those easiest by {curriculum.difficulty} first",
-        "hard": f"those hardest by {curriculum.difficulty} first",
-        "random": "in a random order",
-    }[curriculum.order]
-    left = (1 + math.cos(math.pi * curriculum.full_at)) / 2
-    return [
-        f"each class begins with {100 * curriculum.first:.3g} % of its images, {first}, and has "
-        f"all from {100 * curriculum.full_at:.3g} % of training on, where a cosine has "
-        f"{100 * left:.2g} % of its learning rate left"
-    ]
 
 
 def _posthoc_in_words(recipe: Recipe) -> list[str]:

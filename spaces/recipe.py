@@ -20,10 +20,12 @@ import numpy as np
 
 from spaces.counts import FloatArray
 from spaces.parts.curriculum import Curriculum
+from spaces.parts.feedback import Feedback
 from spaces.schedule import Draw, Mix, Ramp
 
 _NEUTRAL = {"additive": 0.0, "multiplicative": 1.0, "margin": 0.0, "smoothing": 0.0}
 """Vector of the loss -> the value at which it does nothing."""
+_PARTS: dict[str, Any] = {"curriculum": Curriculum, "feedback": Feedback}
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,12 @@ class Variant:
     """The structure of a training step, on which a captured graph depends.
 
     Attributes:
-        loss: "plain": weighted cross-entropy; "general": the loss of `spaces/recipe.py`.
+        loss: "plain": weighted cross-entropy; "general": the loss of `spaces/recipe.py`;
+            "observed": the same, and the loss of each image is kept.
         head: the classifier.
     """
 
-    loss: Literal["plain", "general"] = "plain"
+    loss: Literal["plain", "general", "observed"] = "plain"
     head: Literal["linear"] = "linear"
 
 
@@ -57,6 +60,7 @@ class Recipe:
         smoothing: eps in [0, 1); () for none.
         focusing: gamma of the focal loss.
         curriculum: as `spaces.parts.curriculum.Curriculum`.
+        feedback: as `spaces.parts.feedback.Feedback`.
         adjustment, tau_norm: as `spaces.loss.PostHoc`.
 
     Raises:
@@ -78,6 +82,7 @@ class Recipe:
     smoothing: tuple[float, ...] = ()
     focusing: float = 0.0
     curriculum: Curriculum = field(default_factory=Curriculum)
+    feedback: Feedback = field(default_factory=Feedback)
     adjustment: float = 0.0
     tau_norm: float = 0.0
 
@@ -101,6 +106,8 @@ class Recipe:
     @cached_property
     def variant(self) -> Variant:
         """The structure of a training step."""
+        if self.feedback.acts or self.curriculum.follows_losses:
+            return Variant(loss="observed")
         neutral = all(set(getattr(self, name)) == {value} for name, value in _NEUTRAL.items())
         plain = neutral and self.scale == 1.0 and self.focusing == 0.0
         return Variant(loss="plain" if plain else "general")
@@ -111,8 +118,16 @@ class Recipe:
         return self == Recipe(self.counts, self.weights)
 
     def first_constant_epoch(self, epochs: int) -> int:
-        """The first epoch, from 1, from which nothing changes any more; 1 if nothing ever does."""
-        ramps = (self.weights_ramp, self.sampling_ramp, self.curriculum.pacing)
+        """The first epoch, from 1, from which nothing changes any more; 1 if nothing ever does.
+
+        What follows from losses is taken for constant from where its ramp ends.
+        """
+        ramps = (
+            self.weights_ramp,
+            self.sampling_ramp,
+            self.curriculum.pacing,
+            self.feedback.ramp,
+        )
         return max(ramp.first_constant_epoch(epochs) for ramp in ramps)
 
     def loss_weights(self, epoch: int, epochs: int) -> FloatArray:
@@ -170,7 +185,7 @@ class Recipe:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Ramp | Curriculum):
+    if isinstance(value, Ramp | Curriculum | Feedback):
         return value.to_dict()
     return list(value) if isinstance(value, tuple) else value
 
@@ -178,6 +193,6 @@ def _plain(value: Any) -> Any:
 def _read(name: str, value: Any) -> Any:
     if name.endswith("_ramp"):
         return Ramp.from_dict(value)
-    if name == "curriculum":
-        return Curriculum.from_dict(value)
+    if name in _PARTS:
+        return _PARTS[name].from_dict(value)
     return tuple(value) if isinstance(value, list) else value

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from spaces.loss import Logits, Smoothing
 from spaces.parts.curriculum import Curriculum, Order
+from spaces.parts.feedback import Feedback
 from spaces.schedule import Ramp, Sampling, Schedule
 from spaces.strategy import Strategy
 from spaces.weighting.named import NAMED
@@ -184,6 +185,15 @@ _CURRICULA = (
     _curriculum("random", "images in a random order", "the control; Wu et al., ICLR 2021"),
 )
 
+_FEEDBACK = (
+    NamedStrategy(
+        name="feedback_weights",
+        strategy=Strategy(feedback=Feedback("weights", ramp=Ramp(0.1, 0.3))),
+        source="after class-wise difficulty; Sinha et al., ACCV 2020, there by validation accuracy",
+        formula="class weights m / mean m in [1/4, 4], m the running training loss of a class",
+    ),
+)
+
 _MEMBERS = (
     NamedStrategy(
         name="ce",
@@ -196,6 +206,7 @@ _MEMBERS = (
     *_SCHEDULES,
     *_LOSSES,
     *_CURRICULA,
+    *_FEEDBACK,
     NamedStrategy(
         name="tau_norm",
         strategy=Strategy(tau_norm=1.0),

@@ -14,6 +14,7 @@ from spaces.counts import FloatArray, check_counts
 from spaces.errors import WeightingError
 from spaces.loss import POSTHOC, Logits, PostHoc, Smoothing
 from spaces.parts.curriculum import Curriculum
+from spaces.parts.feedback import Feedback
 from spaces.recipe import Recipe, Variant
 from spaces.schedule import Sampling, Schedule
 from spaces.weighting.family import Weighting
@@ -30,6 +31,7 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "logits": Logits.from_dict,
     "smoothing": Smoothing.from_dict,
     "curriculum": Curriculum.from_dict,
+    "feedback": Feedback.from_dict,
 }
 
 
@@ -43,6 +45,7 @@ class Strategy:
         logits: what the loss makes of the logits.
         smoothing: label smoothing by class.
         curriculum: the pace at which the images of each class are opened.
+        feedback: what follows from the losses of the epochs before.
         focusing: gamma in [0, 10] of the focal loss (Lin et al., ICCV 2017); 0 for none.
         adjustment: strength t of logit adjustment after training, one of `POSTHOC`; 0 for none.
         tau_norm: tau of tau-normalisation after training, one of `POSTHOC`; 0 for none.
@@ -56,6 +59,7 @@ class Strategy:
     logits: Logits = field(default_factory=Logits)
     smoothing: Smoothing = field(default_factory=Smoothing)
     curriculum: Curriculum = field(default_factory=Curriculum)
+    feedback: Feedback = field(default_factory=Feedback)
     focusing: float = 0.0
     adjustment: float = 0.0
     tau_norm: float = 0.0
@@ -73,6 +77,26 @@ class Strategy:
             raise WeightingError(
                 f"adjustment, tau_norm: got {self.adjustment!r} and {self.tau_norm!r}; give at "
                 "most one of the two"
+            )
+        self._check_feedback()
+
+    def _check_feedback(self) -> None:
+        """Refuse what does not go together with feedback."""
+        feedback = self.feedback
+        if feedback.spared and self.curriculum != Curriculum():
+            raise WeightingError(
+                f"spared: got {feedback.spared!r} beside a curriculum, which orders images itself; "
+                "give one of the two"
+            )
+        if feedback.onto == "sampling" and self.sampling.draw == "cycled":
+            raise WeightingError(
+                "draw: got 'cycled' beside feedback onto sampling; must be independent, because "
+                "cycles are planned ahead"
+            )
+        if feedback.memory != Feedback().memory and not self.follows_losses:
+            raise WeightingError(
+                f"memory: got {feedback.memory!r}; needs feedback that acts, or a curriculum by "
+                "loss"
             )
 
     @classmethod
@@ -100,7 +124,14 @@ class Strategy:
             adjustment=self.adjustment,
             tau_norm=self.tau_norm,
         )
+        if self.follows_losses:
+            return Variant(loss="observed")
         return Variant(loss="plain" if self == plain else "general")
+
+    @property
+    def follows_losses(self) -> bool:
+        """Whether an epoch depends on the losses of those before it."""
+        return self.feedback.acts or self.curriculum.follows_losses
 
     @property
     def is_static(self) -> bool:
@@ -121,6 +152,7 @@ class Strategy:
             (self.focusing > 0.0, "focal loss"),
             (self.smoothing != Smoothing(), "label smoothing"),
             (self.curriculum != Curriculum(), "curriculum"),
+            (self.feedback.acts, "feedback"),
             (self.posthoc != PostHoc(), "adjusted after training"),
         )
         return " + ".join(words for present, words in parts if present)
@@ -150,6 +182,7 @@ class Strategy:
             smoothing=_tuple(self.smoothing.epsilons(numbers)),
             focusing=self.focusing,
             curriculum=self.curriculum,
+            feedback=self.feedback,
             adjustment=self.adjustment,
             tau_norm=self.tau_norm,
         )
@@ -210,6 +243,7 @@ class Strategy:
             f"focusing={self.focusing:.4g}" if self.focusing else "",
             self.smoothing.describe(),
             self.curriculum.describe(),
+            self.feedback.describe(),
             f"adjustment={self.adjustment:.4g}" if self.adjustment else "",
             f"tau_norm={self.tau_norm:.4g}" if self.tau_norm else "",
         ]

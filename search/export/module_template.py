@@ -50,8 +50,8 @@ $description
 Class weights alone do not reproduce its accuracy. It needs
 $requirements
 
-Found by a search over training strategies. All of it is a pure function of the class counts and
-the epoch, so the module serves any data set, its classes in any order. It needs torch and nothing
+Found by a search over training strategies. All in the module is a pure function of the class counts
+and the epoch, so that it serves any data set, its classes in any order. It needs torch and nothing
 else.
 
     from best_strategy import EpochSampler, adjust, adjust_classifier, loss_at

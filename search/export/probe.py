@@ -94,7 +94,8 @@ def answers_of_strategy(
         given = torch.arange(len(labels)), labels, hardness(len(labels))
         opened = [module.open_images(*given, *when, uniform(len(counts))) for when in epochs]
         answers["open images by epoch"] = [part_of(order).tolist() for order in opened]
-        answers["difficulties"] = module.image_difficulty(pixels()).tolist()
+        if module.DIFFICULTY != "loss":
+            answers["difficulties"] = module.image_difficulty(pixels()).tolist()
     return answers
 
 

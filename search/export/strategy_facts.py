@@ -34,6 +34,11 @@ def requirements(strategy: Strategy) -> list[str]:
             f"images opened by and by ({strategy.curriculum.describe()}): CurriculumSampler, "
             "around an EpochSampler",
         ),
+        (
+            strategy.feedback.acts,
+            f"what follows from the losses of the training itself ({strategy.feedback.describe()}),"
+            " which this module does NOT have; the trainer's --strategy best.json trains with it",
+        ),
         (loss != Strategy(), f"a loss of its own ({loss.describe()}): loss_at"),
         (
             strategy.tau_norm > 0,

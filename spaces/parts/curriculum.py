@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
@@ -11,9 +12,9 @@ from spaces.schedule import Ramp
 from spaces.weighting.fields import Interval, check_keys, check_numbers, check_word, differing
 
 Order: TypeAlias = Literal["none", "easy", "hard", "random"]
-Difficulty: TypeAlias = Literal["texture", "contrast"]
+Difficulty: TypeAlias = Literal["texture", "contrast", "loss"]
 ORDERS: tuple[Order, ...] = ("none", "easy", "hard", "random")
-DIFFICULTIES: tuple[Difficulty, ...] = ("texture", "contrast")
+DIFFICULTIES: tuple[Difficulty, ...] = ("texture", "contrast", "loss")
 
 _RANGES = {
     "first": Interval(0, 1, low_open=True, high_open=True),
@@ -39,7 +40,10 @@ class Curriculum:
     Attributes:
         order: "none"; "easy" or "hard" images first; "random", the control of equal pace.
         difficulty: of an image, which a random order does not use. "texture": its gradient
-            energy; "contrast": the standard deviation of its values, where low contrast is hard.
+            energy; "contrast": the standard deviation of its values, where low contrast is hard;
+            "loss": the moving average of its training loss (`spaces.parts.feedback`), where an
+            image that was not shown yet is the hardest, as in self-paced learning (Kumar et al.,
+            NeurIPS 2010).
         first: open share in (0, 1) at the beginning.
         begin: progress in [0, full_at) from which the share grows.
         full_at: progress in (begin, 1] from which all images are open.
@@ -77,6 +81,11 @@ class Curriculum:
             )
 
     @property
+    def follows_losses(self) -> bool:
+        """Whether the order changes with the losses of the training."""
+        return self.difficulty == "loss"
+
+    @property
     def pacing(self) -> Ramp:
         """The open share of each class by the progress of training; 1 throughout for "none"."""
         if self.order == "none":
@@ -102,3 +111,19 @@ class Curriculum:
         text += f" begin={self.begin:.4g}" if self.begin else ""
         text += f" full_at={self.full_at:.4g}"
         return text + (f" pace_power={self.power:.4g}" if self.power != 1.0 else "")
+
+    def in_words(self) -> list[str]:
+        """What the curriculum does, in a sentence without a full stop; nothing for none."""
+        if self.order == "none":
+            return []
+        first = {
+            "easy": f"those easiest by {self.difficulty} first",
+            "hard": f"those hardest by {self.difficulty} first",
+            "random": "in a random order",
+        }[self.order]
+        left = (1 + math.cos(math.pi * self.full_at)) / 2
+        return [
+            f"each class begins with {100 * self.first:.3g} % of its images, {first}, and has all "
+            f"from {100 * self.full_at:.3g} % of training on, where a cosine has "
+            f"{100 * left:.2g} % of its learning rate left"
+        ]

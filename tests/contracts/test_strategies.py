@@ -17,7 +17,7 @@ from trainer.execution.task import Task
 from trainer.prepared import ImageData, load, prepare
 from trainer.trial import Trial
 
-VARIANTS = (Variant("plain"), Variant("general"))
+VARIANTS = (Variant("plain"), Variant("general"), Variant("observed"))
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from spaces import (
     SPACES,
     Choice,
     Curriculum,
+    Feedback,
     Float,
     Logits,
     Ramp,
@@ -40,7 +41,8 @@ WIDE |= {"sampling_deferral": "on", "sampling_begin": 0.0, "sampling_span": 1.0,
 WIDE |= {"loss": "ldam", "margin": 0.5, "margin_power": 0.5, "smoothing": "on"}
 WIDE |= {"smoothing_head": 0.4, "smoothing_tail": 0.1}
 WIDE |= {"curriculum": "on", "order": "hard", "difficulty": "contrast", "first": 0.5}
-WIDE |= {"full_at": 0.6, "pace_power": 2.0}
+WIDE |= {"full_at": 0.6, "pace_power": 2.0, "feedback": "on", "onto": "weights"}
+WIDE |= {"strength": 0.5, "memory": 0.9, "feedback_begin": 0.2}
 WIDEST = SPACES["strategies"]
 
 
@@ -51,6 +53,7 @@ def test_parameters_compose_a_strategy():
         logits=Logits(margin=0.5, margin_power=0.5),
         smoothing=Smoothing(0.4, 0.1),
         curriculum=Curriculum("hard", "contrast", first=0.5, full_at=0.6, power=2.0),
+        feedback=Feedback("weights", 0.5, 0.9, ramp=Ramp(0.2, 0.2)),
     )
 
 
@@ -80,6 +83,14 @@ def test_parameters_compose_a_strategy():
         ),
         ({"smoothing": "off"}, {"smoothing": Smoothing()}),
         ({"curriculum": "off"}, {"curriculum": Curriculum()}),
+        ({"feedback": "off"}, {"feedback": Feedback()}),
+        (
+            {"onto": "sampling"},
+            {
+                "sampling": Sampling(Weighting(exponent=1), Ramp(0, 1), "mixture"),
+                "feedback": Feedback("sampling", 0.5, 0.9, ramp=Ramp(0.2, 0.2)),
+            },
+        ),
         (
             {"order": "random", "pace_power": 1.0},
             {"curriculum": Curriculum("random", first=0.5, full_at=0.6)},
@@ -91,10 +102,12 @@ def test_a_switch_and_a_bound_of_a_range_change_their_part_alone(params, strateg
 
 
 def test_a_space_knows_the_steps_that_it_may_need():
-    plain, general = Variant(), Variant(loss="general")
-    assert {name: space.variants == {plain, general} for name, space in SPACES.items()} == {
-        **dict.fromkeys(("core", "full", "schedule", "sampling", "curriculum"), False),
-        **dict.fromkeys(("losses", "strategies"), True),
+    plain, general, observed = (Variant(loss) for loss in ("plain", "general", "observed"))
+    assert {name: space.variants for name, space in SPACES.items()} == {
+        **{name: {plain} for name in ("core", "full", "schedule", "sampling")},
+        "losses": {plain, general},
+        "curriculum": {plain, observed},
+        "strategies": {plain, general, observed},
     }
     assert all(plain in space.variants for space in SPACES.values())
 

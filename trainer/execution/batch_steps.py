@@ -39,6 +39,7 @@ class BatchSteps:
         totals: float64 (2 + 4 * C * G,): sums over images of the training and the test loss, then
             for each of G post-hoc adjustments test images by half and class: correct, and
             predicted as the class.
+        image_losses: by position in the epoch, float32 (N,), written by steps that observe them.
         train_sizes, test_sizes: images in each batch of an epoch and of the test set.
     """
 
@@ -46,8 +47,9 @@ class BatchSteps:
         self.like, self.task, self.learner, self.inputs = like, task, learner, inputs
         device = task.device
         self.losses = {"plain": self.plain_loss, "general": self.general_loss}
-        self.answers = self.batch_answers
+        self.answers, self.observed = self.batch_answers, self.observed_loss
         if like.compiled:
+            self.observed = compiled(self.observed)
             self.losses = {name: compiled(loss) for name, loss in self.losses.items()}
             self.answers = compiled(self.answers)
         self.priors = log_priors(task.classes.counts).to(device)
@@ -57,6 +59,7 @@ class BatchSteps:
         self.totals = torch.zeros(numbers, dtype=torch.float64, device=device)
         self.train_loss, self.test_loss = self.totals[:2]
         self.counts = self.totals[2:].view(len(POSTHOC), 2, -1)
+        self.image_losses = torch.zeros(task.images, device=device)
         self.train_sizes = batch_sizes(task.images, like.benchmark.batch_size)
         self.test_sizes = batch_sizes(task.test_images, EVALUATION_BATCH)
 
@@ -79,7 +82,7 @@ class BatchSteps:
     def train_batch(self, kind: str, size: int) -> None:
         """Take one optimizer step, by a loss of ``losses``, on the next images of the plan."""
         self.learner.network.train()
-        loss = self.losses[kind](size)
+        loss = self.observe(size) if kind == "observed" else self.losses[kind](size)
         self.learner.take(loss)
         self.train_loss += loss.detach() * size
         self.position += size
@@ -92,6 +95,18 @@ class BatchSteps:
     def general_loss(self, size: int) -> Tensor:
         """Return the general loss, float32 (), of the plan's next ``size`` images."""
         return general_loss(*self.training_logits(size), self.inputs.terms)
+
+    def observe(self, size: int) -> Tensor:
+        """Keep the losses of the plan's next ``size`` images; return their general loss."""
+        loss, losses = self.observed(size)
+        self.image_losses.index_copy_(0, self.position + self.offsets[:size], losses)
+        return loss
+
+    def observed_loss(self, size: int) -> tuple[Tensor, Tensor]:
+        """Return the general loss, float32 (), of the next images, and their cross entropies."""
+        logits, labels = self.training_logits(size)
+        losses = functional.cross_entropy(logits.detach(), labels, reduction="none")
+        return general_loss(logits, labels, self.inputs.terms), losses
 
     def training_logits(self, size: int) -> tuple[Tensor, Tensor]:
         """Return logits, float32 (size, C), and labels (size,) of the plan's next images."""

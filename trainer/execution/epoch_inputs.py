@@ -1,12 +1,18 @@
-"""The inputs of an epoch: what a recipe changes from one epoch to the next, at fixed addresses."""
+"""The inputs of an epoch: what a recipe changes from one epoch to the next, at fixed addresses.
+
+They are a pure function of the recipe, the seed, the epoch, and, where the recipe has feedback, of
+the losses of the epochs before.
+"""
 
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from trainer.execution.augment import EpochPlan, epoch_plan
 from trainer.execution.task import Task
 from trainer.strategies.curriculum import OpenImages
+from trainer.strategies.feedback import LossMemory
 from trainer.strategies.loss import LossTerms, packed_terms
 from trainer.strategies.sampling import ImageOrders
 from trainer.trial import Trial
@@ -18,6 +24,7 @@ class EpochInputs:
     Attributes:
         plan: order, crops and flips of the training images.
         terms: numbers of the loss.
+        memory: of the losses of the trial's epochs; None for a recipe without feedback.
     """
 
     def __init__(self, task: Task, pinned: bool) -> None:
@@ -25,6 +32,7 @@ class EpochInputs:
         self.task = task
         self.plan = EpochPlan.empty(task.images).to(task.device)
         self.terms = LossTerms.neutral(task.num_classes, task.device)
+        self.memory: LossMemory | None = None
         self.staged_plan = EpochPlan.empty(task.images)
         self.staged_terms = torch.zeros_like(self.terms.numbers, device="cpu")
         if pinned:
@@ -37,15 +45,29 @@ class EpochInputs:
         classes, difficulties = self.task.classes, self.task.difficulties
         self.orders = ImageOrders(seed, recipe, epochs, classes)
         self.opened = OpenImages(seed, recipe.curriculum, epochs, classes, difficulties)
+        observed = recipe.variant.loss == "observed"
+        self.memory = LossMemory(recipe.feedback, epochs, classes) if observed else None
 
     def stage(self, epoch: int) -> None:
         """Queue the inputs of ``epoch`` (1-based), when those before are no longer read."""
         benchmark, seed = self.trial.benchmark, self.trial.seed
         plan = epoch_plan(seed, epoch, self.task.images, benchmark.padding, benchmark.flip)
-        drawn = self.orders.order(epoch)
-        order = self.opened.shown(epoch, plan.order.numpy() if drawn is None else drawn)
+        weights = draws = losses = None
+        if self.memory:
+            factors, onto = self.memory.factors(epoch), self.memory.feedback.onto
+            weights, draws = (factors if onto == word else None for word in ("weights", "sampling"))
+            losses = self.memory.by_image
+        drawn = self.orders.order(epoch, draws)
+        order = self.opened.shown(epoch, plan.order.numpy() if drawn is None else drawn, losses)
+        if self.memory:
+            order = self.memory.spared(seed, epoch, order)
         plan = replace(plan, order=torch.from_numpy(order))
         self.staged_plan.copy_(plan)
         self.plan.copy_(self.staged_plan)
-        self.staged_terms.copy_(packed_terms(self.trial.recipe, epoch, benchmark.epochs))
+        self.staged_terms.copy_(packed_terms(self.trial.recipe, epoch, benchmark.epochs, weights))
         self.terms.numbers.copy_(self.staged_terms, non_blocking=True)
+
+    def observe(self, epoch: int, losses: Tensor) -> None:
+        """Take the losses of a finished ``epoch``, float32 (N,) on the CPU, by position."""
+        if self.memory:
+            self.memory.observe(epoch, self.staged_plan.order.numpy(), losses.numpy())

@@ -68,9 +68,11 @@ class Slot:
         self.inputs = EpochInputs(task, pinned=self.queue.stream is not None)
         self.batch_steps = BatchSteps(like, task, self.learner, self.inputs)
         self.totals = self.batch_steps.totals
-        self.read = torch.zeros_like(self.totals, device="cpu")
+        self.read, self.read_losses = (
+            torch.zeros_like(x, device="cpu") for x in (self.totals, self.batch_steps.image_losses)
+        )
         if self.queue.stream:
-            self.read = self.read.pin_memory()
+            self.read, self.read_losses = self.read.pin_memory(), self.read_losses.pin_memory()
         self.train_sizes, self.test_sizes = (
             self.batch_steps.train_sizes,
             self.batch_steps.test_sizes,
@@ -114,7 +116,11 @@ class Slot:
         """Bring the trial to a saved ``state``."""
         self.learner.restore(state)
         self.history = [EpochResult.from_dict(row) for row in json.loads(state["history"])]
-        within = state.get("within")
+        within, memory = state.get("within"), self.inputs.memory
+        if memory:
+            memory.restore(state["feedback"])
+            if within:
+                self.batch_steps.image_losses.copy_(within["losses"])
         if within:
             self.batch = within["batch"]
             if len(within["totals"]) < len(self.totals):  # from before adjustments were measured
@@ -138,11 +144,15 @@ class Slot:
             **self.learner.state(epoch * batches + min(self.batch, batches)),
             "history": json.dumps([result.to_dict() for result in self.history]),
             "within": self._within() if self.batch else None,
+            **({"feedback": self.inputs.memory.state()} if self.inputs.memory else {}),
         }
 
     def _within(self) -> dict[str, Any]:
         seconds = time.perf_counter() - self.began
-        return {"batch": self.batch, "totals": host_copy(self.totals), "seconds": seconds}
+        within = {"batch": self.batch, "totals": host_copy(self.totals), "seconds": seconds}
+        if self.inputs.memory:
+            within["losses"] = host_copy(self.batch_steps.image_losses)
+        return within
 
     def epoch(self, number: int, rate: float) -> Iterator[Progress]:
         """Train and test epoch ``number`` (1-based) from ``batch`` on, yielding between batches.
@@ -167,7 +177,10 @@ class Slot:
             self.batch += 1
             yield Progress.QUEUED
         self.read.copy_(self.totals, non_blocking=True)
+        if self.inputs.memory:
+            self.read_losses.copy_(self.batch_steps.image_losses, non_blocking=True)
         yield from self.caught_up()
+        self.inputs.observe(number, self.read_losses)
         self.batch = 0
 
     def step(self, phase: str, size: int) -> Step:

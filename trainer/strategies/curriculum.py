@@ -1,13 +1,14 @@
 """The curriculum of a trial: difficulties of images, and which of them an epoch may show."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spaces.parts.curriculum import Curriculum, Difficulty
-from trainer.strategies.sampling import ClassImages, Integers
+from trainer.strategies.sampling import ClassImages, Integers, Numbers
 
 OPEN_STREAM = 3 << 33
 """Second key word of the words that choose an epoch's replacements, less the epoch number."""
@@ -29,7 +30,7 @@ def contrast(image: npt.NDArray[np.int64]) -> int:
     return int(image.sum() ** 2 - image.size * (image**2).sum())
 
 
-DIFFICULTIES: dict[Difficulty, Callable[[npt.NDArray[np.int64]], int]] = {
+MEASURES: dict[Difficulty, Callable[[npt.NDArray[np.int64]], int]] = {
     "texture": texture,
     "contrast": contrast,
 }
@@ -47,7 +48,7 @@ class Difficulties:
     def of(self, name: Difficulty) -> Integers:
         """Return how hard each image is, int64 (N,), least for the easiest."""
         if name not in self.known:
-            measured = (DIFFICULTIES[name](image.astype(np.int64)) for image in self.images)
+            measured = (MEASURES[name](image.astype(np.int64)) for image in self.images)
             self.known[name] = np.fromiter(measured, np.int64, len(self.images))
         return self.known[name]
 
@@ -84,7 +85,7 @@ class RankedImages:
 
 
 class OpenImages:
-    """The images that epochs may show, each a pure function of curriculum, seed and epoch."""
+    """The images that epochs may show, a pure function of curriculum, seed, epoch and losses."""
 
     def __init__(
         self,
@@ -94,21 +95,34 @@ class OpenImages:
         classes: ClassImages,
         difficulties: Difficulties,
     ) -> None:
-        self.seed, self.epochs, self.pacing = seed, epochs, curriculum.pacing
-        if curriculum.order == "none":
-            return
-        if curriculum.order == "random":
-            words = np.random.Philox(key=[seed, RANK_STREAM]).random_raw(len(classes.images))
-            self.images = RankedImages(classes, words)
-        else:
-            sign = 1 if curriculum.order == "easy" else -1
-            self.images = RankedImages(classes, sign * difficulties.of(curriculum.difficulty))
+        self.seed, self.epochs, self.curriculum = seed, epochs, curriculum
+        self.classes, self.difficulties = classes, difficulties
 
-    def shown(self, epoch: int, order: Integers) -> Integers:
-        """Return an ``order`` (N,) of ``epoch`` (1-based) with open images of the same classes."""
-        share = self.pacing.at(epoch, self.epochs)
+    @cached_property
+    def ranked(self) -> RankedImages:
+        """The images in an order that is the same in all epochs."""
+        curriculum = self.curriculum
+        if curriculum.order == "random" or curriculum.follows_losses:
+            words = np.random.Philox(key=[self.seed, RANK_STREAM])
+            return RankedImages(self.classes, words.random_raw(len(self.classes.images)))
+        return RankedImages(self.classes, self._signed(self.difficulties.of(curriculum.difficulty)))
+
+    def _signed(self, hardness: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return hardness if self.curriculum.order == "easy" else -hardness
+
+    def shown(self, epoch: int, order: Integers, losses: Numbers | None = None) -> Integers:
+        """Return an ``order`` (N,) of ``epoch`` (1-based) with open images of the same classes.
+
+        ``losses`` (N,) are the moving averages by which a curriculum ranks images, NaN for an image
+        that has none yet. While none has one, the order is random.
+        """
+        share = self.curriculum.pacing.at(epoch, self.epochs)
         if share == 1.0:
             return order
+        ranked = self.ranked
+        if self.curriculum.follows_losses and losses is not None and not np.isnan(losses).all():
+            hardness = np.where(np.isnan(losses), np.inf, losses)
+            ranked = RankedImages(self.classes, self._signed(hardness))
         key = [self.seed, OPEN_STREAM + epoch]
-        words = np.random.Philox(key=key).random_raw(len(self.images.classes.counts))
-        return self.images.opened(order, share, (words >> np.uint64(32)) * 2.0**-32)
+        words = np.random.Philox(key=key).random_raw(len(self.classes.counts))
+        return ranked.opened(order, share, (words >> np.uint64(32)) * 2.0**-32)

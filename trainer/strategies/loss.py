@@ -16,6 +16,7 @@ ICCV 2017), smoothing eps by class of MiSLAS (Zhong et al., CVPR 2021).
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -61,9 +62,15 @@ class LossTerms:
         return terms
 
 
-def packed_terms(recipe: Recipe, epoch: int, epochs: int) -> Tensor:
-    """Return the numbers of ``LossTerms`` in an epoch (1-based), float32 (5 C + 2,)."""
-    vectors = [recipe.loss_weights(epoch, epochs)]
+def packed_terms(
+    recipe: Recipe, epoch: int, epochs: int, factors: npt.NDArray[np.float64] | None = None
+) -> Tensor:
+    """Return the numbers of ``LossTerms`` in an epoch (1-based), float32 (5 C + 2,).
+
+    ``factors`` (C,) of the class weights may follow from the epochs before.
+    """
+    weights = recipe.loss_weights(epoch, epochs)
+    vectors = [weights if factors is None else weights * factors / (weights * factors).mean()]
     vectors += [np.asarray(getattr(recipe, name)) for name in VECTORS[1:]]
     scalars = np.array([getattr(recipe, name) for name in SCALARS])
     return torch.from_numpy(np.concatenate([*vectors, scalars])).float()

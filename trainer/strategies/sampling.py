@@ -144,9 +144,15 @@ class ImageOrders:
         self.seed, self.recipe, self.epochs, self.classes = seed, recipe, epochs, classes
         self.shown, self.counted = np.zeros_like(classes.counts), 0
 
-    def order(self, epoch: int) -> Integers | None:
-        """Return the order (N,) of ``epoch`` (1-based); None where it shows every image once."""
+    def order(self, epoch: int, factors: Numbers | None = None) -> Integers | None:
+        """Return the order (N,) of ``epoch`` (1-based); None where it shows every image once.
+
+        ``factors`` (C,) of the classes' probabilities are for independent draws alone.
+        """
         probabilities = self.recipe.class_probabilities(epoch, self.epochs)
+        if factors is not None:
+            usual = self.recipe.class_probabilities_at(0.0)
+            probabilities = factors * (usual if probabilities is None else probabilities)
         if probabilities is None:
             return None
         if self.recipe.draw == "independent":

@@ -16,7 +16,8 @@ from torch.utils.data import Sampler
 from search.export.best_strategy import EpochSampler, Ramp, _images, _progress, _strength
 
 # Which images of a class are opened first, "easy", "hard" or "random" ones, by which measure,
-# "texture" or "contrast"; and the share of each class that is open, by the progress of training.
+# "texture", "contrast" or the running "loss" of each image in the training; and the share of each
+# class that is open, by the progress of training.
 ORDER: str = "easy"
 DIFFICULTY: str = "texture"
 OPEN_SHARE: Ramp = Ramp()
@@ -26,8 +27,13 @@ def image_difficulty(images: Any) -> torch.Tensor:
     """Difficulty of each image, float64 (N,), from pixels (N, C, H, W), those of training.
 
     "texture" is the sum of squared differences of neighbouring pixels, "contrast" the negative
-    variance of the pixels, times their number squared.
+    variance of the pixels, times their number squared. Raises ValueError for "loss".
     """
+    if DIFFICULTY == "loss":
+        raise ValueError(
+            "the difficulty is the running loss of each image, which only the training knows; set "
+            "the sampler's difficulty before each epoch."
+        )
     measured = [_difficulty(torch.as_tensor(image).double().cpu()) for image in images]
     return torch.stack(measured)
 
@@ -65,6 +71,7 @@ class CurriculumSampler(Sampler[int]):
 
     `set_epoch` goes before each epoch. `difficulty` (N,) is of the training images, in the order
     of the labels: that of `image_difficulty`, or a measure of your own. A random order uses none.
+    Where DIFFICULTY is "loss", set the attribute `difficulty` before each epoch but the first.
     """
 
     def __init__(
@@ -74,12 +81,13 @@ class CurriculumSampler(Sampler[int]):
         generator: torch.Generator | None = None,
     ) -> None:
         self.sampler, self.generator = sampler, generator
-        if difficulty is None and ORDER != "random":
+        unknown = difficulty is None and DIFFICULTY == "loss"
+        if difficulty is None and not unknown and ORDER != "random":
             raise ValueError(
                 f"difficulty is missing, and the order is {ORDER}; give image_difficulty(images)."
             )
         random = torch.rand(len(sampler), generator=generator, dtype=torch.float64)
-        self.difficulty = random if ORDER == "random" else torch.as_tensor(difficulty)
+        self.difficulty = random if unknown or ORDER == "random" else torch.as_tensor(difficulty)
         if self.difficulty.shape != (len(sampler),):
             raise ValueError(
                 f"difficulty has the shape {tuple(self.difficulty.shape)}; it must have a number "
@@ -96,6 +104,6 @@ class CurriculumSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         inner, order = self.sampler, torch.tensor(list(self.sampler))
         uniform = torch.rand(len(inner.counts), generator=self.generator, dtype=torch.float64)
-        difficulty, when = self.difficulty, (inner.epoch, inner.epochs)
+        difficulty, when = torch.as_tensor(self.difficulty), (inner.epoch, inner.epochs)
         opened = open_images(order, inner.classes, difficulty, *when, uniform)
         return iter(opened.tolist())

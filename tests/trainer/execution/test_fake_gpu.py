@@ -24,6 +24,7 @@ from trainer.runtime import PRECISIONS
 from trainer.strategies.loss import LossTerms
 from trainer.trial import Trial
 
+LOSSES = ("plain", "general", "observed")
 CASES = [("cpu", precision) for precision in PRECISIONS] + [("cuda:0", "tf32")]
 """Autocasting on a GPU needs a real one."""
 MakeSlot = Callable[[str, str], Slot]
@@ -63,7 +64,7 @@ def make_slot(monkeypatch: pytest.MonkeyPatch) -> MakeSlot:
         monkeypatch.setattr(Learner, "initialised", lambda self, seed: fake_network(like, device))
         monkeypatch.setattr(nn.Module, "to", lambda network, *_: network)
         task = Task(digits_data(), DIGITS.padding, device)
-        made = Slot(like, task, variants=(Variant("plain"), Variant("general")))
+        made = Slot(like, task, variants=[Variant(loss) for loss in LOSSES])
         for group in made.optimizer.param_groups:
             group["fused"] = True  # as on a GPU
         return made
@@ -80,7 +81,7 @@ def test_a_step_reads_nothing_on_the_host_and_keeps_to_its_device(
         monkeypatch.setattr(Tensor, "backward", lambda loss: None)
         monkeypatch.setattr(made.optimizer, "step", lambda: None)
     losses = {name.split()[1] for name in made.steps if name.startswith("train")}
-    assert losses == {"plain", "general"}
+    assert losses == set(LOSSES)
     for step in made.steps.values():
         step()
     tensors = [made.totals, made.batch_steps.position, *made.network.parameters(), *made.momenta()]
@@ -97,7 +98,7 @@ def test_a_look_at_a_value_would_be_noticed(make_slot: MakeSlot) -> None:
         float(made.totals[0])
 
 
-@pytest.mark.parametrize("loss", ("plain", "general"))
+@pytest.mark.parametrize("loss", LOSSES)
 def test_a_tensor_on_another_device_would_be_noticed(loss: str, make_slot: MakeSlot) -> None:
     made = make_slot("tf32", "cuda:0")
     made.inputs.terms = LossTerms.neutral(10)

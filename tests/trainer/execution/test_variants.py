@@ -22,6 +22,7 @@ from spaces import (
     POSTHOC,
     STRATEGIES,
     Curriculum,
+    Feedback,
     Logits,
     Ramp,
     Sampling,
@@ -42,7 +43,7 @@ from trainer.trial import Trial
 
 FINGERPRINT = "fe202776988c6246"
 """Of a trial of class weights, from before there were other strategies."""
-VARIANTS = (Variant("plain"), Variant("general"))
+VARIANTS = (Variant("plain"), Variant("general"), Variant("observed"))
 INVERSE = STRATEGIES["inverse"].strategy.weighting
 RISING = Ramp(0.2, 0.8, power=2.0)
 CHANGING = {
@@ -59,6 +60,11 @@ CHANGING = {
         curriculum=Curriculum("random", full_at=1.0),
         focusing=0.5,
         adjustment=0.5,
+    ),
+    "observed": Strategy(
+        sampling=Sampling(INVERSE, RISING),
+        curriculum=Curriculum("hard", "loss", full_at=0.9),
+        feedback=Feedback("sampling", 2.0, ramp=Ramp(0.0, 0.9)),
     ),
 }
 """For each variant a strategy that changes from epoch to epoch."""
@@ -107,7 +113,8 @@ def test_only_the_order_of_an_epoch_that_draws_differs_from_its_plan() -> None:
 
 
 @pytest.mark.parametrize(  # an epoch has 13 batches to train and 2 to test
-    ("variant", "batches"), (("plain", 5), ("general", 0), ("general", 14))
+    ("variant", "batches"),
+    (("plain", 5), ("general", 0), ("general", 14), ("observed", 5), ("observed", 14)),
 )
 def test_a_kill_in_the_middle_of_a_ramp_goes_on_bit_for_bit(
     variant: str, batches: int, tmp_path: Path
