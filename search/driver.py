@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 
 from rich.console import Console
@@ -19,7 +19,7 @@ from search.report.page import write_report
 from search.report.terminal import connection_note, is_lost, keys_unseen, print_command
 from search.report.verdict_view import conclusion_view
 from search.results.conclusion import Conclusion
-from search.results.forecast import Forecast, forecast
+from search.results.forecast import FirstEpochs, Forecast, forecast
 from search.session.events import Events
 from search.session.interrupt import EXIT_CODE, Interrupt, leave_soon
 from search.session.logs import logging_to, warnings_published
@@ -27,6 +27,7 @@ from search.session.opening import begin_attempt, check_name, open_record
 from search.session.phases import nothing_to_confirm
 from search.session.plan import Plan, check_benchmarks
 from search.session.search import Search
+from search.store.attempts import Cost
 from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.run_folder import RunFolder, RunFolderGoneError
 from search.tune.capacity import capacity_of
@@ -152,17 +153,22 @@ def train(
     give_up: Callable[[], None],
 ) -> None:
     """Run the search's trials on Ray until they have ended or something ends them."""
+    tell = partial(tell_cost, plan=plan, search=search, attempt=attempt)
     measured = forecast(plan, images, interrupt.reason)
     if measured:
-        tell_length(measured, plan, search)
+        tell(measured)
     setup = worker_setup(plan, attempt)
 
     def recruiting() -> Workers:
         workers = recruit(setup, images, plan.resources, search.events.note, interrupt)
-        if workers.speeds:
-            capacity = capacity_of(workers.held, plan.resources, lambda sentence: None)
-            found = Forecast.of_gpus(workers.speeds, workers.slots, images, capacity.limit())
-            tell_length(found, plan, search)
+        if not measured and not interrupt.reason():
+            concurrency = capacity_of(workers.held, plan.resources, lambda sentence: None).limit()
+            if workers.speeds:
+                tell(Forecast.of_gpus(workers.speeds, workers.slots, images, concurrency))
+            else:
+                epochs = [benchmark.epochs for benchmark in plan.benchmarks]
+                of = partial(Forecast, concurrency=concurrency, slots=workers.slots)
+                search.events.subscribe(FirstEpochs(epochs, lambda seconds: tell(of(seconds))))
         return workers
 
     try:
@@ -174,9 +180,17 @@ def train(
         interrupt.take(signal.SIGTERM)  # while Ray started, which had taken it
 
 
-def tell_length(found: Forecast, plan: Plan, search: Search) -> None:
-    """Say how long the search takes, and keep it for the time that is left."""
-    search.spending.expected_seconds = found.seconds(plan, search)
+def tell_cost(found: Forecast, plan: Plan, search: Search, attempt: int) -> None:
+    """Say what the search costs, and keep it for the record and for the time that is left."""
+    seconds = found.seconds(plan, search)
+    search.spending.expected_seconds = seconds
+    cost = Cost(
+        found.epoch_seconds,
+        found.concurrency,
+        seconds,
+        None if seconds is None else found.gpu_hours(seconds),
+    )
+    plan.folder.add_to_attempt(attempt, {"cost": asdict(cost)})
     search.events.note("\n".join(forecast_text(found, plan, search)))
 
 

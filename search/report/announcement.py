@@ -7,7 +7,7 @@ from search.config.program import PROGRAM
 from search.config.settings import Settings
 from search.report.durations import rough_duration
 from search.report.verdict_view import definition, effect
-from search.results.forecast import Forecast
+from search.results.forecast import Forecast, holdout_runs, trials_left
 from search.samplers.registry import SAMPLERS
 from search.session.plan import Plan
 from search.session.search import Search
@@ -44,23 +44,52 @@ def announcement(plan: Plan, search: Search) -> list[str]:
 
 
 def forecast_text(forecast: Forecast, plan: Plan, search: Search) -> list[str]:
-    """Return how long the search takes, and how to see results sooner if it is long."""
-    trial = forecast.trial_seconds(plan)
-    grounds = f"{rough_duration(trial)} a trial, {forecast.concurrency} at a time"
-    left = forecast.seconds(plan, search)
-    if left is None:
-        hours = plan.budget.hours
-        if hours is None or hours * 3600 >= trial:
-            return [f"On this hardware: {grounds}."]
-        lines = [f"On this hardware: {grounds}; no trial ends within {hours:g} hours."]
-        return [*lines, advice(forecast, plan, hours)]
+    """Return what the search costs, and how to see results sooner if that is much."""
+    left, trials = forecast.seconds(plan, search), trials_left(search)
+    if left is None or trials is None:
+        return unlimited_text(forecast, plan)
+    gpu_hours = forecast.gpu_hours(left)
+    cost = "" if gpu_hours is None else f", {gpu_hours:.2g} GPU-hours"
+    grounds = [f"{trials:.4g} trials x {epochs_text(forecast, plan)}"]
+    if plan.holdout:
+        runs = f"{holdout_runs(plan)} runs on the hold-out"
+        measured = forecast.holdout_seconds(plan) > 0
+        epochs = f" x {plan.holdout.epochs} epochs x {seconds_text(forecast.epoch_seconds[-1])}"
+        grounds.append(f"{runs}{epochs}" if measured else f"without {runs}")
     lines = [
-        f"On this hardware: {rough_duration(left)} if no trial is stopped early ({grounds}, "
-        "just measured)."
+        f"On this hardware: {rough_duration(left)}{cost} if no trial is stopped early "
+        f"({', '.join(grounds)}, {forecast.concurrency} at a time, just measured)."
     ]
     if left > 3600 * LONG_HOURS:
         lines.append(advice(forecast, plan, FEASIBLE_HOURS))
     return lines
+
+
+def unlimited_text(forecast: Forecast, plan: Plan) -> list[str]:
+    """Return how long a trial takes, and how many the hours of the budget are enough for."""
+    trial = forecast.trial_seconds(plan)
+    grounds = (
+        f"{epochs_text(forecast, plan)}, {rough_duration(trial)} a trial, "
+        f"{forecast.concurrency} at a time"
+    )
+    enough, limits = forecast.trials_within(plan.budget, trial), plan.budget.describe()
+    hours = plan.budget.hours
+    if hours is not None and hours * 3600 < trial:
+        lines = [f"On this hardware: {grounds}; no trial ends within {hours:g} hours."]
+        return [*lines, advice(forecast, plan, hours)]
+    trials = "" if enough is None else f"; {limits} are enough for about {enough:.0f} trials"
+    return [f"On this hardware: {grounds}{trials}."]
+
+
+def epochs_text(forecast: Forecast, plan: Plan) -> str:
+    """Return the epochs of a trial on each benchmark, and how long one takes."""
+    pairs = zip(plan.benchmarks, forecast.epoch_seconds, strict=False)
+    parts = [f"{benchmark.epochs} epochs x {seconds_text(each)}" for benchmark, each in pairs]
+    return parts[0] if len(parts) == 1 else f"({' + '.join(parts)})"
+
+
+def seconds_text(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
 def advice(forecast: Forecast, plan: Plan, hours: float) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from search.config.budget import CONTROLS, candidates_for
+from search.config.budget import CONTROLS, Budget, candidates_for
+from search.session.events import EpochReported, Event
 from search.session.plan import Plan
 from search.session.search import Search
 from search.stats.best_arm import SEEDS_EACH
@@ -22,12 +23,15 @@ class Forecast:
     """A forecast of how long trials take.
 
     Attributes:
-        epoch_seconds: of an epoch of each of the plan's benchmarks, tests included.
+        epoch_seconds: of an epoch of each of the plan's benchmarks, tests included; that of the
+            hold-out may be missing.
         concurrency: trials at a time.
+        slots: trials that share a GPU; 0 on CPUs.
     """
 
     epoch_seconds: tuple[float, ...]
     concurrency: int
+    slots: int = 0
 
     @classmethod
     def of_gpus(
@@ -39,7 +43,9 @@ class Forecast:
         """
         pairs = zip(images, speeds, strict=True)
         return cls(
-            tuple(slots * len(data.train_labels) / speed for data, speed in pairs), concurrency
+            tuple(slots * len(data.train_labels) / speed for data, speed in pairs),
+            concurrency,
+            slots,
         )
 
     def trial_seconds(self, plan: Plan) -> float:
@@ -48,19 +54,66 @@ class Forecast:
         return sum(benchmark.epochs * seconds for benchmark, seconds in searched)
 
     def holdout_seconds(self, plan: Plan) -> float:
-        """Return how long all trials on the hold-out take together."""
-        if not plan.holdout:
+        """Return how long all trials on the hold-out take together; 0 where that is unknown."""
+        if not plan.holdout or len(self.epoch_seconds) < len(plan.all_benchmarks):
             return 0.0
-        runs = SEEDS_EACH * (candidates_for(plan.budget.confirm_runs) + CONTROLS)
-        return runs * plan.holdout.epochs * self.epoch_seconds[-1]
+        return holdout_runs(plan) * plan.holdout.epochs * self.epoch_seconds[-1]
 
     def seconds(self, plan: Plan, search: Search) -> float | None:
         """Return how long all that is left takes, None without a limit in trials."""
-        left = epochs_left(search)
-        if left is None:
+        trials = trials_left(search)
+        if trials is None:
             return None
-        trials = left / search.objective.epochs_of_all
         return (trials * self.trial_seconds(plan) + self.holdout_seconds(plan)) / self.concurrency
+
+    def gpu_hours(self, seconds: float) -> float | None:
+        """Return the GPU-hours of so many seconds of searching; None on CPUs."""
+        return seconds * self.concurrency / self.slots / 3600 if self.slots else None
+
+    def trials_within(self, budget: Budget, trial_seconds: float) -> float | None:
+        """Return how many trials the hours of a budget are enough for; None without a limit."""
+        most = []
+        if budget.hours:
+            most.append(3600 * budget.hours * self.concurrency / trial_seconds)
+        if budget.gpu_hours and self.slots:
+            most.append(3600 * budget.gpu_hours * self.slots / trial_seconds)
+        return min(most, default=None)
+
+
+class FirstEpochs:
+    """Measures how long an epoch takes by the trials' own, where nothing was measured before.
+
+    The first epoch of each trial is left out, because it sets things up. ``tell`` is called once,
+    with the seconds of an epoch of each benchmark of the search.
+    """
+
+    def __init__(self, epochs: Sequence[int], tell: Callable[[tuple[float, ...]], None]) -> None:
+        """``epochs`` are those of each benchmark."""
+        self.epochs, self.tell = epochs, tell
+        self.begun: set[tuple[str, int]] = set()
+        self.seconds: dict[int, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        if not isinstance(event, EpochReported) or len(self.seconds) == len(self.epochs):
+            return
+        part = event.part
+        if part < len(self.epochs) and ((event.key, part) in self.begun or self.epochs[part] == 1):
+            self.seconds.setdefault(part, event.result.seconds)
+            if len(self.seconds) == len(self.epochs):
+                self.tell(tuple(self.seconds[number] for number in range(len(self.epochs))))
+        self.begun.add((event.key, part))
+
+
+def holdout_runs(plan: Plan) -> int:
+    """Return how many trials there are on the hold-out."""
+    return SEEDS_EACH * (candidates_for(plan.budget.confirm_runs) + CONTROLS)
+
+
+def trials_left(search: Search) -> float | None:
+    """Return to how many trials of full length all that is left amounts; None without a limit."""
+    left = epochs_left(search)
+    return None if left is None else left / search.objective.epochs_of_all
 
 
 def epochs_left(search: Search) -> float | None:

@@ -1,11 +1,30 @@
-"""An attempt at a run, as a line of attempts.jsonl: how it was started, and with what."""
+"""An attempt at a run, as attempts.jsonl has it: how it was started, with what, at what cost."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Le, MaxLen
 
-from search.config.fields import Phrase, ShownText, Word
+from search.config.fields import LARGEST_NUMBER, Phrase, ShownText, Word
+
+Seconds: TypeAlias = Annotated[float, Ge(0), Le(LARGEST_NUMBER)]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What all that was left was to cost when an attempt began, if no trial is stopped early.
+
+    Attributes:
+        epoch_seconds: of an epoch of each benchmark, as measured.
+        concurrency: trials at a time.
+        seconds: of all; None without a limit in trials.
+        gpu_hours: of all; None on CPUs.
+    """
+
+    epoch_seconds: Annotated[tuple[Seconds, ...], MaxLen(100)]
+    concurrency: Annotated[int, Ge(1), Le(10**6)]
+    seconds: Seconds | None = None
+    gpu_hours: Seconds | None = None
 
 
 @dataclass(frozen=True)
@@ -17,6 +36,7 @@ class Attempt:
         arguments: of the search command, for ``confirm``.
         budget, resources: as they were asked for; nothing acts on them.
         time, versions, cpu, revision: ``trainer.provenance``.
+        cost: None where it was not known yet when the attempt ended.
     """
 
     attempt: Annotated[int, Ge(1), Le(10**6)]
@@ -28,6 +48,7 @@ class Attempt:
     versions: dict[str, Word] | None = None
     cpu: Annotated[str, MaxLen(1000)] | None = None
     revision: Word | None = None
+    cost: Cost | None = None
 
     @property
     def provenance(self) -> dict[str, Any]:

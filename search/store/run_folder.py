@@ -3,7 +3,8 @@
 Layout of ``runs/NAME/``::
 
     settings.json           what is searched, and the facts of the benchmark; written once
-    attempts.jsonl          one line per start: budget, resources, versions, hardware, revision
+    attempts.jsonl          of each start: budget, resources, versions, hardware, revision; then
+                            what it will cost, in a line of its own
     record.jsonl            the trials of every phase, a line for each fact: the record of truth
     trials/KEY.jsonl        every epoch of a trial, one line each (KEY.1.jsonl, KEY.2.jsonl, ... on
                             the second and further benchmarks of a joint search)
@@ -185,20 +186,35 @@ class RunFolder:
         Raises:
             UserError: none is on record, or one breaks a rule.
         """
-        lines = read_lines(self.attempts)
+        lines = self._attempt_lines()
         if not lines:
             raise UserError(f"{self.attempts} does not say how the run was started; restore it.")
         return [
             read_known(Attempt, facts, f"line {number} of {self.attempts}")
-            for number, facts in enumerate(lines, 1)
+            for number, facts in lines
         ]
+
+    def _attempt_lines(self) -> list[tuple[int, dict[str, Any]]]:
+        """Return the number of each start's first line, and its facts on all of its lines."""
+        starts: list[tuple[int, dict[str, Any]]] = []
+        for number, facts in enumerate(read_lines(self.attempts), 1):
+            if starts and "attempt" in facts and facts["attempt"] == starts[-1][1].get("attempt"):
+                starts[-1][1].update(facts)
+            else:
+                starts.append((number, facts))
+        return starts
 
     def begin_attempt(self, facts: dict[str, Any]) -> int:
         """Write a line about this start, without passwords, and return its number, from 1."""
         cut_torn_line(self.attempts)
-        number = len(read_lines(self.attempts)) + 1
-        append_line(self.attempts, redacted({"attempt": number, **facts}))
+        number = len(self._attempt_lines()) + 1
+        self.add_to_attempt(number, facts)
         return number
+
+    def add_to_attempt(self, number: int, facts: dict[str, Any]) -> None:
+        """Write a line about a start, without passwords."""
+        self.may_write()
+        append_line(self.attempts, redacted({"attempt": number, **facts}))
 
     def make_proof(self, attempt: int) -> Path:
         """Make a file by whose name, which was never there before, workers know this folder."""

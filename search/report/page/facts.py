@@ -6,8 +6,10 @@ import shlex
 
 from search.config.program import PROGRAM
 from search.config.redaction import redacted
+from search.report.durations import rough_duration
 from search.report.page.figure import DataTable
 from search.results.conclusion import ENDS, ORDER, Conclusion
+from search.store.attempts import Cost
 
 Fact = tuple[str, str]
 
@@ -26,6 +28,7 @@ def facts_of(conclusion: Conclusion) -> list[Fact]:
         ("seed of the run", str(settings.seed)),
         ("arithmetic", f"{settings.precision}{', compiled' if settings.compiled else ''}"),
         ("training", f"{conclusion.device_hours:.2f} {conclusion.hours_unit}"),
+        ("expected", expected(attempt.cost) if attempt.cost else ""),
         ("starts", f"{attempt.attempt}, the last one {attempt.time or 'at an unknown time'}"),
         ("hardware", "; ".join(hardware) or attempt.cpu or "not on record"),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
@@ -33,6 +36,17 @@ def facts_of(conclusion: Conclusion) -> list[Fact]:
         ("command", redacted(f"{PROGRAM} {shlex.join(attempt.arguments)}")),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def expected(cost: Cost) -> str:
+    """Return what the last start was expected to cost, in words; empty without a limit."""
+    if cost.seconds is None:
+        return ""
+    hours = "" if cost.gpu_hours is None else f", {cost.gpu_hours:.2g} GPU-hours"
+    return (
+        f"{rough_duration(cost.seconds)}{hours} from the last start on, {cost.concurrency} trials "
+        "at a time, if none was stopped early"
+    )
 
 
 def stopping_table(conclusion: Conclusion) -> tuple[list[str], DataTable | None]:

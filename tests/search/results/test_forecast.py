@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 from training import DIGITS, digits_data, digits_trial
-from twin import attempt, make_plan, make_run, make_settings
+from twin import attempt, make_plan, make_run, make_settings, results_of
 
 from search.config.budget import Budget
 from search.config.objective import BenchmarkObjective, Objective
 from search.report.announcement import forecast_text
 from search.report.durations import rough_duration
-from search.results.forecast import Forecast, epoch_seconds, forecast
+from search.results.forecast import FirstEpochs, Forecast, epoch_seconds, forecast
+from search.session.events import EpochReported
 from search.session.plan import Plan
 from search.store.run_folder import RunFolder
 from trainer.benchmarks import BENCHMARKS
@@ -38,7 +39,7 @@ def told(found: Forecast, plan: Plan) -> str:
 
 def test_a_long_search_is_told_its_hours_and_what_would_be_feasible(tmp_path: Path) -> None:
     text = told(CIFAR, plan_of(tmp_path, "resnet32-cifar100lt", Budget(64, None)))
-    assert "about 130 hours if no trial is stopped early (about 4.1 hours a trial, 2 at" in text
+    assert "about 130 hours if no trial is stopped early (64 trials x 200 epochs x 73 s, 2" in text
     assert "--trials 27 --epochs 29 takes about 7.9 hours" in text
     assert "--benchmark resnet8-digitslt40" in text
     assert "a GPU" in text
@@ -53,7 +54,7 @@ def test_a_short_search_is_told_its_minutes_alone(tmp_path: Path) -> None:
 
 def test_hours_in_which_no_trial_ends_are_told(tmp_path: Path) -> None:
     text = told(CIFAR, plan_of(tmp_path, "resnet32-cifar100lt", Budget(None, 1.0)))
-    assert "no trial ends within 1 hours" in text
+    assert "hours a trial, 2 at a time; no trial ends within 1 hours." in text
     assert "--trials 27 --epochs 3 takes about 49 minutes" in text
 
 
@@ -61,7 +62,8 @@ def test_on_gpus_it_follows_from_the_images_a_second(tmp_path: Path) -> None:
     # A GPU trains 3980 of the 398 images' a second in 8 slots: .8 s an epoch; two GPUs, 40 epochs.
     found = Forecast.of_gpus((3980.0,), 8, (digits_data(),), concurrency=16)
     plan = plan_of(tmp_path, "resnet8-digitslt", Budget(32, None))
-    assert "about 64 s if no trial is stopped early (about 32 s a trial, 16" in told(found, plan)
+    said = "about 64 s, 0.036 GPU-hours if no trial is stopped early (32 trials x 40 epochs x 0.8 s"
+    assert said in told(found, plan)
 
 
 def test_runs_on_a_hold_out_count(tmp_path: Path) -> None:
@@ -70,6 +72,49 @@ def test_runs_on_a_hold_out_count(tmp_path: Path) -> None:
     # The best candidate and two controls, three seeds and 40 epochs each.
     assert Forecast((0.2, 5.0), 2).holdout_seconds(both) == 3 * 3 * 40 * 5.0
     assert Forecast((0.2,), 2).holdout_seconds(plan) == 0
+    assert "trials x 40 epochs x 0.2 s, 9 runs on the hold-out x 40 epochs x 5 s, 2 at" in told(
+        Forecast((0.2, 5.0), 2), both
+    )
+
+
+def test_a_hold_out_that_was_not_measured_is_left_out_and_said(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "resnet8-digitslt", Budget(32, None))
+    both = replace(plan, holdout=BENCHMARKS["resnet8-digitslt40"])
+    assert "40 epochs x 0.2 s, without 9 runs on the hold-out, 2 at a" in told(
+        Forecast((0.2,), 2), both
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "slots", "trials"),
+    (
+        ({"hours": 0.5}, 0, "; 0.5 hours are enough for about 450 trials."),
+        ({"hours": 0.5, "gpu_hours": 0.01}, 4, "0.01 GPU-hours are enough for about 18 trials."),
+    ),
+)
+def test_without_a_limit_in_trials_it_says_how_many_the_hours_are_enough_for(
+    tmp_path: Path, limits: dict[str, float], slots: int, trials: str
+) -> None:
+    budget = Budget(None, limits.get("hours"), limits.get("gpu_hours"))
+    text = told(Forecast((0.2,), 2, slots), plan_of(tmp_path, "resnet8-digitslt", budget))
+    assert text.startswith("On this hardware: 40 epochs x 0.2 s, about 8 s a trial, 2 at a time")
+    assert text.endswith(trials)
+
+
+def reported(key: str, part: int, seconds: float) -> EpochReported:
+    return EpochReported(key, part, replace(results_of(1, 1)[0], seconds=seconds))
+
+
+def test_where_nothing_was_measured_the_second_epochs_of_trials_say_how_long_one_takes() -> None:
+    told: list[tuple[float, ...]] = []
+    first = FirstEpochs((40, 1), told.append)
+    for key, part, seconds in (("a", 0, 9.0), ("b", 0, 8.0), ("a", 0, 2.0), ("b", 0, 3.0)):
+        first(reported(key, part, seconds))
+    assert not told
+    first(reported("a", 1, 5.0))  # whose only epoch it is
+    first(reported("b", 1, 6.0))
+    first(reported("holdout", 2, 6.0))
+    assert told == [(2.0, 5.0)]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from confirming import WITH_HOLDOUT, manifest_of
 from repository import REPOSITORY
 from twin import BENCHMARK, make_settings, results_of
 
+from search.store.attempts import Attempt, Cost
 from search.store.jsonl import append_line, cut_torn_line, read_lines
 from search.store.run_folder import RunFolder, RunFolderGoneError, other_runs
 from spaces.errors import UserError
@@ -136,6 +138,18 @@ def test_attempts_are_numbered_and_a_torn_one_is_not_counted(folder: RunFolder) 
         (1, "cpu"),
         (2, "cpu"),
         (3, "cuda"),
+    ]
+
+
+def test_what_is_known_later_of_a_start_is_read_with_it(folder: RunFolder) -> None:
+    cost = Cost(epoch_seconds=(0.5, 2.0), concurrency=8, seconds=90.0, gpu_hours=0.1)
+    for number in (1, 2):
+        assert folder.begin_attempt({"device": "cuda"}) == number
+        folder.add_to_attempt(number, {"cost": asdict(cost)})
+    assert folder.begin_attempt({"device": "cuda"}) == 3
+    assert folder.read_attempts() == [
+        *(Attempt(n, "cuda", cost=cost) for n in (1, 2)),
+        Attempt(3, "cuda"),
     ]
 
 

@@ -240,6 +240,10 @@ def test_settings_that_are_nested_too_deeply_are_refused(tmp_path: Path) -> None
             "versions.ray is 2; it must be at most 200",
         ),
         ({"attempt": 1, "revision": "a b"}, "revision is 'a b'; it must be at most 200 letters"),
+        (
+            {"attempt": 1, "cost": {"epoch_seconds": [-1], "concurrency": 1}},
+            r"cost.epoch_seconds\[0\] is -1; it must be at least 0",
+        ),
     ),
 )
 def test_a_start_that_breaks_a_rule_is_refused(

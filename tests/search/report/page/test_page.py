@@ -13,8 +13,10 @@ from recorded_runs import replay
 from search import driver
 from search.cli.commands import main
 from search.export import export
+from search.report.page.facts import expected
 from search.report.page.write import report_html
 from search.results.conclusion import Conclusion
+from search.store.attempts import Cost
 from search.store.run_folder import RunFolder
 
 LARGEST = 500_000
@@ -72,6 +74,20 @@ def test_a_page_of_every_kind_of_run_is_whole_and_loads_nothing(case: str, tmp_p
     assert not re.search(r"""(src|href|action|style)\s*=|url\(|@import|https?://""", page)
     assert "nan" not in page.lower().split()
     assert len(page.encode()) < LARGEST
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    (
+        ({}, ""),
+        ({"seconds": 7200.0}, "about 2.0 hours from the last start on, 16 trials at a time, if"),
+        ({"seconds": 60.0, "gpu_hours": 0.125}, "about 60 s, 0.12 GPU-hours from the last start"),
+    ),
+)
+def test_a_page_says_what_was_expected(limits: dict[str, float], words: str) -> None:
+    said = expected(Cost((0.5,), 16, **limits))
+    assert said.startswith(words)
+    assert bool(said) == bool(words)
 
 
 def test_the_search_writes_its_page_and_says_where(
