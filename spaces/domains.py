@@ -22,7 +22,7 @@ from spaces.parts.feedback import Feedback
 from spaces.recipe import Variant
 from spaces.schedule import Mix, Ramp, Sampling, Schedule
 from spaces.strategies import STRATEGIES
-from spaces.strategy import Strategy
+from spaces.strategy import CLASS_WEIGHTS, Strategy
 from spaces.weighting.family import Weighting
 from spaces.weighting.fields import check_word
 
@@ -146,6 +146,12 @@ class Space:
             return True
         switch, value = domain.when
         return params.get(switch) == value and self.active(self._domain(switch), params)
+
+    @property
+    def class_weights_alone(self) -> bool:
+        """Whether all of its strategies are constant class weights and nothing else."""
+        drawn = not any(domain.name in COMPOSED for domain in self.domains)
+        return drawn and all(STRATEGIES[name].strategy.kind == CLASS_WEIGHTS for name in self.named)
 
     @property
     def variants(self) -> frozenset[Variant]:

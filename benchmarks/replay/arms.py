@@ -6,7 +6,7 @@ import fnmatch
 from dataclasses import dataclass
 from fractions import Fraction
 
-from search.samplers.registry import SAMPLERS
+from search.samplers.registry import OPTUNA_SAMPLERS
 from search.stopping.rules import STOPPING_RULES
 from spaces.errors import UserError
 
@@ -27,7 +27,7 @@ class Method:
     """How weightings are searched for.
 
     Attributes:
-        sampler: name in ``SAMPLERS``, ``ray`` or ``geometry``.
+        sampler: name in ``OPTUNA_SAMPLERS``, ``ray`` or ``geometry``.
         early_stopping: name in ``STOPPING_RULES``, or ``ray``.
         grace_share: the first rung as a share of the epochs.
         factor: a rung keeps one in so many.
@@ -94,7 +94,7 @@ def methods() -> list[Method]:
     stopping = [name for name in STOPPING_RULES if name != "none"]
     return [
         Method(RAY, RAY),
-        *(Method(name) for name in sorted(SAMPLERS, key=lambda name: name != "random")),
+        *(Method(name) for name in sorted(OPTUNA_SAMPLERS, key=lambda name: name != "random")),
         *(Method("random", name) for name in stopping),
         *(Method("tpe", name, *rung) for name in stopping for rung in rungs),
         *(Method(name, pooled=True) for name in ("tpe", "gp", "cmaes")),

@@ -56,7 +56,7 @@ class SharesSearch:
         names = tuple(sorted(world.controls, key=lambda name: name != "uniform"))
         self.model = model_of(world.space, tuple(world.counts.tolist()), names, start)
         first = start_points(self.model.candidates, powers=start == "powers")
-        self.design = SequentialDesign.of(self.model, first, workers)
+        self.design = SequentialDesign(self.model, first)
         self.trials: list[Asked] = []
         self.asking = 0.0
         self._known: dict[int, Candidate] = {}

@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from search.samplers.registry import SAMPLERS, draw, make_sampler
+from search.samplers.registry import OPTUNA_SAMPLERS, draw, make_sampler
 from search.stats.ranking import rank
 from search.stats.replicates import Groups
 from search.stopping.rules import EarlyStopping
@@ -69,7 +69,7 @@ class StudySearcher(Searcher):
         pooled: Pooled | None,
     ) -> None:
         """``pooled`` keeps the study and shows it posterior means; None shows raw values."""
-        self.conditional = SAMPLERS[sampler].conditional
+        self.conditional = OPTUNA_SAMPLERS[sampler].conditional
         self.early_stopping, self.space = early_stopping, space
         self.rungs = early_stopping.rungs
         self.domains = space.searched(SCALE_FREE_LOSS)

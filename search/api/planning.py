@@ -3,13 +3,14 @@
 from dataclasses import fields
 from typing import TypeVar
 
-from search.config.budget import FEWEST_TRIALS, Budget
+from search.config.budget import Budget
 from search.config.controls import default_baselines
 from search.config.request import ARGUMENTS, DEFAULT_TRIALS, SAVE_EVERY, Request
 from search.config.settings import Resources, Settings
 from search.loggers.registry import chosen_loggers
-from search.samplers.registry import default_sampler
+from search.samplers.registry import KNOWLEDGE_GRADIENT, default_sampler
 from search.session.plan import Plan
+from search.stats.best_arm import SEEDS_EACH
 from search.store.run_folder import RunFolder
 from spaces import SPACES
 from spaces.errors import FieldError, UserError
@@ -47,7 +48,7 @@ def chosen_plan(
     if request.holdout and not budget.confirm_runs:
         raise UserError(
             f"--holdout is {request.holdout!r}, but nothing is confirmed that could be tried "
-            f"there; leave --no-confirm out and give at least {FEWEST_TRIALS} --trials."
+            f"there; leave --no-confirm out and give at least {budget.fewest_trials} --trials."
         )
     device = "cuda" if resources.gpu else "cpu"
     joined = "_".join(benchmark.name for benchmark in benchmarks)
@@ -110,12 +111,15 @@ def chosen_settings(
     if sampler == "auto" and request.space in SPACES:
         domains = SPACES[request.space].searched(SCALE_FREE_LOSS)
         sampler = default_sampler(request.early_stopping, domains)
-    grace = request.grace_epochs
+    stopping, grace = request.early_stopping, request.grace_epochs
+    if sampler == KNOWLEDGE_GRADIENT and stopping == "auto":
+        stopping = "none"  # its model learns from full-length trials
     return asked(
         Settings,
         request,
         benchmarks=tuple(benchmark.fingerprint() for benchmark in benchmarks),
         sampler=sampler,
+        early_stopping=stopping,
         grace_epochs=max(1, benchmarks[0].epochs // 4) if grace is None else grace,
         baselines=baselines,
     )
@@ -135,7 +139,9 @@ def chosen_budget(request: Request) -> Budget:
     trials = DEFAULT_TRIALS if limits == (None,) * len(limits) else request.trials
     if request.confirm_runs is not None and not request.confirm:
         raise UserError("--confirm-runs is given with --no-confirm; leave one of them out.")
-    return asked(Budget, request, trials=trials)
+    paired = request.sampler == KNOWLEDGE_GRADIENT and request.confirm_runs is None
+    block = SEEDS_EACH if paired and trials is not None else None
+    return asked(Budget, request, trials=trials, block=block)
 
 
 def chosen_resources(request: Request) -> Resources:

@@ -27,12 +27,18 @@ def candidates_for(runs: int) -> int:
     return max(1, min(MOST_CANDIDATES, runs // SEEDS_EACH - CONTROLS))
 
 
+def block_runs(seeds: int) -> int:
+    """Return the runs of one weighting and the controls with so many seeds each."""
+    return seeds * (1 + CONTROLS)
+
+
 @dataclass(frozen=True)
 class Budget:
     """How much a run may spend; trials count the baselines and the runs of the confirmation.
 
     A third is kept for the confirmation: of the trials, or else of the hours. A limit in trials
-    that leaves less than nine runs to it is spent on the search alone.
+    that leaves less than nine runs to it is spent on the search alone. With a ``block`` it is so
+    many seeds of the best weighting and both controls instead, and at most half of the trials.
 
     Attributes:
         trials: in total, over all attempts; None for no limit.
@@ -40,6 +46,7 @@ class Budget:
         gpu_hours: of training, over all attempts; None for no limit.
         confirm: whether there is a confirmation.
         runs: of the confirmation, if they are given rather than found by the rule.
+        block: seeds of each arm where one weighting alone is confirmed; None where several are.
     """
 
     trials: Annotated[int, Ge(1)] | None
@@ -47,6 +54,7 @@ class Budget:
     gpu_hours: Annotated[float, Gt(0)] | None = None
     confirm: bool = True
     runs: Annotated[int, Ge(FEWEST_RUNS)] | None = None
+    block: Annotated[int, Ge(SEEDS_EACH)] | None = None
 
     def __post_init__(self) -> None:
         if self.trials is not None and self.runs is not None and self.trials <= self.runs:
@@ -64,8 +72,20 @@ class Budget:
             return self.runs
         if self.trials is None:
             return MOST_RUNS
+        if self.block:
+            return block_runs(self.block) if self.trials >= self.fewest_trials else 0
         share = int(self.trials * CONFIRM_SHARE + 1e-9)
         return share if share >= FEWEST_RUNS else 0
+
+    @property
+    def fewest_trials(self) -> int:
+        """The fewest trials that leave a confirmation."""
+        return 2 * block_runs(self.block) if self.block else FEWEST_TRIALS
+
+    @property
+    def candidates(self) -> int:
+        """How many weightings are confirmed at most, besides the controls."""
+        return 1 if self.block else candidates_for(self.confirm_runs)
 
     @property
     def search_trials(self) -> int | None:

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, MaxLen, MinLen
 
 from search.config.fields import LARGEST_COUNT, Count, Hex16, Seed, Word
-from search.samplers.registry import SAMPLERS
+from search.samplers.registry import KNOWLEDGE_GRADIENT, OPTUNA_SAMPLERS, SAMPLERS
 from search.stopping.rules import STOPPING_RULES
-from spaces import SPACES, STRATEGIES, present_name
+from spaces import CLASS_WEIGHTS, SPACES, STRATEGIES, present_name
 from spaces.errors import FieldError, did_you_mean
 from spaces.validation import OneOf, shown
 from trainer.runtime import PRECISIONS
@@ -66,6 +66,32 @@ class Settings:
             raise FieldError(
                 f"baselines is {','.join(self.baselines) or 'none'}; a search over several "
                 f"benchmarks is scored by the gain over uniform, so name {UNIFORM} among them"
+            )
+        if self.sampler == KNOWLEDGE_GRADIENT:
+            self._check_design()
+
+    def _check_design(self) -> None:
+        """Refuse what the model of gradient shares does not know: it takes no guess for it."""
+        kinds = {name: STRATEGIES[name].strategy.kind for name in self.baselines}
+        others = [name for name, kind in kinds.items() if kind != CLASS_WEIGHTS]
+        samplers = f"or take one of the samplers {', '.join(OPTUNA_SAMPLERS)}"
+        if not SPACES[self.space].class_weights_alone:
+            spaces = [name for name, space in SPACES.items() if space.class_weights_alone]
+            raise FieldError(
+                f"sampler is {self.sampler}, whose model knows class weights alone, and space "
+                f"{self.space!r} has more; take space {' or '.join(spaces)}, {samplers}"
+            )
+        if others:
+            raise FieldError(
+                f"baselines is {','.join(self.baselines)}, and the model of sampler "
+                f"{self.sampler} knows class weights alone; leave out {', '.join(others)}, "
+                f"{samplers}"
+            )
+        if self.early_stopping != "none":
+            raise FieldError(
+                f"early_stopping is {self.early_stopping}, and the model of sampler "
+                f"{self.sampler} learns from full-length trials alone; give auto, which is none "
+                f"for it, {samplers}"
             )
 
     def to_dict(self) -> dict[str, Any]:

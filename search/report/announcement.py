@@ -1,6 +1,6 @@
 """The announcement of a search: what is searched, what is not, and how long it takes."""
 
-from search.config.budget import FEWEST_TRIALS, MOST_RUNS, Budget
+from search.config.budget import MOST_RUNS, Budget
 from search.config.controls import sentences_on
 from search.config.objective import BenchmarkObjective
 from search.config.program import PROGRAM
@@ -94,7 +94,8 @@ def seconds_text(seconds: float) -> str:
 
 def advice(forecast: Forecast, plan: Plan, hours: float) -> str:
     """Return how to see results within so many hours."""
-    trials = min(plan.budget.trials or FEWEST_TRIALS, FEWEST_TRIALS)
+    fewest = plan.budget.fewest_trials
+    trials = min(plan.budget.trials or fewest, fewest)
     longest = max(benchmark.epochs for benchmark in plan.benchmarks)
     epoch = sum(forecast.epoch_seconds[: len(plan.benchmarks)])
     one = epoch * trials / forecast.concurrency
@@ -112,8 +113,9 @@ def phases_text(budget: Budget) -> str:
         return "no confirmation; confirm RUN adds it"
     if not budget.confirm_runs:
         return (
-            f"note: {budget.trials} is too few trials for a confirmation; from {FEWEST_TRIALS} on, "
-            "a third of them confirms the best (or: confirm RUN)"
+            f"note: {budget.trials} is too few trials for a confirmation; from "
+            f"{budget.fewest_trials} on, "
+            f"{'some' if budget.block else 'a third'} of them confirms the best (or: confirm RUN)"
         )
     if budget.trials is None:
         return f"up to two thirds of the time search, the rest confirms in up to {MOST_RUNS} runs"

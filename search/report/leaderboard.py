@@ -1,6 +1,7 @@
 """The leaderboard of a run: its trials beside the published numbers."""
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 from typing import TypeAlias
 
 from rich.box import SIMPLE
@@ -124,7 +125,10 @@ def published_row(value: str, what: str) -> Cells:
 
 
 def rows_in_order(conclusion: Conclusion) -> list[Row]:
-    """Return the trials of the search: those of full length by estimate, then the others."""
+    """Return the trials of the search: those of full length by estimate, then the others.
+
+    Of several full-length trials of one strategy, the earliest stands for all.
+    """
     ranking = conclusion.standings.ranking()
     ranks = {known.group: rank for rank, known in enumerate(ranking.groups if ranking else ())}
     known = conclusion.standings.known()
@@ -133,7 +137,11 @@ def rows_in_order(conclusion: Conclusion) -> list[Row]:
         here = ranks[known[row.key].group] if row.key in known else len(ranks)
         return ORDER.index(row.state), here, -(row.value or 0.0)
 
-    return sorted((row for row in conclusion.rows if row.in_search), key=place)
+    once: dict[object, Row] = {}
+    for row in conclusion.rows:  # the controls are the first
+        if row.in_search:
+            once.setdefault(row.strategy if row.key in known else row.key, row)
+    return sorted(once.values(), key=place)
 
 
 def published_rows(benchmark: Benchmark) -> Published:
@@ -159,6 +167,8 @@ def legend(conclusion: Conclusion) -> str:
     """Return what the columns of the leaderboard are."""
     words = " / ".join(dict.fromkeys(b.score_words for b in conclusion.objective.benchmarks))
     pulled = "pulled towards the mean of all weightings as far as luck may have made it"
+    if conclusion.standings.model:
+        pulled = "and of those with nearly its gradient shares, weighed by a model of them"
     estimate = f"estimate: the mean of a weighting's n runs, {pulled} (posterior mean)"
     if conclusion.objective.joint:
         estimate = f"gain: over uniform, in noise SDs averaged over the benchmarks, {pulled}"
@@ -194,21 +204,28 @@ def cells(
         why = Text(f"{weighting}: {row.reason or ENDS[row.state]}")
         return [folded(row.label), *("",) * (3 + len(SHOTS)), why]
     summary = row.summaries[part]
-    shots = (summary.shots.get(group) for group in SHOTS)
+    runs = conclusion.standings.members.get(known.group, []) if known else [row]
+    alike = [run.summaries[part] for run in runs if run.strategy == row.strategy]
+    shots = (mean_of([s.shots.get(group) for s in alike]) for group in SHOTS)
     shown = ["" if value is None else f"{value:.0f}" for value in shots]
     if known is None:
         end = Text(f"{weighting} ({ENDS[row.state]} after {summary.epochs} epochs)")
         return [folded(row.label), "", f"{summary.best_score:.2f}", "", *shown, end]
-    members = conclusion.standings.members[known.group]
-    mean = sum(member.summaries[part].best_score for member in members) / known.n
+    mean = fmean(run.summaries[part].best_score for run in runs)
     return [
         folded(row.label),
         estimate_text(conclusion, known),
         f"{mean:.2f} ({known.n})",
-        f"{summary.last_ten_score:.2f}",
+        f"{fmean(s.last_ten_score for s in alike):.2f}",
         *shown,
         Text(weighting),
     ]
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Return the mean of numbers, None where one is not known."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
 
 
 def strategy_text(row: Row) -> str:

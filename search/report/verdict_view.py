@@ -133,6 +133,7 @@ def judgement_view(judgement: Judgement, objective: Objective) -> list[Renderabl
         *(Text(f"  {sentence}") for sentence in half_b_sentences(judgement)),
         Text(f"{state} after {judgement.runs} runs with fresh seeds ({judgement.reason}):"),
         *(Text(f"  {sentence}") for sentence in more),
+        *(Text(f"  {sentence}") for sentence in filter(None, [judgement.grounds])),
     ]
     for benchmark in judgement.benchmarks:
         parts += benchmark_view(benchmark, benchmark.verdict or verdict)

@@ -12,6 +12,7 @@ from search.config.objective import Objective
 from search.config.settings import Settings
 from search.results.judgement import Judgement, judge
 from search.results.reached import Reached, of_runs, of_verdict
+from search.session.design.choice import model_of
 from search.session.rungs import judged_rungs
 from search.session.standings import Standings
 from search.stats.estimate import LEVEL, Estimate
@@ -84,7 +85,7 @@ class Conclusion:
         controls: names of the controls of the search, begun or not.
         plan: of the confirmation; None before it begins.
         judgement: of the confirmation; None before every arm has a result.
-        drawn: what the sampler drew for each proposal, by key.
+        drawn: what the sampler drew for each proposal, by key; nothing of a repeated control.
     """
 
     folder: RunFolder
@@ -108,6 +109,8 @@ class Conclusion:
         run = read_run(folder, record)
         manifest, record = run.manifest, run.record
         objective, rows, plan = manifest.objective, record.rows(), record.plan()
+        model = model_of(manifest.settings, record, objective)
+        standings = Standings.of(objective, rows, model)
         return cls(
             folder=folder,
             manifest=manifest,
@@ -115,10 +118,14 @@ class Conclusion:
             objective=objective,
             rows=tuple(rows),
             controls=tuple(record.controls()),
-            standings=Standings.of(objective, rows),
+            standings=standings,
             plan=plan,
-            judgement=judge(folder, objective, plan, rows) if plan else None,
-            drawn={t.key: t.drawn.params for t in record.trials[PROPOSALS] if t.drawn},
+            judgement=judge(folder, objective, plan, rows, model) if plan else None,
+            drawn={
+                t.key: t.drawn.params
+                for t in record.trials[PROPOSALS]
+                if t.drawn and t.drawn.params
+            },
         )
 
     @property
@@ -243,7 +250,8 @@ class Conclusion:
                 "value": value.mean,
                 "interval_95": [value.low, value.high],
                 "runs": best.seeds,
-                "basis": "fresh seeds that the search never used; corrected for the choice",
+                "basis": self.judgement.grounds
+                or "fresh seeds that the search never used; corrected for the choice",
                 "trial": best.name,
             }
         found = self.incumbent

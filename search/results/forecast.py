@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from search.config.budget import CONTROLS, Budget, candidates_for
+from search.config.budget import CONTROLS, Budget
 from search.session.events import EpochReported, Event
 from search.session.plan import Plan
 from search.session.search import Search
@@ -107,7 +107,7 @@ class FirstEpochs:
 
 def holdout_runs(plan: Plan) -> int:
     """Return how many trials there are on the hold-out."""
-    return SEEDS_EACH * (candidates_for(plan.budget.confirm_runs) + CONTROLS)
+    return SEEDS_EACH * (plan.budget.candidates + CONTROLS)
 
 
 def trials_left(search: Search) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import UNIFORM
@@ -30,8 +30,14 @@ from search.store.run_folder import RunFolder, part_key
 from search.store.trials import CONFIRMATION, HOLDOUT, Row, TrialState
 from trainer.results import EpochResult
 
+if TYPE_CHECKING:
+    from search.session.design.run_model import RunModel
+
 FEWEST_COMMON_SEEDS = 2
 """For gains over uniform."""
+MODELLED = (
+    "Estimates are those of the model of gradient shares, by all runs of the search and these."
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ class Judgement:
         half_b: of the winner on half B of the images, every run at its epoch that is the best on
             half A; None where all arms are class weights, where a test set is held out, and where
             an arm that it needs diverged.
+        modelled: the verdict rests on all runs of the search, too, by the model of gradient shares.
     """
 
     plan: ConfirmationPlan
@@ -98,6 +105,7 @@ class Judgement:
     benchmarks: tuple[OnBenchmark, ...]
     holdout: OnBenchmark | None
     half_b: Verdict | None = None
+    modelled: bool = False
 
     @property
     def stated(self) -> Verdict:
@@ -110,6 +118,11 @@ class Judgement:
         own = self.benchmarks[0]
         held_out = len(self.benchmarks) == 1 and own.benchmark.test_held_out
         return own.verdict or self.verdict if held_out else self.verdict
+
+    @property
+    def grounds(self) -> str:
+        """What the stated verdict rests on, in words, where that is not fresh seeds alone."""
+        return MODELLED if self.modelled and self.stated is self.verdict else ""
 
     @property
     def use(self) -> str:
@@ -130,13 +143,21 @@ class Judgement:
             "benchmarks": [benchmark.to_dict() for benchmark in self.benchmarks],
             "holdout": self.holdout and self.holdout.to_dict(),
             **({"half_b": self.half_b.to_dict()} if self.half_b else {}),
+            **({"modelled": True} if self.modelled else {}),
         }
 
 
 def judge(
-    folder: RunFolder, objective: Objective, plan: ConfirmationPlan, rows: Sequence[Row]
+    folder: RunFolder,
+    objective: Objective,
+    plan: ConfirmationPlan,
+    rows: Sequence[Row],
+    model: RunModel | None = None,
 ) -> Judgement | None:
-    """Return what the confirmation shows; None before every arm has a result."""
+    """Return what the confirmation shows; None before every arm has a result.
+
+    ``model`` is that of the run, which knows the trials of its search.
+    """
     runs = runs_of(rows, CONFIRMATION, plan.arms)
     decision = plan.confirmation(objective).decision(runs)
     if decision.leader is None or not {UNIFORM, plan.baseline} <= {run.arm for run in runs}:
@@ -148,6 +169,7 @@ def judge(
         prior=objective.noise_prior,
         unit=objective.unit,
         order=plan.order,
+        comparison=model.comparison(plan, rows, objective.unit.bounds) if model else None,
     )
     noun = STRATEGIES if plan.other_training else WEIGHTINGS
     said = replace(said, scored=objective.benchmarks[0].score_words, noun=noun)
@@ -163,7 +185,15 @@ def judge(
     needed = plan.other_training and not held_out
     half_b = judge_part.half_b(objective) if needed else None
     return Judgement(
-        plan, decision.decided, decision.reason, len(runs), said, benchmarks, holdout, half_b
+        plan,
+        decision.decided,
+        decision.reason,
+        len(runs),
+        said,
+        benchmarks,
+        holdout,
+        half_b,
+        modelled=model is not None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Registry of the samplers: Optuna's, by name, and how each draws from a space."""
+"""Registry of the samplers by name; how those of Optuna draw from a space."""
 
 import warnings
 from collections.abc import Callable, Collection, Iterable
@@ -49,16 +49,27 @@ def qmc(seed: int) -> BaseSampler:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sampler:
+    """A sampler under a name.
+
+    Attributes:
+        summary: how it proposes, in a line.
+        learns_from_stopped: stopping trials early does not keep results from it.
+    """
+
+    summary: str
+    learns_from_stopped: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptunaSampler(Sampler):
     """An Optuna sampler under a name.
 
     Attributes:
         make: seed -> sampler.
-        summary: how it proposes, in a line.
         conditional: it models conditional parameters; otherwise every parameter is drawn for
             every trial, and the inactive ones are ignored, so that its space never changes.
-        learns_from_stopped: stopping trials early does not keep results from it.
         fresh_seed: each attempt of a run takes a new seed, or the start-up draws would repeat.
             A low-discrepancy sequence must keep its seed: its position is in the study.
         models_noise: it takes results for noisy by itself, and is told them as they are. The
@@ -66,51 +77,64 @@ class Sampler:
     """
 
     make: Callable[[int], BaseSampler]
-    summary: str
     conditional: bool
-    learns_from_stopped: bool
     fresh_seed: bool = True
     models_noise: bool = False
 
 
-SAMPLERS: dict[str, Sampler] = {
-    "tpe": Sampler(
-        tpe,
-        "by a tree-structured Parzen estimator: where good trials are dense and others are not",
+OPTUNA_SAMPLERS: dict[str, OptunaSampler] = {
+    "tpe": OptunaSampler(
+        make=tpe,
+        summary="by a tree-structured Parzen estimator: where good trials are dense and others are "
+        "not",
         conditional=True,
         learns_from_stopped=True,
     ),
-    "gp": Sampler(
-        gp,
-        "by a Gaussian process of the results, with their noise",
+    "gp": OptunaSampler(
+        make=gp,
+        summary="by a Gaussian process of the results, with their noise",
         conditional=False,
         learns_from_stopped=False,
         models_noise=True,
     ),
-    "cmaes": Sampler(
-        cmaes,
-        "by CMA-ES, an evolution strategy that adapts its covariance",
+    "cmaes": OptunaSampler(
+        make=cmaes,
+        summary="by CMA-ES, an evolution strategy that adapts its covariance",
         conditional=False,
         learns_from_stopped=False,
     ),
-    "random": Sampler(random, "at random", conditional=True, learns_from_stopped=True),
-    "qmc": Sampler(
-        qmc,
-        "evenly, from a low-discrepancy sequence (Sobol, scrambled)",
+    "random": OptunaSampler(
+        make=random, summary="at random", conditional=True, learns_from_stopped=True
+    ),
+    "qmc": OptunaSampler(
+        make=qmc,
+        summary="evenly, from a low-discrepancy sequence (Sobol, scrambled)",
         conditional=False,
         learns_from_stopped=True,
         fresh_seed=False,
     ),
 }
 
+KNOWLEDGE_GRADIENT = "knowledge-gradient"
+SAMPLERS: dict[str, Sampler] = {
+    **OPTUNA_SAMPLERS,
+    KNOWLEDGE_GRADIENT: Sampler(
+        summary="the trial after which the best choice is expected to be the most better, new or "
+        "repeated, by a Gaussian process on gradient shares; class weights, at full length",
+        learns_from_stopped=False,
+    ),
+}
+"""``KNOWLEDGE_GRADIENT`` chooses seeds, too, and is no sampler of Optuna's
+(``search.samplers.sequential_design``)."""
+
 
 def make_sampler(name: str, seed: int, attempt: int) -> BaseSampler:
-    """Return sampler ``name`` for the run's ``seed`` and the number of this attempt (from 1)."""
-    words = [seed, attempt if SAMPLERS[name].fresh_seed else 0]
+    """Return Optuna's sampler ``name`` for the run's ``seed`` and this attempt's number, from 1."""
+    words = [seed, attempt if OPTUNA_SAMPLERS[name].fresh_seed else 0]
     derived = int(np.random.SeedSequence(words).generate_state(1)[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return SAMPLERS[name].make(derived)
+        return OPTUNA_SAMPLERS[name].make(derived)
 
 
 def default_sampler(early_stopping: str, domains: Iterable[Domain]) -> str:

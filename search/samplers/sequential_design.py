@@ -6,7 +6,7 @@ the trials that were asked for, in their order, and their results.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from search.samplers.candidates import Candidates, spread_points
@@ -16,8 +16,8 @@ from search.samplers.shares_model import Posterior, Results, SharesModel
 START = 8
 """Trials before the model is asked."""
 
-MOST_IN_BLOCK = 8
-"""Trials that share a seed at most, however many run at a time."""
+BLOCK = 4
+"""Trials in a row that share a seed, however many run at a time; their candidates differ."""
 
 
 @dataclass(frozen=True)
@@ -55,38 +55,38 @@ class SequentialDesign:
     Attributes:
         model: over the candidates.
         start: candidates that are tried first, each once.
-        block: trials in a row that share a seed; their candidates differ.
     """
 
     model: SharesModel
     start: tuple[int, ...]
-    block: int
 
-    @classmethod
-    def of(cls, model: SharesModel, start: tuple[int, ...], slots: int) -> SequentialDesign:
-        """Take as many trials to a seed as ``slots`` run at a time, within ``MOST_IN_BLOCK``."""
-        return cls(model, start, min(slots, MOST_IN_BLOCK))
+    def ask(
+        self, trials: Sequence[Asked], number: int, without: Collection[int] = ()
+    ) -> list[Asked]:
+        """Return the next ``number`` trials after those asked for, 1 or more.
 
-    def ask(self, trials: Sequence[Asked], number: int) -> list[Asked]:
-        """Return the next ``number`` trials after those asked for, 1 or more."""
+        ``without`` are candidates that are not to be tried; others must be left.
+        """
         made: list[Asked] = []
         while len(made) < number:
             known = [*trials, *made]
-            rest = self.start[len(known) :]
+            begun = {trial.candidate for trial in known}.union(without)
+            seed, taken = self.seed(known, without)
+            rest = [candidate for candidate in self.start if candidate not in begun]
             if rest:
-                made.append(Asked(rest[0], len(known) // self.block))
+                made.append(Asked(rest[0], seed))
                 continue
-            seed, taken = self._seed(known)
-            room = min(self.block - len(taken), number - len(made))
+            room = min(BLOCK - len(taken), number - len(made))
             posterior = self.model.posterior(results(known), seed)
-            made += [Asked(pick, seed) for pick in picks(posterior, room, taken)]
+            left_out = {*taken, *without}
+            made += [Asked(pick, seed) for pick in picks(posterior, room, left_out)]
         return made
 
-    def _seed(self, known: Sequence[Asked]) -> tuple[int, list[int]]:
-        """The seed of the next trial, and the candidates that have a trial with it."""
+    def seed(self, known: Sequence[Asked], without: Collection[int]) -> tuple[int, list[int]]:
+        """Return the seed of the next trial, and the candidates that have a trial with it."""
         seed = max((trial.seed for trial in known), default=0)
         taken = [trial.candidate for trial in known if trial.seed == seed]
-        if len(taken) >= self.block or len(set(taken)) == len(self.model.candidates):
+        if len(taken) >= BLOCK or len({*taken, *without}) == len(self.model.candidates):
             return seed + 1, []
         return seed, taken
 

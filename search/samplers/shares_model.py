@@ -146,6 +146,18 @@ class Posterior:
         flat = flat.transpose(1, 0, 2).reshape(len(rows) + 1, -1)
         return np.asarray(flat @ flat.T)
 
+    def sample(self, rows: npt.NDArray[np.int64], draws: int) -> FloatArray:
+        """Draw true scores of R candidates jointly, (draws, R); always the same."""
+        random = np.random.default_rng(0)
+        picks = random.choice(len(self.weights), size=draws, p=self.weights)
+        variances = self.scales[picks] * self.freedom / random.chisquare(self.freedom, draws)
+        half = self.design[:, rows] @ self.roots
+        normal = random.standard_normal((draws, half.shape[2]))
+        deviations = np.empty((draws, len(rows)))
+        for k in np.unique(picks):
+            deviations[picks == k] = normal[picks == k] @ half[k].T
+        return np.asarray(self.means[picks][:, rows] + np.sqrt(variances)[:, None] * deviations)
+
     def interval(self, a: int, b: int | None = None) -> tuple[float, float]:
         """Return the 95 % interval of a candidate's true score, or of its lead over another."""
         contrast = self.design[:, a] - (0 if b is None else self.design[:, b])

@@ -5,7 +5,7 @@ Both are functions of the rows on record, so that they go on after a stop of any
 
 from collections.abc import Callable, Iterable, Sequence
 
-from search.config.budget import FEWEST_RUNS, candidates_for
+from search.config.budget import FEWEST_RUNS, Budget
 from search.config.objective import Objective
 from search.config.settings import UNIFORM
 from search.session.standings import Standings
@@ -32,27 +32,30 @@ def plan_text(plan: ConfirmationPlan, standings: Standings) -> str:
         return said
     more = f" and {len(left) - LEFT_NAMED} more" if len(left) > LEFT_NAMED else ""
     return (
-        f"{said}. These pay for {candidates_for(plan.runs)} besides the controls, the best by "
+        f"{said}. These pay for {len(plan.candidates)} besides the controls, the best by "
         f"estimate; left out, the next best first: {', '.join(left[:LEFT_NAMED])}{more}"
     )
 
 
-def make_plan(standings: Standings, search_trials: int, runs: int) -> ConfirmationPlan | None:
+def make_plan(standings: Standings, search_trials: int, budget: Budget) -> ConfirmationPlan | None:
     """Return the plan for what a search found; None if it found nothing to confirm."""
     baseline = standings.best_baseline()
     controls = {UNIFORM: Strategy()}
     if baseline:
         controls[baseline.label] = baseline.strategy
-    best = standings.candidates(candidates_for(runs), controls.keys())
+    best = standings.candidates(budget.candidates, controls.keys())
     candidates = {row.label: row.strategy for row in best}
-    return ConfirmationPlan(search_trials, runs, candidates, controls) if candidates else None
+    if not candidates:
+        return None
+    runs, seeds = budget.confirm_runs, budget.block or SEEDS_EACH
+    return ConfirmationPlan(search_trials, runs, candidates, controls, seeds)
 
 
 def nothing_to_confirm(standings: Standings, rows: Iterable[Row]) -> str | None:
     """Return why ``make_plan`` finds nothing; None if it does, or if a trial may still end well."""
     searched = [row for row in rows if row.in_search]
     unfinished = any(row.state == TrialState.RUNNING for row in searched)
-    if unfinished or make_plan(standings, len(searched), FEWEST_RUNS):
+    if unfinished or make_plan(standings, len(searched), Budget(None, None, runs=FEWEST_RUNS)):
         return None
     if not standings.results:
         return "no trial of its search was trained to its full length; search on with --resume"
@@ -78,20 +81,20 @@ def runs_of(rows: Iterable[Row], study: str, arms: Iterable[str]) -> list[Seeded
 class LaterPhases:
     """Hands out the runs of the confirmation and of the hold-out, in this order."""
 
-    def __init__(self, record: Record, seed: int, objective: Objective, confirm_runs: int) -> None:
-        """``confirm_runs`` is the most there may be, 0 for none; ``seed`` is the run's."""
-        self.record, self.seed, self.objective = record, seed, objective
-        self.confirm_runs = confirm_runs
-        self.plan = record.plan() if confirm_runs else None
+    def __init__(self, record: Record, seed: int, objective: Objective, budget: Budget) -> None:
+        """``seed`` is the run's."""
+        self.record, self.seed, self.objective, self.budget = record, seed, objective, budget
+        self.plan = record.plan() if budget.confirm_runs else None
 
     def settle(self, standings: Callable[[], Standings], search_trials: int) -> bool:
         """Make the plan when the search has ended, unless it stands; return whether it is new."""
         known = self.plan
-        if known and (known.search_trials, known.runs) == (search_trials, self.confirm_runs):
+        runs = self.budget.confirm_runs
+        if known and (known.search_trials, known.runs) == (search_trials, runs):
             return False
         self.plan = None
-        if self.confirm_runs:
-            self.plan = make_plan(standings(), search_trials, self.confirm_runs)
+        if runs:
+            self.plan = make_plan(standings(), search_trials, self.budget)
         if self.plan:
             self.record.set_plan(self.plan)
         return self.plan is not None

@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 from search.config.settings import Settings
 from search.samplers.history import History
-from search.samplers.registry import SAMPLERS, distributions, draw, make_sampler
+from search.samplers.registry import OPTUNA_SAMPLERS, distributions, draw, make_sampler
 from search.session.standings import Standings
 from search.store.facts import Drawn
 from search.store.manifest import NOT_A_RECORD
@@ -37,7 +37,7 @@ class Proposer:
         self.counts = [benchmark.counts for benchmark in standings.objective.benchmarks]
         self.space = SPACES[settings.space]
         self.domains = self.space.searched(SCALE_FREE_LOSS)
-        self.sampler = SAMPLERS[settings.sampler]
+        self.sampler = OPTUNA_SAMPLERS[settings.sampler]
         self.history = History()
         self.study = self.history.study(make_sampler(settings.sampler, settings.seed, attempt))
         for trial in record.trials[PROPOSALS]:
@@ -75,6 +75,10 @@ class Proposer:
             if trial.study == PROPOSALS and trial.number in self.history.open:
                 self.history.end(trial.number, trial.state, trial.value, trial.rungs)
         self.told = len(self.record.ended)
+
+    def next_named(self) -> Row | None:
+        """Start the next strategy that waits in line; None after the last."""
+        return self.record.next_named()
 
     def ask(self) -> Row:
         """Return a new RUNNING trial whose strategy passes the guards.

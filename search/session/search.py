@@ -10,9 +10,9 @@ from typing import Any
 from search.config.budget import Budget
 from search.config.objective import Objective
 from search.config.settings import Settings
+from search.session.design.choice import make_proposer, model_of
 from search.session.events import EpochReported, Events, SearchOver, TrialBegun, TrialEnded
 from search.session.phases import LaterPhases, make_plan, plan_text
-from search.session.proposer import Proposer
 from search.session.rungs import Rungs
 from search.session.running import Running
 from search.session.spending import Spending
@@ -54,8 +54,8 @@ class Search:
     ) -> None:
         self.settings, self.budget, self.objective = settings, budget, objective
         self.folder, self.record = folder, record
-        self.standings = Standings(objective)
-        self.proposer = Proposer(record, settings, attempt, self.standings)
+        self.standings = Standings(objective, model_of(settings, record, objective))
+        self.proposer = make_proposer(record, settings, attempt, self.standings)
         make_rule = partial(
             STOPPING_RULES[settings.early_stopping],
             settings.grace_epochs,
@@ -63,7 +63,7 @@ class Search:
             objective.epochs,
         )
         self.rungs = Rungs(make_rule, objective, record)
-        self.later = LaterPhases(record, settings.seed, objective, budget.confirm_runs)
+        self.later = LaterPhases(record, settings.seed, objective, budget)
         self.spending = Spending(budget)
         self.running: dict[str, Running] = {}
         self.ended: list[Row] = []
@@ -154,7 +154,7 @@ class Search:
 
     def _next_row(self) -> Row | None:
         if not self.search_is_over():
-            row = self.record.next_named() or self.proposer.ask()
+            row = self.proposer.next_named() or self.proposer.ask()
             self.standings.start(row)
             self.search_trials += 1
             return row
@@ -206,9 +206,9 @@ class Search:
 
     def _had_its_time(self) -> bool:
         """Whether the rest of the time is the confirmation's, and there is something to confirm."""
-        runs = self.budget.confirm_runs
         return self.spending.search_had_its_share() and (
-            not runs or bool(make_plan(self.standings, self.search_trials, runs))
+            not self.budget.confirm_runs
+            or bool(make_plan(self.standings, self.search_trials, self.budget))
         )
 
     def must_stop(self) -> str | None:

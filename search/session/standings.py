@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.config.objective import Objective
 from search.config.settings import UNIFORM
@@ -12,6 +12,9 @@ from search.stats.replicates import StrategyGroups
 from search.stats.ties import in_order
 from search.store.trials import BASELINES, Row, TrialState
 
+if TYPE_CHECKING:
+    from search.session.design.run_model import RunModel
+
 Preference = tuple[bool, bool, int, int]
 """Not uniform, not a control, number of parameters, group."""
 
@@ -19,14 +22,16 @@ Preference = tuple[bool, bool, int, int]
 class Standings:
     """The standings rank a search's distinct weightings, the best posterior mean first.
 
-    A trial whose weighting is within a total variation of .01 of an earlier one is a replicate of
-    it: their results are pooled. Of equal means, uniform weights come first, then the other
-    controls, then the weightings of the fewest parameters, then the earliest. Trials are to be
-    added in the order in which they were asked.
+    The estimates are those of the run's model where it has one, else of exchangeable weightings. A
+    trial whose weighting is within a total variation of .01 of an earlier one is a replicate of it:
+    their results are pooled. Of equal means, uniform weights come first, then the other controls,
+    then the weightings of the fewest parameters, then the earliest. Trials are to be added in the
+    order in which they were asked.
     """
 
-    def __init__(self, objective: Objective) -> None:
-        self.objective = objective
+    def __init__(self, objective: Objective, model: "RunModel | None" = None) -> None:
+        """``model`` is told of the trials here."""
+        self.objective, self.model = objective, model
         self.groups = StrategyGroups([b.counts for b in objective.benchmarks])
         self.group: dict[str, int] = {}
         """Group of each trial, by key."""
@@ -39,9 +44,11 @@ class Standings:
         self._ranking: Ranking | None = None
 
     @classmethod
-    def of(cls, objective: Objective, rows: Iterable[Row]) -> "Standings":
+    def of(
+        cls, objective: Objective, rows: Iterable[Row], model: "RunModel | None" = None
+    ) -> "Standings":
         """Return the standings of the trials in ``rows`` that belong to the search itself."""
-        standings = cls(objective)
+        standings = cls(objective, model)
         for row in rows:
             if row.in_search:
                 standings.start(row)
@@ -52,9 +59,14 @@ class Standings:
         """Take up a trial that begins; taking it up again changes nothing."""
         if row.key not in self.group:
             self.group[row.key] = self.groups.add(row.strategy)
+            if self.model is not None:
+                self.model.begin(row)
 
     def end(self, row: Row) -> None:
         """Take the result of a trial that was started; only a full-length one counts."""
+        if self.model is not None:
+            self.model.end(row)
+            self._ranking = None
         if row.state == TrialState.COMPLETE:
             self.results[row.key] = row
             group = self.group[row.key]
@@ -72,6 +84,9 @@ class Standings:
             groups = [self.group[key] for key in keys]
             values = [self.results[key].value or 0.0 for key in keys]
             ranking = rank(groups, values, self.objective.noise_prior)
+            if self.model is not None:
+                strategies = {group: self.first_row(group).strategy for group in set(groups)}
+                ranking = self.model.ranked(ranking, strategies)
             means = [known.mean for known in ranking.groups]
             order = in_order(means, lambda i: self.preferences[ranking.groups[i].group])
             self._ranking = replace(ranking, groups=tuple(ranking.groups[i] for i in order))

@@ -158,6 +158,7 @@ def verdict(
     prior: NoisePrior = GUESS,
     unit: Unit = Unit.PERCENT,
     order: Sequence[str] = (),
+    comparison: Comparison | None = None,
 ) -> Verdict:
     """Judge the runs of a confirmation, decided or not.
 
@@ -170,6 +171,7 @@ def verdict(
         prior: of the noise between seeds, in the unit.
         unit: of the runs' values.
         order: arms that are preferred where they are equal, the first most; the controls if empty.
+        comparison: of the arms, where it rests on more than these runs.
 
     Raises:
         ValueError: as ``comparison.compare``, a control that never ran, or a given winner that
@@ -179,7 +181,8 @@ def verdict(
         if not any(run.arm == control for run in runs):
             raise ValueError(f"controls: got {control!r}, of which there is no run; must have one")
     controls = tuple(dict.fromkeys((uniform, baseline)))
-    comparison = compare(runs, controls, prior=prior, order=order or controls, bounds=unit.bounds)
+    order = order or controls
+    comparison = comparison or compare(runs, controls, prior=prior, order=order, bounds=unit.bounds)
     if winner is not None and winner not in comparison.arms:
         raise ValueError(f"winner: got {winner!r}; must have a run, and none that diverged")
     chosen = comparison.winner if winner is None else winner

@@ -250,25 +250,31 @@ class Record:
         assert self.begun is not None
         return [strategy.name for strategy in self.begun.named]
 
-    def next_named(self) -> Row | None:
-        """Start the next strategy that waits in line, controls first; None if all were taken."""
+    def next_named(self, seed: int | None = None) -> Row | None:
+        """Start the next strategy that waits in line, controls first; None if all were taken.
+
+        ``seed`` is that of its training; of its own where it is None.
+        """
         assert self.begun is not None
         for study, line in ((BASELINES, self.begun.controls), (NAMED_FIRST, self.begun.named)):
             number = len(self.trials[study])
             if number < len(line):
-                seed = trial_seed(self.begun.seed, study, number)
-                return self._start(study, vars(line[number]) | {"seed": seed})
+                of_training = trial_seed(self.begun.seed, study, number) if seed is None else seed
+                return self._start(study, vars(line[number]) | {"seed": of_training})
         return None
 
-    def start(self, strategy: Strategy, drawn: Drawn, refused: Refusals = ()) -> Row:
-        """Start a proposal; ``refused`` are the draws before it.
+    def start(
+        self, strategy: Strategy, drawn: Drawn, refused: Refusals = (), seed: int | None = None
+    ) -> Row:
+        """Start a proposal; ``refused`` are the draws before it, ``seed`` is as in ``next_named``.
 
         From here on it counts as a trial of the search.
         """
         assert self.begun is not None
         before = self._refusals(refused)
         number = len(self.trials[PROPOSALS]) + len(before)
-        seed = trial_seed(self.begun.seed, PROPOSALS, number)
+        if seed is None:
+            seed = trial_seed(self.begun.seed, PROPOSALS, number)
         content = {"weighting": strategy.to_dict(), "seed": seed, "drawn": content_of(drawn)}
         return self._start(PROPOSALS, content, before)
 
@@ -326,7 +332,8 @@ class Record:
 
 def content_of(drawn: Drawn) -> dict[str, Any]:
     """Return what a line says of a draw."""
-    return {name: part for name, part in asdict(drawn).items() if part}
+    content = asdict(drawn)
+    return {name: part for name, part in content.items() if part or name == "params"}
 
 
 def waiting(name: str) -> dict[str, Any]:

@@ -12,7 +12,17 @@ import torch
 from torch import nn
 from training import threads
 
-from search.samplers.registry import SAMPLERS, STARTUP_TRIALS, draw, make_sampler
+from search.samplers import candidates
+from search.samplers.candidates import cover
+from search.samplers.registry import (
+    OPTUNA_SAMPLERS,
+    SAMPLERS,
+    STARTUP_TRIALS,
+    draw,
+    make_sampler,
+)
+from search.samplers.sequential_design import Asked, SequentialDesign, start_points
+from search.samplers.shares_model import ModelPrior, SharesModel
 from search.stats.priors import IMAGES, NOISE_SD, guessed_noise
 from search.stopping.rules import STOPPING_RULES
 from spaces import (
@@ -213,7 +223,7 @@ def proposed(
     for number in range(trials):
         trial = study.ask()
         domains = space.searched(SCALE_FREE_LOSS)
-        found.append(draw(trial, space, domains, SAMPLERS[sampler].conditional))
+        found.append(draw(trial, space, domains, OPTUNA_SAMPLERS[sampler].conditional))
         value = float(np.random.default_rng(number).uniform(20, 80))
         trial.report(value, 5)
         if number % 3 == 1:
@@ -223,13 +233,13 @@ def proposed(
     return found
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", OPTUNA_SAMPLERS)
 def test_proposals_lie_in_the_space_and_follow_from_seed_and_attempt(name: str) -> None:
     space = SPACES["core"]
     found = proposed(name, space, attempt=3)
     assert proposed(name, space, attempt=3) == found
     other = proposed(name, space, attempt=4, trials=3)
-    assert (other != found[:3]) == SAMPLERS[name].fresh_seed
+    assert (other != found[:3]) == OPTUNA_SAMPLERS[name].fresh_seed
     for params in found:
         check_strategy(space.strategy(params), COUNTS["ties"])  # refuses what no domain holds
     assert len({json.dumps(params) for params in found}) == len(found)
@@ -238,7 +248,29 @@ def test_proposals_lie_in_the_space_and_follow_from_seed_and_attempt(name: str) 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_sampler_says_how_it_proposes_and_is_made_without_a_warning(name: str) -> None:
     assert SAMPLERS[name].summary
-    assert isinstance(make_sampler(name, 7, 1), optuna.samplers.BaseSampler)
+    if name in OPTUNA_SAMPLERS:
+        assert isinstance(make_sampler(name, 7, 1), optuna.samplers.BaseSampler)
+
+
+@pytest.mark.parametrize("space", [s.name for s in SPACES.values() if s.class_weights_alone])
+@pytest.mark.parametrize("counts", ("ties", "two-classes", "one-class"))
+def test_a_design_asks_for_points_of_the_space_and_repeats_none_with_its_seed(
+    monkeypatch: pytest.MonkeyPatch, space: str, counts: str
+) -> None:
+    monkeypatch.setattr(candidates, "POINTS", 256)
+    named = [NAMED["uniform"].weighting]
+    found = cover(SPACES[space], [COUNTS[counts]], named, most=30)
+    design = SequentialDesign(SharesModel(found, ModelPrior()), start_points(found, powers=False))
+    trials: list[Asked] = []
+    for number in range(24):
+        (asked,) = design.ask(trials, 1)
+        trials.append(Asked(asked.candidate, asked.seed, float(50 + number % 5)))
+    assert len({(trial.candidate, trial.seed) for trial in trials}) == 24
+    for trial in trials:
+        params = found.params[trial.candidate]
+        strategy = Strategy.of(found.weightings[trial.candidate])
+        assert params is None or SPACES[space].strategy(params) == strategy
+        check_strategy(strategy, COUNTS[counts])
 
 
 Event = tuple[str, int, float]

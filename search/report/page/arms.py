@@ -89,8 +89,8 @@ def arms_figure(judgement: Judgement) -> Figure:
                 for a in verdict.arms
             ],
         ),
-        note="Fresh seeds only. The estimate is corrected for the choice of the best; the bar is "
-        "its 95 % interval.",
+        note=f"{judgement.grounds or 'Fresh seeds only.'} The estimate is corrected for the choice "
+        "of the best; the bar is its 95 % interval.",
     )
 
 

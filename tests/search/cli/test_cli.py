@@ -148,6 +148,7 @@ def test_every_field_that_may_break_a_rule_has_an_option() -> None:
     arguments = {ARGUMENTS.get(name, name) for name in fields}
     assert {name for name in arguments if not in_options(name).startswith("--")} == {
         "benchmarks",
+        "block",
         "gpu",
     }
     assert in_options("baselines[1] is 'x'.") == "--baselines is 'x'."

@@ -71,6 +71,22 @@ def test_the_runs_can_be_given() -> None:
     assert Budget(20, None, runs=12).search_trials == 8  # below what the rule asks for
 
 
+def test_a_block_takes_what_it_needs_and_confirms_one_weighting() -> None:
+    budget = Budget(64, None, block=3)
+    assert (budget.search_trials, budget.confirm_runs, budget.candidates) == (55, 9, 1)
+    assert Budget(64, None, block=5).search_trials == 49
+    assert (Budget(18, None, block=3).search_trials, budget.fewest_trials) == (9, 18)
+    assert Budget(17, None, block=3).search_trials == 17
+
+
+def test_the_knowledge_gradient_confirms_with_a_block_unless_runs_are_given() -> None:
+    words = ("--sampler", "knowledge-gradient")
+    assert of(*words).block == SEEDS_EACH
+    assert of(*words, "--confirm-runs", "12").block is None
+    assert of(*words, "--hours", "2").block is None
+    assert of().block is None
+
+
 def test_without_a_confirmation_all_is_search() -> None:
     budget = Budget(64, 3.0, confirm=False)
     assert (budget.search_trials, budget.confirm_runs, budget.search_share) == (64, 0, 1.0)

@@ -6,10 +6,14 @@ import json
 import pytest
 from twin import make_settings
 
+from search.api.planning import chosen_settings
+from search.config.request import Request
 from search.config.settings import Resources, Settings
+from search.samplers.registry import KNOWLEDGE_GRADIENT
 from spaces import SPACES, Space
 from spaces.errors import UserError
 from spaces.validation import checked
+from trainer.benchmarks import BENCHMARKS
 
 OTHERS: dict[str, object] = {
     "benchmarks": ("fedcba9876543210",),
@@ -82,6 +86,42 @@ def test_resources_out_of_range_are_refused(name: str, value: object, sentence: 
     with pytest.raises(UserError) as caught:
         checked(Resources, dataclasses.asdict(make_resources()) | {name: value})
     assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    (
+        (
+            {"space": "strategies"},
+            "sampler is knowledge-gradient, whose model knows class weights alone, and space "
+            "'strategies' has more; take space core or full, or take one of the samplers tpe, gp,",
+        ),
+        (
+            {"baselines": ("uniform", "drw")},
+            "baselines is uniform,drw, and the model of sampler knowledge-gradient knows class "
+            "weights alone; leave out drw, or take one of the samplers tpe",
+        ),
+        (
+            {"early_stopping": "asha"},
+            "early_stopping is asha, and the model of sampler knowledge-gradient learns from "
+            "full-length trials alone; give auto, which is none for it, or take one of",
+        ),
+    ),
+)
+def test_what_the_model_of_gradient_shares_does_not_know_is_refused(
+    changes: dict[str, object], sentence: str
+) -> None:
+    plain = {"sampler": KNOWLEDGE_GRADIENT, "early_stopping": "none"}
+    assert make_settings(**plain).early_stopping == "none"
+    with pytest.raises(UserError) as caught:
+        checked(Settings, make_settings().to_dict() | plain | changes)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_auto_stops_no_trial_of_the_knowledge_gradient() -> None:
+    request = Request(("resnet8-digitslt",), sampler=KNOWLEDGE_GRADIENT)
+    benchmarks = (BENCHMARKS["resnet8-digitslt"],)
+    assert chosen_settings(request, benchmarks, ("uniform",)).early_stopping == "none"
 
 
 def test_slots_without_a_gpu_are_refused() -> None:

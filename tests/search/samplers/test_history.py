@@ -15,7 +15,7 @@ from twin import fast_folder, make_settings
 from search.config.objective import BenchmarkObjective, Objective
 from search.samplers import history
 from search.samplers.history import merit
-from search.samplers.registry import SAMPLERS, make_sampler
+from search.samplers.registry import OPTUNA_SAMPLERS, make_sampler
 from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
@@ -118,7 +118,7 @@ def test_a_record_that_is_opened_again_shows_the_same(journal: Path) -> None:
     assert 0 in numbers(shown(again))
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", OPTUNA_SAMPLERS)
 def test_an_attempt_proposes_the_same_from_a_record_as_from_memory(
     journal: Path, sampler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,7 +203,7 @@ def test_only_the_wanted_states_are_shown_and_copies_on_demand(journal: Path) ->
     assert study.get_trials(states=(TrialState.PRUNED,))[0].params
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", OPTUNA_SAMPLERS)
 def test_proposals_of_a_short_study_are_as_without_the_bound(
     journal: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
@@ -217,7 +217,7 @@ def test_proposals_of_a_short_study_are_as_without_the_bound(
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", OPTUNA_SAMPLERS)
 def test_every_sampler_goes_on_in_a_long_study(journal: Path, sampler: str) -> None:
     proposer = make_proposer(journal, sampler)
     run_trials(proposer, 24)

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 from twin import fast_folder, make_settings
 
 from search.config.objective import BenchmarkObjective, Objective
-from search.samplers.registry import SAMPLERS, STARTUP_TRIALS, default_sampler
+from search.samplers.registry import OPTUNA_SAMPLERS, STARTUP_TRIALS, default_sampler
 from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
@@ -23,7 +23,7 @@ LARGE = ("full", "strategies")
 COUNTS = (500, 200, 80, 30, 10)
 OBJECTIVE = Objective((BenchmarkObjective("five", 6, COUNTS, (COUNTS, COUNTS)),))
 TRIALS = 20
-STATIC = [name for name, sampler in SAMPLERS.items() if not sampler.conditional]
+STATIC = [name for name, sampler in OPTUNA_SAMPLERS.items() if not sampler.conditional]
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def points(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("space", LARGE)
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", OPTUNA_SAMPLERS)
 def test_proposals_lie_in_the_space_and_pass_the_guards(
     tmp_path: Path, optuna_warnings: list[str], sampler: str, space: str
 ) -> None:
@@ -90,7 +90,7 @@ def test_proposals_lie_in_the_space_and_pass_the_guards(
                 domain.check(trial.params[domain.name])
         drawn = [d.name for d in domains if SPACES[space].active(d, trial.params)]
         every = [d.name for d in domains]
-        assert list(trial.params) == (drawn if SAMPLERS[sampler].conditional else every)
+        assert list(trial.params) == (drawn if OPTUNA_SAMPLERS[sampler].conditional else every)
         assert row.strategy == SPACES[space].strategy(trial.params)
         check_recipe(row.strategy.recipe(COUNTS))
     assert len(set(points(trials))) == TRIALS
@@ -132,7 +132,7 @@ def test_tpe_models_the_branches_that_it_has_seen(tmp_path: Path, space: str) ->
     assert len(found) > 0.9 * len(domains)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", OPTUNA_SAMPLERS)
 def test_a_later_attempt_repeats_no_point(tmp_path: Path, sampler: str) -> None:
     found = []
     for attempt in (1, 2, 3):
@@ -141,7 +141,7 @@ def test_a_later_attempt_repeats_no_point(tmp_path: Path, sampler: str) -> None:
     assert len(set(found)) == 15
 
 
-@pytest.mark.parametrize("sampler", [name for name, s in SAMPLERS.items() if s.fresh_seed])
+@pytest.mark.parametrize("sampler", [name for name, s in OPTUNA_SAMPLERS.items() if s.fresh_seed])
 def test_a_later_attempt_draws_other_start_up_points(tmp_path: Path, sampler: str) -> None:
     first, second = (
         points(ask_and_tell(make_proposer(tmp_path / f"{attempt}", sampler, "core", attempt), 5))
@@ -160,7 +160,7 @@ def test_the_low_discrepancy_sequence_continues_over_attempts(tmp_path: Path) ->
 
 
 def test_a_proposal_that_is_running_is_not_proposed_again(tmp_path: Path) -> None:
-    for name in SAMPLERS:
+    for name in OPTUNA_SAMPLERS:
         proposer = make_proposer(tmp_path / name, name, "core")
         ask_and_tell(proposer, STARTUP_TRIALS + 6)
         flying = [proposer.ask().strategy for _ in range(4)]

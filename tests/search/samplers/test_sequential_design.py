@@ -32,13 +32,13 @@ def model_on(counts: np.ndarray, space: str = "core") -> SharesModel:
         return SharesModel(cover(SPACES[space], [counts], named, 40), ModelPrior(apart=2.0))
 
 
-def design(model: SharesModel, slots: int = 4) -> SequentialDesign:
-    return SequentialDesign.of(model, start_points(model.candidates, powers=False), slots)
+def design(model: SharesModel) -> SequentialDesign:
+    return SequentialDesign(model, start_points(model.candidates, powers=False))
 
 
 def searched(model: SharesModel, trials: int, slots: int = 4) -> list[Asked]:
     """A search whose results are those of the exponent, with noise."""
-    plan, known = design(model, slots), []
+    plan, known = design(model), []
     while len(known) < trials:
         for asked in plan.ask(known, min(slots, trials - len(known))):
             random = np.random.default_rng([asked.candidate, asked.seed])
@@ -90,10 +90,10 @@ def test_the_start_holds_the_named_ones_and_what_follows_is_the_same_after_a_res
 
 
 def test_hundreds_at_a_time_differ_in_candidate_or_seed(model: SharesModel) -> None:
-    asked = design(model, slots=1000).ask([], 200)
+    asked = design(model).ask([], 200)
     assert len({(trial.candidate, trial.seed) for trial in asked}) == 200
     assert len({trial.candidate for trial in asked}) > 20
-    more = design(model, slots=1000).ask(asked, 3)
+    more = design(model).ask(asked, 3)
     assert not {(t.candidate, t.seed) for t in more} & {(t.candidate, t.seed) for t in asked}
 
 

@@ -1,0 +1,235 @@
+"""The model of a run: what it asks for next, and what it makes of replicates and divergence."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from confirming import steady, whole_run
+from twin import (
+    BENCHMARK,
+    JOINT,
+    OBJECTIVE,
+    Killed,
+    Killer,
+    Twin,
+    attempt,
+    fast_folder,
+    make_run,
+    make_settings,
+)
+
+from search.config.objective import BenchmarkObjective, Objective
+from search.report.leaderboard import rows_in_order
+from search.results.conclusion import Conclusion
+from search.results.judgement import MODELLED
+from search.samplers import candidates
+from search.samplers.registry import KNOWLEDGE_GRADIENT
+from search.samplers.sequential_design import BLOCK
+from search.session.design.run_model import RunModel, run_model, shares_model
+from search.store.facts import Begun
+from search.store.record import Record
+from search.store.run_folder import RunFolder
+from search.store.trials import CONFIRMATION, PROPOSALS, Row, TrialState, trial_key
+from spaces import SPACES, Strategy, check_recipe
+from spaces.errors import UserError
+
+SETTINGS = make_settings(sampler=KNOWLEDGE_GRADIENT, early_stopping="none")
+MANY = (1000 * 500.0 ** (-np.arange(8142) / 8141)).astype(int).tolist()
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Cover a space by few points, which takes less long."""
+    monkeypatch.setattr(candidates, "POINTS", 256)
+    shares_model.cache_clear()
+    yield
+    shares_model.cache_clear()
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with fast_folder() as folder:
+        yield folder
+
+
+def on(*counts: tuple[int, ...], space: str = "core") -> RunModel:
+    """Return the model of a run without trials on benchmarks of these class counts."""
+    benchmarks = [
+        BenchmarkObjective(f"b{i}", 6, numbers, (numbers, numbers), noise_sd=1.0)
+        for i, numbers in enumerate(counts)
+    ]
+    settings = replace(SETTINGS, space=space)
+    return run_model(settings, Begun(7, ()), Objective(tuple(benchmarks)))
+
+
+def row_of(model: RunModel, number: int, **changes: object) -> Row:
+    """Return the row of the trial that the model asks for."""
+    asked = model.next()
+    row = Row(
+        key=trial_key(PROPOSALS, number),
+        label=f"#{number}",
+        state=TrialState.RUNNING,
+        strategy=asked.strategy,
+        seed=asked.seed,
+        value=None,
+        rungs={},
+        stop_epoch=None,
+        summaries=(),
+        reason=None,
+        diverged=False,
+        seed_index=None,
+        hardware=None,
+        device_hours=0.0,
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def run(model: RunModel, trials: int, first: int = 0) -> list[Row]:
+    """Run trials one after the other, whose results are noise about the exponent's hill."""
+    rows = []
+    for number in range(first, first + trials):
+        row = row_of(model, number)
+        model.begin(row)
+        noise = np.random.default_rng(number).standard_normal()
+        value = 60 - 4 * abs(row.strategy.weighting.exponent - 0.7) + noise
+        rows.append(replace(row, state=TrialState.COMPLETE, value=value))
+        model.end(rows[-1])
+    return rows
+
+
+def pairs(rows: list[Row]) -> list[tuple[Strategy, int]]:
+    return [(row.strategy, row.seed) for row in rows]
+
+
+def whole(folder: RunFolder, trials: int, slots: int = 1) -> list[Row]:
+    Twin(attempt(folder, SETTINGS, trials), slots).run()
+    return Record(folder.record).rows()
+
+
+def test_a_search_shares_seeds_in_blocks_and_repeats_weightings_with_fresh_ones(
+    tmp_path: Path,
+) -> None:
+    rows = whole(make_run(tmp_path / "run", SETTINGS), 40, slots=3)
+    assert len(set(pairs(rows))) == len(rows) == 40
+    assert len({row.strategy for row in rows}) < 40
+    seeds = [row.seed for row in rows]
+    assert [seeds[i] == seeds[i - 1] for i in range(1, 40)] == [i % BLOCK > 0 for i in range(1, 40)]
+    assert [row.is_baseline for row in rows[: BLOCK + 1]] == [True] * BLOCK + [False]
+
+
+@pytest.mark.parametrize("how", ("before", "torn", "after"))
+def test_a_search_that_was_killed_asks_for_the_same_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    undisturbed = whole(make_run(tmp_path / "whole", SETTINGS), 16)
+    folder, killer = make_run(tmp_path / "run", SETTINGS), Killer(monkeypatch)
+    for writes in (30, 41, 52):
+        killer.arm(writes, how)
+        with pytest.raises(Killed):
+            whole(folder, 16)
+        killer.disarm()
+    assert pairs(whole(folder, 16)) == pairs(undisturbed)
+
+
+def test_many_pending_trials_differ_and_asking_again_changes_nothing() -> None:
+    model = on(BENCHMARK.counts)
+    found = []
+    for number in range(120):
+        found.append(row_of(model, number))
+        model.begin(found[-1])
+    assert len(set(pairs(found))) == 120
+    assert model.next() == model.next()
+
+
+def test_a_weighting_that_diverged_is_the_lowest_and_is_not_tried_again() -> None:
+    model = on(BENCHMARK.counts)
+    rows = run(model, 12)
+    lost = row_of(model, 12)
+    model.begin(lost)
+    model.end(replace(lost, state=TrialState.FAIL, diverged=True))
+    assert model.asked()[-1].value == min(row.value or 0.0 for row in rows)
+    later = run(model, 12, first=13)
+    assert lost.strategy not in {row.strategy for row in later}
+
+
+def test_a_search_in_which_everything_diverges_says_so() -> None:
+    model = on((20, 20, 20))  # one weighting
+    row = row_of(model, 0)
+    model.begin(row)
+    model.end(replace(row, state=TrialState.FAIL, diverged=True))
+    assert model.asked() == []
+    with pytest.raises(UserError, match=r"all 1 weightings .* have diverged"):
+        model.next()
+
+
+def test_a_trial_that_failed_for_another_reason_says_nothing() -> None:
+    model, other = on(BENCHMARK.counts), on(BENCHMARK.counts)
+    for one in (model, other):
+        run(one, 9)
+    row = row_of(model, 9)
+    model.begin(row)
+    model.end(replace(row, state=TrialState.FAIL))
+    assert model.asked() == other.asked()
+    assert model.next() == other.next()
+
+
+@pytest.mark.parametrize(
+    ("counts", "space"),
+    (
+        ([(900, 90, 9)], "core"),
+        ([(900, 90, 9)], "full"),
+        ([tuple(MANY)], "core"),
+        ([(900, 90, 9), (50, 20, 10, 2)], "full"),
+        ([(50, 50)], "core"),
+    ),
+    ids=("three classes", "three classes, full", "8,142 classes", "two benchmarks", "equal"),
+)
+def test_any_class_counts_are_searched(counts: list[tuple[int, ...]], space: str) -> None:
+    model = on(*counts, space=space)
+    rows = run(model, 14)
+    assert len(set(pairs(rows))) == 14
+    for row in rows:
+        for numbers in counts:
+            check_recipe(row.strategy.recipe(numbers))
+    assert model.model.candidates.shares.shape[1] == sum(len(set(c)) for c in counts)
+    drawn = model.model.candidates.params[1:]
+    assert all(SPACES[space].strategy(params or {}) for params in drawn)
+
+
+def test_a_weighting_that_is_no_candidate_counts_as_the_nearest() -> None:
+    model = on(BENCHMARK.counts)
+    weighting = model.model.candidates.weightings[3]
+    moved = replace(weighting, exponent=weighting.exponent * 1.0001)
+    assert model.candidate(Strategy.of(moved)) == 3
+
+
+def concluded(path: Path, objective: Objective) -> Conclusion:
+    folder = whole_run(path, steady, 39, 9, objective, sampler=KNOWLEDGE_GRADIENT)
+    return Conclusion.of(folder)
+
+
+@pytest.mark.parametrize("objective", (OBJECTIVE, JOINT), ids=("one", "joint"))
+def test_the_verdict_counts_all_runs_of_its_arms(tmp_path: Path, objective: Objective) -> None:
+    found = concluded(tmp_path / "run", objective)
+    assert found.judgement is not None
+    assert found.judgement.grounds == MODELLED
+    standings, plan = found.standings, found.judgement.plan
+    assert len(plan.candidates) == 1
+    for arm in found.judgement.verdict.arms:
+        strategy = plan.arms[arm.name]
+        runs = [row for row in found.rows if row.strategy == strategy]
+        assert arm.seeds == len(runs) == 3 + sum(row.in_search for row in runs)
+        assert arm.raw_mean == pytest.approx(np.mean([row.value for row in runs]))
+        assert arm.accuracy.low < arm.accuracy.mean < arm.accuracy.high
+    later = [row for row in found.rows if row.study == CONFIRMATION]
+    assert {(row.label, row.seed_index) for row in later} == {
+        (arm, seed) for arm in plan.arms for seed in range(3)
+    }
+    assert {row.seed for row in later}.isdisjoint(row.seed for row in found.rows if row.in_search)
+    ranking = standings.ranking()
+    assert ranking is not None
+    assert sum(known.n for known in ranking.groups) == 30
+    shown = [row.strategy for row in rows_in_order(found)]
+    assert len(shown) == len(set(shown)) < 30
