@@ -22,7 +22,8 @@ from search.samplers.sequential_design import (
     results,
     start_points,
 )
-from search.samplers.shares_model import ModelPrior, Posterior, SharesModel
+from search.samplers.shares_model import ModelPrior, SharesModel
+from search.samplers.shares_posterior import Posterior
 from spaces import NAMED, Space
 
 BLOCK_RUNS = 9

@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from search.samplers.shares_model import Posterior
+from search.samplers.shares_posterior import Posterior
 from spaces.counts import FloatArray
 
 CONTENDERS = 70

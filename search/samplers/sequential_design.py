@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from search.samplers.candidates import Candidates, spread_points
 from search.samplers.knowledge_gradient import picks
-from search.samplers.shares_model import Posterior, Results, SharesModel
+from search.samplers.shares_model import Results, SharesModel
+from search.samplers.shares_posterior import Posterior
 
 START = 8
 """Trials before the model is asked."""

@@ -19,7 +19,8 @@ from search.config.objective import Objective
 from search.config.settings import Settings
 from search.samplers.candidates import Counts, cover
 from search.samplers.sequential_design import Asked, SequentialDesign, results, start_points
-from search.samplers.shares_model import ModelPrior, Posterior, SharesModel
+from search.samplers.shares_model import ModelPrior, SharesModel
+from search.samplers.shares_posterior import Posterior
 from search.stats.comparison import Comparison
 from search.stats.priors import NoisePrior
 from search.stats.ranking import Ranking
