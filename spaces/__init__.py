@@ -11,6 +11,7 @@ from spaces.measures import (
     strategy_distance,
 )
 from spaces.parameters import PARAMETERS, Parameter, in_words, legend
+from spaces.parts.auxiliary import Auxiliary
 from spaces.parts.curriculum import Curriculum
 from spaces.parts.feedback import Feedback
 from spaces.recipe import Recipe, Variant
@@ -54,6 +55,7 @@ __all__ = [
     "PUBLISHED_PROTOCOL",
     "SPACES",
     "STRATEGIES",
+    "Auxiliary",
     "Choice",
     "Curriculum",
     "Domain",

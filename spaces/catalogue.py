@@ -75,11 +75,18 @@ _FEEDBACK: tuple[Domain, ...] = (
     Float("memory", 0.5, 0.95, when=("feedback", "on")),
     Float("feedback_begin", 0.0, 0.6, when=("feedback", "on")),
 )
+_BRANCHES: tuple[Domain, ...] = (
+    Choice("branch", _OFF_ON),
+    Choice("auxiliary", ("regular", "rotation"), when=("branch", "on")),
+    Float("auxiliary_weight", 0.1, 3.0, log=True, when=("branch", "on")),
+    Float("alone_until", 0.0, 0.5, when=("auxiliary", "rotation")),
+)
 
 _CONTROLS = ("uniform", "sqrt_inverse", "inverse")
 _NAMED_SAMPLING = ("cb_sampling", "sqrt_sampling", "progressive_sampling", "drs")
-_NAMED_LOSSES = ("cb_focal", "label_aware", "logit_adjusted", "vs", "ldam")
+_NAMED_LOSSES = ("cb_focal", "label_aware", "logit_adjusted", "vs", "ldam", "ldam_drw")
 _NAMED_CURRICULA = ("curriculum_easy", "curriculum_hard", "curriculum_random", "feedback_weights")
+_NAMED_BRANCHES = ("two_branch", "two_branch_ssl")
 
 SPACES: dict[str, Space] = {
     space.name: space
@@ -121,10 +128,22 @@ SPACES: dict[str, Space] = {
             named=(*_CONTROLS, *_NAMED_CURRICULA),
         ),
         Space(
+            name="branches",
+            domains=(*_CORE, *_SAMPLING, *_BRANCHES),
+            description="sampling, with an auxiliary task that trains the features, too",
+            named=(*_CONTROLS, "cb_sampling", *_NAMED_BRANCHES),
+        ),
+        Space(
             name="strategies",
-            domains=(*_CORE, *_SCHEDULE, *_SAMPLING, *_LOSS, *_CURRICULUM, *_FEEDBACK),
-            description="schedule, sampling, losses and curriculum together",
-            named=(*_CONTROLS, "drw", *_NAMED_SAMPLING, *_NAMED_LOSSES, *_NAMED_CURRICULA),
+            domains=(
+                *(*_CORE, *_SCHEDULE, *_SAMPLING, *_LOSS),
+                *(*_CURRICULUM, *_FEEDBACK, *_BRANCHES),
+            ),
+            description="schedule, sampling, losses, curriculum and branches together",
+            named=(
+                *(*_CONTROLS, "drw", *_NAMED_SAMPLING, *_NAMED_LOSSES),
+                *(*_NAMED_CURRICULA, *_NAMED_BRANCHES),
+            ),
         ),
     )
 }

@@ -8,6 +8,7 @@ that decides which of the others are active.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from typing import Any, TypeAlias
 from spaces.counts import as_number
 from spaces.errors import WeightingError, did_you_mean
 from spaces.loss import Logits, Smoothing
+from spaces.parts.auxiliary import Auxiliary
 from spaces.parts.curriculum import Curriculum
 from spaces.parts.feedback import Feedback
 from spaces.recipe import Variant
@@ -29,14 +31,19 @@ from spaces.weighting.fields import check_word
 ParameterValue: TypeAlias = float | str
 _FIELDS = frozenset(field.name for field in fields(Weighting))
 _LOGITS = ("additive", "multiplicative", "margin", "margin_power")
-_GENERAL_LOSS = frozenset({*_LOGITS, "focusing", "smoothing_head", "smoothing_tail"})
-COMPOSED = _GENERAL_LOSS | {
+COMPOSED = frozenset(_LOGITS) | {
+    *("focusing", "smoothing_head", "smoothing_tail"),
     *("weight_begin", "weight_span", "ramp_power"),
     *("sampling_exponent", "sampling_begin", "sampling_span", "mix", "draw"),
     *("order", "difficulty", "first", "full_at", "pace_power"),
     *("onto", "strength", "memory", "feedback_begin"),
+    *("auxiliary", "auxiliary_weight", "alone_until"),
 }
 """Parameters of a strategy beside the fields of its class weights."""
+_STRUCTURAL = frozenset(
+    {"loss", "smoothing", "curriculum", "difficulty", "feedback", "branch", "auxiliary"}
+)
+"""Choices on which the structure of a training step depends."""
 
 
 @dataclass(frozen=True)
@@ -157,10 +164,12 @@ class Space:
     def variants(self) -> frozenset[Variant]:
         """The structures of a training step that a strategy of this space may need."""
         found = {Variant(), *(STRATEGIES[name].strategy.variant for name in self.named)}
-        if any(domain.name in _GENERAL_LOSS for domain in self.domains):
-            found.add(Variant(loss="general"))
-        if any(domain.name in ("onto", "difficulty") for domain in self.domains):
-            found.add(Variant(loss="observed"))
+        values = [_shapes(domain) for domain in self.domains]
+        names = [domain.name for domain in self.domains]
+        found |= {
+            self.strategy(dict(zip(names, params, strict=True))).variant
+            for params in itertools.product(*values)
+        }
         return frozenset(found)
 
     def strategy(self, params: Mapping[str, ParameterValue]) -> Strategy:
@@ -222,6 +231,7 @@ def _composed(values: Mapping[str, Any]) -> Strategy:
         focusing=values.get("focusing", 0.0),
         curriculum=_curriculum(values),
         feedback=feedback,
+        auxiliary=_auxiliary(values),
     )
 
 
@@ -240,11 +250,25 @@ def _curriculum(values: Mapping[str, Any]) -> Curriculum:
     return Curriculum(values["order"], **ranked, **numbers, power=values["pace_power"])
 
 
+def _auxiliary(values: Mapping[str, Any]) -> Auxiliary:
+    if "auxiliary" not in values:
+        return Auxiliary()
+    alone = values.get("alone_until", 0.0)
+    return Auxiliary(values["auxiliary"], values["auxiliary_weight"], alone)
+
+
 def _ramp(values: Mapping[str, Any], begin: str, span: str, power: float) -> Ramp:
     """The ramp that begins there and takes that share of the rest of training."""
     first = values.get(begin, 0.0)
     last = min(first + values.get(span, 0.0) * (1.0 - first), 1.0)
     return Ramp(first, last, power if last > first else 1.0)
+
+
+def _shapes(domain: Domain) -> tuple[ParameterValue, ...]:
+    """Values between which the structure of a training step may differ."""
+    if isinstance(domain, Float):
+        return (domain.high,)
+    return domain.choices if domain.name in _STRUCTURAL else domain.choices[:1]
 
 
 def _inert(domain: Domain) -> bool:

@@ -82,10 +82,12 @@ def _words(recipe: Recipe) -> tuple[object, ...]:
 def _numbers(recipe: Recipe) -> FloatArray:
     vectors = (recipe.additive, recipe.multiplicative, recipe.margin, recipe.smoothing)
     scalars = (recipe.scale, recipe.focusing, recipe.adjustment, recipe.tau_norm)
+    auxiliary = (recipe.auxiliary.weight, recipe.auxiliary.alone_until)
     paces = [getattr(recipe.curriculum, name) for name in PACES]
     followed = [getattr(recipe.feedback, name) for name in FEEDBACK_NUMBERS]
     ramp = astuple(recipe.feedback.ramp)
-    return np.concatenate([*map(np.asarray, vectors), scalars, paces, followed, ramp])
+    parts = (auxiliary, paces, followed, ramp)
+    return np.concatenate([*map(np.asarray, vectors), scalars, *parts])
 
 
 def check_recipe(recipe: Recipe) -> None:

@@ -145,6 +145,15 @@ PARAMETERS: dict[str, Parameter] = {
     "feedback_begin": Parameter(
         "feedback_begin", "begin", "share of training after which classes follow their losses"
     ),
+    "head": Parameter("head", "classifier", "linear, or cosines of features and rows"),
+    "branch": Parameter("branch", "branch", "whether an auxiliary task trains the features, too"),
+    "auxiliary": Parameter(
+        "auxiliary", "auxiliary task", "classes of images shown once each, or their rotation"
+    ),
+    "auxiliary_weight": Parameter("auxiliary_weight", "auxiliary weight", "of the task's loss"),
+    "alone_until": Parameter(
+        "alone_until", "pretraining", "share of training in which the auxiliary task is alone"
+    ),
     "adjustment": Parameter(
         "adjustment", "adjustment after training", "times the log share, taken from each logit"
     ),
@@ -176,6 +185,7 @@ def in_words(strategy: Strategy, counts: npt.ArrayLike) -> str:
         *_loss_in_words(recipe),
         *recipe.curriculum.in_words(),
         *(text + _when(recipe.feedback.ramp) for text in recipe.feedback.in_words()),
+        *recipe.auxiliary.in_words(),
         *_posthoc_in_words(recipe),
     ]
     return "; ".join(parts) or "all classes weigh the same"
@@ -221,6 +231,7 @@ def _loss_in_words(recipe: Recipe) -> list[str]:
             f"an image of the rarest class has to win by {margins[rarest]:.3g} and one of the "
             f"commonest by {margins[commonest]:.3g}",
         ),
+        (recipe.head == "cosine", "logits are cosines of features and classifier rows"),
         (recipe.scale != 1.0, f"the loss multiplies all logits by {recipe.scale:.3g}"),
         (
             recipe.focusing,

@@ -14,18 +14,27 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from spaces.counts import FloatArray
+from spaces.parts.auxiliary import Auxiliary, AuxiliaryTask, Forwards
 from spaces.parts.curriculum import Curriculum
 from spaces.parts.feedback import Feedback
 from spaces.schedule import Draw, Mix, Ramp
 
+Loss: TypeAlias = Literal["plain", "general", "observed"]
+Head: TypeAlias = Literal["linear", "cosine"]
+HEADS: tuple[Head, ...] = ("linear", "cosine")
+
 _NEUTRAL = {"additive": 0.0, "multiplicative": 1.0, "margin": 0.0, "smoothing": 0.0}
 """Vector of the loss -> the value at which it does nothing."""
-_PARTS: dict[str, Any] = {"curriculum": Curriculum, "feedback": Feedback}
+_PARTS: dict[str, Any] = {
+    "curriculum": Curriculum,
+    "feedback": Feedback,
+    "auxiliary": Auxiliary,
+}
 
 
 @dataclass(frozen=True)
@@ -35,11 +44,23 @@ class Variant:
     Attributes:
         loss: "plain": weighted cross-entropy; "general": the loss of `spaces/recipe.py`;
             "observed": the same, and the loss of each image is kept.
-        head: the classifier.
+        head: the classifier, as `spaces.strategy.Strategy`.
+        auxiliary, forwards: the task of a second batch, as `spaces.parts.auxiliary.Auxiliary`.
     """
 
-    loss: Literal["plain", "general", "observed"] = "plain"
-    head: Literal["linear"] = "linear"
+    loss: Loss = "plain"
+    head: Head = "linear"
+    auxiliary: AuxiliaryTask = "none"
+    forwards: Forwards = "separate"
+
+    def __str__(self) -> str:
+        """The parts that act, such as "general+cosine"."""
+        parts = (
+            (self.head != "linear", self.head),
+            (self.auxiliary != "none", self.auxiliary),
+            (self.forwards != "separate", self.forwards),
+        )
+        return "+".join([self.loss, *(word for acts, word in parts if acts)])
 
 
 @dataclass(frozen=True)
@@ -61,6 +82,8 @@ class Recipe:
         focusing: gamma of the focal loss.
         curriculum: as `spaces.parts.curriculum.Curriculum`.
         feedback: as `spaces.parts.feedback.Feedback`.
+        head: as `spaces.strategy.Strategy`.
+        auxiliary: as `spaces.parts.auxiliary.Auxiliary`.
         adjustment, tau_norm: as `spaces.loss.PostHoc`.
 
     Raises:
@@ -83,6 +106,8 @@ class Recipe:
     focusing: float = 0.0
     curriculum: Curriculum = field(default_factory=Curriculum)
     feedback: Feedback = field(default_factory=Feedback)
+    head: Head = "linear"
+    auxiliary: Auxiliary = field(default_factory=Auxiliary)
     adjustment: float = 0.0
     tau_norm: float = 0.0
 
@@ -106,11 +131,12 @@ class Recipe:
     @cached_property
     def variant(self) -> Variant:
         """The structure of a training step."""
-        if self.feedback.acts or self.curriculum.follows_losses:
-            return Variant(loss="observed")
         neutral = all(set(getattr(self, name)) == {value} for name, value in _NEUTRAL.items())
-        plain = neutral and self.scale == 1.0 and self.focusing == 0.0
-        return Variant(loss="plain" if plain else "general")
+        plain = neutral and self.scale == 1.0 and self.focusing == 0.0 and self.head == "linear"
+        loss: Loss = "plain" if plain else "general"
+        if self.feedback.acts or self.curriculum.follows_losses:
+            loss = "observed"
+        return Variant(loss, self.head, self.auxiliary.task, self.auxiliary.forwards)
 
     @cached_property
     def is_static(self) -> bool:
@@ -123,10 +149,8 @@ class Recipe:
         What follows from losses is taken for constant from where its ramp ends.
         """
         ramps = (
-            self.weights_ramp,
-            self.sampling_ramp,
-            self.curriculum.pacing,
-            self.feedback.ramp,
+            *(self.weights_ramp, self.sampling_ramp, self.curriculum.pacing),
+            *(self.feedback.ramp, self.auxiliary.ramp),
         )
         return max(ramp.first_constant_epoch(epochs) for ramp in ramps)
 
@@ -185,7 +209,7 @@ class Recipe:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Ramp | Curriculum | Feedback):
+    if isinstance(value, Ramp | Curriculum | Feedback | Auxiliary):
         return value.to_dict()
     return list(value) if isinstance(value, tuple) else value
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spaces.loss import Logits, Smoothing
+from spaces.parts.auxiliary import Auxiliary
 from spaces.parts.curriculum import Curriculum, Order
 from spaces.parts.feedback import Feedback
 from spaces.schedule import Ramp, Sampling, Schedule
@@ -167,6 +168,42 @@ _LOSSES = (
         formula="logit z_y - .5 (n_min / n_y)^(1/4) of the image's class in the loss",
         published=(_on_cifar(GALLERY, 73.66, 38.88, "a cosine classifier with scale 30"),),
     ),
+    NamedStrategy(
+        name="ldam_drw",
+        strategy=Strategy(
+            weights=Schedule(NAMED["effective"].weighting, _DEFERRED),
+            logits=Logits(margin=0.5, scale=30.0),
+            head="cosine",
+        ),
+        source=f"LDAM-DRW; {_CAO}",
+        formula=(
+            "30 (cos_y - .5 (n_min / n_y)^(1/4)) of the image's class and 30 cos of the others in "
+            "the loss; class weights of the effective number, beta = .9999, after .8 of the epochs"
+        ),
+        published=(_on_cifar(GALLERY, 77.73, 42.47), _on_cifar(OPENLT, None, 42.9)),
+    ),
+)
+
+_TWO_BRANCH = "To Balance or Not to Balance, 2019 (arXiv 1912.04486), of which the weight is open"
+_BRANCHES = (
+    NamedStrategy(
+        name="two_branch",
+        strategy=Strategy(sampling=Sampling(_INVERSE), auxiliary=Auxiliary("regular")),
+        source=_TWO_BRANCH,
+        formula=(
+            "P(class) = 1 / C; a second classifier learns from each image once, and trains the "
+            "features, too"
+        ),
+    ),
+    NamedStrategy(
+        name="two_branch_ssl",
+        strategy=Strategy(sampling=Sampling(_INVERSE), auxiliary=Auxiliary("rotation")),
+        source=f"{_TWO_BRANCH}; rotations: Gidaris et al., ICLR 2018",
+        formula=(
+            "P(class) = 1 / C; a second classifier learns the quarter turn of each image once, and "
+            "trains the features, too"
+        ),
+    ),
 )
 
 
@@ -207,6 +244,7 @@ _MEMBERS = (
     *_LOSSES,
     *_CURRICULA,
     *_FEEDBACK,
+    *_BRANCHES,
     NamedStrategy(
         name="tau_norm",
         strategy=Strategy(tau_norm=1.0),

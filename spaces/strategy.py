@@ -13,12 +13,20 @@ import numpy.typing as npt
 from spaces.counts import FloatArray, check_counts
 from spaces.errors import WeightingError
 from spaces.loss import POSTHOC, Logits, PostHoc, Smoothing
+from spaces.parts.auxiliary import Auxiliary
 from spaces.parts.curriculum import Curriculum
 from spaces.parts.feedback import Feedback
-from spaces.recipe import Recipe, Variant
-from spaces.schedule import Sampling, Schedule
+from spaces.recipe import HEADS, Head, Recipe, Variant
+from spaces.schedule import Ramp, Sampling, Schedule
 from spaces.weighting.family import Weighting
-from spaces.weighting.fields import Interval, check_keys, check_numbers, differing, read_part
+from spaces.weighting.fields import (
+    Interval,
+    check_keys,
+    check_numbers,
+    check_word,
+    differing,
+    read_part,
+)
 from spaces.weighting.measures import KEY_DIGITS, canonical_weights, weighting_key
 
 CLASS_WEIGHTS = "class weights"
@@ -32,6 +40,7 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "smoothing": Smoothing.from_dict,
     "curriculum": Curriculum.from_dict,
     "feedback": Feedback.from_dict,
+    "auxiliary": Auxiliary.from_dict,
 }
 
 
@@ -46,12 +55,15 @@ class Strategy:
         smoothing: label smoothing by class.
         curriculum: the pace at which the images of each class are opened.
         feedback: what follows from the losses of the epochs before.
+        head: "linear": a layer with a bias; "cosine": the logits z are the cosines of the features
+            with the rows of that layer, for which `logits.scale` is of the order of 30 (LDAM).
+        auxiliary: a second task of the feature extractor.
         focusing: gamma in [0, 10] of the focal loss (Lin et al., ICCV 2017); 0 for none.
         adjustment: strength t of logit adjustment after training, one of `POSTHOC`; 0 for none.
         tau_norm: tau of tau-normalisation after training, one of `POSTHOC`; 0 for none.
 
     Raises:
-        WeightingError: a field is out of its range.
+        WeightingError: a field is out of its range, or tau_norm of rows whose norm is 1 anyway.
     """
 
     weights: Schedule = field(default_factory=Schedule)
@@ -60,12 +72,15 @@ class Strategy:
     smoothing: Smoothing = field(default_factory=Smoothing)
     curriculum: Curriculum = field(default_factory=Curriculum)
     feedback: Feedback = field(default_factory=Feedback)
+    head: Head = "linear"
+    auxiliary: Auxiliary = field(default_factory=Auxiliary)
     focusing: float = 0.0
     adjustment: float = 0.0
     tau_norm: float = 0.0
 
     def __post_init__(self) -> None:
         check_numbers(self, _NUMBERS)
+        check_word("head", self.head, HEADS)
         for name in ("adjustment", "tau_norm"):
             values = sorted({getattr(one, name) for one in POSTHOC})
             if getattr(self, name) not in values:
@@ -77,6 +92,11 @@ class Strategy:
             raise WeightingError(
                 f"adjustment, tau_norm: got {self.adjustment!r} and {self.tau_norm!r}; give at "
                 "most one of the two"
+            )
+        if self.tau_norm and self.head == "cosine":
+            raise WeightingError(
+                f"tau_norm: got {self.tau_norm!r}; must be 0 for a cosine classifier, whose rows "
+                "have the norm 1"
             )
         self._check_feedback()
 
@@ -117,16 +137,15 @@ class Strategy:
     @property
     def variant(self) -> Variant:
         """The structure of a training step, on any counts."""
-        plain = Strategy(
-            self.weights,
-            self.sampling,
-            curriculum=self.curriculum,
-            adjustment=self.adjustment,
-            tau_norm=self.tau_norm,
+        return self.recipe((2, 1)).variant
+
+    @property
+    def ramps(self) -> tuple[Ramp, ...]:
+        """By which training changes from epoch to epoch."""
+        return (
+            *(self.weights.ramp, self.sampling.ramp, self.curriculum.pacing),
+            *(self.feedback.ramp, self.auxiliary.ramp),
         )
-        if self.follows_losses:
-            return Variant(loss="observed")
-        return Variant(loss="plain" if self == plain else "general")
 
     @property
     def follows_losses(self) -> bool:
@@ -153,6 +172,8 @@ class Strategy:
             (self.smoothing != Smoothing(), "label smoothing"),
             (self.curriculum != Curriculum(), "curriculum"),
             (self.feedback.acts, "feedback"),
+            (self.head == "cosine", "cosine classifier"),
+            (self.auxiliary != Auxiliary(), "auxiliary task"),
             (self.posthoc != PostHoc(), "adjusted after training"),
         )
         return " + ".join(words for present, words in parts if present)
@@ -183,6 +204,8 @@ class Strategy:
             focusing=self.focusing,
             curriculum=self.curriculum,
             feedback=self.feedback,
+            head=self.head,
+            auxiliary=self.auxiliary,
             adjustment=self.adjustment,
             tau_norm=self.tau_norm,
         )
@@ -244,6 +267,8 @@ class Strategy:
             self.smoothing.describe(),
             self.curriculum.describe(),
             self.feedback.describe(),
+            "cosine classifier" if self.head == "cosine" else "",
+            self.auxiliary.describe(),
             f"adjustment={self.adjustment:.4g}" if self.adjustment else "",
             f"tau_norm={self.tau_norm:.4g}" if self.tau_norm else "",
         ]

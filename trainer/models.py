@@ -40,12 +40,13 @@ class BatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.native:
             return super().forward(x)
+        recorded = self.track_running_stats or not self.training
         return torch.batch_norm(
             x,
             self.weight,
             self.bias,
-            self.running_mean,
-            self.running_var,
+            self.running_mean if recorded else None,
+            self.running_var if recorded else None,
             self.training,
             self.momentum or 0.0,
             self.eps,

@@ -15,7 +15,7 @@ _EPOCHS = 101
 def epochs_to_check(strategy: Strategy) -> list[tuple[int, int]]:
     """Epoch, from 1, and number of epochs: the ends of a training, and those of its ramps."""
     found = {1, _EPOCHS}
-    for ramp in (strategy.weights.ramp, strategy.sampling.ramp, strategy.curriculum.pacing):
+    for ramp in strategy.ramps:
         middle, end = (_EPOCHS - 1) * (ramp.begin + ramp.end) / 2, (_EPOCHS - 1) * ramp.end
         found |= {1 + int(middle), max(1, int(end)), 1 + int(end)}
     return [(1, 1), *((epoch, _EPOCHS) for epoch in sorted(found))]

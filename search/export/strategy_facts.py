@@ -1,6 +1,6 @@
 """A strategy at the end of a training, and what it needs beside constant class weights."""
 
-from spaces import Curriculum, Recipe, Sampling, Strategy
+from spaces import Auxiliary, Curriculum, Recipe, Sampling, Strategy
 from spaces.counts import FloatArray
 
 
@@ -38,6 +38,16 @@ def requirements(strategy: Strategy) -> list[str]:
             strategy.feedback.acts,
             f"what follows from the losses of the training itself ({strategy.feedback.describe()}),"
             " which this module does NOT have; the trainer's --strategy best.json trains with it",
+        ),
+        (
+            strategy.head == "cosine",
+            "a last layer whose logits are cosines of features and rows, which this module does "
+            "NOT have; the trainer's --strategy best.json trains with it",
+        ),
+        (
+            strategy.auxiliary != Auxiliary(),
+            f"a second classifier ({strategy.auxiliary.describe()}), which this module does NOT "
+            "have; the trainer's --strategy best.json trains with it",
         ),
         (loss != Strategy(), f"a loss of its own ({loss.describe()}): loss_at"),
         (

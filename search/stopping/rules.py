@@ -160,7 +160,7 @@ def is_judged(strategy: Strategy, rung: int, epochs: int) -> bool:
 
     Before its ramps have ended, a trial says nothing of its end.
     """
-    ramps = (strategy.weights.ramp, strategy.sampling.ramp, strategy.curriculum.pacing)
+    ramps = strategy.ramps
     if all(ramp == Ramp() for ramp in ramps):
         return True
     changing = max(ramp.first_constant_epoch(epochs) for ramp in ramps)

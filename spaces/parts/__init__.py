@@ -1,0 +1,1 @@
+"""Parts of a training strategy beside its schedules and its loss."""

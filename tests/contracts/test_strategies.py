@@ -9,7 +9,6 @@ import pytest
 from training import CPU, DIGITS, digits_data, threads
 
 from spaces import POSTHOC, STRATEGIES
-from spaces.recipe import Variant
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.execution.loop import train
 from trainer.execution.slot import Slot
@@ -17,7 +16,7 @@ from trainer.execution.task import Task
 from trainer.prepared import ImageData, load, prepare
 from trainer.trial import Trial
 
-VARIANTS = (Variant("plain"), Variant("general"), Variant("observed"))
+VARIANTS = tuple({named.strategy.variant for named in STRATEGIES.values()})
 
 
 @pytest.fixture(autouse=True)

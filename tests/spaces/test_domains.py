@@ -8,6 +8,7 @@ import pytest
 
 from spaces import (
     SPACES,
+    Auxiliary,
     Choice,
     Curriculum,
     Feedback,
@@ -19,7 +20,6 @@ from spaces import (
     Smoothing,
     Space,
     Strategy,
-    Variant,
     Weighting,
     WeightingError,
 )
@@ -43,6 +43,7 @@ WIDE |= {"smoothing_head": 0.4, "smoothing_tail": 0.1}
 WIDE |= {"curriculum": "on", "order": "hard", "difficulty": "contrast", "first": 0.5}
 WIDE |= {"full_at": 0.6, "pace_power": 2.0, "feedback": "on", "onto": "weights"}
 WIDE |= {"strength": 0.5, "memory": 0.9, "feedback_begin": 0.2}
+WIDE |= {"branch": "on", "auxiliary": "rotation", "auxiliary_weight": 0.5, "alone_until": 0.2}
 WIDEST = SPACES["strategies"]
 
 
@@ -54,6 +55,7 @@ def test_parameters_compose_a_strategy():
         smoothing=Smoothing(0.4, 0.1),
         curriculum=Curriculum("hard", "contrast", first=0.5, full_at=0.6, power=2.0),
         feedback=Feedback("weights", 0.5, 0.9, ramp=Ramp(0.2, 0.2)),
+        auxiliary=Auxiliary("rotation", 0.5, 0.2),
     )
 
 
@@ -95,6 +97,8 @@ def test_parameters_compose_a_strategy():
             {"order": "random", "pace_power": 1.0},
             {"curriculum": Curriculum("random", first=0.5, full_at=0.6)},
         ),
+        ({"branch": "off"}, {"auxiliary": Auxiliary()}),
+        ({"auxiliary": "regular"}, {"auxiliary": Auxiliary("regular", 0.5)}),
     ),
 )
 def test_a_switch_and_a_bound_of_a_range_change_their_part_alone(params, strategy):
@@ -102,14 +106,17 @@ def test_a_switch_and_a_bound_of_a_range_change_their_part_alone(params, strateg
 
 
 def test_a_space_knows_the_steps_that_it_may_need():
-    plain, general, observed = (Variant(loss) for loss in ("plain", "general", "observed"))
-    assert {name: space.variants for name, space in SPACES.items()} == {
-        **{name: {plain} for name in ("core", "full", "schedule", "sampling")},
-        "losses": {plain, general},
-        "curriculum": {plain, observed},
-        "strategies": {plain, general, observed},
+    tasks = ("regular", "rotation")
+    branches = {"plain", *(f"plain+{task}" for task in tasks)}
+    losses = {"plain", "general", "general+cosine"}
+    both = {f"{loss}+{task}" for loss in ("general", "observed") for task in tasks}
+    assert {name: set(map(str, space.variants)) for name, space in SPACES.items()} == {
+        **{name: {"plain"} for name in ("core", "full", "schedule", "sampling")},
+        "losses": losses,
+        "curriculum": {"plain", "observed"},
+        "branches": branches,
+        "strategies": losses | branches | both | {"observed"},
     }
-    assert all(plain in space.variants for space in SPACES.values())
 
 
 def test_an_absent_switch_value_leaves_its_parameters_inactive():

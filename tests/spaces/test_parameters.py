@@ -21,7 +21,7 @@ COUNTS = [12, 5000, 300, 1200, 70]
 
 def test_every_field_of_a_strategy_and_every_parameter_of_a_space_has_a_meaning() -> None:
     names = {field.name for kind in (Weighting, Logits) for field in fields(kind)}
-    names |= {"focusing", "adjustment", "tau_norm", "begin", "limit", "spared"}
+    names |= {"focusing", "head", "adjustment", "tau_norm", "begin", "limit", "spared"}
     names |= {domain.name for space in SPACES.values() for domain in space.domains}
     assert PARAMETERS.keys() == names
 

@@ -8,6 +8,7 @@ import pytest
 from spaces import (
     CLASS_WEIGHTS,
     NAMED,
+    Auxiliary,
     Logits,
     PostHoc,
     Ramp,
@@ -57,7 +58,7 @@ def test_the_default_is_plain_cross_entropy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "kind", "words", "loss"),
+    ("strategy", "kind", "words", "variant"),
     (
         (Strategy(Schedule(INVERSE, STEP)), "scheduled class weights", "p=1 from 80 %", "plain"),
         (Strategy(sampling=Sampling(INVERSE)), "sampling", "sampling p=1", "plain"),
@@ -75,6 +76,18 @@ def test_the_default_is_plain_cross_entropy() -> None:
             "smoothing_head=0.4 smoothing_tail=0",
             "general",
         ),
+        (
+            Strategy(logits=Logits(scale=30), head="cosine"),
+            "shifted logits + cosine classifier",
+            "scale=30; cosine classifier",
+            "general+cosine",
+        ),
+        (
+            Strategy(auxiliary=Auxiliary("rotation", 0.5, 0.2, "joint")),
+            "auxiliary task",
+            "auxiliary rotation auxiliary_weight=0.5 alone_until=0.2 joint",
+            "plain+rotation+joint",
+        ),
         (Strategy(tau_norm=1), "adjusted after training", "tau_norm=1", "plain"),
         (
             RICH,
@@ -87,11 +100,11 @@ def test_the_default_is_plain_cross_entropy() -> None:
     ),
 )
 def test_everything_else_says_what_it_is(
-    strategy: Strategy, kind: str, words: str, loss: str
+    strategy: Strategy, kind: str, words: str, variant: str
 ) -> None:
     assert strategy.kind == kind
     assert strategy.describe() == words
-    assert strategy.variant.loss == loss
+    assert str(strategy.variant) == variant
     assert strategy.recipe(COUNTS).variant == strategy.variant
     assert not strategy.recipe(COUNTS).is_static
     assert Strategy.from_dict(json.loads(json.dumps(strategy.to_dict()))) == strategy
@@ -126,6 +139,12 @@ def test_the_key_tells_strategies_apart_and_ignores_the_last_digits() -> None:
         ({"smoothing": {"head": 1}}, "smoothing.head: got 1"),
         ({"focusing": -1}, r"focusing: got -1; must be a number in \[0, 10\]"),
         ({"adjustment": 0.3}, "adjustment: got 0.3; must be one of 0, 0.25, .*, 2, which every"),
+        ({"tau_norm": 1, "head": "cosine"}, "tau_norm: got 1.0; must be 0 for a cosine classifier"),
+        ({"head": "cosin"}, "head: got 'cosin'; .*did you mean 'cosine'"),
+        ({"auxiliary": {"weight": 2}}, "auxiliary.task: got 'none' beside weight; must be reg"),
+        ({"auxiliary": {"task": "rotate"}}, "auxiliary.task: got 'rotate'; .*none, regular, rot"),
+        ({"auxiliary": {"task": "regular", "weight": -1}}, "auxiliary.weight: got -1"),
+        ({"auxiliary": {"task": "regular", "alone_until": 1}}, "auxiliary.alone_until: got 1"),
         ({"tau_norm": "1"}, "tau_norm: got '1'"),
         ({"adjustment": 1, "tau_norm": 1}, "adjustment, tau_norm: got 1.0 and 1.0; give at most"),
     ),

@@ -1,11 +1,17 @@
 """A plan of an epoch orders, crops and flips the training images; a gather carries it out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+AUXILIARY_STREAM = 8 << 33
+"""Second key word of the plan of an epoch's auxiliary images, less the epoch number."""
+TURN_STREAM = 9 << 33
+"""Second key word of their quarter turns, less the epoch number."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +23,7 @@ class EpochPlan:
         dy, dx: (N,) int64 in 0..2*padding, top-left corner of the crop in the padded image.
         flip: (N,) bool, mirror left to right after the crop.
 
-    All four are indexed by position in the epoch.
+    All are indexed by position in the epoch.
     """
 
     order: Tensor
@@ -26,24 +32,39 @@ class EpochPlan:
     flip: Tensor
 
     @classmethod
-    def empty(cls, images: int) -> "EpochPlan":
+    def empty(cls, images: int) -> Self:
         """Return a plan that shows the first image throughout."""
-        order, dy, dx = (torch.zeros(images, dtype=torch.int64) for _ in range(3))
-        return cls(order, dy, dx, torch.zeros(images, dtype=torch.bool))
+        kinds = {"flip": torch.bool}
+        names = [field.name for field in fields(cls)]
+        return cls(*(torch.zeros(images, dtype=kinds.get(n, torch.int64)) for n in names))
 
     def tensors(self) -> tuple[Tensor, ...]:
-        return self.order, self.dy, self.dx, self.flip
+        return tuple(getattr(self, field.name) for field in fields(self))
 
-    def to(self, device: torch.device) -> "EpochPlan":
-        return EpochPlan(*(x.to(device) for x in self.tensors()))
+    def to(self, device: torch.device) -> Self:
+        return type(self)(*(x.to(device) for x in self.tensors()))
 
-    def pinned(self) -> "EpochPlan":
-        return EpochPlan(*(x.pin_memory() for x in self.tensors()))
+    def pinned(self) -> Self:
+        return type(self)(*(x.pin_memory() for x in self.tensors()))
 
-    def copy_(self, plan: "EpochPlan") -> None:
+    def copy_(self, plan: Self) -> None:
         """Become equal to ``plan`` at the same addresses, without waiting for a GPU."""
         for mine, theirs in zip(self.tensors(), plan.tensors(), strict=True):
             mine.copy_(theirs, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class TurnedPlan(EpochPlan):
+    """A plan of images that are also rotated, after crop and flip.
+
+    Attributes:
+        turns: (N,) int64 in 0..3, quarter turns counterclockwise.
+    """
+
+    turns: Tensor
+
+    def upright(self) -> EpochPlan:
+        return EpochPlan(self.order, self.dy, self.dx, self.flip)
 
 
 def epoch_plan(seed: int, epoch: int, images: int, padding: int, flip: bool) -> EpochPlan:
@@ -65,6 +86,14 @@ def epoch_plan(seed: int, epoch: int, images: int, padding: int, flip: bool) -> 
         torch.from_numpy(dx.astype(np.int64)),
         torch.from_numpy(mirrored),
     )
+
+
+def auxiliary_plan(seed: int, epoch: int, images: int, padding: int, flip: bool) -> TurnedPlan:
+    """Return the plan of an epoch's auxiliary images: a pure function of its arguments."""
+    plan = epoch_plan(seed, AUXILIARY_STREAM + epoch, images, padding, flip)
+    words = np.random.Philox(key=[seed, TURN_STREAM + epoch]).random_raw(images)
+    turns = (words >> np.uint64(62)).astype(np.int64)
+    return TurnedPlan(plan.order, plan.dy, plan.dx, plan.flip, torch.from_numpy(turns))
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -95,6 +124,29 @@ class Augmenter:
         def column(x: Tensor) -> Tensor:
             return x[positions].view(-1, 1, 1)
 
-        mirrored = torch.where(column(plan.flip), self.width - 1 - self.columns, self.columns)
-        rows, columns = column(plan.dy) + self.rows, column(plan.dx) + mirrored
+        rows, columns = self.rows, self.columns
+        if isinstance(plan, TurnedPlan):
+            rows, columns = self.turned(column(plan.turns))
+        mirrored = torch.where(column(plan.flip), self.width - 1 - columns, columns)
+        rows, columns = column(plan.dy) + rows, column(plan.dx) + mirrored
         return self.padded[column(plan.order), rows, columns].permute(0, 3, 1, 2)
+
+    def turned(self, turns: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where each pixel of square images comes from, rows and columns (B, H, W).
+
+        Args:
+            turns: of each image, (B, 1, 1).
+        """
+        assert self.height == self.width
+        last, rows, columns = self.width - 1, self.rows, self.columns
+
+        def chosen(*places: Tensor) -> Tensor:
+            found = places[0]
+            for turn, place in enumerate(places[1:], 1):
+                found = torch.where(turns == turn, place, found)
+            return found
+
+        return (
+            chosen(rows, columns, last - rows, last - columns),
+            chosen(columns, last - rows, last - columns, rows),
+        )

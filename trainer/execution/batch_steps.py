@@ -4,12 +4,11 @@ Everything that they read or write has a fixed address, even the position in the
 nothing on the host, so that a CUDA graph captured from one serves every trial.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from spaces.loss import POSTHOC
@@ -20,6 +19,7 @@ from trainer.execution.learner import Learner
 from trainer.execution.task import Task
 from trainer.runtime import arithmetic
 from trainer.strategies.adjustment import add_counts, log_priors, predictions
+from trainer.strategies.heads import cosines, unrecorded
 from trainer.strategies.loss import general_loss
 from trainer.trial import Trial
 
@@ -43,15 +43,25 @@ class BatchSteps:
         train_sizes, test_sizes: images in each batch of an epoch and of the test set.
     """
 
-    def __init__(self, like: Trial, task: Task, learner: Learner, inputs: EpochInputs) -> None:
+    def __init__(
+        self,
+        like: Trial,
+        task: Task,
+        learner: Learner,
+        inputs: EpochInputs,
+        variants: Sequence[Variant],
+    ) -> None:
         self.like, self.task, self.learner, self.inputs = like, task, learner, inputs
-        device = task.device
+        self.variants, device = variants, task.device
+        self.losses: dict[str, Callable[[int], Tensor]]
         self.losses = {"plain": self.plain_loss, "general": self.general_loss}
         self.answers, self.observed = self.batch_answers, self.observed_loss
         if like.compiled:
             self.observed = compiled(self.observed)
             self.losses = {name: compiled(loss) for name, loss in self.losses.items()}
             self.answers = compiled(self.answers)
+        for variant in variants:  # the others are not compiled
+            self.losses.setdefault(str(variant), partial(self.variant_loss, variant))
         self.priors = log_priors(task.classes.counts).to(device)
         self.position = torch.zeros((), dtype=torch.int64, device=device)
         self.offsets = torch.arange(max(like.benchmark.batch_size, EVALUATION_BATCH), device=device)
@@ -63,26 +73,27 @@ class BatchSteps:
         self.train_sizes = batch_sizes(task.images, like.benchmark.batch_size)
         self.test_sizes = batch_sizes(task.test_images, EVALUATION_BATCH)
 
-    def steps(self, variants: Sequence[Variant]) -> dict[str, Step]:
-        """Return a step for each size of a batch, and of a training batch for each variant.
+    def steps(self) -> dict[str, Step]:
+        """Return a step for each size of a batch, and each variant.
 
-        They are named ``train plain 128``, ``test 500`` and so on.
+        They are named ``train plain 128``, ``test linear 500`` and so on.
         """
         steps: dict[str, Step] = {}
-        for loss in (variant.loss for variant in variants):
+        for variant in map(str, self.variants):
             for size in sorted(set(self.train_sizes), reverse=True):
-                steps[f"train {loss} {size}"] = partial(self.train_batch, loss, size)
-        for size in sorted(set(self.test_sizes), reverse=True):
-            steps[f"test {size}"] = partial(self.test_batch, size)
+                steps[f"train {variant} {size}"] = partial(self.train_batch, variant, size)
+        for head in sorted({variant.head for variant in self.variants}, reverse=True):
+            for size in sorted(set(self.test_sizes), reverse=True):
+                steps[f"test {head} {size}"] = partial(self.test_batch, head, size)
         return steps
 
     def rewind(self) -> None:
         self.position.zero_()
 
-    def train_batch(self, kind: str, size: int) -> None:
+    def train_batch(self, variant: str, size: int) -> None:
         """Take one optimizer step, by a loss of ``losses``, on the next images of the plan."""
         self.learner.network.train()
-        loss = self.observe(size) if kind == "observed" else self.losses[kind](size)
+        loss = self.observe(size) if variant == "observed" else self.losses[variant](size)
         self.learner.take(loss)
         self.train_loss += loss.detach() * size
         self.position += size
@@ -99,7 +110,7 @@ class BatchSteps:
     def observe(self, size: int) -> Tensor:
         """Keep the losses of the plan's next ``size`` images; return their general loss."""
         loss, losses = self.observed(size)
-        self.image_losses.index_copy_(0, self.position + self.offsets[:size], losses)
+        self.image_losses.index_copy_(0, self.next_positions(size), losses)
         return loss
 
     def observed_loss(self, size: int) -> tuple[Tensor, Tensor]:
@@ -108,21 +119,71 @@ class BatchSteps:
         losses = functional.cross_entropy(logits.detach(), labels, reduction="none")
         return general_loss(logits, labels, self.inputs.terms), losses
 
+    def variant_loss(self, variant: Variant, size: int) -> Tensor:
+        """Return the loss, float32 (), of the next images, also of those of an auxiliary task."""
+        positions, terms = self.next_positions(size), self.inputs.terms
+        images, labels = self.task.training_batch(self.inputs.plan, positions)
+        if variant.auxiliary == "none":
+            logits = self.logits(self.features(images), variant.head)
+            return self.classification_loss(variant, logits, labels, positions)
+        others, answers = self.task.auxiliary_batch(
+            variant.auxiliary, self.inputs.auxiliary, positions
+        )
+        if variant.forwards == "joint":
+            features, other_features = self.features(torch.cat([images, others])).split(size)
+        else:
+            features = self.features(images)
+            with unrecorded(self.learner.extractor):
+                other_features = self.features(others)
+        logits = self.logits(features, variant.head)
+        loss = self.classification_loss(variant, logits, labels, positions)
+        with arithmetic(self.like.precision, self.task.device):
+            guesses = self.learner.heads[variant.auxiliary](other_features)
+        other_loss = functional.cross_entropy(guesses.float(), answers)
+        return terms.main * loss + terms.auxiliary * other_loss
+
+    def classification_loss(
+        self, variant: Variant, logits: Tensor, labels: Tensor, positions: Tensor
+    ) -> Tensor:
+        if variant.loss == "observed":
+            losses = functional.cross_entropy(logits.detach(), labels, reduction="none")
+            self.image_losses.index_copy_(0, positions, losses)
+        if variant.loss != "plain":
+            return general_loss(logits, labels, self.inputs.terms)
+        return functional.cross_entropy(logits, labels, weight=self.inputs.terms.weights)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the features (B, F) of images."""
+        with arithmetic(self.like.precision, self.task.device):
+            features: Tensor = self.learner.extractor(images)
+        return features
+
+    def logits(self, features: Tensor, head: str) -> Tensor:
+        """Return the logits, float32 (B, C), that a head makes of features (B, F)."""
+        if head == "cosine":
+            return cosines(features, self.learner.classifier)
+        with arithmetic(self.like.precision, self.task.device):
+            logits: Tensor = self.learner.classifier(features)
+        return logits.float()
+
+    def next_positions(self, size: int) -> Tensor:
+        return self.position + self.offsets[:size]
+
     def training_logits(self, size: int) -> tuple[Tensor, Tensor]:
         """Return logits, float32 (size, C), and labels (size,) of the plan's next images."""
-        positions = self.position + self.offsets[:size]
-        inputs, labels = self.task.training_batch(self.inputs.plan, positions)
+        inputs, labels = self.task.training_batch(self.inputs.plan, self.next_positions(size))
         with arithmetic(self.like.precision, self.task.device):
             logits = self.learner.network(inputs)
         return logits.float(), labels
 
     @torch.no_grad()
-    def test_batch(self, size: int) -> None:
+    def test_batch(self, head: str, size: int) -> None:
         """Evaluate the next ``size`` test images."""
         self.learner.network.eval()
-        loss, logits, labels, cells = self.answers(size)
+        answers = self.answers if head == "linear" else self.cosine_answers
+        loss, logits, labels, cells = answers(size)
         self.test_loss += loss
-        layer = cast(nn.Linear, self.learner.network.linear)
+        layer = self.learner.classifier if head == "linear" else None
         add_counts(self.counts, predictions(logits, layer, self.priors, POSTHOC), labels, cells)
         self.position += size
 
@@ -132,8 +193,15 @@ class BatchSteps:
         That is the sum of their losses, float32 (), and the logits, float32 (size, C); then their
         labels and their cells, the half * C + class, int64 (size,).
         """
-        inputs, labels, cells = self.task.test_batch(self.position + self.offsets[:size])
+        inputs, labels, cells = self.task.test_batch(self.next_positions(size))
         with arithmetic(self.like.precision, self.task.device):
             logits = self.learner.network(inputs).float()
+        loss = functional.cross_entropy(logits, labels, reduction="sum")
+        return loss, logits, labels, cells
+
+    def cosine_answers(self, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the same of a cosine classifier, whose logits are scaled as in training."""
+        inputs, labels, cells = self.task.test_batch(self.next_positions(size))
+        logits = self.inputs.terms.scale * self.logits(self.features(inputs), "cosine")
         loss = functional.cross_entropy(logits, labels, reduction="sum")
         return loss, logits, labels, cells

@@ -5,11 +5,12 @@ the losses of the epochs before.
 """
 
 from dataclasses import replace
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from trainer.execution.augment import EpochPlan, epoch_plan
+from trainer.execution.augment import EpochPlan, TurnedPlan, auxiliary_plan, epoch_plan
 from trainer.execution.task import Task
 from trainer.strategies.curriculum import OpenImages
 from trainer.strategies.feedback import LossMemory
@@ -17,12 +18,28 @@ from trainer.strategies.loss import LossTerms, packed_terms
 from trainer.strategies.sampling import ImageOrders
 from trainer.trial import Trial
 
+Plan = TypeVar("Plan", bound=EpochPlan)
+
+
+class StagedPlan(Generic[Plan]):
+    """A plan at fixed addresses on the device, and on the host what is copied there next."""
+
+    def __init__(self, kind: type[Plan], task: Task, pinned: bool) -> None:
+        self.plan, self.staged = kind.empty(task.images).to(task.device), kind.empty(task.images)
+        if pinned:
+            self.staged = self.staged.pinned()
+
+    def stage(self, plan: Plan) -> None:
+        self.staged.copy_(plan)
+        self.plan.copy_(self.staged)
+
 
 class EpochInputs:
     """The inputs of the epoch in progress, on the device.
 
     Attributes:
         plan: order, crops and flips of the training images.
+        auxiliary: the same of the images of an auxiliary task, and their quarter turns.
         terms: numbers of the loss.
         memory: of the losses of the trial's epochs; None for a recipe without feedback.
     """
@@ -30,13 +47,13 @@ class EpochInputs:
     def __init__(self, task: Task, pinned: bool) -> None:
         """Make room; ``pinned`` host memory is copied from without waiting for a GPU."""
         self.task = task
-        self.plan = EpochPlan.empty(task.images).to(task.device)
+        self.staged_plan = StagedPlan(EpochPlan, task, pinned)
+        self.staged_auxiliary = StagedPlan(TurnedPlan, task, pinned)
+        self.plan, self.auxiliary = self.staged_plan.plan, self.staged_auxiliary.plan
         self.terms = LossTerms.neutral(task.num_classes, task.device)
         self.memory: LossMemory | None = None
-        self.staged_plan = EpochPlan.empty(task.images)
         self.staged_terms = torch.zeros_like(self.terms.numbers, device="cpu")
         if pinned:
-            self.staged_plan = self.staged_plan.pinned()
             self.staged_terms = self.staged_terms.pin_memory()
 
     def enter(self, trial: Trial) -> None:
@@ -51,7 +68,8 @@ class EpochInputs:
     def stage(self, epoch: int) -> None:
         """Queue the inputs of ``epoch`` (1-based), when those before are no longer read."""
         benchmark, seed = self.trial.benchmark, self.trial.seed
-        plan = epoch_plan(seed, epoch, self.task.images, benchmark.padding, benchmark.flip)
+        like = self.task.images, benchmark.padding, benchmark.flip
+        plan = epoch_plan(seed, epoch, *like)
         weights = draws = losses = None
         if self.memory:
             factors, onto = self.memory.factors(epoch), self.memory.feedback.onto
@@ -61,13 +79,13 @@ class EpochInputs:
         order = self.opened.shown(epoch, plan.order.numpy() if drawn is None else drawn, losses)
         if self.memory:
             order = self.memory.spared(seed, epoch, order)
-        plan = replace(plan, order=torch.from_numpy(order))
-        self.staged_plan.copy_(plan)
-        self.plan.copy_(self.staged_plan)
+        self.staged_plan.stage(replace(plan, order=torch.from_numpy(order)))
+        if self.trial.recipe.auxiliary.task != "none":
+            self.staged_auxiliary.stage(auxiliary_plan(seed, epoch, *like))
         self.staged_terms.copy_(packed_terms(self.trial.recipe, epoch, benchmark.epochs, weights))
         self.terms.numbers.copy_(self.staged_terms, non_blocking=True)
 
     def observe(self, epoch: int, losses: Tensor) -> None:
         """Take the losses of a finished ``epoch``, float32 (N,) on the CPU, by position."""
         if self.memory:
-            self.memory.observe(epoch, self.staged_plan.order.numpy(), losses.numpy())
+            self.memory.observe(epoch, self.staged_plan.staged.order.numpy(), losses.numpy())

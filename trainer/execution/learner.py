@@ -1,5 +1,6 @@
 """A learner is a network and its optimizer at fixed addresses, with their state."""
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.models import build
+from trainer.strategies.heads import auxiliary_head, classifier_of, extractor_of
 
 
 def host_copy(tensor: Tensor) -> Tensor:
@@ -14,22 +16,36 @@ def host_copy(tensor: Tensor) -> Tensor:
     return tensor.to("cpu", non_blocking=True, copy=True)
 
 
+def copy_state(module: nn.Module, state: dict[str, Tensor]) -> None:
+    """Copy a state dict into a module, at the same addresses; what it has not is left out."""
+    for name, tensor in module.state_dict().items():
+        tensor.copy_(state[name])
+
+
 class Learner:
     """A network and its optimizer, at fixed addresses.
 
     Attributes:
         network: channels_last, without the batch norms' step counters, which nothing reads.
+        extractor, classifier: the network in two.
+        heads: of auxiliary tasks, beside the classifier.
         rate: learning rate, float32 ().
         optimizer: SGD, whose every parameter has a momentum from the beginning.
     """
 
-    def __init__(self, benchmark: Benchmark, seed: int, device: torch.device) -> None:
-        """Make the network of a benchmark, initialised from ``seed``, on a device."""
+    def __init__(
+        self, benchmark: Benchmark, seed: int, device: torch.device, tasks: Collection[str] = ()
+    ) -> None:
+        """Make the network of a benchmark, initialised from ``seed``, with heads for ``tasks``."""
         self.benchmark = benchmark
         self.network = self.initialised(seed).to(device)
+        self.extractor = extractor_of(self.network)
+        self.classifier = classifier_of(self.network)
+        heads = {task: auxiliary_head(task, self.classifier, seed) for task in sorted(tasks)}
+        self.heads = nn.ModuleDict(heads).to(device)
         self.rate = torch.zeros((), device=device)
         self.optimizer = torch.optim.SGD(
-            self.network.parameters(),
+            [*self.network.parameters(), *self.heads.parameters()],
             lr=benchmark.learning_rate,
             momentum=benchmark.momentum,
             weight_decay=benchmark.weight_decay,
@@ -37,7 +53,7 @@ class Learner:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate  # as a tensor, it can change between replays of a graph
-        for parameter in self.network.parameters():  # equal to none, but with an address
+        for parameter in self.optimizer.param_groups[0]["params"]:  # as none, but with an address
             self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
     def initialised(self, seed: int) -> nn.Module:
@@ -49,8 +65,10 @@ class Learner:
                 module.num_batches_tracked = None
         return network.to(memory_format=torch.channels_last)
 
-    def momenta(self) -> list[Tensor]:
-        return [self.optimizer.state[p]["momentum_buffer"] for p in self.network.parameters()]
+    def momenta(self, module: nn.Module | None = None) -> list[Tensor]:
+        """Return the momenta of a module's parameters, by default the network's."""
+        parameters = (module or self.network).parameters()
+        return [self.optimizer.state[p]["momentum_buffer"] for p in parameters]
 
     def take(self, loss: Tensor) -> None:
         """Take a step against the gradient of a loss, float32 ()."""
@@ -60,29 +78,42 @@ class Learner:
 
     def begin(self, seed: int) -> None:
         """Become what a learner of this ``seed`` is at first."""
-        self._copy_network(self.initialised(seed).state_dict())
-        for buffer in self.momenta():
+        copy_state(self.network, self.initialised(seed).state_dict())
+        for task, head in self.heads.items():
+            copy_state(head, auxiliary_head(task, self.classifier, seed).state_dict())
+        for buffer in [*self.momenta(), *self.momenta(self.heads)]:
             buffer.zero_()
 
     def restore(self, state: dict[str, Any]) -> None:
         """Become what ``state`` was made of."""
-        self._copy_network(state["network"])
+        copy_state(self.network, state["network"])
         saved = state["optimizer"]["state"]
         for index, buffer in enumerate(self.momenta()):
             buffer.copy_(saved[index]["momentum_buffer"])
+        for task, kept in state.get("heads", {}).items():
+            head = self.heads[task]
+            copy_state(head, kept["head"])
+            for buffer, momentum in zip(self.momenta(head), kept["momenta"], strict=True):
+                buffer.copy_(momentum)
 
-    def _copy_network(self, state: dict[str, Tensor]) -> None:
-        for name, tensor in self.network.state_dict().items():
-            tensor.copy_(state[name])
-
-    def state(self, steps: int) -> dict[str, Any]:
+    def state(self, steps: int, tasks: Collection[str] = ()) -> dict[str, Any]:
         """Return network and optimizer after so many steps, as copies on the CPU.
 
-        ``network`` is a complete state dict, batch-norm counters included.
+        ``network`` is a complete state dict, batch-norm counters included. Of the heads, those of
+        ``tasks`` are there.
         """
         network = {name: host_copy(x) for name, x in self.network.state_dict().items()}
         for name, module in self.network.named_modules():
             if isinstance(module, nn.BatchNorm2d):
                 network[f"{name}.num_batches_tracked"] = torch.tensor(steps)
         momenta = {i: {"momentum_buffer": host_copy(x)} for i, x in enumerate(self.momenta())}
-        return {"network": network, "optimizer": {"state": momenta}}
+        heads = {task: self._head_state(self.heads[task]) for task in tasks}
+        return {
+            "network": network,
+            "optimizer": {"state": momenta},
+            **({"heads": heads} if heads else {}),
+        }
+
+    def _head_state(self, head: nn.Module) -> dict[str, Any]:
+        state = {name: host_copy(x) for name, x in head.state_dict().items()}
+        return {"head": state, "momenta": [host_copy(x) for x in self.momenta(head)]}

@@ -63,10 +63,11 @@ class Slot:
         self.like, self.task = like, task
         self.queue = Queue(task.device)
         self.variants = tuple(variants or (like.recipe.variant,))
-        self.learner = Learner(like.benchmark, like.seed, task.device)
+        tasks = {variant.auxiliary for variant in self.variants} - {"none"}
+        self.learner = Learner(like.benchmark, like.seed, task.device, tasks)
         self.network, self.optimizer = self.learner.network, self.learner.optimizer
         self.inputs = EpochInputs(task, pinned=self.queue.stream is not None)
-        self.batch_steps = BatchSteps(like, task, self.learner, self.inputs)
+        self.batch_steps = BatchSteps(like, task, self.learner, self.inputs, self.variants)
         self.totals = self.batch_steps.totals
         self.read, self.read_losses = (
             torch.zeros_like(x, device="cpu") for x in (self.totals, self.batch_steps.image_losses)
@@ -86,7 +87,7 @@ class Slot:
 
     def _steps(self, graphs: bool) -> dict[str, Step]:
         """Return the steps on batches, perhaps as graphs."""
-        steps = self.batch_steps.steps(self.variants)
+        steps = self.batch_steps.steps()
         if self.queue.stream:  # what was made until now is on another stream
             torch.cuda.synchronize(self.task.device)
         return captured(steps, self.queue, self.rewind) if graphs else steps
@@ -138,10 +139,11 @@ class Slot:
         ``within`` is of the epoch in progress, if one is.
         """
         epoch, batches = len(self.history), len(self.train_sizes)
+        tasks = {self.trial.recipe.auxiliary.task} - {"none"}
         return {
             "configuration": self.configuration(self.trial),
             "epoch": epoch,
-            **self.learner.state(epoch * batches + min(self.batch, batches)),
+            **self.learner.state(epoch * batches + min(self.batch, batches), tasks),
             "history": json.dumps([result.to_dict() for result in self.history]),
             "within": self._within() if self.batch else None,
             **({"feedback": self.inputs.memory.state()} if self.inputs.memory else {}),
@@ -185,8 +187,8 @@ class Slot:
 
     def step(self, phase: str, size: int) -> Step:
         """Return the step of ``sequence`` for the trial in the slot."""
-        loss = f" {self.trial.recipe.variant.loss}" if phase == "train" else ""
-        return self.steps[f"{phase}{loss} {size}"]
+        variant = self.trial.recipe.variant
+        return self.steps[f"{phase} {variant if phase == 'train' else variant.head} {size}"]
 
     def caught_up(self) -> Iterator[Progress]:
         """Yield until the device has done what was queued for it before."""

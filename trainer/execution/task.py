@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.execution.augment import Augmenter, EpochPlan, normalise
+from trainer.execution.augment import Augmenter, EpochPlan, TurnedPlan, normalise
 from trainer.prepared import ImageData
 from trainer.strategies.curriculum import Difficulties
 from trainer.strategies.sampling import ClassImages
@@ -45,6 +45,18 @@ class Task:
         """Return inputs float32 (B, channels, H, W) and labels (B,) at ``positions`` of a plan."""
         pixels = self.augmenter.batch(plan, positions)
         return normalise(pixels, self.mean, self.std), self.labels[plan.order[positions]]
+
+    def auxiliary_batch(
+        self, task: str, plan: TurnedPlan, positions: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return inputs and labels of an auxiliary task at ``positions`` of a plan.
+
+        The labels are classes for "regular", whose images stay upright, and else quarter turns.
+        """
+        if task == "regular":
+            return self.training_batch(plan.upright(), positions)
+        pixels = self.augmenter.batch(plan, positions)
+        return normalise(pixels, self.mean, self.std), plan.turns[positions]
 
     def test_batch(self, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return inputs float32 (B, channels, H, W), labels and ``half_and_class``, both (B,)."""

@@ -28,18 +28,19 @@ def normalised(logits: Tensor, layer: nn.Linear, tau: float) -> Tensor:
 
 
 def predictions(
-    logits: Tensor, layer: nn.Linear, priors: Tensor, grid: Sequence[PostHoc]
+    logits: Tensor, layer: nn.Linear | None, priors: Tensor, grid: Sequence[PostHoc]
 ) -> Tensor:
     """Return the predicted classes, int64 (G, B), of each entry of ``grid``.
 
     Args:
-        logits: float32 (B, C), of the last ``layer``.
+        logits: float32 (B, C), of the last ``layer``; None for one whose rows have the norm 1 and
+            no bias, which a normalisation leaves as it is.
         priors: ``log_priors``, (C,).
         grid: G adjustments.
     """
     rows = []
     for entry in grid:
-        base = normalised(logits, layer, entry.tau_norm) if entry.tau_norm else logits
+        base = normalised(logits, layer, entry.tau_norm) if entry.tau_norm and layer else logits
         strength = entry.adjustment
         rows.append((base - strength * priors if strength else base).argmax(1))
     return torch.stack(rows)

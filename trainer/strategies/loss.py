@@ -24,6 +24,7 @@ from spaces.recipe import Recipe
 
 VECTORS = ("weights", "additive", "multiplicative", "margin", "smoothing")
 SCALARS = ("scale", "focusing")
+SHARES = ("main", "auxiliary")
 NO_CLASS = -1e30
 """A logit that leaves a class out of a sum of exponentials, and is finite, as 0 times it is 0."""
 
@@ -33,9 +34,10 @@ class LossTerms:
     """The numbers of the loss, views of one tensor, so that one copy changes all of them.
 
     Attributes:
-        numbers: float32 (5 C + 2,).
+        numbers: float32 (5 C + 4,).
         weights, additive, multiplicative, margin, smoothing: (C,), w, iota, delta, m, eps.
         scale, focusing: (), s and gamma.
+        main, auxiliary: (), factors of this loss and of that of an auxiliary task.
     """
 
     numbers: Tensor
@@ -46,18 +48,23 @@ class LossTerms:
     smoothing: Tensor
     scale: Tensor
     focusing: Tensor
+    main: Tensor
+    auxiliary: Tensor
 
     @classmethod
     def of(cls, numbers: Tensor) -> "LossTerms":
-        """Return the terms in ``numbers``, float32 (5 C + 2,)."""
-        vectors = numbers[: -len(SCALARS)].view(len(VECTORS), -1)
-        return cls(numbers, *vectors, *numbers[-len(SCALARS) :])
+        """Return the terms in ``numbers``, float32 (5 C + 4,)."""
+        scalars = len(SCALARS) + len(SHARES)
+        vectors = numbers[:-scalars].view(len(VECTORS), -1)
+        return cls(numbers, *vectors, *numbers[-scalars:])
 
     @classmethod
     def neutral(cls, classes: int, device: torch.device | None = None) -> "LossTerms":
         """Return the terms with which the loss is plain cross entropy."""
-        terms = cls.of(torch.zeros(len(VECTORS) * classes + len(SCALARS), device=device))
-        for one in (terms.weights, terms.multiplicative, terms.scale):
+        terms = cls.of(
+            torch.zeros(len(VECTORS) * classes + len(SCALARS) + len(SHARES), device=device)
+        )
+        for one in (terms.weights, terms.multiplicative, terms.scale, terms.main):
             one.fill_(1)
         return terms
 
@@ -65,15 +72,16 @@ class LossTerms:
 def packed_terms(
     recipe: Recipe, epoch: int, epochs: int, factors: npt.NDArray[np.float64] | None = None
 ) -> Tensor:
-    """Return the numbers of ``LossTerms`` in an epoch (1-based), float32 (5 C + 2,).
+    """Return the numbers of ``LossTerms`` in an epoch (1-based), float32 (5 C + 4,).
 
     ``factors`` (C,) of the class weights may follow from the epochs before.
     """
     weights = recipe.loss_weights(epoch, epochs)
     vectors = [weights if factors is None else weights * factors / (weights * factors).mean()]
     vectors += [np.asarray(getattr(recipe, name)) for name in VECTORS[1:]]
-    scalars = np.array([getattr(recipe, name) for name in SCALARS])
-    return torch.from_numpy(np.concatenate([*vectors, scalars])).float()
+    scalars = [getattr(recipe, name) for name in SCALARS]
+    shares = recipe.auxiliary.shares(epoch, epochs)
+    return torch.from_numpy(np.concatenate([*vectors, scalars, shares])).float()
 
 
 def general_loss(logits: Tensor, labels: Tensor, terms: LossTerms) -> Tensor:

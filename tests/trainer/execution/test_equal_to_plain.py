@@ -17,7 +17,14 @@ from training import CPU, all_equal, all_numbers, colour_images, colour_task, th
 
 from spaces import STRATEGIES, Recipe
 from trainer.benchmarks import BENCHMARKS, Benchmark
-from trainer.execution.augment import Augmenter, EpochPlan, epoch_plan, normalise
+from trainer.execution.augment import (
+    Augmenter,
+    EpochPlan,
+    TurnedPlan,
+    auxiliary_plan,
+    epoch_plan,
+    normalise,
+)
 from trainer.execution.loop import train
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task
@@ -215,3 +222,23 @@ def test_every_pixel_value_is_normalised_as_torchvision_does() -> None:
     image = picture(values[0].numpy())
     theirs = transforms.functional.normalize(transforms.functional.to_tensor(image), MEAN, STD)
     assert torch.equal(ours, theirs)
+
+
+def test_a_quarter_turn_is_that_of_numpy_after_crop_and_flip() -> None:
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 3, 6, 6), np.uint8))
+    augmenter, plan = Augmenter(pixels, padding=1), every_cell(padding=1)
+    positions = torch.arange(len(plan.order))
+    upright = augmenter.batch(plan, positions).numpy()
+    for turns in range(4):
+        turned = TurnedPlan(*plan.tensors(), torch.full_like(plan.order, turns))
+        expected = np.rot90(upright, turns, axes=(2, 3))
+        assert np.array_equal(augmenter.batch(turned, positions).numpy(), expected)
+
+
+def test_the_auxiliary_images_of_an_epoch_are_each_shown_once_and_turned_evenly() -> None:
+    plan, main = auxiliary_plan(5, 2, 4000, 4, True), epoch_plan(5, 2, 4000, 4, True)
+    assert torch.equal(plan.order.sort().values, torch.arange(4000))
+    assert not torch.equal(plan.order, main.order)
+    assert torch.bincount(plan.turns).tolist() == pytest.approx([1000] * 4, abs=120)
+    assert plan.turns[:8].tolist() == auxiliary_plan(5, 2, 4000, 4, True).turns[:8].tolist()
+    assert plan.turns[:8].tolist() != auxiliary_plan(5, 3, 4000, 4, True).turns[:8].tolist()

@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from training import DIGITS, digits_data, digits_trial
 
 from spaces.recipe import Variant
-from trainer.execution import batch_steps, slot
+from trainer.execution import batch_steps, learner, slot
 from trainer.execution.graphs import Queue
 from trainer.execution.learner import Learner
 from trainer.execution.slot import Slot
@@ -27,6 +27,12 @@ from trainer.trial import Trial
 LOSSES = ("plain", "general", "observed")
 CASES = [("cpu", precision) for precision in PRECISIONS] + [("cuda:0", "tf32")]
 """Autocasting on a GPU needs a real one."""
+VARIANTS = (
+    *(Variant(loss) for loss in LOSSES),
+    Variant("plain", auxiliary="regular"),
+    Variant("observed", "cosine"),
+    Variant("general", "cosine", "rotation", "joint"),
+)
 MakeSlot = Callable[[str, str], Slot]
 
 
@@ -62,9 +68,12 @@ def make_slot(monkeypatch: pytest.MonkeyPatch) -> MakeSlot:
             monkeypatch.setattr(batch_steps, "arithmetic", lambda *_: contextlib.nullcontext())
         monkeypatch.setattr(slot, "Queue", fake_queue)
         monkeypatch.setattr(Learner, "initialised", lambda self, seed: fake_network(like, device))
+        monkeypatch.setattr(
+            learner, "auxiliary_head", lambda *_: nn.Linear(64, 10, device=device_name)
+        )
         monkeypatch.setattr(nn.Module, "to", lambda network, *_: network)
         task = Task(digits_data(), DIGITS.padding, device)
-        made = Slot(like, task, variants=[Variant(loss) for loss in LOSSES])
+        made = Slot(like, task, variants=VARIANTS)
         for group in made.optimizer.param_groups:
             group["fused"] = True  # as on a GPU
         return made
@@ -81,7 +90,7 @@ def test_a_step_reads_nothing_on_the_host_and_keeps_to_its_device(
         monkeypatch.setattr(Tensor, "backward", lambda loss: None)
         monkeypatch.setattr(made.optimizer, "step", lambda: None)
     losses = {name.split()[1] for name in made.steps if name.startswith("train")}
-    assert losses == set(LOSSES)
+    assert losses == set(map(str, VARIANTS))
     for step in made.steps.values():
         step()
     tensors = [made.totals, made.batch_steps.position, *made.network.parameters(), *made.momenta()]

@@ -15,12 +15,14 @@ from training import (
     digits_trial,
     slot_with,
     threads,
+    train_epoch,
     without_seconds,
 )
 
 from spaces import (
     POSTHOC,
     STRATEGIES,
+    Auxiliary,
     Curriculum,
     Feedback,
     Logits,
@@ -30,7 +32,7 @@ from spaces import (
     Smoothing,
     Strategy,
 )
-from spaces.recipe import Variant
+from spaces.parts.auxiliary import AuxiliaryTask
 from trainer.benchmarks.metrics import score
 from trainer.errors import CheckpointError
 from trainer.execution import checkpoint
@@ -43,7 +45,6 @@ from trainer.trial import Trial
 
 FINGERPRINT = "fe202776988c6246"
 """Of a trial of class weights, from before there were other strategies."""
-VARIANTS = (Variant("plain"), Variant("general"), Variant("observed"))
 INVERSE = STRATEGIES["inverse"].strategy.weighting
 RISING = Ramp(0.2, 0.8, power=2.0)
 CHANGING = {
@@ -66,8 +67,19 @@ CHANGING = {
         curriculum=Curriculum("hard", "loss", full_at=0.9),
         feedback=Feedback("sampling", 2.0, ramp=Ramp(0.0, 0.9)),
     ),
+    "general+cosine": STRATEGIES["ldam_drw"].strategy,
+    "plain+regular": Strategy(
+        sampling=Sampling(INVERSE), auxiliary=Auxiliary("regular", weight=0.7)
+    ),
+    "general+cosine+rotation+joint": Strategy(
+        sampling=Sampling(INVERSE, Ramp(0.3, 0.3)),
+        logits=Logits(margin=0.5, scale=8.0),
+        head="cosine",
+        auxiliary=Auxiliary("rotation", 0.5, alone_until=0.3, forwards="joint"),
+    ),
 }
-"""For each variant a strategy that changes from epoch to epoch."""
+"""For each variant a strategy, most of which change from epoch to epoch."""
+VARIANTS = tuple(dict.fromkeys(s.variant for s in (*CHANGING.values(), Strategy())))
 
 
 @pytest.fixture(autouse=True)
@@ -114,13 +126,16 @@ def test_only_the_order_of_an_epoch_that_draws_differs_from_its_plan() -> None:
 
 @pytest.mark.parametrize(  # an epoch has 13 batches to train and 2 to test
     ("variant", "batches"),
-    (("plain", 5), ("general", 0), ("general", 14), ("observed", 5), ("observed", 14)),
+    (
+        *(("plain", 5), ("general", 0), ("general", 14), ("observed", 5), ("observed", 14)),
+        *(("plain+regular", 5), ("general+cosine+rotation+joint", 14)),
+    ),
 )
 def test_a_kill_in_the_middle_of_a_ramp_goes_on_bit_for_bit(
     variant: str, batches: int, tmp_path: Path
 ) -> None:
     trial = trial_of(CHANGING[variant])
-    assert trial.recipe.variant == Variant(variant)
+    assert str(trial.recipe.variant) == variant
     slots = [Slot(trial, digits_task()) for _ in range(3)]
     whole = list(train(trial, digits_task(), slot=slots[0]))
     work = train_by_batches(slots[1], trial, tmp_path, save_every=9)
@@ -136,21 +151,49 @@ def test_a_kill_in_the_middle_of_a_ramp_goes_on_bit_for_bit(
 
 def test_trials_of_all_variants_take_turns_in_a_slot_and_beside_each_other() -> None:
     trials = {
-        name: trial_of(strategy, seed=seed)
+        name: trial_of(strategy, 2, seed)
         for seed, (name, strategy) in enumerate((CHANGING | {"static": Strategy()}).items())
     }
-    engine = Engine(lambda: Slot(digits_trial(), digits_task(), variants=VARIANTS), 2)
+    engine = Engine(lambda: Slot(digits_trial(2), digits_task(), variants=VARIANTS), 2)
     outcomes: dict[object, list[EpochResult]] = {name: [] for name in trials}
     waiting = dict(trials)
     while waiting or engine.jobs:
         if waiting and engine.free:
             name, trial = waiting.popitem()
-            engine.begin(name, trial, None, 1, 4)
+            engine.begin(name, trial, None, 1, 2)
         for key, outcome in engine.turn().outcomes:
             assert isinstance(outcome, EpochResult)
             outcomes[key].append(outcome)
     for name, trial in trials.items():
         assert without_seconds(outcomes[name]) == without_seconds(trained(trial))
+
+
+def test_two_branches_of_weight_0_are_class_balanced_sampling_bit_for_bit() -> None:
+    balanced = named("cb_sampling")
+    task = STRATEGIES["two_branch"].strategy.auxiliary.task
+    branches = trial_of(Strategy(sampling=Sampling(INVERSE), auxiliary=Auxiliary(task, weight=0)))
+    slots = [Slot(trial, digits_task()) for trial in (balanced, branches)]
+    first, second = (
+        without_seconds(list(train(trial, digits_task(), slot=slot)))
+        for trial, slot in zip((balanced, branches), slots, strict=True)
+    )
+    assert first == second
+    numbers = ([*slot.network.state_dict().values(), *slot.momenta()] for slot in slots)
+    assert all_equal(*numbers)
+
+
+@pytest.mark.parametrize("task", ("regular", "rotation"))
+def test_while_an_auxiliary_task_is_alone_the_classifier_only_decays(task: AuxiliaryTask) -> None:
+    trial = trial_of(Strategy(auxiliary=Auxiliary(task, alone_until=0.9)))
+    slot = slot_with(trial, digits_task())
+    rows, head = slot.learner.classifier.weight, slot.learner.heads[task].weight
+    before = [x.detach().clone() for x in (rows, head, slot.network.conv.weight)]
+    train_epoch(slot, 1)
+    angles = torch.cosine_similarity(rows, before[0], dim=1)
+    assert torch.allclose(angles, torch.ones_like(angles), atol=1e-6)
+    assert rows.norm() < before[0].norm()
+    assert not torch.allclose(head, before[1])
+    assert not torch.allclose(slot.network.conv.weight, before[2], atol=1e-3)
 
 
 def test_a_slot_refuses_a_variant_that_it_was_not_made_for() -> None:
