@@ -30,9 +30,8 @@ from search.session.search import Search
 from search.store.attempts import Cost
 from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.run_folder import RunFolder, RunFolderGoneError
-from search.tune.capacity import capacity_of
 from search.tune.experiment import SESSION_ERRORS, search_on_ray
-from search.tune.recruit import Workers, recruit
+from search.tune.recruit import Workers, at_a_time, recruit
 from search.tune.saving import SAVE_SECONDS
 from search.workers.code_version import CodeVersion, loaded_version
 from search.workers.setup import WorkerSetup
@@ -162,7 +161,7 @@ def train(
     def recruiting() -> Workers:
         workers = recruit(setup, images, plan.resources, search.events.note, interrupt)
         if not measured and not interrupt.reason():
-            concurrency = capacity_of(workers.held, plan.resources, lambda sentence: None).limit()
+            concurrency = at_a_time(workers.held, plan.resources)
             if workers.speeds:
                 tell(Forecast.of_gpus(workers.speeds, workers.slots, images, concurrency))
             else:

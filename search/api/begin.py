@@ -24,6 +24,7 @@ def begin(
     arguments: tuple[str, ...],
     again: str,
     owns_process: bool = True,
+    dry: bool = False,
 ) -> "Ending":
     """Search and confirm as asked for, and say how that ended.
 
@@ -34,6 +35,7 @@ def begin(
         arguments: of the search command, for ``confirm``.
         again: continues the run, in words that can be copied.
         owns_process: whether this process may be ended with the run.
+        dry: say what would be done and what it costs, and do nothing.
 
     Raises:
         UserError: nothing can be searched so, or not on this machine.
@@ -46,6 +48,7 @@ def begin(
         check_loopback()
     use_token(found.address)
     # Ray and torch, for which there is room now, and the token
+    from search.api.dry_run import dry_run
     from search.api.planning import chosen_plan
     from search.cluster.connection import check_unused, connected
     from search.driver import run
@@ -60,4 +63,4 @@ def begin(
         plan = chosen_plan(
             request, budget, arguments=arguments, again=again, owns_process=owns_process
         )
-        return run(plan, console)
+        return dry_run(plan, console) if dry else run(plan, console)

@@ -48,7 +48,13 @@ def search_command(given: Namespace, words: list[str], console: Console) -> int:
 
     request = options_request(given)
     again = again_in_shell(words)
-    return run_request(request, chosen_budget(request), words_of(request), again, console)
+    if given.dry_run and request.resume:
+        raise UserError(
+            "--dry-run is for a search that has not begun; leave --resume out, or see with "
+            "show RUN how far it is."
+        )
+    budget, arguments = chosen_budget(request), words_of(request)
+    return run_request(request, budget, arguments, again, console, dry=given.dry_run)
 
 
 def confirm_command(given: Namespace, words: list[str], console: Console) -> int:
@@ -62,12 +68,17 @@ def confirm_command(given: Namespace, words: list[str], console: Console) -> int
 
 
 def run_request(
-    request: "Request", budget: "Budget", arguments: tuple[str, ...], again: str, console: Console
+    request: "Request",
+    budget: "Budget",
+    arguments: tuple[str, ...],
+    again: str,
+    console: Console,
+    dry: bool = False,
 ) -> int:
     """Search and confirm as asked for; ``again`` is the command that continues the run."""
     from search.api.begin import begin
 
-    return begin(request, budget, console, arguments=arguments, again=again).code
+    return begin(request, budget, console, arguments=arguments, again=again, dry=dry).code
 
 
 def show_command(given: Namespace, words: list[str], console: Console) -> int:

@@ -50,6 +50,8 @@ def add_search(parser: Parser) -> None:
     )
     add_data_root(parser)
     add("--resume", action="store_true", help="continue the run of this name")
+    dry = "measure a few steps, say what would be done and what it costs, and begin nothing"
+    add("--dry-run", action="store_true", help=dry)
     add_budget(parser)
     add_settings(parser)
     add_resources(parser)

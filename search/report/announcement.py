@@ -50,7 +50,8 @@ def forecast_text(forecast: Forecast, plan: Plan, search: Search) -> list[str]:
         return unlimited_text(forecast, plan)
     gpu_hours = forecast.gpu_hours(left)
     cost = "" if gpu_hours is None else f", {gpu_hours:.2g} GPU-hours"
-    grounds = [f"{trials:.4g} trials x {epochs_text(forecast, plan)}"]
+    epochs = epochs_text(forecast, plan)
+    grounds = [f"{trials:.4g} trials x {f'({epochs})' if len(plan.benchmarks) > 1 else epochs}"]
     if plan.holdout:
         runs = f"{holdout_runs(plan)} runs on the hold-out"
         measured = forecast.holdout_seconds(plan) > 0
@@ -85,7 +86,7 @@ def epochs_text(forecast: Forecast, plan: Plan) -> str:
     """Return the epochs of a trial on each benchmark, and how long one takes."""
     pairs = zip(plan.benchmarks, forecast.epoch_seconds, strict=False)
     parts = [f"{benchmark.epochs} epochs x {seconds_text(each)}" for benchmark, each in pairs]
-    return parts[0] if len(parts) == 1 else f"({' + '.join(parts)})"
+    return " + ".join(parts)
 
 
 def seconds_text(seconds: float) -> str:

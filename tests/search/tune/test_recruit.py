@@ -10,6 +10,7 @@ import ray
 from training import DIGITS
 
 from search.config.settings import Resources
+from search.results.forecast import Forecast
 from search.session.interrupt import Interrupt
 from search.tune import recruit
 from search.tune.capacity import fitting
@@ -19,8 +20,8 @@ from search.workers.setup import WorkerSetup
 from trainer.prepared import load, prepare
 
 
-def resources(cpus: int = 1, gpu: bool = True) -> Resources:
-    return Resources(cpus, gpu, slots=None, concurrent=None, address=None)
+def resources(cpus: int = 1, gpu: bool = True, slots: int | None = None) -> Resources:
+    return Resources(cpus, gpu, slots=slots, concurrent=None, address=None)
 
 
 def setup(place: Path, benchmarks: int = 1) -> WorkerSetup:
@@ -52,7 +53,7 @@ def test_as_many_trials_fit_as_there_are_slots(slots: int) -> None:
 class FakeTask:
     """In the place of a remote function."""
 
-    def remote(self, setup: WorkerSetup) -> str:
+    def remote(self, setup: WorkerSetup, slots: int | None = None) -> str:
         return "future"
 
 
@@ -111,3 +112,45 @@ def test_the_speeds_are_measured_even_where_the_protocol_is_one_epoch(
 ) -> None:
     monkeypatch.setattr(recruit, "MOST_SLOTS", 1)
     assert [speeds.keys() for speeds in speeds_on_this_gpu(setup(tmp_path, 2))] == [{1}, {1}]
+
+
+def test_a_number_of_trials_that_is_given_is_measured_alone(tmp_path: Path) -> None:
+    assert [speeds.keys() for speeds in speeds_on_this_gpu(setup(tmp_path), 2)] == [{2}]
+
+
+@pytest.mark.parametrize(
+    ("gpu", "answer", "held", "epoch", "first"),
+    (
+        (True, [{8: 400.0}], {"cpu": 0.125, "gpu": 0.125}, 8 * 398 / 400, "Measuring 8 trials"),
+        (False, [0.5], {"cpu": 1.0}, 0.5, "Measuring a few steps on a CPU of the cluster"),
+    ),
+)
+def test_before_a_search_what_trains_is_measured_on_ray(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gpu: bool,
+    answer: list[object],
+    held: dict[str, float],
+    epoch: float,
+    first: str,
+) -> None:
+    monkeypatch.setattr(ray, "remote", fake_remote)
+    monkeypatch.setattr(ray, "put", lambda data: "reference")
+    monkeypatch.setattr(ray, "wait", lambda futures, timeout: (futures, []))
+    monkeypatch.setattr(ray, "get", lambda future: answer)
+    asked: list[dict[str, float]] = []
+    monkeypatch.setattr(recruit, "at_a_time", lambda held, _: asked.append(held) or 16)
+    told: list[str] = []
+    images = (setup(tmp_path).images[0](),)
+    given = resources(gpu=gpu, slots=8 if gpu else None)
+    found = recruit.measured_on_ray(setup(tmp_path), images, given, told.append)
+    assert found == Forecast((pytest.approx(epoch),), 16, slots=8 if gpu else 0)
+    assert asked == [held]
+    assert told[0].startswith(first)
+
+
+def test_an_epoch_is_timed_on_a_worker_for_each_benchmark(tmp_path: Path) -> None:
+    assert [0 < seconds < 60 for seconds in recruit.epoch_seconds_here(setup(tmp_path, 2))] == [
+        True,
+        True,
+    ]
