@@ -25,6 +25,7 @@ from trainer import runtime
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.benchmarks.metrics import METRICS, metric_sentence
+from trainer.diagnosis.words import calibration_sentence, failure_modes
 from trainer.errors import CheckpointError
 from trainer.execution.loop import TrainingError, train
 from trainer.execution.slot import Slot
@@ -33,10 +34,13 @@ from trainer.execution.watchdog import watch
 from trainer.files import write_atomic
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, provenance
-from trainer.results import EpochResult, selection, summary
+from trainer.results import EpochResult, selection, shot_groups, summary
 from trainer.runtime import available_cpus
 from trainer.trial import Trial
 from trainer.user_files import expanded
+
+SHOWN_MODES = 3
+"""Failure modes that are printed after a training."""
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -200,6 +204,7 @@ def show_summary(
         if name != benchmark.metric
     )
     images = len(data.train_labels) * facts["epochs"] / facts["seconds"]
+    show_diagnosis(results[-1], data)
     print(
         f"{benchmark.score_words}: best {facts['best_score']:.2f} % (epoch {facts['best_epoch']}), "
         f"last {facts['last_score']:.2f} %, last ten {facts['last_ten_score']:.2f} %"
@@ -210,6 +215,18 @@ def show_summary(
         f"{images:.0f} training images/s, evaluation included; {benchmark.protocol_note()}"
     )
     return facts
+
+
+def show_diagnosis(result: EpochResult, data: ImageData) -> None:
+    """Print how sure the network was at its best epoch, and what it confused most."""
+    found = result.diagnosis and result.diagnosis.best
+    if not found:
+        return
+    groups = list(shot_groups(data.counts.tolist()))
+    print(f"epoch {found.epoch}, the best: {calibration_sentence(found, groups)}")
+    modes = failure_modes(found.confusion or ())[:SHOWN_MODES]
+    if modes:
+        print("; ".join(mode.sentence(data.class_names) for mode in modes))
 
 
 def show_trial(
@@ -246,7 +263,9 @@ def run(options: argparse.Namespace) -> None:
         print(note)
     data = load(prepare(benchmark, options.data_root), benchmark)
     recipe = strategy.recipe(data.counts)
-    trial = Trial(benchmark, recipe, options.seed, options.precision, options.compile)
+    trial = Trial(
+        benchmark, recipe, options.seed, options.precision, options.compile, diagnosed=True
+    )
     show_trial(trial, strategy, data, options.threads, device_name(device))
     task = Task(data, benchmark.padding, device)
     results = show_training(trial, task, options, Console())

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from annotated_types import Ge, Le, MaxLen
 
 from trainer.benchmarks.metrics import score, scores
+from trainer.diagnosis.records import Diagnosis, diagnosis_of
 
 SHOTS = ("many", "medium", "few")
 """Groups of classes by their training images."""
@@ -62,6 +63,7 @@ class EpochResult:
             class alike; None in a record from before it was kept.
         profile: the metric after each post-hoc adjustment; None in a record from before it was
             kept.
+        diagnosis: of the trial, in the last epoch of its protocol; None in any other.
     """
 
     epoch: Annotated[int, Ge(1), Le(10**6)]
@@ -74,9 +76,13 @@ class EpochResult:
     correct: HalfCounts
     predicted: HalfCounts | None = None
     profile: Profile | None = None
+    diagnosis: Diagnosis | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return dict(vars(self))  # not asdict, which copies every count
+        """JSON-able values of the fields, a diagnosis where there is one."""
+        values = dict(vars(self))  # not asdict, which copies every count
+        diagnosis: Diagnosis | None = values.pop("diagnosis")
+        return values | ({"diagnosis": diagnosis.to_dict()} if diagnosis else {})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "EpochResult":
@@ -86,6 +92,7 @@ class EpochResult:
         values["correct"] = half_counts(data["correct"])
         values["predicted"] = None if predicted is None else half_counts(predicted)
         values["profile"] = None if profile is None else tuple(map(tuple, profile))
+        values["diagnosis"] = diagnosis_of(data["diagnosis"]) if data.get("diagnosis") else None
         return cls(**values)
 
 

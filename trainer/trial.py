@@ -27,6 +27,7 @@ class Trial:
         precision: a key of ``PRECISIONS``.
         compiled: a batch's images, network and loss, and gradients, are computed through
             ``torch.compile``, whose kernels round differently.
+        diagnosed: the confusion of classes is kept, too; no number of the training depends on it.
     """
 
     benchmark: Benchmark
@@ -34,6 +35,7 @@ class Trial:
     seed: int
     precision: str = "tf32"
     compiled: bool = False
+    diagnosed: bool = False
 
     def __post_init__(self) -> None:
         if len(self.recipe.counts) != self.benchmark.num_classes:

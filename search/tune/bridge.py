@@ -19,6 +19,7 @@ from search.session.events import Warned
 from search.session.running import Running
 from search.session.search import Search
 from search.store.run_folder import part_key
+from search.store.trials import NAMED_FIRST, PROPOSALS
 from search.tune.saving import Saving
 from trainer.results import EpochResult
 
@@ -81,7 +82,13 @@ class StudySearcher(DriverOnly, Searcher):
             }
             parts.append(described)
         stages = [list(stage) for stage in trial.stages]
-        return {"key": key, "seed": trial.row.seed, "parts": parts, "stages": stages}
+        return {
+            "key": key,
+            "seed": trial.row.seed,
+            "parts": parts,
+            "stages": stages,
+            "diagnosed": trial.row.study not in (NAMED_FIRST, PROPOSALS),
+        }
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -52,7 +52,14 @@ def parts_of(config: dict[str, Any], setup: WorkerSetup) -> list[Part]:
     for described in config["parts"]:
         index, recipe = described["benchmark"], Recipe.from_dict(described["recipe"])
         benchmark = setup.benchmarks[index]
-        trial = Trial(benchmark, recipe, config["seed"], setup.precision, setup.compiled)
+        trial = Trial(
+            benchmark,
+            recipe,
+            config["seed"],
+            setup.precision,
+            setup.compiled,
+            diagnosed=config.get("diagnosed", False),
+        )
         folder = Path(described["checkpoints"])
         parts.append(Part(trial, index, folder, described["known_epochs"]))
     assert len({part.benchmark for part in parts}) == len(parts)

@@ -50,7 +50,8 @@ class TrialTrainable(tune.Trainable):
     - ``parts``, each with the index of its ``benchmark`` in the set-up, the ``recipe`` of its
       strategy there, the folder of its ``checkpoints``, and ``known_epochs``, the number of epochs
       that the driver has on record already;
-    - ``stages``, each with an epoch for every part; the last stage has the benchmarks' epochs.
+    - ``stages``, each with an epoch for every part; the last stage has the benchmarks' epochs;
+    - ``diagnosed``, as ``trainer.trial.Trial``, False if it is left out.
 
     In every stage each part in turn is trained up to the stage's epoch; behind it the driver may
     stop the trial. A step is one ``report``; only the loss of the process is an error to Ray.

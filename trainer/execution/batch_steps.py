@@ -18,7 +18,7 @@ from trainer.execution.graphs import Step, compiled
 from trainer.execution.learner import Learner
 from trainer.execution.task import Task
 from trainer.runtime import arithmetic
-from trainer.strategies.adjustment import add_counts, log_priors, predictions
+from trainer.strategies.adjustment import add_counts, confidences, log_priors, predictions
 from trainer.strategies.heads import cosines, unrecorded
 from trainer.strategies.loss import general_loss
 from trainer.trial import Trial
@@ -40,6 +40,9 @@ class BatchSteps:
             for each of G post-hoc adjustments test images by half and class: correct, and
             predicted as the class.
         image_losses: by position in the epoch, float32 (N,), written by steps that observe them.
+        posthoc: which of ``POSTHOC`` the trial is scored by, int64 (1,).
+        said: of each test image the predicted class, its probability and the image's loss, float32
+            (3, T).
         train_sizes, test_sizes: images in each batch of an epoch and of the test set.
     """
 
@@ -70,6 +73,10 @@ class BatchSteps:
         self.train_loss, self.test_loss = self.totals[:2]
         self.counts = self.totals[2:].view(len(POSTHOC), 2, -1)
         self.image_losses = torch.zeros(task.images, device=device)
+        self.posthoc = torch.zeros(1, dtype=torch.int64, device=device)
+        entries = [[entry.tau_norm, entry.adjustment] for entry in POSTHOC]
+        self.entries = torch.tensor(entries, device=device)
+        self.said = torch.zeros(3, task.test_images, device=device)
         self.train_sizes = batch_sizes(task.images, like.benchmark.batch_size)
         self.test_sizes = batch_sizes(task.test_images, EVALUATION_BATCH)
 
@@ -184,7 +191,14 @@ class BatchSteps:
         loss, logits, labels, cells = answers(size)
         self.test_loss += loss
         layer = self.learner.classifier if head == "linear" else None
-        add_counts(self.counts, predictions(logits, layer, self.priors, POSTHOC), labels, cells)
+        predicted = predictions(logits, layer, self.priors, POSTHOC)
+        add_counts(self.counts, predicted, labels, cells)
+        chosen = predicted.index_select(0, self.posthoc)[0]
+        tau, strength = self.entries.index_select(0, self.posthoc)[0]
+        sure = confidences(logits, layer, self.priors, tau, strength, chosen)
+        losses = functional.cross_entropy(logits, labels, reduction="none")
+        said = torch.stack([chosen.float(), sure, losses])
+        self.said.index_copy_(1, self.next_positions(size), said)
         self.position += size
 
     def batch_answers(self, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -11,10 +11,18 @@ from spaces.loss import POSTHOC
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.benchmarks.metrics import score
 from trainer.benchmarks.schedules import SCHEDULES
+from trainer.diagnosis.examination import examined
+from trainer.diagnosis.records import Diagnosis
 from trainer.execution import checkpoint
 from trainer.execution.slot import Progress, Slot
 from trainer.execution.task import Task
-from trainer.results import EpochResult, half_counts, posthoc_profile, selection
+from trainer.results import (
+    EpochResult,
+    half_counts,
+    posthoc_profile,
+    selection,
+    shot_groups,
+)
 from trainer.trial import Trial
 
 P = ParamSpec("P")
@@ -53,6 +61,7 @@ def epoch_result(slot: Slot, epoch: int, rate: float, seconds: float, best: floa
     correct, predicted = counts[POSTHOC.index(slot.trial.posthoc)]
     percent = score(metric, *(selection(n, held_out) for n in (correct, predicted, images)))
     assert percent is not None  # predicted counts are known here
+    diagnosis = diagnosed(slot, epoch, is_best=not slot.history or bool(percent > best))
     return EpochResult(
         epoch=epoch,
         train_loss=train_loss,
@@ -64,7 +73,21 @@ def epoch_result(slot: Slot, epoch: int, rate: float, seconds: float, best: floa
         correct=half_counts(correct.tolist()),
         predicted=half_counts(predicted.tolist()),
         profile=posthoc_profile(counts, images, metric, held_out),
+        diagnosis=diagnosis,
     )
+
+
+def diagnosed(slot: Slot, epoch: int, is_best: bool) -> Diagnosis | None:
+    """Return the diagnosis of the slot's trial in its last epoch, and keep that of its best one."""
+    trial, task, last = slot.trial, slot.task, epoch == slot.trial.benchmark.epochs
+    if not is_best and not last:
+        return None
+    chosen = task.choosing if trial.benchmark.test_held_out else slice(None)
+    groups = shot_groups(task.classes.counts.tolist()).values()
+    said, labels = slot.read_said.numpy()[:, chosen], task.evaluated_labels[chosen]
+    found = examined(epoch, said, labels, groups, trial.diagnosed)
+    slot.examined = found if is_best else slot.examined
+    return Diagnosis(slot.examined, found) if last else None
 
 
 def epochs(

@@ -7,6 +7,7 @@ captured from one once serves every trial that enters the slot.
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from enum import Enum
 from typing import Any
 
@@ -14,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spaces.loss import POSTHOC
 from spaces.recipe import Variant
+from trainer.diagnosis.records import Examined, examined_of
 from trainer.execution.batch_steps import BatchSteps
 from trainer.execution.epoch_inputs import EpochInputs
 from trainer.execution.graphs import Queue, Step, captured
@@ -43,6 +46,7 @@ class Slot:
         sequence: of an epoch's batches, each the phase and the number of images.
         steps: by name, such as "train plain 128".
         history: results of the trial's finished epochs.
+        examined: what the network said after the best of them; None if that was not kept.
         batch: batches of the epoch after them that are queued or done.
         began: when that epoch began, seconds of the performance counter.
     """
@@ -69,11 +73,10 @@ class Slot:
         self.inputs = EpochInputs(task, pinned=self.queue.stream is not None)
         self.batch_steps = BatchSteps(like, task, self.learner, self.inputs, self.variants)
         self.totals = self.batch_steps.totals
-        self.read, self.read_losses = (
-            torch.zeros_like(x, device="cpu") for x in (self.totals, self.batch_steps.image_losses)
+        steps = self.batch_steps
+        self.read, self.read_losses, self.read_said = (
+            self._readable(x) for x in (self.totals, steps.image_losses, steps.said)
         )
-        if self.queue.stream:
-            self.read, self.read_losses = self.read.pin_memory(), self.read_losses.pin_memory()
         self.train_sizes, self.test_sizes = (
             self.batch_steps.train_sizes,
             self.batch_steps.test_sizes,
@@ -81,9 +84,15 @@ class Slot:
         self.sequence = [("train", size) for size in self.train_sizes]
         self.sequence += [("test", size) for size in self.test_sizes]
         self.history: list[EpochResult] = []
+        self.examined: Examined | None = None
         self.batch = 0
         self.began = 0.0
         self.steps = self._steps(graphs and self.queue.stream is not None)
+
+    def _readable(self, tensor: Tensor) -> Tensor:
+        """Return memory of the host into which a tensor is copied without waiting for a GPU."""
+        memory = torch.zeros_like(tensor, device="cpu")
+        return memory.pin_memory() if self.queue.stream else memory
 
     def _steps(self, graphs: bool) -> dict[str, Step]:
         """Return the steps on batches, perhaps as graphs."""
@@ -109,7 +118,8 @@ class Slot:
         assert trial.compiled == self.like.compiled
         assert trial.recipe.variant in self.variants
         self.trial = trial
-        self.history, self.batch = [], 0
+        self.history, self.examined, self.batch = [], None, 0
+        self.batch_steps.posthoc.fill_(POSTHOC.index(trial.posthoc))
         self.inputs.enter(trial)
         self.learner.begin(trial.seed)
 
@@ -117,6 +127,8 @@ class Slot:
         """Bring the trial to a saved ``state``."""
         self.learner.restore(state)
         self.history = [EpochResult.from_dict(row) for row in json.loads(state["history"])]
+        saved = json.loads(state.get("examined", "null"))
+        self.examined = saved and examined_of(saved)
         within, memory = state.get("within"), self.inputs.memory
         if memory:
             memory.restore(state["feedback"])
@@ -124,12 +136,13 @@ class Slot:
                 self.batch_steps.image_losses.copy_(within["losses"])
         if within:
             self.batch = within["batch"]
-            if len(within["totals"]) < len(self.totals):  # from before adjustments were measured
+            if "said" not in within:  # from before all of this was measured
                 self.batch = min(self.batch, len(self.train_sizes))
                 self.totals.zero_()
                 self.batch_steps.train_loss.copy_(within["totals"][0])
             else:
                 self.totals.copy_(within["totals"])
+                self.batch_steps.said.copy_(within["said"])
             self.began = time.perf_counter() - within["seconds"]
 
     def state(self) -> dict[str, Any]:
@@ -145,6 +158,7 @@ class Slot:
             "epoch": epoch,
             **self.learner.state(epoch * batches + min(self.batch, batches), tasks),
             "history": json.dumps([result.to_dict() for result in self.history]),
+            "examined": json.dumps(self.examined and asdict(self.examined)),
             "within": self._within() if self.batch else None,
             **({"feedback": self.inputs.memory.state()} if self.inputs.memory else {}),
         }
@@ -152,6 +166,7 @@ class Slot:
     def _within(self) -> dict[str, Any]:
         seconds = time.perf_counter() - self.began
         within = {"batch": self.batch, "totals": host_copy(self.totals), "seconds": seconds}
+        within["said"] = host_copy(self.batch_steps.said)
         if self.inputs.memory:
             within["losses"] = host_copy(self.batch_steps.image_losses)
         return within
@@ -179,6 +194,7 @@ class Slot:
             self.batch += 1
             yield Progress.QUEUED
         self.read.copy_(self.totals, non_blocking=True)
+        self.read_said.copy_(self.batch_steps.said, non_blocking=True)
         if self.inputs.memory:
             self.read_losses.copy_(self.batch_steps.image_losses, non_blocking=True)
         yield from self.caught_up()

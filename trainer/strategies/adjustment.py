@@ -46,6 +46,28 @@ def predictions(
     return torch.stack(rows)
 
 
+def confidences(
+    logits: Tensor,
+    layer: nn.Linear | None,
+    priors: Tensor,
+    tau: Tensor,
+    strength: Tensor,
+    chosen: Tensor,
+) -> Tensor:
+    """Return the probabilities, float32 (B,), of predicted classes after an adjustment.
+
+    Args:
+        logits, layer, priors: as for ``predictions``.
+        tau, strength: of the adjustment, float32 (), not both above 0.
+        chosen: the predicted classes, int64 (B,).
+    """
+    if layer:
+        norms = torch.linalg.vector_norm(layer.weight, dim=1)
+        logits = (logits - (tau > 0) * layer.bias) / norms**tau
+    adjusted = logits - strength * priors
+    return torch.softmax(adjusted, 1).gather(1, chosen.view(-1, 1))[:, 0]
+
+
 def add_counts(counts: Tensor, predicted: Tensor, labels: Tensor, cells: Tensor) -> None:
     """Add test images to ``counts``: whole numbers, so that the sums are exact in any order.
 

@@ -1,0 +1,103 @@
+"""The diagnosis of a training: it agrees with the scores on record, and a kill changes nothing."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training import digits_data, digits_task, digits_trial, threads, without_seconds
+
+from spaces import POSTHOC, PostHoc
+from trainer.diagnosis.records import CONFIDENCE_UNIT, Examined
+from trainer.diagnosis.words import failure_modes, matrix
+from trainer.execution.loop import save_position, train, train_by_batches
+from trainer.execution.slot import Slot
+from trainer.results import EpochResult, selection
+from trainer.trial import Trial
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    with threads(1):
+        yield
+
+
+def trial_of(posthoc: PostHoc = POSTHOC[0], **fields: object) -> Trial:
+    like = digits_trial(3, **fields)
+    recipe = dataclasses.replace(
+        like.recipe, adjustment=posthoc.adjustment, tau_norm=posthoc.tau_norm
+    )
+    return dataclasses.replace(like, recipe=recipe, diagnosed=True)
+
+
+def check(found: Examined, result: EpochResult, held_out: bool) -> None:
+    """Check what was examined against the numbers of its epoch."""
+    correct = selection(result.correct, held_out)
+    assert result.predicted is not None
+    assert found.confusion is not None
+    cells = matrix(found.confusion, 10)
+    assert found.epoch == result.epoch
+    assert cells.diagonal().tolist() == correct.tolist()
+    assert cells.sum(0).tolist() == selection(result.predicted, held_out).tolist()
+    assert cells.sum(1).tolist() == selection(digits_data().half_counts, held_out).tolist()
+    assert 100 * np.trace(cells) / cells.sum() == pytest.approx(result.score, rel=1e-12)
+    images, hits, units = np.sum([np.sum(bins, axis=0) for bins in found.reliability], axis=0)
+    assert (images, hits) == (cells.sum(), np.trace(cells))
+    assert 0 < units * CONFIDENCE_UNIT < images
+
+
+@pytest.mark.parametrize("held_out", (False, True))
+@pytest.mark.parametrize("posthoc", (POSTHOC[0], POSTHOC[3], POSTHOC[-1]))
+def test_the_trace_of_the_confusion_is_the_accuracy_on_record(
+    posthoc: PostHoc, held_out: bool
+) -> None:
+    results = list(train(trial_of(posthoc, test_held_out=held_out), digits_task()))
+    assert [result.diagnosis for result in results[:-1]] == [None, None]
+    diagnosis = results[-1].diagnosis
+    assert diagnosis is not None
+    assert diagnosis.best is not None
+    check(diagnosis.last, results[-1], held_out)
+    check(diagnosis.best, max(results, key=lambda r: (r.score, -r.epoch)), held_out)
+    if not held_out:
+        counts = digits_data().half_counts.sum(0)
+        losses = np.array(diagnosis.last.losses, dtype=float)
+        assert (losses @ counts) / counts.sum() == pytest.approx(results[-1].test_loss, rel=1e-3)
+
+
+def test_a_trial_that_is_not_diagnosed_has_all_but_the_confusion_and_the_same_numbers() -> None:
+    trial = trial_of()
+    whole, short = (
+        list(train(dataclasses.replace(trial, diagnosed=d), digits_task())) for d in (True, False)
+    )
+    told, summary = whole[-1].diagnosis, short[-1].diagnosis
+    assert told is not None
+    assert summary is not None
+    assert summary.last == dataclasses.replace(told.last, confusion=None)
+    rows = [dataclasses.replace(r, seconds=0.0, diagnosis=None) for r in (*whole, *short)]
+    assert rows[:3] == rows[3:]
+    assert trial.fingerprint() == dataclasses.replace(trial, diagnosed=False).fingerprint()
+
+
+@pytest.mark.parametrize("batches", (5, 14))  # an epoch has 13 to train and 2 to test
+def test_a_kill_in_the_last_epoch_changes_no_diagnosis(batches: int, tmp_path: Path) -> None:
+    trial = trial_of()
+    whole = list(train(trial, digits_task()))
+    slot = Slot(trial, digits_task())
+    work = train_by_batches(slot, trial, tmp_path, save_every=9)
+    assert any(item and item.epoch == 2 for item in work)
+    for _ in range(batches):
+        assert next(work) is None
+    save_position(slot, tmp_path)
+    resumed = list(train(trial, digits_task(), tmp_path))
+    assert without_seconds(resumed) == without_seconds(whole)
+    assert resumed[-1] == EpochResult.from_dict(resumed[-1].to_dict())
+
+
+def test_failure_modes_are_the_most_frequent_errors_of_each_class() -> None:
+    cells = ((0, 0, 5), (0, 1, 2), (0, 2, 3), (1, 1, 4), (2, 0, 1), (2, 2, 9))
+    first, second = failure_modes(cells)
+    assert (first.true, first.taken_for, first.images, first.of) == (0, 2, 3, 10)
+    assert (second.true, second.taken_for, second.share) == (2, 0, 0.1)
+    assert first.sentence(None) == "class 0 is taken for class 2 (3 of 10 images)"
+    assert second.sentence("abc") == "c is taken for a (1 of 10 images)"

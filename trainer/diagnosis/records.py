@@ -1,0 +1,73 @@
+"""Records of a diagnosis: what a network says of the evaluated images, after two of its epochs."""
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, TypeAlias
+
+from annotated_types import Ge, Le, MaxLen
+
+BINS = 15
+"""Of equal width, of a network's confidence in its prediction, a probability."""
+CONFIDENCE_UNIT = 2.0**-20
+"""Confidences are whole numbers of it, so that their sums are exact in any order."""
+LOSS_DIGITS = 4
+
+Number: TypeAlias = Annotated[int, Ge(0), Le(2**53)]
+Loss: TypeAlias = Annotated[float, Ge(0), Le(1e100)] | None
+Bin: TypeAlias = tuple[Number, Number, Number]
+"""Images in a bin, those of them that are correct, and the sum of their confidences."""
+Losses: TypeAlias = Annotated[tuple[Loss, ...], MaxLen(100_000)]
+"""Mean loss of each class, (C,); None for a class without images."""
+Bins: TypeAlias = Annotated[tuple[Annotated[tuple[Bin, ...], MaxLen(BINS)], ...], MaxLen(10)]
+Confusion: TypeAlias = Annotated[tuple[tuple[Number, Number, Number], ...], MaxLen(10**7)]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a network says of the images that choose, after an epoch.
+
+    Attributes:
+        epoch: from 1.
+        reliability: for each shot group of `trainer.results.shot_groups` the bins of confidence;
+            a prediction is that of the trial's post-hoc adjustment.
+        losses: mean unweighted cross entropy of each class, before such an adjustment.
+        confusion: (true class, predicted class, images) where there are any, in this order; None
+            where it is not kept.
+    """
+
+    epoch: Annotated[int, Ge(1), Le(10**6)]
+    reliability: Bins
+    losses: Losses
+    confusion: Confusion | None = None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is known of a trial at full length.
+
+    Attributes:
+        best: after its best epoch; None if that was before diagnoses were kept.
+        last: after its last epoch.
+    """
+
+    best: Examined | None
+    last: Examined
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examined_of(data: dict[str, Any]) -> Examined:
+    """Return what `asdict` made of it, read back from JSON."""
+    confusion = data.get("confusion")
+    return Examined(
+        epoch=data["epoch"],
+        reliability=tuple(tuple(map(tuple, bins)) for bins in data["reliability"]),
+        losses=tuple(data["losses"]),
+        confusion=None if confusion is None else tuple(map(tuple, confusion)),
+    )
+
+
+def diagnosis_of(data: dict[str, Any]) -> Diagnosis:
+    """Return what `Diagnosis.to_dict` made of it, read back from JSON."""
+    best = data["best"]
+    return Diagnosis(None if best is None else examined_of(best), examined_of(data["last"]))

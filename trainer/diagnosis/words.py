@@ -1,0 +1,69 @@
+"""Diagnoses in words and tables: calibration, precision and recall, and failure modes by class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from trainer.diagnosis.examination import calibration_error, together
+from trainer.diagnosis.records import Confusion, Examined
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FailureMode:
+    """The class that images of a class are most often taken for.
+
+    Attributes:
+        true, taken_for: numbers of the classes.
+        images: of the true class taken for the other.
+        of: all images of the true class.
+    """
+
+    true: int
+    taken_for: int
+    images: int
+    of: int
+
+    @property
+    def share(self) -> float:
+        return self.images / self.of
+
+    def sentence(self, names: Sequence[str] | None) -> str:
+        """The failure mode, such as "class 3 is taken for class 8 (12 of 60 images)"."""
+        named = (names[c] if names else str(c) for c in (self.true, self.taken_for))
+        true, other = (f"class {name}" if name.isdigit() else name for name in named)
+        return f"{true} is taken for {other} ({self.images} of {self.of} images)"
+
+
+def matrix(confusion: Confusion, classes: int) -> Integers:
+    """Return the confusion as numbers of images, (C, C): true class, predicted class."""
+    cells = np.zeros((classes, classes), dtype=np.int64)
+    for true, predicted, images in confusion:
+        cells[true, predicted] = images
+    return cells
+
+
+def failure_modes(confusion: Confusion) -> list[FailureMode]:
+    """Return the failure mode of each class that has one, the largest share first."""
+    sizes: dict[int, int] = {}
+    worst: dict[int, tuple[int, int]] = {}
+    for true, predicted, images in confusion:
+        sizes[true] = sizes.get(true, 0) + images
+        if predicted != true and images > worst.get(true, (0, 0))[1]:
+            worst[true] = (predicted, images)
+    modes = [FailureMode(true, other, n, sizes[true]) for true, (other, n) in worst.items()]
+    return sorted(modes, key=lambda mode: (-mode.share, mode.true))
+
+
+def calibration_sentence(found: Examined, groups: Sequence[str]) -> str:
+    """Say how far confidence is from accuracy, over all images and in each shot group."""
+    whole = calibration_error(together(found.reliability))
+    parts = [
+        f"{name} {100 * error:.1f}"
+        for name, bins in zip(groups, found.reliability, strict=True)
+        if (error := calibration_error(bins)) is not None
+    ]
+    return f"expected calibration error {100 * (whole or 0.0):.1f} % ({', '.join(parts)})"
