@@ -77,9 +77,12 @@ def run(plan: Plan, console: Console) -> Ending:
         check_name(plan)  # again: another process may have come first
         record = open_record(plan, manifest)
         attempt = begin_attempt(plan)
-        objective = plan.folder.read_manifest().objective
+        known = plan.folder.read_manifest()
+        objective = known.objective
         search = Search(plan.settings, plan.budget, objective, plan.folder, record, attempt, events)
         events.note("\n".join(announcement(plan, search)))
+        if note := changed_code(plan, known):
+            events.note(note)
         if note := connection_note(console.file):
             events.note(note)
         with logging_events(plan.loggers, plan.folder, events, record.row, objective) as loggers:
@@ -91,7 +94,7 @@ def run(plan: Plan, console: Console) -> Ending:
 def prepared_images(plan: Plan, events: Events) -> tuple[ImageData, ...]:
     """Return the images of every benchmark, the hold-out's last."""
     images = []
-    for benchmark in plan.all_benchmarks:
+    for benchmark in plan.networks:
         events.note(f"Preparing the images of {benchmark.name} ...")
         for note in benchmark.notes():
             events.note(f"  {note}")
@@ -101,9 +104,23 @@ def prepared_images(plan: Plan, events: Events) -> tuple[ImageData, ...]:
 
 def manifest_of(plan: Plan, images: tuple[ImageData, ...]) -> Manifest:
     """Return what settings.json of the run holds."""
-    recorded = tuple(map(RecordedBenchmark.of, plan.all_benchmarks, images))
+    if plan.own:
+        return Manifest.of(plan.settings, (RecordedBenchmark.of_own(plan.own),))
+    recorded = tuple(map(RecordedBenchmark.of, plan.networks, images))
     searched = len(plan.benchmarks)
     return Manifest.of(plan.settings, recorded[:searched], *recorded[searched:])
+
+
+def changed_code(plan: Plan, known: Manifest) -> str | None:
+    """Return that a function of the user's was changed since the run began, if it was."""
+    before = known.benchmarks[0].own
+    if not plan.own or not before or before.code == plan.own.code:
+        return None
+    module = plan.own.trainable.partition(":")[0]
+    return (
+        f"note: module {module} was changed since this run began; its results stand beside those "
+        "of before"
+    )
 
 
 def search_and_export(
@@ -207,7 +224,7 @@ def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
     named = [STRATEGIES[name].strategy.variant for name in plan.settings.baselines]
     variants = {*SPACES[plan.settings.space].variants, *named}
     return WorkerSetup(
-        benchmarks=plan.all_benchmarks,
+        benchmarks=plan.networks,
         images=(),
         run=plan.folder.path,
         proof=plan.folder.make_proof(attempt),
@@ -218,6 +235,7 @@ def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
         threads=plan.resources.cpus,
         save_every=plan.save_every,
         variants=tuple(sorted(variants, key=astuple)),
+        own=plan.own,
     )
 
 
@@ -303,10 +321,12 @@ def acknowledge(
     """Say at once that a signal came; ``leave`` gives the terminal back after the second."""
     if times == 1:
         again = "" if number == signal.SIGHUP else "; Ctrl-C again ends at once"
-        events.note(
-            "Stopping. Every running trial is saved where it is, which takes at most "
-            f"{SAVE_SECONDS:g} s{again}."
+        saved = (
+            "will go on from the last checkpoint of its function"
+            if plan.own
+            else f"is saved where it is, which takes at most {SAVE_SECONDS:g} s"
         )
+        events.note(f"Stopping. Every running trial {saved}{again}.")
     elif times == 2:
         leave()
         events.note("Ended at once. What was saved stands; continue with")

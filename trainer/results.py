@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Le, MaxLen
 
-from trainer.benchmarks.metrics import score, scores
+from trainer.benchmarks.metrics import METRICS, score, scores
 from trainer.diagnosis.records import Diagnosis, diagnosis_of
 
 SHOTS = ("many", "medium", "few")
@@ -48,6 +48,9 @@ PROFILE_DIGITS = 4
 class EpochResult:
     """One finished epoch of one trial.
 
+    Of a training of the user's own, losses, learning rate, predicted images and profile are not
+    known, nor correct images where its function reports shares of correct images alone.
+
     Attributes:
         epoch: 1-based number of the epoch.
         train_loss: mean over the epoch's batches of the weighted loss, each batch as torch's
@@ -67,13 +70,13 @@ class EpochResult:
     """
 
     epoch: Annotated[int, Ge(1), Le(10**6)]
-    train_loss: Finite
-    test_loss: Finite
-    learning_rate: Finite
+    train_loss: Finite | None
+    test_loss: Finite | None
+    learning_rate: Finite | None
     seconds: Annotated[float, Ge(0), Le(10**9)]
     score: Percent
     best_score: Percent
-    correct: HalfCounts
+    correct: HalfCounts | None
     predicted: HalfCounts | None = None
     profile: Profile | None = None
     diagnosis: Diagnosis | None = None
@@ -88,9 +91,10 @@ class EpochResult:
     def from_dict(cls, data: Mapping[str, Any]) -> "EpochResult":
         data = present_names(data)
         values = {f.name: data[f.name] for f in dataclasses.fields(cls) if f.name in data}
-        predicted, profile = data.get("predicted"), data.get("profile")
-        values["correct"] = half_counts(data["correct"])
-        values["predicted"] = None if predicted is None else half_counts(predicted)
+        for name in ("correct", "predicted"):
+            numbers = data.get(name)
+            values[name] = None if numbers is None else half_counts(numbers)
+        profile = data.get("profile")
         values["profile"] = None if profile is None else tuple(map(tuple, profile))
         values["diagnosis"] = diagnosis_of(data["diagnosis"]) if data.get("diagnosis") else None
         return cls(**values)
@@ -156,22 +160,19 @@ def shot_groups(counts: Sequence[int]) -> dict[str, np.ndarray]:
 def summary(
     results: Sequence[EpochResult],
     counts: Sequence[int],
-    half_counts: npt.ArrayLike,
+    half_counts: npt.ArrayLike | None,
     test_held_out: bool,
+    metric: str = "accuracy",
 ) -> dict[str, Any]:
     """Return what a trial's epochs amount to: best, last, mean of the last ten, and by class.
 
     ``metrics`` holds every metric at the best epoch, percent, None where it is not known.
     ``class_accuracy`` is of the images that choose at the best epoch, percent (C,), and ``shots``
-    its mean over each shot group. ``half_counts`` are the evaluated images (2, C); of every class,
-    one or more choose.
+    its mean over each shot group; both are empty where images are not on record. ``half_counts``
+    are the evaluated images (2, C); of every class, one or more choose; None where only scores of
+    ``metric`` are known.
     """
     best = max(results, key=lambda r: (r.score, -r.epoch))
-    correct, images = (selection(n, test_held_out) for n in (best.correct, half_counts))
-    predicted = None if best.predicted is None else selection(best.predicted, test_held_out)
-    metrics = scores(correct, predicted, images)
-    per_class = 100.0 * correct / images
-    groups = shot_groups(counts)
     return {
         "best_score": best.score,
         "best_epoch": best.epoch,
@@ -179,7 +180,28 @@ def summary(
         "last_ten_score": float(np.mean([r.score for r in results[-10:]])),
         "epochs": results[-1].epoch,
         "seconds": float(sum(r.seconds for r in results)),
-        "metrics": {k: None if v is None else float(v) for k, v in metrics.items()},
+        **at_best_epoch(best, counts, half_counts, test_held_out, metric),
+    }
+
+
+def at_best_epoch(
+    best: EpochResult,
+    counts: Sequence[int],
+    half_counts: npt.ArrayLike | None,
+    test_held_out: bool,
+    metric: str,
+) -> dict[str, Any]:
+    """Return metrics, shots and class accuracies of an epoch, as ``summary`` has them."""
+    if best.correct is None or half_counts is None:
+        metrics = dict.fromkeys(METRICS) | {metric: best.score}
+        return {"metrics": metrics, "shots": {}, "class_accuracy": []}
+    correct, images = (selection(n, test_held_out) for n in (best.correct, half_counts))
+    predicted = None if best.predicted is None else selection(best.predicted, test_held_out)
+    known = scores(correct, predicted, images)
+    per_class = 100.0 * correct / images
+    groups = shot_groups(counts)
+    return {
+        "metrics": {k: None if v is None else float(v) for k, v in known.items()},
         "shots": {k: float(per_class[m].mean()) for k, m in groups.items() if m.any()},
         "class_accuracy": [float(x) for x in per_class],
     }

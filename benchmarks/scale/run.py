@@ -60,6 +60,7 @@ def prepare(case: ScaleCase, clock: DriverClock, path: Path) -> tuple[LoggedSear
     """Return a search that has not begun, with its run in ``path``, and where it is to run."""
     world = recorded(case.table) if case.table else made_up()
     half_counts = world.objective.benchmarks[0].half_counts
+    assert half_counts is not None
     training = Training(case.seconds, case.ahead, world.curve, half_counts)
     log = DriverLog(clock, training, case.slots, max(1, case.trials // SNAPSHOTS))
     settings = settings_of(world.benchmark, case.sampler, case.seed)

@@ -66,6 +66,9 @@ def tell_plan(
     scratch.create()
     search = search_of(aside, manifest, events)
     events.note("\n".join(announcement(plan, search)))
+    if plan.own:
+        events.note("What it costs is told in a search, after the second epoch of its first trial.")
+        return
     found = measured(aside, images, events)
     events.note("\n".join(forecast_text(found, plan, search)))
 

@@ -1,5 +1,6 @@
 """Plan of what a user asks for: the benchmarks, settings, budget and resources of a run."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import TypeVar
 
@@ -15,7 +16,9 @@ from search.store.run_folder import RunFolder
 from spaces import SPACES
 from spaces.errors import FieldError, UserError
 from spaces.validation import checked
-from trainer.benchmarks import Benchmark, get_benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
+from trainer.own.declaration import own_training
+from trainer.own.training import OwnTraining
 from trainer.runtime import available_cpus
 from trainer.trial import SCALE_FREE_LOSS
 from trainer.user_files import expanded
@@ -39,7 +42,8 @@ def chosen_plan(
         UserError: nothing can be searched so.
     """
     everything = chosen_benchmarks(request)
-    benchmarks = tuple(everything[: len(request.benchmark)])
+    benchmarks = tuple(everything[:-1] if request.holdout else everything)
+    holdout = everything[-1] if request.holdout else None
     resources = chosen_resources(request)
     if budget.gpu_hours and not resources.gpu:
         raise UserError(
@@ -56,7 +60,7 @@ def chosen_plan(
     folder = RunFolder.named(expanded(request.runs), name)
     return Plan(
         benchmarks=benchmarks,
-        holdout=everything[-1] if request.holdout else None,
+        holdout=holdout if isinstance(holdout, Benchmark) else None,
         data_root=expanded(request.data_root),
         folder=folder,
         settings=chosen_settings(request, benchmarks, chosen_baselines(request, folder)),
@@ -72,14 +76,17 @@ def chosen_plan(
     )
 
 
-def chosen_benchmarks(request: Request) -> list[Benchmark]:
+def chosen_benchmarks(request: Request) -> Sequence[Benchmark | OwnTraining]:
     """Return the benchmarks to search on, then the hold-out if there is one.
 
-    ``epochs`` shortens those that are longer.
+    A training of the user's own is the only one. ``epochs`` shortens those that are longer.
 
     Raises:
         UserError: one is unknown, or all of them are shorter than ``epochs``.
     """
+    if request.trainable is not None:
+        return [chosen_own(request)]
+    check_benchmark_given(request)
     names = [*request.benchmark, *([request.holdout] if request.holdout else [])]
     benchmarks = [get_benchmark(name, expanded(request.data_root)) for name in names]
     if request.epochs is None:
@@ -87,6 +94,36 @@ def chosen_benchmarks(request: Request) -> list[Benchmark]:
     longest = max(benchmarks, key=lambda benchmark: benchmark.epochs)
     longest.with_epochs(request.epochs)  # refuses what is too long for all
     return [b.with_epochs(min(request.epochs, b.epochs)) for b in benchmarks]
+
+
+def chosen_own(request: Request) -> OwnTraining:
+    """Return the training of the user's own.
+
+    Raises:
+        UserError: it cannot be used, or something is asked for that is none of its.
+    """
+    for name in ("benchmark", "holdout"):
+        if getattr(request, name):
+            raise UserError(f"--{name} is given with --trainable; leave one of them out.")
+    if request.compile or request.precision != Request.precision:
+        raise UserError(
+            "--precision and --compile are for this program's own networks, and --trainable is "
+            "given; leave them out, and choose in the function."
+        )
+    assert request.trainable is not None
+    return own_training(request.trainable, request.class_counts, request.epochs)
+
+
+def check_benchmark_given(request: Request) -> None:
+    """Raise UserError if it is not said what is trained."""
+    if not request.benchmark:
+        names = f"{', '.join(BENCHMARKS)}, a TOML file or a folder of images"
+        raise UserError(
+            f"--benchmark is missing ({names}); give it, or --trainable MODULE:FUNCTION with "
+            "--counts and --epochs."
+        )
+    if request.class_counts is not None:
+        raise UserError("--counts is given without --trainable; add it, or leave --counts out.")
 
 
 def asked(kind: type[T], request: Request, **found: object) -> T:
@@ -105,7 +142,9 @@ def asked(kind: type[T], request: Request, **found: object) -> T:
 
 
 def chosen_settings(
-    request: Request, benchmarks: tuple[Benchmark, ...], baselines: tuple[str, ...]
+    request: Request,
+    benchmarks: tuple[Benchmark | OwnTraining, ...],
+    baselines: tuple[str, ...],
 ) -> Settings:
     sampler = request.sampler
     if sampler == "auto" and request.space in SPACES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,9 +161,11 @@ def load(path: AnyPath) -> Run:
 
 
 def run(
-    benchmark: Names | Path,
+    benchmark: Names | Path = Request.benchmark,
     trials: int | None = Request.trials,
     *,
+    trainable: str | Callable[..., object] | None = Request.trainable,
+    class_counts: object = Request.class_counts,
     name: str | None = Request.name,
     runs: AnyPath = Request.runs,
     data_root: AnyPath = Request.data_root,
@@ -199,7 +201,12 @@ def run(
     on.
 
     Args:
-        benchmark: a name, a TOML file or a folder of images; several to search on jointly.
+        benchmark: a name, a TOML file or a folder of images; several to search on jointly;
+            none where there is a trainable.
+        trainable: MODULE:FUNCTION or FILE.py:FUNCTION of your own that trains, or a function of a
+            module that workers can import.
+        class_counts: of its images: a file, a sequence by label, or a mapping by class name or by
+            column, such as {"train": [...], "test": [...]}.
         trials: in total, 1 or more, controls and confirmation included; None for 64, or for no
             limit where hours are given.
         name: of the run's folder; None for the benchmark's.
@@ -211,7 +218,7 @@ def run(
         gpu_hours: of training, over all attempts, above 0; None for no limit.
         confirm: whether the best are trained again with fresh seeds.
         confirm_runs: at most, 9 or more; None for a third of the trials.
-        epochs: shortens the protocol; None for the benchmark's own.
+        epochs: shortens the protocol; None for the benchmark's own. Of a trainable, its length.
         space: what is searched, a key of ``spaces.SPACES``.
         baselines: names of the controls, or "none"; None for those of the space.
         sampler: what proposes strategies; "auto" chooses.

@@ -12,8 +12,12 @@ from search.config.request import Request, option_of
 from spaces.errors import FieldError
 from spaces.validation import checked
 from trainer.benchmarks.registry import separate_names, whole_path
+from trainer.own.class_counts import counts_text, whole_counts
+from trainer.own.function import function_text, whole_trainable
 from trainer.user_files import expanded
 
+WHOLE = {"holdout": whole_path, "trainable": whole_trainable, "class_counts": whole_counts}
+"""Argument -> how it is written, so that it can be read in any folder."""
 NONE = "none"
 """As ``baselines``: no controls."""
 LINE = 88
@@ -27,7 +31,10 @@ def request_of(given: Mapping[str, Any]) -> Request:
         FieldError: a value has another type than its argument.
     """
     content = {name: os.fspath(v) if isinstance(v, os.PathLike) else v for name, v in given.items()}
-    content["benchmark"] = names_in(content["benchmark"], separate_names)
+    content["benchmark"] = names_in(content["benchmark"] or (), separate_names)
+    if callable(content["trainable"]):
+        content["trainable"] = function_text(content["trainable"])
+    content["class_counts"] = counts_text(content["class_counts"])
     content["log"] = names_in(content["log"] or (), split)
     if content["baselines"] is not None:
         names = content["baselines"]
@@ -53,15 +60,15 @@ def words_of(request: Request) -> tuple[str, ...]:
 
     ``confirm`` reads them.
     """
-    benchmark = ",".join(map(whole_path, request.benchmark))
-    data_root = str(expanded(request.data_root).absolute())
-    words = ["--benchmark", benchmark, "--data-root", data_root]
+    words = ["--data-root", str(expanded(request.data_root).absolute())]
+    if request.benchmark:
+        words += ["--benchmark", ",".join(map(whole_path, request.benchmark))]
     for name, value in asked_for(request).items():
         if name in ("benchmark", "data_root", "resume"):
             continue
         words.append(option_of(name))
-        if name == "holdout":
-            words.append(whole_path(str(value)))
+        if name in WHOLE:
+            words.append(WHOLE[name](str(value)))
         elif isinstance(value, tuple):
             words.append(",".join(value) or NONE)
         elif not isinstance(value, bool):
@@ -78,11 +85,10 @@ def again_in_shell(words: list[str]) -> str:
 
 def again_in_python(request: Request) -> str:
     """Return the call that continues a run, on one line if it fits."""
-    benchmark, *more = request.benchmark
     values = asked_for(request)
-    del values["benchmark"]
+    searched = values.pop("benchmark", ())
     values.pop("resume", None)
-    texts = [repr(request.benchmark if more else benchmark)]
+    texts = [repr(searched if len(searched) > 1 else searched[0])] if searched else []
     texts += [f"{name}={redacted(value)!r}" for name, value in (values | {"resume": True}).items()]
     line = f"search.run({', '.join(texts)})"
     return line if len(line) <= LINE else "search.run(\n    " + ",\n    ".join(texts) + ",\n)"

@@ -30,7 +30,10 @@ def search_parser() -> Parser:
 
 def add_search(parser: Parser) -> None:
     parser.prog = PROGRAM  # the word may be left out
-    parser.usage = f"{PROGRAM} [search] --benchmark NAME [options]"
+    parser.usage = (
+        f"{PROGRAM} [search] --benchmark NAME [options]\n"
+        f"       {PROGRAM} [search] --trainable MODULE:FUNCTION --counts FILE --epochs N [options]"
+    )
     parser.description = (
         "Search the class weighting, or more of the training strategy, of a long-tailed image "
         "classifier. "
@@ -38,8 +41,9 @@ def add_search(parser: Parser) -> None:
     )
     add = parser.add_argument
     names = f"{', '.join(BENCHMARKS)}, a TOML file or a folder of images; A,B: jointly"
-    add("--benchmark", required=True, metavar="NAME", help=names)
+    add("--benchmark", metavar="NAME", help=names)
     add_holdout(parser)
+    add_own(parser)
     add("--name", help="of the run folder (default: the benchmark's name)")
     add(
         "--runs",
@@ -55,6 +59,15 @@ def add_search(parser: Parser) -> None:
     add_budget(parser)
     add_settings(parser)
     add_resources(parser)
+
+
+def add_own(parser: Parser) -> None:
+    """Add the options of a training of the user's own, which take the place of --benchmark."""
+    add = parser.add_argument_group("a training of your own").add_argument
+    what = "function that trains a network: MODULE:FUNCTION or FILE.py:FUNCTION"
+    add("--trainable", metavar="FUNCTION", help=what)
+    counts = "training images of each class, and test images if the function reports them by class"
+    add("--counts", dest="class_counts", metavar="FILE", help=counts)
 
 
 def add_budget(parser: Parser) -> None:
@@ -79,7 +92,8 @@ def add_budget(parser: Parser) -> None:
         "--epochs",
         metavar="N",
         type=int,
-        help="shorten the protocol; results say so (default: the benchmark's)",
+        help="shorten the protocol; results say so (default: the benchmark's); of a training of "
+        "your own, its length",
     )
 
 

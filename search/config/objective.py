@@ -3,14 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from search.config.fields import BenchmarkName, ClassCounts, Epochs, ImagesOfClasses
 from search.stats.estimate import Unit
-from search.stats.priors import GUESSED_RUNS, KNOWN_RUNS, NoisePrior, guessed_noise
+from search.stats.priors import GUESS, GUESSED_RUNS, KNOWN_RUNS, NoisePrior, guessed_noise
 from search.stats.scoring import Scoring
 from spaces.validation import OneOf
-from trainer.benchmarks.benchmark import NoiseSd
+from trainer.benchmarks.benchmark import ChosenOn, NoiseSd
 from trainer.benchmarks.metrics import METRICS
 from trainer.results import selection
 
@@ -25,34 +25,41 @@ class BenchmarkObjective:
     Attributes:
         epochs: of a full-length training.
         counts: training images per class, (C,).
-        half_counts: test images per class in halves A and B of the test set, (2, C).
+        half_counts: test images per class in halves A and B of the test set, (2, C); all of them
+            in half A where a training of the user's own does not tell them apart, None where it
+            reports scores alone.
         noise_sd: of the best score between seeds, points; None where it is not known.
         metric: a key of ``trainer.benchmarks.metrics.METRICS``.
         test_held_out: half A is a validation split, which chooses, and half B the test set.
-        chosen_on: "validation" or "test", as the images that choose are called.
+        chosen_on: "validation" or "test", as the images that choose are called, or "evaluated"
+            where it is not known which they are.
         shortened: the training is shorter than that of which ``noise_sd`` is known.
     """
 
     name: BenchmarkName
     epochs: Epochs
     counts: ClassCounts
-    half_counts: tuple[ImagesOfClasses, ImagesOfClasses]
+    half_counts: tuple[ImagesOfClasses, ImagesOfClasses] | None
     noise_sd: NoiseSd | None = None
     metric: Annotated[str, OneOf(METRICS)] = "accuracy"
     test_held_out: bool = False
-    chosen_on: Literal["test", "validation"] = "test"
+    chosen_on: ChosenOn = "test"
     shortened: bool = False
 
     @property
     def noise_prior(self) -> NoisePrior:
         """What is known beforehand of the noise of its scores."""
+        if self.half_counts is None:
+            return GUESS
         if self.noise_sd is None:
             return NoisePrior(guessed_noise(self.metric, self.selection_counts))
         return NoisePrior(self.noise_sd, GUESSED_RUNS if self.shortened else KNOWN_RUNS)
 
     @property
     def selection_counts(self) -> tuple[int, ...]:
-        """Images per class by which epochs and weightings are chosen, (C,)."""
+        """Images per class by which epochs and weightings are chosen, (C,); () if not known."""
+        if self.half_counts is None:
+            return ()
         return tuple(selection(self.half_counts, self.test_held_out).tolist())
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal, TypeAlias
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge
 
 DEFAULT_TRIALS = 64
 SAVE_EVERY = {"cpu": 5, "cuda": 20}
@@ -28,7 +28,10 @@ class Request:
     """What a user asks for; `Settings`, `Budget` and `Resources` have the ranges of their fields.
 
     Attributes:
-        benchmark: names, TOML files or folders of images, on which is searched jointly.
+        benchmark: names, TOML files or folders of images, on which is searched jointly; none where
+            there is a trainable.
+        trainable: MODULE:FUNCTION or FILE.py:FUNCTION of the user's own, which trains.
+        class_counts: of its images: a file, or as JSON.
         holdout: benchmark on which the verdict's strategies are tried at the end.
         name: of the run folder; None for the benchmark's.
         runs: folder of all runs.
@@ -40,7 +43,7 @@ class Request:
         gpu_hours: of training, over all attempts; None for no limit.
         confirm: whether the best are trained again with fresh seeds.
         confirm_runs: at most; None for a third of the trials.
-        epochs: shorten the protocol to; None for the benchmark's.
+        epochs: shorten the protocol to; None for the benchmark's. Of a trainable, its length.
         space: a key of ``spaces.SPACES``.
         baselines: names of the controls; None for those of the space.
         sampler: a key of ``SAMPLERS``, or "auto".
@@ -59,7 +62,9 @@ class Request:
         log: names of tools that are told of every epoch, too.
     """
 
-    benchmark: Annotated[tuple[str, ...], MinLen(1)]
+    benchmark: tuple[str, ...] = ()
+    trainable: str | None = None
+    class_counts: str | None = None
     holdout: str | None = None
     name: str | None = None
     runs: str = "runs"
@@ -89,9 +94,13 @@ class Request:
     log: tuple[str, ...] = ()
 
 
+OPTIONS = {"confirm": "--no-confirm", "class_counts": "--counts"}
+"""Field of `Request` -> the option that sets it, where that has another name."""
+
+
 def option_of(argument: str) -> str:
     """Return the command line's option that sets a field of `Request`."""
-    return "--no-confirm" if argument == "confirm" else f"--{argument.replace('_', '-')}"
+    return OPTIONS.get(argument, f"--{argument.replace('_', '-')}")
 
 
 def in_options(sentence: str) -> str:

@@ -116,12 +116,15 @@ def facts_of(trial: RecordedTrial, folder: RunFolder, manifest: Manifest) -> dic
 def half_b_score(row: Row, folder: RunFolder, manifest: Manifest) -> float | None:
     """Return the score on half B at the best epoch on half A, percent; None before the end.
 
-    It is that of the first benchmark, or of the hold-out.
+    Nor is there one of images that do not come in halves. It is that of the first benchmark, or of
+    the hold-out.
     """
     if not row.summaries:
         return None
     benchmark = parts_of(manifest.objective, row.study)[0]
     scoring = benchmark.scoring
+    if not scoring.has_halves:
+        return None
     curve = folder.read_curve(row, 0, benchmark)
     best = curve.at(int(scoring.scores(curve, half_a).argmax()))
     return float(scoring.scores(best, half_b))

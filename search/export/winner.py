@@ -96,6 +96,6 @@ def winner_of(run: Conclusion) -> Winner | None:
         run.winner[1],
         run.objective.benchmarks[0].counts,
         first.class_names,
-        first.benchmark.to_dict(),
+        first.definition.to_dict(),
         run.story(),
     )

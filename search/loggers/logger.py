@@ -50,4 +50,5 @@ class Logger(Protocol):
 def metrics_of(prefix: str, result: EpochResult) -> dict[str, float]:
     """Return the numbers of an epoch that are logged, by name."""
     names = ("score", "best_score", "train_loss", "test_loss", "learning_rate", "seconds")
-    return {f"{prefix}{name}": float(getattr(result, name)) for name in names}
+    known = {name: getattr(result, name) for name in names}
+    return {f"{prefix}{name}": float(n) for name, n in known.items() if n is not None}

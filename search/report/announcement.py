@@ -12,6 +12,7 @@ from search.samplers.registry import SAMPLERS
 from search.session.plan import Plan
 from search.session.search import Search
 from spaces import PARAMETERS, SPACES, STRATEGIES, Float
+from trainer.benchmarks import Benchmark
 from trainer.benchmarks.metrics import metric_sentence
 from trainer.trial import SCALE_FREE_LOSS
 
@@ -28,7 +29,9 @@ def announcement(plan: Plan, search: Search) -> list[str]:
     rungs = ", ".join(map(str, search.rungs.epochs))
     rule = settings.early_stopping
     stopping = f"early stopping {rule} at epochs {rungs}" if rungs else "no early stopping"
-    lines = [f"{b.name}: {b.protocol_note()}, {settings.precision}" for b in plan.benchmarks]
+    lines = [f"{b.name}: {b.protocol_note()}" for b in plan.benchmarks]
+    if not plan.own:
+        lines = [f"{line}, {settings.precision}" for line in lines]
     if plan.holdout:
         lines.append(f"hold-out {plan.holdout.name}: {plan.holdout.protocol_note()}")
     lines += [
@@ -126,6 +129,8 @@ def phases_text(budget: Budget) -> str:
 def scores_text(benchmark: BenchmarkObjective) -> list[str]:
     """Return by what a benchmark's networks are scored, where that is not plain accuracy."""
     lines = []
+    if benchmark.half_counts is None:
+        return [f"{benchmark.name}: scored by the accuracy that its function reports"]
     sentence = metric_sentence(benchmark.metric, benchmark.chosen_on, benchmark.selection_counts)
     if sentence:
         lines.append(f"{benchmark.name}: {sentence}")
@@ -171,7 +176,7 @@ def notes(plan: Plan, search: Search) -> list[str]:
         f"note: {b.name} is the leaderboard's hidden setting, to be judged on once, at the end; a "
         "weighting that was searched on it is no longer judged by it"
         for b in plan.benchmarks
-        if b.role == "hidden"
+        if isinstance(b, Benchmark) and b.role == "hidden"
     ]
     trials = plan.budget.search_trials
     if trials is not None and trials <= len(search.record.controls()) + len(search.record.named()):

@@ -15,6 +15,11 @@ from trainer.benchmarks.metrics import METRICS
 
 FEWEST_SEEDS = 5
 """In common with uniform, for a gain by class frequency to be told: four degrees of freedom."""
+SAME_IMAGES = (
+    "the accuracy is of the same images that chose weighting and epochs, so that it holds luck of "
+    "the choice; correct images by half, or of validation and test images, would tell how much."
+)
+"""Of a benchmark whose images do not come in halves."""
 ADJUSTED = (
     "  The same runs with their logits adjusted after training, for which nothing is trained "
     "again: the adjustment and the epoch are the best on half A, the percent are of half B. "
@@ -27,13 +32,16 @@ def benchmark_view(benchmark: OnBenchmark, verdict: Verdict) -> list[RenderableT
     own = benchmark.verdict
     said: list[RenderableType] = []
     said += [Text(f"  {line}") for line in own.sentences(benchmark.name)] if own else []
-    notes = [metrics_text(benchmark, verdict.winner)]
-    if not benchmark.benchmark.test_held_out:
-        split = benchmark.half_split
+    notes = []
+    if benchmark.benchmark.half_counts is not None:
+        notes.append(metrics_text(benchmark, verdict.winner))
+    if split := None if benchmark.benchmark.test_held_out else benchmark.half_split:
         notes.append(
             f"  Configuration and epochs chosen on half A of the {benchmark.benchmark.chosen_on} "
             f"images: {split.arm}, {split.accuracies.half_b:.2f} % on half B."
         )
+    elif not benchmark.benchmark.test_held_out:
+        notes.append(f"  {SAME_IMAGES[:1].upper()}{SAME_IMAGES[1:]}")
     found = gains_text(benchmark.gains) if benchmark.gains else None
     said += [arms_table(benchmark, verdict), *map(Text, filter(None, [*notes, found]))]
     return [*said, Text(ADJUSTED), adjusted_table(benchmark)] if benchmark.adjusted else said
@@ -90,6 +98,8 @@ def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> FittingTable:
     names = ["n", "mean (95 %)", "best?", "seed 42", "3 seeds", "last", "last 10", "half B"]
     if benchmark.benchmark.test_held_out:
         names[1:] = ["test (95 %)", "best?", "validation", "last", "last 10"]
+    elif benchmark.half_split is None:
+        names.remove("half B")
     columns = [Column("", overflow="fold", max_width=LONGEST_NAME)]
     columns += [Column(name, justify="right", no_wrap=True) for name in names]
     title = f"  {benchmark.name}, {benchmark.benchmark.judged_words} in percent"
@@ -120,9 +130,10 @@ def reached_cells(reached: Accuracies, test_held_out: bool) -> list[str]:
     if test_held_out:
         return [f"{value:.2f}" for value in (reached.best, reached.last, reached.last_ten)]
     official = [reached.seed_42, reached.published_mean]
+    on_half_b = () if reached.half_b is None else (reached.half_b,)
     return [
         *("" if value is None else f"{value:.2f}" for value in official),
-        *(f"{value:.2f}" for value in (reached.last, reached.last_ten, reached.half_b)),
+        *(f"{value:.2f}" for value in (reached.last, reached.last_ten, *on_half_b)),
     ]
 
 

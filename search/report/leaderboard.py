@@ -21,6 +21,7 @@ from search.store.trials import Row
 from spaces import CLASS_WEIGHTS, PUBLISHED_ON, PUBLISHED_PROTOCOL, STRATEGIES
 from trainer.benchmarks import Benchmark
 from trainer.benchmarks.published import PUBLISHED, Published
+from trainer.own.training import OwnTraining
 from trainer.results import SHOTS
 
 Cells: TypeAlias = list[str | Text]
@@ -33,7 +34,7 @@ OTHER_TRAINING = (
 def show(conclusion: Conclusion, console: Console) -> None:
     """Print the run's leaderboard, and what its confirmation shows."""
     for recorded in conclusion.manifest.benchmarks:
-        console.print(f"{recorded.benchmark.name}: {recorded.protocol}")
+        console.print(f"{recorded.definition.name}: {recorded.protocol}")
     console.print(f"run folder {conclusion.folder.path}")
     for part in range(len(conclusion.objective.benchmarks)):
         for table in leaderboards(conclusion, part):
@@ -54,7 +55,7 @@ def leaderboards(conclusion: Conclusion, part: int) -> Iterator[RenderableType]:
 
     Each table has its own published rows, if they compare.
     """
-    benchmark = conclusion.manifest.benchmarks[part].benchmark
+    benchmark = conclusion.manifest.benchmarks[part].definition
     rows = rows_in_order(conclusion)
     others = [row for row in rows if row.strategy.kind != CLASS_WEIGHTS]
     alone = [row for row in rows if row.strategy.kind == CLASS_WEIGHTS]
@@ -81,7 +82,7 @@ def leaderboard(
     kinds = {row.strategy.kind for row in trials}
     what = "weighting" if kinds <= {CLASS_WEIGHTS} else "kind: strategy"
     columns = [Column("trial", no_wrap=True), *numbers, Column(what, overflow="fold")]
-    benchmark = conclusion.manifest.benchmarks[part].benchmark
+    benchmark = conclusion.manifest.benchmarks[part].definition
     title = benchmark.name if joint else None
 
     def empty(numbers: list[int]) -> Table:
@@ -95,7 +96,7 @@ def leaderboard(
     return FittingTable(empty, len(columns), rows)
 
 
-def published_cells(benchmark: Benchmark) -> list[Cells]:
+def published_cells(benchmark: Benchmark | OwnTraining) -> list[Cells]:
     """Return the published rows of class weights, if they compare with a run on a benchmark."""
     return [
         published_row(
@@ -105,7 +106,7 @@ def published_cells(benchmark: Benchmark) -> list[Cells]:
     ]
 
 
-def strategy_cells(benchmark: Benchmark) -> list[Cells]:
+def strategy_cells(benchmark: Benchmark | OwnTraining) -> list[Cells]:
     """Return what was published of strategies on a benchmark; none if it is shortened."""
     if benchmark.shortened_from:
         return []
@@ -144,7 +145,7 @@ def rows_in_order(conclusion: Conclusion) -> list[Row]:
     return sorted(once.values(), key=place)
 
 
-def published_rows(benchmark: Benchmark) -> Published:
+def published_rows(benchmark: Benchmark | OwnTraining) -> Published:
     """Return the published rows that compare with a run on a benchmark, none if shortened."""
     return {} if benchmark.shortened_from else PUBLISHED.get(benchmark.name, {})
 
@@ -153,7 +154,7 @@ def names_text(conclusion: Conclusion) -> list[str]:
     """Return what the names in the leaderboard mean, and which controls are not in it."""
     shown = {row.label for row in conclusion.rows if row.in_search}
     for recorded in conclusion.manifest.benchmarks:
-        shown |= published_rows(recorded.benchmark).keys()
+        shown |= published_rows(recorded.definition).keys()
     lines = [
         f"{name}: {definition(name)}; {effect(member.strategy, conclusion.objective)}"
         for name, member in STRATEGIES.items()

@@ -46,7 +46,7 @@ def listed_runs(folder: Path) -> RenderableType:
 def _listed(conclusion: Conclusion) -> Line:
     rows = conclusion.rows
     benchmarks = ", ".join(benchmark.name for benchmark in conclusion.objective.benchmarks)
-    short = any(b.benchmark.shortened_from for b in conclusion.manifest.benchmarks)
+    short = any(b.definition.shortened_from for b in conclusion.manifest.benchmarks)
     name, score = named(conclusion)
     return [
         conclusion.folder.path.name,
@@ -118,7 +118,7 @@ def compared_runs(conclusions: Sequence[Conclusion]) -> RenderableType:
     first = conclusions[0]
     for other in conclusions[1:]:
         mine, theirs = (
-            [b.benchmark.fingerprint() for b in c.manifest.benchmarks] for c in (first, other)
+            [b.definition.fingerprint() for b in c.manifest.benchmarks] for c in (first, other)
         )
         if mine != theirs:
             raise UserError(

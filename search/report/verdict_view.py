@@ -75,6 +75,8 @@ def unconfirmed_notes(conclusion: Conclusion) -> list[str]:
     for benchmark, reached in zip(
         conclusion.objective.benchmarks, conclusion.reached, strict=False
     ):
+        if benchmark.half_counts is None:
+            continue
         said = other_metrics(reached.metrics, benchmark.metric)
         notes.append(f"on the {benchmark.chosen_on} images of {benchmark.name}: {said}")
     notes += [

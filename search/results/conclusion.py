@@ -201,7 +201,7 @@ class Conclusion:
             "formula": named and named.formula,
             "source": named.source if named else "found by this search",
             "protocol": "; ".join(b.protocol for b in self.manifest.benchmarks),
-            "benchmarks": [b.benchmark.to_dict() for b in self.manifest.benchmarks],
+            "benchmarks": [b.definition.to_dict() for b in self.manifest.benchmarks],
             "verdict": self.judgement and self.judgement.to_dict(),
             "early_stopping": self.stopping.to_dict() | {"saved_device_hours": self.saved_hours},
             "trials": {ENDS[s]: sum(row.state == s for row in searched) for s in ORDER},

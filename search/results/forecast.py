@@ -153,15 +153,18 @@ def seconds_left(search: Search, elapsed: float) -> float | None:
 def forecast(
     plan: Plan, images: tuple[ImageData, ...], stop: Callable[[], str | None]
 ) -> Forecast | None:
-    """Measure this machine; None where trials train on others or on GPUs, or ``stop`` says so."""
+    """Measure this machine; None where trials train on others or on GPUs, or ``stop`` says so.
+
+    Nor is a training of the user's own measured, of which the first epoch is as good.
+    """
     resources = plan.resources
-    if resources.gpu or resources.address is not None:
+    if plan.own or resources.gpu or resources.address is not None:
         return None
     fitting = max(1, available_cpus() // resources.cpus)
     concurrency = min(fitting, resources.concurrent or fitting)
     with threads(resources.cpus):
         seconds = []
-        for benchmark, data in zip(plan.all_benchmarks, images, strict=True):
+        for benchmark, data in zip(plan.networks, images, strict=True):
             trial = Trial.weighted(
                 benchmark, (1.0,) * benchmark.num_classes, 0, plan.settings.precision
             )

@@ -86,7 +86,7 @@ def _noise(conclusion: Conclusion) -> Iterator[Check]:
 
 def _protocol(conclusion: Conclusion) -> Iterator[Check]:
     notes = {b.facts.name: b.protocol for b in conclusion.manifest.benchmarks}
-    short = [b.facts.name for b in conclusion.manifest.benchmarks if b.benchmark.shortened_from]
+    short = [b.facts.name for b in conclusion.manifest.benchmarks if b.definition.shortened_from]
     answer = "; ".join(f"{name}: {note}" for name, note in notes.items())
     question = "Was the whole protocol trained?"
     if short:
@@ -103,9 +103,12 @@ def _images(conclusion: Conclusion) -> Iterator[Check]:
         else:
             answer = (
                 f"{benchmark.name}: no, the {benchmark.chosen_on} images choose the epoch and "
-                "judge, as its protocol has it; what half B says of a choice on half A is the "
-                "stricter number."
+                "judge, as its protocol has it; "
             )
+            if benchmark.scoring.has_halves:
+                answer += "what half B says of a choice on half A is the stricter number."
+            else:
+                answer += "correct images by half would give a stricter number."
             yield Check(Health.WARN, question, answer)
 
 
@@ -113,7 +116,10 @@ def _balance(conclusion: Conclusion) -> Iterator[Check]:
     question = "Do all classes count alike?"
     for benchmark in conclusion.objective.benchmarks:
         even = len(set(benchmark.selection_counts)) == 1
-        if even:
+        if benchmark.half_counts is None:
+            answer = f"{benchmark.name}: not known, as its function reports one accuracy of all."
+            yield Check(Health.WARN, question, answer)
+        elif even:
             answer = f"{benchmark.name}: yes, {benchmark.selection_counts[0]} images of each."
             yield Check(Health.PASS, question, answer)
         elif benchmark.metric != "accuracy":

@@ -49,8 +49,10 @@ class OnBenchmark:
         verdict: of the winner there, on the test set if one is held out; None where the run's own
             verdict says it, and where an arm that it needs has no run or diverged.
         arms: label -> what its runs reached.
-        half_split: the choice of arm and epoch on half A, and what half B says of it.
-        gains: of the winner over uniform; None if it is uniform, or where too few seeds are common.
+        half_split: the choice of arm and epoch on half A, and what half B says of it; None where
+            the images do not come in halves.
+        gains: of the winner over uniform; None if it is uniform, where too few seeds are common, or
+            where the accuracies of classes are not known.
         adjusted: label -> what its runs reach adjusted after training; without the arms of which
             that is not on record.
     """
@@ -58,7 +60,7 @@ class OnBenchmark:
     benchmark: BenchmarkObjective
     verdict: Verdict | None
     arms: dict[str, Accuracies]
-    half_split: HalfSplit
+    half_split: HalfSplit | None
     gains: Gains | None
     adjusted: Mapping[str, Adjusted]
 
@@ -75,7 +77,7 @@ class OnBenchmark:
             "test_held_out": self.benchmark.test_held_out,
             "verdict": self.verdict and self.verdict.to_dict(),
             "arms": {label: dataclasses.asdict(arm) for label, arm in self.arms.items()},
-            "half_split": self.half_split.to_dict(),
+            "half_split": self.half_split and self.half_split.to_dict(),
             "gains": self.gains and self.gains.to_dict(),
             **({"adjusted": adjusted} if adjusted else {}),
         }
@@ -92,8 +94,8 @@ class Judgement:
         benchmarks: the search's own, in their order.
         holdout: the one that the search never saw; None without one, or before its runs.
         half_b: of the winner on half B of the images, every run at its epoch that is the best on
-            half A; None where all arms are class weights, where a test set is held out, and where
-            an arm that it needs diverged.
+            half A; None where all arms are class weights, where a test set is held out, where an
+            arm that it needs diverged, and where the images do not come in halves.
         modelled: the verdict rests on all runs of the search, too, by the model of gradient shares.
     """
 
@@ -182,7 +184,8 @@ def judge(
     if objective.holdout and judge_part.done(HOLDOUT):
         holdout = judge_part(HOLDOUT, 0, objective.holdout, True)
     held_out = all(benchmark.test_held_out for benchmark in objective.benchmarks)
-    needed = plan.other_training and not held_out
+    has_halves = all(benchmark.scoring.has_halves for benchmark in objective.benchmarks)
+    needed = plan.other_training and has_halves and not held_out
     half_b = judge_part.half_b(objective) if needed else None
     return Judgement(
         plan,
@@ -216,7 +219,7 @@ class PartJudge:
             benchmark=benchmark,
             verdict=self.verdict(done, study, curves, benchmark) if with_verdict else None,
             arms={label: accuracies(curves[label], scoring) for label in curves},
-            half_split=half_split(curves, scoring),
+            half_split=half_split(curves, scoring) if scoring.has_halves else None,
             gains=self.gains(curves, benchmark),
             adjusted=self.adjusted(done, part, benchmark),
         )
@@ -307,6 +310,7 @@ class PartJudge:
     def gains(self, curves: dict[str, Curves], benchmark: BenchmarkObjective) -> Gains | None:
         winner, uniform = curves.get(self.winner, {}), curves.get(UNIFORM, {})
         common = len(winner.keys() & uniform.keys())
-        if self.winner == UNIFORM or common < FEWEST_COMMON_SEEDS:
+        known = benchmark.half_counts is not None
+        if self.winner == UNIFORM or common < FEWEST_COMMON_SEEDS or not known:
             return None
         return gains(winner, uniform, benchmark.scoring, benchmark.counts)

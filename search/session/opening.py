@@ -92,7 +92,7 @@ def check_same(plan: Plan, known: Manifest, wanted: Manifest) -> None:
     """
     if known.holdout and not wanted.holdout:
         raise UserError(
-            f"run {plan.folder.path.name!r} holds out {known.holdout.benchmark.name!r}; "
+            f"run {plan.folder.path.name!r} holds out {known.holdout.definition.name!r}; "
             "give it as --holdout again."
         )
     searched = known.settings
@@ -103,7 +103,7 @@ def check_same(plan: Plan, known: Manifest, wanted: Manifest) -> None:
         searched = replace(searched, benchmarks=plan.settings.benchmarks)
     differences += searched.differences(plan.settings)
     before, now = known.holdout, wanted.holdout
-    if before and now and before.benchmark.to_dict() != now.benchmark.to_dict():
+    if before and now and before.definition.to_dict() != now.definition.to_dict():
         differences.append(f"holdout: {what_is_searched(before)} -> {what_is_searched(now)}")
     if differences or known.fingerprint != known.settings.fingerprint():
         what = "; ".join(differences) or f"the declaration of space {plan.settings.space!r}"
@@ -116,10 +116,14 @@ def check_same(plan: Plan, known: Manifest, wanted: Manifest) -> None:
 
 def check_images(plan: Plan, known: Manifest) -> None:
     """Raise UserError if a benchmark's images are others than when the run was started."""
-    before = {recorded.benchmark.name: recorded for recorded in known.all_benchmarks}
-    for benchmark in plan.all_benchmarks:
+    before = {recorded.definition.name: recorded for recorded in known.all_benchmarks}
+    for benchmark in plan.networks:
         there = before.get(benchmark.name)
-        if not there or not same_splits_other_images(there.benchmark.folder, benchmark.folder):
+        if (
+            not there
+            or not there.benchmark
+            or not same_splits_other_images(there.benchmark.folder, benchmark.folder)
+        ):
             continue
         assert benchmark.folder is not None
         changes = changed_images(benchmark, there.data_fingerprint, plan.data_root)
@@ -140,7 +144,7 @@ def same_splits_other_images(before: FolderSpec | None, now: FolderSpec | None) 
 def what_is_searched(*benchmarks: RecordedBenchmark) -> str:
     """Return benchmarks on record in words: names, protocols and metrics."""
     return " and ".join(
-        f"{recorded.benchmark.name}, {recorded.protocol}, by "
-        f"{METRICS[recorded.benchmark.metric].words}"
+        f"{recorded.definition.name}, {recorded.protocol}, by "
+        f"{METRICS[recorded.definition.metric].words}"
         for recorded in benchmarks
     )

@@ -7,8 +7,11 @@ from pathlib import Path
 from search.config.budget import Budget
 from search.config.settings import Resources, Settings
 from search.store.run_folder import RunFolder
+from spaces import CLASS_WEIGHTS, SPACES, STRATEGIES
 from spaces.errors import UserError
 from trainer.benchmarks import Benchmark
+from trainer.own.function import arguments_of, load_function
+from trainer.own.training import OwnTraining
 
 
 @dataclass(frozen=True)
@@ -16,14 +19,14 @@ class Plan:
     """A run as a user asked for it.
 
     Attributes:
-        benchmarks: what is searched on.
+        benchmarks: what is searched on: networks on images, or one training of the user's own.
         holdout: what the verdict's arms are tried on at the end.
         arguments: of the search command, for ``confirm``.
         loggers: names of tools that are told of the run besides.
         owns_process: whether this process may be ended with the run, which a notebook's may not.
     """
 
-    benchmarks: tuple[Benchmark, ...]
+    benchmarks: tuple[Benchmark | OwnTraining, ...]
     holdout: Benchmark | None
     data_root: Path
     folder: RunFolder
@@ -39,13 +42,25 @@ class Plan:
     owns_process: bool = True
 
     @property
-    def all_benchmarks(self) -> tuple[Benchmark, ...]:
+    def all_benchmarks(self) -> tuple[Benchmark | OwnTraining, ...]:
         """The benchmarks of the search, then the hold-out."""
         return (*self.benchmarks, self.holdout) if self.holdout else self.benchmarks
+
+    @property
+    def networks(self) -> tuple[Benchmark, ...]:
+        """Those of them that this program trains."""
+        return tuple(b for b in self.all_benchmarks if isinstance(b, Benchmark))
+
+    @property
+    def own(self) -> OwnTraining | None:
+        """The training of the user's own, if that is what is searched on."""
+        return next((b for b in self.benchmarks if isinstance(b, OwnTraining)), None)
 
 
 def check_benchmarks(plan: Plan) -> None:
     """Raise UserError unless the benchmarks can be searched together."""
+    if plan.own:
+        check_own(plan.own, plan.settings)
     names = [benchmark.name for benchmark in plan.all_benchmarks]
     prints = [benchmark.fingerprint() for benchmark in plan.all_benchmarks]
     twice = [name for name, n in Counter(names).items() if n > 1]
@@ -62,3 +77,17 @@ def check_benchmarks(plan: Plan) -> None:
             "benchmarks weighs them; add it to its TOML file (points, between runs that differ "
             "in the seed alone)."
         )
+
+
+def check_own(own: OwnTraining, settings: Settings) -> None:
+    """Raise UserError if a function is to train with more than class weights, and takes these."""
+    function = load_function(own.trainable, own.place)
+    if "recipe" in arguments_of(function, own.trainable):
+        return
+    for name in (*settings.baselines, *SPACES[settings.space].named):
+        if STRATEGIES[name].strategy.kind != CLASS_WEIGHTS:
+            raise UserError(
+                f"{own.trainable} takes class weights alone, and {name} is more "
+                f"({STRATEGIES[name].strategy.kind}); give it a parameter 'recipe', or search "
+                "--space core or full with class weights as --baselines."
+            )

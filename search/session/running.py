@@ -62,7 +62,13 @@ class Running:
     def summaries(self) -> list[dict[str, Any]]:
         """Return ``trainer.results.summary`` of each part."""
         return [
-            summary(part, benchmark.counts, benchmark.half_counts, benchmark.test_held_out)
+            summary(
+                part,
+                benchmark.counts,
+                benchmark.half_counts,
+                benchmark.test_held_out,
+                benchmark.metric,
+            )
             for part, benchmark in zip(self.results, self.benchmarks, strict=True)
         ]
 

@@ -110,10 +110,13 @@ class Search:
         parts = range(len(trial.benchmarks))
         saved = [self.folder.saved_epoch(part_key(trial.row.key, part)) for part in parts]
         known = [len(results) for results in trial.results]
-        behind = (max(0, k - s) for k, s in zip(known, saved, strict=True))
+        where = f"{trial.row.label} {why} after epoch {' and '.join(map(str, known))}"
+        found = [epoch for epoch in saved if epoch is not None]
+        if len(found) < len(saved):
+            return f"{where}; it goes on from its function's own checkpoint"
+        behind = (max(0, k - s) for k, s in zip(known, found, strict=True))
         self.spending.repeated_epochs += sum(behind)
-        where, whence = (" and ".join(map(str, epochs)) for epochs in (known, saved))
-        return f"{trial.row.label} {why} after epoch {where}; it goes on from epoch {whence}"
+        return f"{where}; it goes on from epoch {' and '.join(map(str, found))}"
 
     def lost_worker(self, key: str, details: str = "") -> None:
         """Note that a trial's process or node died, or never came up; it goes on when it can."""

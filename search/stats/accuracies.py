@@ -34,10 +34,11 @@ class Accuracies:
         best: the official number: the best epoch on the images that choose.
         last, last_ten: there, of the last epoch, and of the last ten, which choose nothing.
         half_a: on half A at the epoch that is the best there.
-        half_b: on half B at that same epoch, which half B had no part in choosing.
+        half_b: on half B at that same epoch, which half B had no part in choosing; both are None
+            where the images do not come in halves.
         metrics: every metric at the best epoch, on the images that judge (``Scoring.judging``);
             None where one is not known of a run.
-        classes: class accuracies there, (C,).
+        classes: class accuracies there, (C,); None where they are not known.
         seed_42: ``best`` of the run with that seed, which published rows show; None if it is not
             among the runs.
         published_mean: ``best`` over the three published seeds; None if one is missing.
@@ -47,10 +48,10 @@ class Accuracies:
     best: float
     last: float
     last_ten: float
-    half_a: float
-    half_b: float
+    half_a: float | None
+    half_b: float | None
     metrics: dict[str, float | None]
-    classes: tuple[float, ...]
+    classes: tuple[float, ...] | None
     seed_42: float | None
     published_mean: float | None
 
@@ -105,17 +106,21 @@ def accuracies(curves: Curves, scoring: Scoring) -> Accuracies:
         ValueError: no run, or curves of another benchmark.
     """
     _check(curves, scoring)
-    rows, metrics, classes = [], [], []
+    rows, halves, metrics, classes = [], [], [], []
     for curve in curves.values():
         official = scoring.scores(curve, scoring.choosing)
-        a, b = scoring.scores(curve, half_a), scoring.scores(curve, half_b)
-        epoch, best_epoch = int(a.argmax()), scoring.best(curve)
-        rows.append((official.max(), official[-1], official[-10:].mean(), a[epoch], b[epoch]))
+        rows.append((official.max(), official[-1], official[-10:].mean()))
+        best_epoch = scoring.best(curve)
         metrics.append(scoring.metrics(best_epoch, scoring.judging))
-        classes.append(scoring.classes(best_epoch, scoring.judging))
+        if scoring.has_halves:
+            a, b = scoring.scores(curve, half_a), scoring.scores(curve, half_b)
+            halves.append((a.max(), b[int(a.argmax())]))
+        if (known := scoring.classes(best_epoch, scoring.judging)) is not None:
+            classes.append(known)
     best = dict(zip(curves, (float(row[0]) for row in rows), strict=True))
     published = [best[index] for index in range(len(PUBLISHED_SEEDS)) if index in best]
-    mean, last, last_ten, on_a, on_b = np.mean(rows, axis=0).tolist()
+    mean, last, last_ten = np.mean(rows, axis=0).tolist()
+    on_a, on_b = np.mean(halves, axis=0).tolist() if halves else (None, None)
     return Accuracies(
         runs=len(rows),
         best=mean,
@@ -124,7 +129,7 @@ def accuracies(curves: Curves, scoring: Scoring) -> Accuracies:
         half_a=on_a,
         half_b=on_b,
         metrics=mean_metrics(metrics),
-        classes=tuple(np.mean(classes, axis=0).tolist()),
+        classes=tuple(np.mean(classes, axis=0).tolist()) if classes else None,
         seed_42=best.get(0),
         published_mean=(
             float(np.mean(published)) if len(published) == len(PUBLISHED_SEEDS) else None
@@ -149,12 +154,15 @@ def half_split(arms: Mapping[str, Curves], scoring: Scoring) -> HalfSplit:
         scoring: of the benchmark.
 
     Raises:
-        ValueError: no arm, or as ``accuracies``.
+        ValueError: no arm, images that do not come in halves, or as ``accuracies``.
     """
     if not arms:
         raise ValueError("arms: got none; there must be one or more")
     found = {arm: accuracies(curves, scoring) for arm, curves in arms.items()}
-    chosen = max(found, key=lambda arm: found[arm].half_a)
+    on_a = {arm: known.half_a for arm, known in found.items() if known.half_a is not None}
+    if len(on_a) < len(found):
+        raise ValueError("scoring: got images that do not come in halves; they must")
+    chosen = max(on_a, key=lambda arm: on_a[arm])
     official = max(found, key=lambda arm: found[arm].best)
     return HalfSplit(chosen, found[chosen], official, found[official].best)
 
@@ -168,13 +176,15 @@ def gains(winner: Curves, uniform: Curves, scoring: Scoring, counts: Sequence[in
         counts: training images per class, (C,).
 
     Raises:
-        ValueError: fewer than two common seeds, or shapes that do not fit.
+        ValueError: fewer than two common seeds, shapes that do not fit, or classes not known.
     """
     common = sorted(winner.keys() & uniform.keys())
     if len(common) < 2:
         raise ValueError(f"seeds: got {len(common)} common ones; must be at least 2")
     _check(winner, scoring)
     _check(uniform, scoring)
+    if scoring.half_counts is None:
+        raise ValueError("scoring: got no numbers of images by class; they must be known")
     ours, theirs = (
         np.array([scoring.classes(scoring.best(arm[seed]), scoring.judging) for seed in common])
         for arm in (winner, uniform)

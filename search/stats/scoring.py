@@ -31,20 +31,23 @@ class Curve(NamedTuple):
     """Evaluated images of a training by epoch, half A and B, and class, both (epochs, 2, C).
 
     Attributes:
-        correct: images of the class that were classified correctly.
+        correct: images of the class that were classified correctly; None if only scores are known.
         predicted: images that were classified as the class; None if that is not on record.
+        reported: the scores, percent (epochs,), where no images are on record; else None.
     """
 
-    correct: Counts
+    correct: Counts | None
     predicted: Counts | None = None
+    reported: FloatArray | None = None
 
     def of(self, images: Choice) -> tuple[Counts, Counts | None]:
         """Return the numbers of correct and of predicted ones among some images."""
+        assert self.correct is not None  # ``Scoring.check`` refuses a curve without what it takes
         return images(self.correct), None if self.predicted is None else images(self.predicted)
 
     def at(self, epoch: int) -> Curve:
-        """Return one epoch, from 0, both (2, C)."""
-        return Curve(self.correct[epoch], None if self.predicted is None else self.predicted[epoch])
+        """Return one epoch, from 0: images (2, C), and the score ()."""
+        return Curve(*(None if numbers is None else numbers[epoch] for numbers in self))
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,19 @@ class Scoring:
 
     Attributes:
         metric: a key of ``trainer.benchmarks.metrics.METRICS``.
-        half_counts: evaluated images of each class in halves A and B, (2, C).
+        half_counts: evaluated images of each class in halves A and B, (2, C); all of them in half
+            A where they come in one piece, None where only scores are known.
         test_held_out: half A is a validation split, which chooses, and half B the test set.
     """
 
     metric: str
-    half_counts: HalfCounts
+    half_counts: HalfCounts | None
     test_held_out: bool = False
+
+    @property
+    def has_halves(self) -> bool:
+        """Whether there are images that have no part in a choice on half A."""
+        return self.half_counts is not None and any(self.half_counts[1])
 
     @property
     def choosing(self) -> Choice:
@@ -73,8 +82,13 @@ class Scoring:
 
     def check(self, curve: Curve) -> None:
         """Raise ValueError unless a curve is of this benchmark and has what its metric needs."""
+        if (self.half_counts is None) is not (curve.correct is None):
+            raise ValueError("curve: got numbers of images where only scores are known, or neither")
+        if self.half_counts is None or curve.correct is None:
+            return
         halves = np.shape(self.half_counts)
-        for shape in (numbers.shape for numbers in curve if numbers is not None):
+        images_known = (curve.correct, curve.predicted)
+        for shape in (numbers.shape for numbers in images_known if numbers is not None):
             if len(shape) != 3 or shape[1:] != halves or not shape[0]:
                 raise ValueError(
                     f"curve: got shape {shape} for halves {halves}; must be (epochs, 2, C)"
@@ -89,6 +103,9 @@ class Scoring:
 
     def scores(self, curve: Curve, images: Choice) -> FloatArray:
         """Return the score on some images, percent, of every epoch (epochs,) or of one ()."""
+        if curve.reported is not None:
+            return curve.reported
+        assert self.half_counts is not None
         value = score(self.metric, *curve.of(images), images(self.half_counts))
         assert value is not None  # ``check`` refuses curves without what it takes
         return value
@@ -99,9 +116,17 @@ class Scoring:
 
     def metrics(self, epoch: Curve, images: Choice) -> dict[str, float | None]:
         """Return every metric of an epoch, percent; None where it is not known."""
+        if epoch.reported is not None:
+            return dict.fromkeys(METRICS) | {self.metric: float(epoch.reported)}
+        assert self.half_counts is not None
         values = scores(*epoch.of(images), images(self.half_counts))
         return {name: None if value is None else float(value) for name, value in values.items()}
 
-    def classes(self, epoch: Curve, images: Choice) -> FloatArray:
-        """Return the class accuracies of an epoch on images that hold every class, percent (C,)."""
+    def classes(self, epoch: Curve, images: Choice) -> FloatArray | None:
+        """Return the class accuracies of an epoch on images that hold every class, percent (C,).
+
+        None where only scores are known.
+        """
+        if self.half_counts is None:
+            return None
         return np.asarray(100.0 * images(epoch.correct) / images(self.half_counts))

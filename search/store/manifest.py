@@ -34,6 +34,7 @@ from spaces import present_name
 from spaces.errors import UserError
 from spaces.validation import shown
 from trainer.benchmarks import Benchmark
+from trainer.own.training import OwnTraining
 from trainer.prepared import ImageData
 from trainer.results import half_counts, present_names
 
@@ -63,19 +64,24 @@ class RecordedBenchmark:
     """A benchmark of a run: what was trained, on which data, and what its scores are.
 
     Attributes:
+        benchmark: a network on images; None where it is a training of the user's own.
         protocol: how much of the benchmark's protocol is trained.
         class_names: (C,), in label order; None where classes have no names.
-        facts: the objective, but for what ``benchmark`` says (``objective``).
+        facts: the objective, but for what ``definition`` says (``objective``).
+        own: a training of the user's own; None where it is a benchmark.
     """
 
-    benchmark: Benchmark
+    benchmark: Benchmark | None
     protocol: Phrase
     class_names: ClassNames | None
     data_fingerprint: Hex16
     facts: BenchmarkObjective
+    own: OwnTraining | None = None
 
     def __post_init__(self) -> None:
-        counts, halves, name = self.facts.counts, self.facts.half_counts, self.facts.name
+        counts, halves, name = self.facts.counts, self.facts.half_counts or (), self.facts.name
+        if (self.benchmark is None) is (self.own is None):
+            raise UserError(f"{name} is a benchmark, or a training of one's own, and not both")
         names = counts if self.class_names is None else self.class_names
         lengths = [len(values) for values in (names, counts, *halves)]
         if len(set(lengths)) > 1:
@@ -85,14 +91,15 @@ class RecordedBenchmark:
             )
         there = vars(self.facts) | {"num_classes": len(counts), "train_images": sum(counts)}
         for key in AGREED:
-            here = getattr(self.benchmark, key)
+            here = getattr(self.definition, key)
             if there[key] != here:
                 raise UserError(
                     f"{key} of {name} is {shown(here)} and {shown(there[key])}, not the same"
                 )
         choosing = halves if self.facts.test_held_out else (self.facts.selection_counts,)
         images = sum(map(sum, (counts, *halves)))
-        if images > LARGEST_COUNT or not all(map(all, choosing)) or not all(map(any, halves)):
+        needed = halves[:1] if self.own else halves  # theirs may come in one piece
+        if images > LARGEST_COUNT or not all(map(all, choosing)) or not all(map(any, needed)):
             raise UserError(
                 f"{name} has a class without test images, or more than {LARGEST_COUNT} images"
             )
@@ -113,13 +120,37 @@ class RecordedBenchmark:
         names, note = tuple(data.class_names), benchmark.protocol_note()
         return cls(benchmark, note, names, data.fingerprint, objective)
 
+    @classmethod
+    def of_own(cls, own: OwnTraining) -> "RecordedBenchmark":
+        """Return what is recorded of a training of the user's own."""
+        objective = BenchmarkObjective(
+            name=own.name,
+            epochs=own.epochs,
+            counts=own.train_counts,
+            half_counts=own.half_counts,
+            metric=own.metric,
+            test_held_out=own.test_held_out,
+            chosen_on=own.chosen_on,
+        )
+        note, names = own.protocol_note(), own.class_names
+        return cls(None, note, names, own.data_fingerprint(), objective, own)
+
+    @property
+    def definition(self) -> Benchmark | OwnTraining:
+        """What was trained."""
+        found = self.benchmark or self.own
+        assert found is not None
+        return found
+
     @property
     def objective(self) -> BenchmarkObjective:
-        return replace(self.facts, shortened=self.benchmark.shortened_from is not None)
+        return replace(self.facts, shortened=self.definition.shortened_from is not None)
 
     def to_dict(self) -> dict[str, Any]:
-        benchmark, facts = self.benchmark.to_dict(), self.facts.to_dict()
-        return vars(self) | {"benchmark": benchmark, "facts": facts}
+        benchmark, facts = self.benchmark and self.benchmark.to_dict(), self.facts.to_dict()
+        own = {"own": self.own.to_dict()} if self.own else {}
+        known = {name: value for name, value in vars(self).items() if name != "own"}
+        return known | {"benchmark": benchmark, "facts": facts} | own
 
 
 @dataclass(frozen=True)

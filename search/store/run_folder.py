@@ -42,6 +42,7 @@ from search.store.validation import json_of, read_content, read_json, read_known
 from spaces import POSTHOC
 from spaces.errors import UserError
 from trainer.files import write_atomic
+from trainer.own.reports import REPORTS
 from trainer.results import PROFILE_COLUMNS, EpochResult, present_names
 
 SETTINGS = "settings.json"
@@ -77,6 +78,19 @@ def read_epoch(line: bytes, where: str) -> EpochResult:
         known = present_names(content) if isinstance(content, dict) else content
         return read_content(EpochResult, known, where)
     return read_json(EpochResult, line, where)
+
+
+def curve_of(results: Sequence[EpochResult]) -> Curve:
+    """Return the evaluated images of epochs, or their scores where those are all that is known.
+
+    Raises:
+        ValueError: epochs of several lengths.
+    """
+    if any(result.correct is None for result in results):
+        return Curve(None, reported=np.array([result.score for result in results]))
+    known = all(result.predicted is not None for result in results)
+    kinds = ("correct", "predicted") if known else ("correct",)
+    return Curve(*(np.array([getattr(result, kind) for result in results]) for kind in kinds))
 
 
 class RunFolder:
@@ -270,10 +284,8 @@ class RunFolder:
     def _curve(
         self, key: str, results: Sequence[EpochResult], benchmark: BenchmarkObjective
     ) -> Curve:
-        known = all(result.predicted is not None for result in results)
-        kinds = ("correct", "predicted") if known else ("correct",)
         try:
-            curve = Curve(*(np.array([getattr(r, k) for r in results]) for k in kinds))
+            curve = curve_of(results)
             benchmark.scoring.check(curve)
             profiles = [list(map(len, r.profile)) for r in results if r.profile is not None]
             if any(lengths != [PROFILE_COLUMNS] * len(POSTHOC) for lengths in profiles):
@@ -311,8 +323,13 @@ class RunFolder:
     def checkpoint_folder(self, key: str) -> Path:
         return self.checkpoints / key
 
-    def saved_epoch(self, key: str) -> int:
-        """Return the epoch of the newest checkpoint of trial part ``key``, 0 without one."""
+    def saved_epoch(self, key: str) -> int | None:
+        """Return the epoch of the newest checkpoint of trial part ``key``, 0 without one.
+
+        None where a function of the user's keeps its own.
+        """
+        if (self.checkpoint_folder(key) / REPORTS).exists():
+            return None
         from trainer.execution.checkpoint import (
             last_saved_epoch,  # torch, which takes seconds to import
         )

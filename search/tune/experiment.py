@@ -107,7 +107,7 @@ def tuner(searcher: StudySearcher, workers: Workers, saving: Saving, attempt: in
         search_alg=searcher,
         scheduler=StudyScheduler(search, searcher.stop),
         num_samples=-1,
-        reuse_actors=True,
+        reuse_actors=workers.reused,
         trial_name_creator=trial_name,
         trial_dirname_creator=trial_name,
     )

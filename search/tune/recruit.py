@@ -15,6 +15,7 @@ from search.config.settings import Resources
 from search.results.forecast import Forecast, epoch_seconds
 from search.session.interrupt import Interrupt
 from search.tune.capacity import capacity_of
+from search.workers.function_trainable import FunctionTrainable
 from search.workers.gpu_proxy import EngineRegistry, ProxySetup, ProxyTrainable
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable, load_task, template_trial
@@ -45,6 +46,7 @@ class Workers:
         keep: an actor that must live as long as the search.
         slots: trials that share a GPU; 0 on CPUs.
         speeds: training images a second of each benchmark on one GPU, if they were measured.
+        reused: a worker trains one trial after another.
     """
 
     trainable: type[tune.Trainable]
@@ -52,6 +54,7 @@ class Workers:
     keep: Any = None
     slots: int = 0
     speeds: tuple[float, ...] = ()
+    reused: bool = True
 
 
 Recruit = Callable[[], Workers]
@@ -70,6 +73,8 @@ def recruit(
     The images travel to every node once, through Ray's object store. ``say`` tells a person what
     is tried and waited for.
     """
+    if setup.own:
+        return own_workers(setup, resources)
     setup = with_images(setup, images)
     if not resources.gpu:
         trainable = tune.with_parameters(TrialTrainable, shared=setup)
@@ -117,6 +122,16 @@ def measured_on_ray(
 def at_a_time(held: dict[str, float], resources: Resources) -> int:
     """Return how many trials that hold so much the cluster runs at a time."""
     return capacity_of(held, resources, lambda sentence: None).limit()
+
+
+def own_workers(setup: WorkerSetup, resources: Resources) -> Workers:
+    """Return workers for a user's own training: a process for each trial, and a GPU or a share."""
+    slots = (resources.slots or 1) if resources.gpu else 0
+    held: dict[str, float] = {"cpu": resources.cpus}
+    if slots:
+        held = {"cpu": share(resources.cpus, slots), "gpu": share(1, slots)}
+    trainable = tune.with_parameters(FunctionTrainable, shared=setup)
+    return Workers(trainable, held, slots=slots, reused=False)
 
 
 def share(whole: int, parts: int) -> float:

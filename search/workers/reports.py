@@ -13,6 +13,7 @@ from search.workers.schedule import Batches, Leg, PartResult
 from spaces.errors import UserError
 from trainer.errors import CheckpointError
 from trainer.execution.loop import TrainingError
+from trainer.own.running import FunctionError
 from trainer.results import EpochResult
 
 REPORT_SECONDS = 5.0
@@ -80,6 +81,8 @@ def take_epochs(
         return {"done": True}
     except TrainingError as error:
         return failure(str(error), diverged=True)
+    except FunctionError as error:
+        return failure(error.reason, error.details, error.diverged)
     except (OSError, CheckpointError, UserError) as error:
         return {"halt": f"{type(error).__name__} on a worker: {error}", "done": True}
     except torch.OutOfMemoryError:

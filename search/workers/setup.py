@@ -10,6 +10,7 @@ from search.workers.code_version import CodeVersion
 from spaces import Variant
 from spaces.errors import UserError
 from trainer.benchmarks import Benchmark
+from trainer.own.training import OwnTraining
 from trainer.prepared import ImageData
 
 Images = Callable[[], ImageData]
@@ -37,6 +38,7 @@ class WorkerSetup:
         threads: CPU threads of a trial, or of the engine that trains it.
         save_every: epochs between checkpoints.
         variants: of the training step, that some strategy of the search may need.
+        own: a training of the user's own, which then takes the place of all benchmarks.
         umask: of the driver, for what workers write into the run folder; Ray's is stricter.
     """
 
@@ -51,6 +53,7 @@ class WorkerSetup:
     threads: int
     save_every: int
     variants: tuple[Variant, ...] = (Variant(),)
+    own: OwnTraining | None = None
     umask: int = field(default_factory=own_umask)
 
     def check_here(self) -> None:

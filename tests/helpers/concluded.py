@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from confirming import HELD, HELD_OUT, Worth, steady, whole_run
+from confirming import HELD, HELD_OUT, OWN_ACCURACY, OWN_BY_CLASS, Worth, steady, whole_run
 from rich.console import Console
 from twin import JOINT, OBJECTIVE
 
@@ -50,6 +50,9 @@ CASES: dict[str, tuple[Worth, int | None, Objective]] = {
     "joint, searched": (steady, None, JOINT),
     "held out": (steady, RUNS, HELD_OUT),
     "held out, searched": (steady, None, HELD_OUT),
+    "own accuracy": (steady, RUNS, OWN_ACCURACY),
+    "own accuracy, searched": (steady, None, OWN_ACCURACY),
+    "own classes": (steady, RUNS, OWN_BY_CLASS),
     "holdout": (steady, RUNS, Objective(JOINT.benchmarks, holdout=HELD)),
 }
 

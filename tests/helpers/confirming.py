@@ -18,13 +18,19 @@ from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import HOLDOUT, Row, TrialState
 from trainer.benchmarks import BENCHMARKS
-from trainer.results import EpochResult
+from trainer.own.training import OwnTraining
+from trainer.results import EpochResult, HalfCounts
 
 HELD = BenchmarkObjective("held", 2, (50, 20, 10, 5), HALVES)
 HELD_OUT = Objective(
     (replace(BENCHMARK, metric="balanced_accuracy", test_held_out=True, chosen_on="validation"),)
 )
 HELD_OUT_LOSS = 5
+OWN = OwnTraining("my.train", "my:train", BENCHMARK.epochs, BENCHMARK.counts)
+OWN_CLASSES = replace(OWN, half_counts=((25,) * 4, (0,) * 4), chosen_on="test")
+OWN_ACCURACY, OWN_BY_CLASS = (
+    Objective((RecordedBenchmark.of_own(own).facts,)) for own in (OWN, OWN_CLASSES)
+)
 WITH_HOLDOUT = Objective((BENCHMARK,), holdout=HELD)
 PLAIN = make_settings(early_stopping="none")
 
@@ -67,10 +73,22 @@ def results_worth(percent: int, benchmark: BenchmarkObjective = BENCHMARK) -> li
         if benchmark.test_held_out:
             cells[4] -= HELD_OUT_LOSS
         correct = (tuple(cells[:4]), tuple(cells[4:]))
+        if benchmark.name == OWN.name:
+            results.append(own_result(epoch, right, correct, benchmark))
+            continue
         curve = Curve(np.array([correct]), np.array([correct]))
         score = float(benchmark.scoring.scores(curve, benchmark.scoring.choosing)[0])
         results.append(EpochResult(epoch, 1.0, 1.0, 0.1, 0.5, score, score, correct, correct))
     return results
+
+
+def own_result(
+    epoch: int, right: int, halves: HalfCounts, benchmark: BenchmarkObjective
+) -> EpochResult:
+    """Return an epoch of a training of one's own, which tells no halves, or one number alone."""
+    together = tuple(a + b for a, b in zip(*halves, strict=True))
+    correct = None if benchmark.half_counts is None else (together, (0,) * len(together))
+    return EpochResult(epoch, None, None, None, 0.5, float(right), float(right), correct)
 
 
 def train(search: Search, trial: Running, worth: Worth) -> None:
@@ -93,6 +111,9 @@ def drive(search: Search, worth: Worth) -> None:
 
 def recorded(objective: BenchmarkObjective) -> RecordedBenchmark:
     """Return what settings.json holds of a benchmark."""
+    own = OWN if objective.half_counts is None else OWN_CLASSES
+    if objective.name == own.name:
+        return RecordedBenchmark.of_own(own)
     names = tuple(f"class {label}" for label in range(len(objective.counts)))
     benchmark = replace(
         BENCHMARKS["resnet8-digitslt"],

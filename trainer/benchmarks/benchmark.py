@@ -26,6 +26,8 @@ OWN_PREPARED_FORMAT = 2
 """Of that file for a user's own images; other pixels of the same images get a new number too."""
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 ROLES = ("public", "hidden", "trial")
+ChosenOn: TypeAlias = Literal["test", "validation", "evaluated"]
+"""What the images that choose epochs and weightings are called."""
 
 AtLeastOne: TypeAlias = Annotated[int, Ge(1)]
 ImbalanceRatio: TypeAlias = Annotated[float, Ge(1)]
@@ -130,7 +132,7 @@ class Benchmark:
         return ranked_counts(self.folder.train_counts, self.max_count, self.imbalance_ratio)
 
     @property
-    def chosen_on(self) -> Literal["validation", "test"]:
+    def chosen_on(self) -> ChosenOn:
         """Which images weightings and epochs are chosen on: "validation" or "test"."""
         return "validation" if self.folder and self.folder.val is not None else "test"
 

@@ -34,7 +34,7 @@ COMPANY = (2, 8)
 HUNG_SECONDS = 60.0
 LOSS_TOLERANCE = 0.02
 
-Losses = list[tuple[float, float, float]]
+Losses = list[tuple[float | None, float | None, float]]
 Finding = tuple[bool, Any]
 """Whether it is as it must be, and what was found."""
 Check = Callable[[], Finding]
@@ -148,7 +148,9 @@ class Case:
         """Compare the loss of the first epoch, of one step, with that of another device."""
         losses = []
         for case in (self, other):
-            losses.append(next(iter(train(case.trial(), case.task, slot=case.slot()))).train_loss)
+            first = next(iter(train(case.trial(), case.task, slot=case.slot())))
+            assert first.train_loss is not None
+            losses.append(first.train_loss)
         return abs(losses[0] / losses[1] - 1) < LOSS_TOLERANCE, losses
 
 

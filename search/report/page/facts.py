@@ -26,7 +26,7 @@ def facts_of(conclusion: Conclusion) -> list[Fact]:
         ("runs with fresh seeds", str(len(conclusion.rows) - len(searched))),
         ("sampler and space", f"{settings.sampler}, {settings.space}"),
         ("seed of the run", str(settings.seed)),
-        ("arithmetic", f"{settings.precision}{', compiled' if settings.compiled else ''}"),
+        ("arithmetic", _arithmetic(conclusion)),
         ("training", f"{conclusion.device_hours:.2f} {conclusion.hours_unit}"),
         ("expected", expected(attempt.cost) if attempt.cost else ""),
         ("starts", f"{attempt.attempt}, the last one {attempt.time or 'at an unknown time'}"),
@@ -47,6 +47,14 @@ def expected(cost: Cost) -> str:
         f"{rough_duration(cost.seconds)}{hours} from the last start on, {cost.concurrency} trials "
         "at a time, if none was stopped early"
     )
+
+
+def _arithmetic(conclusion: Conclusion) -> str:
+    """Return how this program computed; nothing where a function of the user's did."""
+    settings = conclusion.settings
+    if any(recorded.own for recorded in conclusion.manifest.benchmarks):
+        return ""
+    return f"{settings.precision}{', compiled' if settings.compiled else ''}"
 
 
 def stopping_table(conclusion: Conclusion) -> tuple[list[str], DataTable | None]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from search.report.benchmark_view import SAME_IMAGES
 from search.report.page.arms import arms_figure, differences_figure, shots_figure
 from search.report.page.classes import gains_figure, weights_figure
 from search.report.page.facts import facts_of, stopping_table
@@ -97,7 +98,7 @@ def _contents(conclusion: Conclusion) -> dict[str, Any]:
     return {
         "title": conclusion.folder.path.name,
         "benchmarks": [f"{b.facts.name}: {b.protocol}" for b in benchmarks],
-        "shortened": any(b.benchmark.shortened_from for b in benchmarks),
+        "shortened": any(b.definition.shortened_from for b in benchmarks),
         "headline": headline(conclusion),
         "sentences": sentences(conclusion),
         "weightings": [
@@ -131,13 +132,16 @@ def sentences(conclusion: Conclusion) -> list[str]:
     if judgement:
         said = [*half_b_sentences(judgement), *judgement.verdict.sentences()[1:]]
         for benchmark in judgement.benchmarks:
-            if not benchmark.benchmark.test_held_out:
-                split = benchmark.half_split
+            if benchmark.benchmark.test_held_out:
+                continue
+            if split := benchmark.half_split:
                 said.append(
                     f"{benchmark.name}: chosen on half A of the {benchmark.benchmark.chosen_on} "
                     f"images, weighting and epochs alike, {split.arm} reaches "
                     f"{split.accuracies.half_b:.2f} % on half B."
                 )
+            else:
+                said.append(f"{benchmark.name}: {SAME_IMAGES}")
         return said
     found = conclusion.incumbent
     if found is None:

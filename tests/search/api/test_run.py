@@ -13,7 +13,8 @@ from concluded import CASES, conclusion_of
 from repository import REPOSITORY
 
 import search
-from search.api.words import again_in_python, request_of
+from search.api.words import again_in_python, request_of, words_of
+from search.cli.options import search_parser
 from search.config.request import Request, in_arguments
 from search.driver import FAILED, FINISHED, INTERRUPTED, Ending
 from search.store.run_folder import RunFolder
@@ -56,8 +57,12 @@ def test_every_field_of_a_request_is_an_argument_with_the_same_default() -> None
     ("given", "sentence"),
     (
         ({"benchmark": "resnet8-digitslr"}, "did you mean 'resnet8-digitslt'"),
-        ({"benchmark": []}, "benchmark is []; it must be a list of at least 1"),
+        ({"benchmark": []}, "benchmark is missing (resnet32-cifar10lt, "),
         ({"benchmark": 7}, "benchmark is 7; it must be a list"),
+        ({"benchmark": (), "trainable": "a:b"}, "class_counts is missing; a training of your"),
+        ({"trainable": "a:b"}, "benchmark is given with trainable; leave one of them out."),
+        ({"class_counts": [5, 2]}, "class_counts is given without trainable; add it"),
+        ({"benchmark": (), "trainable": "a:b", "compile": True}, "precision and compile"),
         ({"trials": "12"}, "trials is '12'; it must be a whole number"),
         ({"trials": 0}, "trials is 0; it must be at least 1"),
         ({"space": "cor"}, "space is 'cor' (did you mean 'core'?)"),
@@ -128,6 +133,29 @@ def test_what_continues_a_run_asks_for_the_same() -> None:
         assert request_of(defaults | said) == request_of(
             defaults | expected | {"resume": True} | shown
         )
+
+
+def test_a_training_of_ones_own_is_asked_for_in_python_and_in_words(tmp_path: Path) -> None:
+    defaults = {field.name: field.default for field in fields(Request)}
+    given = {"trainable": "a:b", "class_counts": {"cat": 5, "dog": 2}, "epochs": 3}
+    request = request_of(defaults | given)
+    text = '{"class": ["cat", "dog"], "train": [5, 2]}'
+    assert (request.benchmark, request.class_counts) == ((), text)
+    assert again_in_python(request) == (
+        f"search.run(\n    trainable='a:b',\n    class_counts={text!r},\n    epochs=3,\n"
+        "    resume=True,\n)"
+    )
+    words = words_of(request_of(defaults | given | {"class_counts": Path("counts.csv")}))
+    assert words[2:] == (
+        "--trainable",
+        "a:b",
+        "--counts",
+        str(Path.cwd() / "counts.csv"),
+        "--epochs",
+        "3",
+    )
+    of_words = vars(search_parser().parse_args(list(words)))
+    assert request_of({name: of_words[name] for name in defaults}).trainable == "a:b"
 
 
 def test_the_end_of_a_search_is_a_run_or_an_error(

@@ -61,6 +61,12 @@ DIGITS = ["--benchmark", "resnet8-digitslt"]
         ([*DIGITS, "--resume"], "to resume"),
         (["show", "nowhere"], "there is no run"),
         (["export", "nowhere"], "there is no run"),
+        (["--trials", "3"], "--benchmark is missing (resnet32-cifar10lt, "),
+        ([*DIGITS, "--counts", "a.csv"], "--counts is given without --trainable"),
+        (["--trainable", "a:b", *DIGITS], "--benchmark is given with --trainable"),
+        (["--trainable", "a:b", "--compile"], "--precision and --compile are for this program's"),
+        (["--trainable", "a:b", "--epochs", "3"], "--counts is missing; a training of your own"),
+        (["--trainable", "a:b", "--counts", "a.csv"], "--epochs is missing; say how many"),
     ),
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(
@@ -82,7 +88,6 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     ("arguments", "sentence"),
     (
         (["--bench", "x"], "there is no option --bench (did you mean '--benchmark'?)"),
-        (["--trials", "3"], "--benchmark is missing (resnet32-cifar10lt, "),
         ([*DIGITS, "--trials", "three"], "--trials is 'three'; it must be a whole number"),
         ([*DIGITS, "--device", "gpu"], "--device is 'gpu'; it must be one of auto, cpu, cuda"),
         ([*DIGITS, "extra"], "'extra' is not expected here"),

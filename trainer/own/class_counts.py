@@ -1,0 +1,212 @@
+"""Class counts of an own training, from a file or from Python: training and evaluated images."""
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from pathlib import Path
+from typing import Any, TypeVar
+
+from spaces.errors import FieldError, UserError
+from trainer.user_files import expanded, read_text
+
+SPLITS = ((), ("test",), ("validation",), ("validation", "test"), ("half_a", "half_b"))
+"""Columns of evaluated images that may stand beside the training images."""
+NAME, TRAIN = "class", "train"
+COLUMNS = (NAME, TRAIN, "validation", "test", "half_a", "half_b")
+FORMS = (
+    "a header such as 'class,train,test' and a line for each class; the columns are train, class "
+    "(optional), and one of: none, test, validation, validation and test, half_a and half_b"
+)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class OwnCounts:
+    """Numbers of images by class, each (C,), in the order of the labels.
+
+    Attributes:
+        evaluated: by split, in the order of ``SPLITS``.
+    """
+
+    train: tuple[int, ...]
+    evaluated: Mapping[str, tuple[int, ...]]
+    class_names: tuple[str, ...] | None = None
+
+
+def counts_text(given: object) -> str | None:
+    """Return class counts, as a user gives them, as text: a file's name, or JSON.
+
+    Raises:
+        UserError: they are neither, or an entry breaks a rule.
+    """
+    if given is None or isinstance(given, str):
+        return given
+    if isinstance(given, os.PathLike):
+        return str(os.fspath(given))
+    try:
+        counts = own_counts(given)
+    except UserError as error:
+        raise FieldError(f"class_counts: {error}") from error
+    columns = {TRAIN: counts.train, **counts.evaluated}
+    return json.dumps({NAME: counts.class_names} | columns if counts.class_names else columns)
+
+
+def class_counts_of(text: str) -> OwnCounts:
+    """Return class counts of ``counts_text``."""
+    if not is_json(text):
+        return read_own_counts(expanded(text))
+    try:
+        return own_counts(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise FieldError(f"class_counts is no JSON: {error}") from error
+    except UserError as error:
+        raise FieldError(f"class_counts: {error}") from error
+
+
+def whole_counts(text: str) -> str:
+    """Return ``counts_text`` with the whole path of a file."""
+    return text if is_json(text) else str(expanded(text).absolute())
+
+
+def is_json(text: str) -> bool:
+    return text.lstrip()[:1] in ("[", "{")
+
+
+def read_own_counts(path: Path) -> OwnCounts:
+    """Read class counts from a file: CSV with a header, one count per line, or JSON.
+
+    Raises:
+        UserError: it cannot be read, or an entry breaks a rule; the sentence names the line.
+    """
+    text = read_text(path)
+    try:
+        if path.suffix == ".json" or is_json(text):
+            return own_counts(json.loads(text))
+        return _of_lines(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, line {error.lineno}: is not JSON: {error.msg}.") from error
+    except csv.Error as error:
+        raise UserError(f"{path} is not a file of class counts: {error}.") from error
+    except RecursionError as error:
+        raise UserError(f"{path} is nested too deeply to be class counts.") from error
+    except UserError as error:
+        raise UserError(f"{path}{', ' if str(error)[:4] == 'line' else ': '}{error}") from error
+
+
+def own_counts(given: object) -> OwnCounts:
+    """Return class counts from Python's or JSON's values.
+
+    Args:
+        given: counts of training images in the order of the labels, a mapping of class name to
+            count, or a mapping of column ("train", "test", ...) to counts.
+
+    Raises:
+        UserError: something else, or an entry that breaks a rule.
+    """
+    if isinstance(given, Mapping) and TRAIN in given and not _is_count(given[TRAIN]):
+        return _of_columns({str(name): _listed(values, name) for name, values in given.items()})
+    if isinstance(given, Mapping):
+        return _labelled(own_counts(list(given.values())), tuple(map(str, given)))
+    return _of_columns({TRAIN: _listed(given, "class counts")})
+
+
+def _listed(values: object, name: object) -> list[Any]:
+    if hasattr(values, "tolist"):  # an array or tensor
+        values = values.tolist()
+    if isinstance(values, Sequence) and not isinstance(values, str | bytes):
+        return list(values)
+    raise UserError(f"{name}: got {values!r}; must be a list of numbers of images, one per class.")
+
+
+def _of_columns(columns: Mapping[str, list[Any]]) -> OwnCounts:
+    _check_header(tuple(columns))
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) > 1:
+        raise UserError(f"columns have {sorted(lengths)} entries; give one per class in each.")
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return _of_rows([(f"class {label}", row) for label, row in enumerate(rows)], tuple(columns))
+
+
+def _of_lines(text: str) -> OwnCounts:
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    rows = [(n, [cell.strip() for cell in next(csv.reader([line]))]) for n, line in lines]
+    if not rows:
+        raise UserError(f"holds no class counts; write {FORMS}.")
+    first = rows[0][1]
+    if any(cell.lower() in COLUMNS for cell in first):
+        header = tuple(cell.lower() for cell in first)
+        rows = rows[1:]
+    else:  # counts alone, or names and counts
+        header = (TRAIN,) if len(first) == 1 else (NAME, TRAIN)
+    _check_header(header)
+    for number, cells in rows:
+        if len(cells) != len(header):
+            raise UserError(
+                f"line {number}: has {len(cells)} columns, not the {len(header)} of "
+                f"{','.join(header)}; write {FORMS}."
+            )
+    return _of_rows(
+        [(f"line {n}", dict(zip(header, cells, strict=True))) for n, cells in rows], header
+    )
+
+
+def _check_header(header: tuple[str, ...]) -> None:
+    evaluated = tuple(name for name in header if name not in (NAME, TRAIN))
+    known = TRAIN in header and len(set(header)) == len(header)
+    if not known or tuple(sorted(evaluated, key=_place)) not in SPLITS:
+        raise UserError(f"the columns are {','.join(header)}; write {FORMS}.")
+
+
+def _place(name: str) -> int:
+    return COLUMNS.index(name) if name in COLUMNS else len(COLUMNS)
+
+
+def _of_rows(rows: Sequence[tuple[str, Mapping[str, Any]]], header: tuple[str, ...]) -> OwnCounts:
+    """Check the cells, each with the words for where it stands."""
+    numbers = {
+        name: tuple(_count(row[name], name, where) for where, row in rows)
+        for name in sorted(header, key=_place)
+        if name != NAME
+    }
+    names = tuple(str(row[NAME]) for _, row in rows) if NAME in header else None
+    if names and len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"class {twice!r} appears {names.count(twice)} times; name each once.")
+    return _labelled(OwnCounts(numbers.pop(TRAIN), numbers), names)
+
+
+def _labelled(counts: OwnCounts, names: tuple[str, ...] | None) -> OwnCounts:
+    """Return counts with names; in the order of the names where all of these are numbers."""
+    order = list(range(len(counts.train)))
+    if names and all(name.isascii() and name.isdigit() for name in names):
+        order.sort(key=lambda place: int(names[place]))
+
+    def sorted_(values: Sequence[T]) -> tuple[T, ...]:
+        return tuple(values[place] for place in order)
+
+    return OwnCounts(
+        sorted_(counts.train),
+        {split: sorted_(values) for split, values in counts.evaluated.items()},
+        names and sorted_(names),
+    )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, Integral | str) and not isinstance(value, bool)
+
+
+def _count(value: object, name: str, where: str) -> int:
+    """Return a number of images, 1 to 2**53."""
+    digits = str(value)
+    if _is_count(value) and digits.isascii() and digits.isdigit() and 0 < int(digits) <= 2**53:
+        return int(digits)
+    raise UserError(
+        f"{where}: {name} is {value!r}; it must be a whole number of images, at least 1."
+    )

@@ -1,0 +1,63 @@
+"""An own training is declared from what a user gives: a function, class counts, a length."""
+
+from spaces.errors import FieldError
+from spaces.validation import checked
+from trainer.benchmarks.metrics import default_metric
+from trainer.own.class_counts import OwnCounts, class_counts_of
+from trainer.own.function import code_of, found_trainable, load_function
+from trainer.own.training import OwnTraining
+from trainer.results import HalfCounts
+
+
+def own_training(trainable: str, class_counts: str | None, epochs: int | None) -> OwnTraining:
+    """Return the own training that a user asks for, after looking at its function.
+
+    Args:
+        trainable: MODULE:FUNCTION or FILE.py:FUNCTION.
+        class_counts: a file (``read_own_counts``), or counts as JSON (``own_counts``).
+        epochs: that the function reports.
+
+    Raises:
+        UserError: one of them cannot be used.
+    """
+    if class_counts is None:
+        raise FieldError("class_counts is missing; a training of your own needs them")
+    if epochs is None:
+        raise FieldError("epochs is missing; say how many a training of your own reports")
+    name, place = found_trainable(trainable)
+    load_function(name, place)
+    counts = class_counts_of(class_counts)
+    halves, chosen_on = halves_of(counts)
+    content = {
+        "name": name.replace(":", "."),
+        "trainable": name,
+        "epochs": epochs,
+        "train_counts": counts.train,
+        "half_counts": halves,
+        "class_names": counts.class_names,
+        "chosen_on": chosen_on,
+        "metric": default_metric(evaluated_counts(counts)),
+        "test_held_out": "validation" in counts.evaluated and "test" in counts.evaluated,
+        "code": code_of(name),
+        "place": place,
+    }
+    return checked(OwnTraining, content, error=FieldError)
+
+
+def halves_of(counts: OwnCounts) -> tuple[HalfCounts | None, str]:
+    """Return evaluated images (2, C), those that choose first, and what these are called."""
+    given = tuple(counts.evaluated.values())
+    if not given:
+        return None, "evaluated"
+    none = (0,) * len(counts.train)
+    chosen_on = "validation" if "validation" in counts.evaluated else "test"
+    return (given[0], given[1] if len(given) > 1 else none), chosen_on
+
+
+def evaluated_counts(counts: OwnCounts) -> tuple[int, ...]:
+    """Return evaluated images by class, (C,), of all splits together; those of training if none.
+
+    Where nothing is known of them, ``default_metric`` has nothing to weigh: (1,) is even.
+    """
+    given = tuple(counts.evaluated.values())
+    return tuple(map(sum, zip(*given, strict=True))) if given else (1,)

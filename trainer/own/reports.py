@@ -1,0 +1,76 @@
+"""The reports of an own training: what they may hold, and how they are kept on disk."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from spaces.validation import checked_json
+from trainer.results import EpochResult, HalfCounts, half_counts
+
+REPORTS = "reports.jsonl"
+"""In a trial's folder: every report, on disk before ``report`` returns."""
+
+
+class ReportError(ValueError):
+    """A report that breaks a rule; the function that called ``report`` ends with it."""
+
+
+class DivergedError(ReportError):
+    """A report of an accuracy that is no number: the network diverged."""
+
+
+def share(epoch: int, accuracy: object) -> float:
+    """Return a reported accuracy, 0 to 1."""
+    try:
+        value = float(accuracy)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        value = -1.0
+    if math.isnan(value):
+        raise DivergedError(f"epoch {epoch}: the accuracy is nan; the network diverged.")
+    if isinstance(accuracy, str | bool) or not 0 <= value <= 1:
+        raise ReportError(
+            f"epoch {epoch}: accuracy is {accuracy!r}; report the share of correct images, from 0 "
+            "to 1."
+        )
+    return value
+
+
+def correct_images(epoch: int, correct: object, images: HalfCounts, in_halves: bool) -> HalfCounts:
+    """Return reported correct images (2, C), of as many as ``images`` names."""
+    try:
+        numbers = np.asarray(correct)
+        whole = numbers.dtype.kind in "iu" or (numbers == np.floor(numbers)).all()
+    except (TypeError, ValueError):
+        numbers, whole = np.zeros(()), False
+    classes = len(images[0])
+    shape = (2, classes) if in_halves else (classes,)
+    if numbers.shape != shape or not whole:
+        wanted = f"two lists of {classes}" if in_halves else f"a list of {classes}"
+        raise ReportError(
+            f"epoch {epoch}: correct has the shape {numbers.shape}; report {wanted} whole numbers, "
+            "of correct images in the order of the class counts."
+        )
+    halves = numbers if in_halves else np.stack([numbers, np.zeros_like(numbers)])
+    there = np.asarray(images)
+    wrong = np.argwhere((halves < 0) | (halves > there))
+    if len(wrong):
+        half, label = wrong[0]
+        raise ReportError(
+            f"epoch {epoch}: correct is {halves[half, label]} for class {label}, which has "
+            f"{there[half, label]} evaluated images by the class counts."
+        )
+    return half_counts(halves.astype(int).tolist())
+
+
+def recorded(folder: Path) -> list[EpochResult]:
+    """Return the reports in a trial's folder, without a last line that is torn, which is cut."""
+    path = folder / REPORTS
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    return [checked_json(EpochResult, line) for line in whole.splitlines()]

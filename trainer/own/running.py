@@ -1,0 +1,251 @@
+"""The running of an own training: its function in a thread of its own, its reports on disk."""
+
+import json
+import operator
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from spaces.recipe import Recipe
+from trainer.benchmarks.metrics import score
+from trainer.files import append_whole
+from trainer.own.function import Function, values_for
+from trainer.own.reports import (
+    REPORTS,
+    DivergedError,
+    ReportError,
+    correct_images,
+    recorded,
+    share,
+)
+from trainer.own.training import OwnTraining
+from trainer.results import EpochResult, HalfCounts, selection
+
+CHECKPOINTS = "own"
+"""In a trial's folder: what the function itself writes."""
+LOOK_SECONDS = 1.0
+"""Between looks at how far a trial is, while its next report is waited for."""
+LEAVE_SECONDS = 10.0
+"""How long a function that is ended has for its last lines."""
+
+
+class FunctionError(Exception):
+    """A function failed; ``details`` is where, ``diverged`` if it is the weights' fault."""
+
+    def __init__(self, reason: str, details: str = "", diverged: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.details, self.diverged = reason, details, diverged
+
+
+class TrainingStopped(BaseException):
+    """What ``report`` raises where the trial goes no further: early stopping, or the search ends.
+
+    A BaseException, so that a function which handles errors does not go on; its ``finally`` runs.
+    """
+
+
+class Running:
+    """A trial of an own training, which runs only while its next report is waited for.
+
+    The function has a thread of its own. In ``report`` it waits until somebody wants another
+    epoch, so that early stopping can decide at a rung; of an earlier process's reports it is told
+    nothing and repeats them at will, for what is on disk counts.
+    """
+
+    def __init__(
+        self,
+        training: OwnTraining,
+        function: Function,
+        recipe: Recipe,
+        seed: int,
+        folder: Path,
+        threads: int,
+    ) -> None:
+        """Begin nothing yet.
+
+        Args:
+            folder: of the trial's reports and checkpoints; it is made.
+            threads: CPUs that the trial holds.
+        """
+        self.training, self.folder = training, folder
+        self.known = recorded(folder)
+        self.reported = 0
+        self.outcomes: SimpleQueue[EpochResult | FunctionError | None] = SimpleQueue()
+        self.turn = threading.Semaphore(0)
+        self.stopped = False
+        checkpoints = folder / CHECKPOINTS
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        values = {
+            "weights": recipe.weights,
+            "recipe": recipe,
+            "seed": seed,
+            "report": self.report,
+            "epochs": training.epochs,
+            "counts": training.train_counts,
+            "checkpoints": checkpoints,
+            "threads": threads,
+        }
+        given = values_for(function, training.trainable, values)
+        self.thread = threading.Thread(target=self._run, args=(partial(function, **given),))
+        self.thread.daemon = True  # what never reports must not hold the process
+        self.began = 0.0
+
+    def results(self) -> Iterator[EpochResult | None]:
+        """Yield the result of every epoch, those on disk first; None while the next is waited for.
+
+        Raises:
+            FunctionError: the function raised, reported what breaks a rule, or returned too early.
+        """
+        yield from list(self.known)
+        if len(self.known) == self.training.epochs:
+            return
+        self.began = time.perf_counter()
+        self.thread.start()
+        while True:
+            try:
+                outcome = self.outcomes.get(timeout=LOOK_SECONDS)
+            except Empty:
+                yield None
+                continue
+            if outcome is None:
+                raise self._early_end()
+            if isinstance(outcome, FunctionError):
+                raise outcome
+            yield outcome
+            if outcome.epoch == self.training.epochs:
+                return
+            self.turn.release()
+
+    def stop(self) -> None:
+        """Let the function end at its next report, and give it some seconds for that."""
+        self.stopped = True
+        self.turn.release()
+        if self.thread.is_alive():
+            self.thread.join(LEAVE_SECONDS)
+
+    def report(self, epoch: int, accuracy: float | None = None, correct: object = None) -> None:
+        """Take the result of an epoch, and wait until the next one is wanted.
+
+        Args:
+            epoch: 1, 2, 3 and so on. A function that goes on from a checkpoint begins with the
+                epoch after it; epochs that were reported before change nothing.
+            accuracy: share of correct images, 0 to 1; where the class counts name no evaluated
+                images.
+            correct: correct images of each class, (C,), or (2, C) where they come by half; where
+                the class counts name evaluated images.
+
+        Raises:
+            ReportError: a value breaks a rule; the trial has failed.
+        """
+        if self.stopped:
+            raise TrainingStopped
+        try:
+            result = self._result(epoch, accuracy, correct)
+        except ReportError as error:
+            self._fail(error)
+            raise
+        self.reported = int(epoch)
+        if result is None:
+            self.began = time.perf_counter()
+            return
+        line = json.dumps(result.to_dict()).encode() + b"\n"
+        append_whole(self.folder / REPORTS, line, sync=True)
+        self.known.append(result)
+        self.outcomes.put(result)
+        if result.epoch == self.training.epochs:
+            return
+        self.turn.acquire()
+        if self.stopped:
+            raise TrainingStopped
+        self.began = time.perf_counter()
+
+    def _run(self, function: Callable[[], object]) -> None:
+        try:
+            function()
+            self.outcomes.put(None)
+        except TrainingStopped:
+            self.outcomes.put(None)
+        except BaseException as error:  # a function that ends the process, too, fails its trial
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        lines = traceback.format_exception(error)
+        if isinstance(error, ReportError):  # it is raised here; where ``report`` is called counts
+            lines = [*traceback.format_stack(), *lines]
+        details = "".join(lines)
+        reason = str(error).partition("\n")[0]
+        if not isinstance(error, ReportError):
+            reason = f"{type(error).__name__}: {reason}"
+        self.outcomes.put(FunctionError(reason, details, isinstance(error, DivergedError)))
+
+    def _early_end(self) -> FunctionError:
+        done, epochs = len(self.known), self.training.epochs
+        said = f"reported {done} of {epochs} epochs" if done else "reported no epoch"
+        return FunctionError(
+            f"{self.training.trainable} returned and {said}; it must call report(epoch, ...) after "
+            f"each of the epochs 1 to {epochs}."
+        )
+
+    def _result(self, epoch: object, accuracy: object, correct: object) -> EpochResult | None:
+        """Return what a report amounts to; None for an epoch that is known."""
+        number = self._epoch(epoch)
+        percent, images = self._score(number, accuracy, correct)
+        if number <= len(self.known):
+            return None
+        best = max((result.score for result in self.known), default=0.0)
+        return EpochResult(
+            epoch=number,
+            train_loss=None,
+            test_loss=None,
+            learning_rate=None,
+            seconds=time.perf_counter() - self.began,
+            score=percent,
+            best_score=max(best, percent),
+            correct=images,
+        )
+
+    def _epoch(self, epoch: object) -> int:
+        try:
+            number = operator.index(epoch)  # type: ignore[arg-type]
+        except TypeError:
+            number = 0
+        last = self.training.epochs
+        if isinstance(epoch, bool) or not 1 <= number <= last:
+            raise ReportError(f"epoch is {epoch!r}; report whole numbers from 1 to {last}.")
+        before = self.reported
+        if before and number != before + 1:
+            raise ReportError(
+                f"epoch {number} was reported after epoch {before}; report 1, 2, 3 and so on, each "
+                "once."
+            )
+        if number > len(self.known) + 1:
+            raise ReportError(
+                f"epoch {number} was reported first, but the epoch before was never; begin with 1, "
+                "and report an epoch before a checkpoint of it is saved."
+            )
+        return number
+
+    def _score(
+        self, epoch: int, accuracy: object, correct: object
+    ) -> tuple[float, HalfCounts | None]:
+        """Return the score in percent, and the correct images if they are reported."""
+        images = self.training.half_counts
+        if (accuracy is None) is (correct is None) or (correct is None) is not (images is None):
+            wanted, why = (
+                ("accuracy=...", "the class counts name no evaluated images")
+                if images is None
+                else ("correct=...", "the class counts name evaluated images")
+            )
+            raise ReportError(f"epoch {epoch}: report {wanted} alone, as {why}.")
+        if images is None:
+            return 100 * share(epoch, accuracy), None
+        numbers = correct_images(epoch, correct, images, self.training.in_halves)
+        held_out = self.training.test_held_out
+        hits, there = (selection(n, held_out) for n in (numbers, images))
+        percent = score(self.training.metric, hits, None, there)
+        assert percent is not None
+        return float(percent), numbers
