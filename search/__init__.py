@@ -1,7 +1,8 @@
 """Search over class weightings: Optuna proposes, Ray Tune schedules, a run folder keeps it all.
 
-From Python, ``search.run`` begins a search and ``search.load`` reads a run. They are loaded when
-they are first asked for, so that importing this package costs nothing.
+From Python, ``search.run`` begins a search, ``search.load`` reads a run, and ``search.Study``
+proposes to who trains elsewhere. They are loaded when they are first asked for, so that importing
+this package costs nothing.
 """
 
 from importlib import import_module
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.api.run import Run, StoppedError, load, run
+    from search.api.study import Study, Trial
     from spaces.errors import UserError
 
-__all__ = ["Run", "StoppedError", "UserError", "load", "run"]
+__all__ = ["Run", "StoppedError", "Study", "Trial", "UserError", "load", "run"]
 
 _HOMES = {
     **dict.fromkeys(("Run", "StoppedError", "load", "run"), "search.api.run"),
+    **dict.fromkeys(("Study", "Trial"), "search.api.study"),
     "UserError": "spaces.errors",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,17 +134,20 @@ class Run:
 
 
 @contextmanager
-def arguments_named() -> Iterator[None]:
-    """Have every error of what a user gave be a UserError that names arguments of Python."""
+def arguments_named(other: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Have every error of what a user gave be a UserError that names arguments of Python.
+
+    ``other`` are options with another argument than that of ``run``.
+    """
     from trainer.errors import CheckpointError
 
     try:
         yield
     except UserError as error:
-        error.args = (in_arguments(str(error)),)
+        error.args = (in_arguments(str(error), other),)
         raise
     except (WeightingError, CheckpointError) as error:
-        raise UserError(in_arguments(str(error))) from error
+        raise UserError(in_arguments(str(error), other)) from error
 
 
 def load(path: AnyPath) -> Run:

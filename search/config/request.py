@@ -5,7 +5,7 @@ The command line and Python ask for the same: an option is the name of a field w
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal, TypeAlias
 
@@ -114,9 +114,12 @@ def in_options(sentence: str) -> str:
     return f"{found.rstrip('.')}."
 
 
-def in_arguments(sentence: str) -> str:
-    """Return a sentence with the arguments of Python in place of a search's options."""
+def in_arguments(sentence: str, other: Mapping[str, str] | None = None) -> str:
+    """Return a sentence with the arguments of Python in place of a search's options.
+
+    ``other`` are options with another argument than that of ``search.run``.
+    """
     words = {option_of(field.name): field.name for field in fields(Request)}
     words |= {"--resume": "resume=True", "--compile": "compile=True"}
-    words |= {"--no-confirm": "confirm=False"}
+    words |= {"--no-confirm": "confirm=False", **(other or {})}
     return re.sub(r"--[a-z-]+", lambda option: words.get(option[0], option[0]), sentence)

@@ -151,7 +151,15 @@ class Conclusion:
         return sum(row.device_hours for row in self.rows)
 
     @property
+    def told(self) -> bool:
+        """Whether it was trained elsewhere, and told of."""
+        own = self.manifest.benchmarks[0].own
+        return own is not None and own.told
+
+    @property
     def hours_unit(self) -> str:
+        if self.told:
+            return "hours"
         return "GPU-hours" if self.attempt.device == "cuda" else "CPU worker-hours"
 
     @functools.cached_property

@@ -167,6 +167,11 @@ class Search:
         begun = self.later.next_run(self.rows())
         return self.record.start_run(*begun) if begun else None
 
+    def confirm(self, budget: Budget) -> None:
+        """Begin the confirmation of a budget now, or go on with it if it has begun."""
+        self.budget = self.later.budget = budget
+        self._settle()
+
     def _settle(self) -> None:
         """Choose what is confirmed, when the last trial of the search has ended."""
         if self.later.settle(lambda: self.standings, self.search_trials):

@@ -7,7 +7,7 @@ import re
 import runpy
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
@@ -179,13 +179,18 @@ def test_the_snippets_of_the_python_page_run(
         asked.append((names, options))
         return search.load("runs/my-run")
 
+    def train(weights: Sequence[float], seed: int) -> float:
+        return 0.5 + 0.1 * (weights[-1] > 2) + seed % 7 / 1000
+
+    monkeypatch.setitem(sys.modules, "my_training", SimpleNamespace(train=train))
     monkeypatch.setattr("search.api.run.run", found)
     values: dict[str, object] = {}
     for snippet in blocks("python", TEXTS["docs/python.md"]):
         exec(snippet, values)
     assert asked == [(("resnet8-digitslt40",), {"trials": 32, "name": "my-run"})]
-    assert capsys.readouterr().out.startswith("Use ")
+    assert [line[:4] for line in capsys.readouterr().out.splitlines()].count("Use ") == 2
     assert Path("my-run.html").is_file()
+    assert len(search.load("runs/my-study").trials()) > 24
 
 
 def test_the_training_of_the_export_page_runs(

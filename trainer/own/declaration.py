@@ -1,5 +1,7 @@
 """An own training is declared from what a user gives: a function, class counts, a length."""
 
+from typing import Any
+
 from spaces.errors import FieldError
 from spaces.validation import checked
 from trainer.benchmarks.metrics import default_metric
@@ -26,22 +28,44 @@ def own_training(trainable: str, class_counts: str | None, epochs: int | None) -
         raise FieldError("epochs is missing; say how many a training of your own reports")
     name, place = found_trainable(trainable)
     load_function(name, place)
-    counts = class_counts_of(class_counts)
-    halves, chosen_on = halves_of(counts)
     content = {
         "name": name.replace(":", "."),
         "trainable": name,
         "epochs": epochs,
+        "code": code_of(name),
+        "place": place,
+    }
+    return checked(OwnTraining, content | images_of(class_counts), error=FieldError)
+
+
+def told_training(name: str, class_counts: str | None) -> OwnTraining:
+    """Return a training elsewhere, of which the end alone is told.
+
+    Args:
+        name: what people are shown.
+        class_counts: a file (``read_own_counts``), or counts as JSON (``own_counts``).
+
+    Raises:
+        UserError: the class counts cannot be used.
+    """
+    if class_counts is None:
+        raise FieldError("class_counts is missing; a study needs them, or a benchmark")
+    content = {"name": name, "trainable": "", "epochs": 1}
+    return checked(OwnTraining, content | images_of(class_counts), error=FieldError)
+
+
+def images_of(class_counts: str) -> dict[str, Any]:
+    """Return what class counts say of the images, by field of `OwnTraining`."""
+    counts = class_counts_of(class_counts)
+    halves, chosen_on = halves_of(counts)
+    return {
         "train_counts": counts.train,
         "half_counts": halves,
         "class_names": counts.class_names,
         "chosen_on": chosen_on,
         "metric": default_metric(evaluated_counts(counts)),
         "test_held_out": "validation" in counts.evaluated and "test" in counts.evaluated,
-        "code": code_of(name),
-        "place": place,
     }
-    return checked(OwnTraining, content, error=FieldError)
 
 
 def halves_of(counts: OwnCounts) -> tuple[HalfCounts | None, str]:

@@ -6,10 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from spaces.validation import checked_json
-from trainer.results import EpochResult, HalfCounts, half_counts
+from trainer.benchmarks.metrics import score
+from trainer.own.training import OwnTraining
+from trainer.results import EpochResult, HalfCounts, half_counts, selection
 
 REPORTS = "reports.jsonl"
 """In a trial's folder: every report, on disk before ``report`` returns."""
+
+LONGEST_SECONDS = 1e9
+"""Of an epoch."""
 
 
 class ReportError(ValueError):
@@ -61,6 +66,62 @@ def correct_images(epoch: int, correct: object, images: HalfCounts, in_halves: b
             f"{there[half, label]} evaluated images by the class counts."
         )
     return half_counts(halves.astype(int).tolist())
+
+
+def reported_score(
+    training: OwnTraining, epoch: int, accuracy: object, correct: object
+) -> tuple[float, HalfCounts | None]:
+    """Return the score of a report in percent, and the correct images if it has them.
+
+    Raises:
+        ReportError: a value breaks a rule.
+    """
+    images = training.half_counts
+    if (accuracy is None) is (correct is None) or (correct is None) is not (images is None):
+        wanted, why = (
+            ("accuracy=...", "the class counts name no evaluated images")
+            if images is None
+            else ("correct=...", "the class counts name evaluated images")
+        )
+        raise ReportError(f"epoch {epoch}: report {wanted} alone, as {why}.")
+    if images is None:
+        return 100 * share(epoch, accuracy), None
+    numbers = correct_images(epoch, correct, images, training.in_halves)
+    hits, there = (selection(n, training.test_held_out) for n in (numbers, images))
+    percent = score(training.metric, hits, None, there)
+    assert percent is not None
+    return float(percent), numbers
+
+
+def result_of(
+    epoch: int, percent: float, best: float, images: HalfCounts | None, seconds: float
+) -> EpochResult:
+    """Return the result of an epoch of which a score is known; ``best`` is of those before."""
+    return EpochResult(
+        epoch=epoch,
+        train_loss=None,
+        test_loss=None,
+        learning_rate=None,
+        seconds=seconds,
+        score=percent,
+        best_score=max(best, percent),
+        correct=images,
+    )
+
+
+def told_result(
+    training: OwnTraining, accuracy: object, correct: object, seconds: object
+) -> EpochResult:
+    """Return the result of a training elsewhere, of which its end alone is told.
+
+    Raises:
+        ReportError: a value breaks a rule.
+    """
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not 0 <= seconds <= LONGEST_SECONDS:  # type: ignore[operator]
+        raise ReportError(f"seconds is {seconds!r}; tell a number from 0 to {LONGEST_SECONDS:g}.")
+    percent, images = reported_score(training, 1, accuracy, correct)
+    return result_of(1, percent, 0.0, images, float(seconds))  # type: ignore[arg-type]
 
 
 def recorded(folder: Path) -> list[EpochResult]:

@@ -11,19 +11,18 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from spaces.recipe import Recipe
-from trainer.benchmarks.metrics import score
 from trainer.files import append_whole
 from trainer.own.function import Function, values_for
 from trainer.own.reports import (
     REPORTS,
     DivergedError,
     ReportError,
-    correct_images,
     recorded,
-    share,
+    reported_score,
+    result_of,
 )
 from trainer.own.training import OwnTraining
-from trainer.results import EpochResult, HalfCounts, selection
+from trainer.results import EpochResult
 
 CHECKPOINTS = "own"
 """In a trial's folder: what the function itself writes."""
@@ -193,20 +192,11 @@ class Running:
     def _result(self, epoch: object, accuracy: object, correct: object) -> EpochResult | None:
         """Return what a report amounts to; None for an epoch that is known."""
         number = self._epoch(epoch)
-        percent, images = self._score(number, accuracy, correct)
+        percent, images = reported_score(self.training, number, accuracy, correct)
         if number <= len(self.known):
             return None
         best = max((result.score for result in self.known), default=0.0)
-        return EpochResult(
-            epoch=number,
-            train_loss=None,
-            test_loss=None,
-            learning_rate=None,
-            seconds=time.perf_counter() - self.began,
-            score=percent,
-            best_score=max(best, percent),
-            correct=images,
-        )
+        return result_of(number, percent, best, images, time.perf_counter() - self.began)
 
     def _epoch(self, epoch: object) -> int:
         try:
@@ -228,24 +218,3 @@ class Running:
                 "and report an epoch before a checkpoint of it is saved."
             )
         return number
-
-    def _score(
-        self, epoch: int, accuracy: object, correct: object
-    ) -> tuple[float, HalfCounts | None]:
-        """Return the score in percent, and the correct images if they are reported."""
-        images = self.training.half_counts
-        if (accuracy is None) is (correct is None) or (correct is None) is not (images is None):
-            wanted, why = (
-                ("accuracy=...", "the class counts name no evaluated images")
-                if images is None
-                else ("correct=...", "the class counts name evaluated images")
-            )
-            raise ReportError(f"epoch {epoch}: report {wanted} alone, as {why}.")
-        if images is None:
-            return 100 * share(epoch, accuracy), None
-        numbers = correct_images(epoch, correct, images, self.training.in_halves)
-        held_out = self.training.test_held_out
-        hits, there = (selection(n, held_out) for n in (numbers, images))
-        percent = score(self.training.metric, hits, None, there)
-        assert percent is not None
-        return float(percent), numbers

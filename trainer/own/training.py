@@ -23,6 +23,10 @@ NOT_IDENTITY = ("name", "class_names", "code", "place")
 """Fields of which no score depends, or which are allowed to change while a run goes on."""
 
 
+def is_trainable(text: str) -> bool:
+    return not text or TRAINABLE.fullmatch(text) is not None
+
+
 @dataclass(frozen=True)
 class OwnTraining:
     """A function that trains a network, how long, and what is known of its images.
@@ -30,7 +34,7 @@ class OwnTraining:
     Raises BenchmarkError for fields that do not agree with each other.
 
     Attributes:
-        trainable: MODULE:FUNCTION.
+        trainable: MODULE:FUNCTION; empty where it is trained elsewhere, and told of at its end.
         epochs: that the function reports, 1 to this number.
         train_counts: training images of each class, (C,).
         half_counts: evaluated images of each class, (2, C): halves A and B, or validation and test
@@ -49,7 +53,7 @@ class OwnTraining:
     name: Annotated[
         str, Rule("letters, digits, '.', '_' and '-', not starting with '.'", SAFE_NAME.fullmatch)
     ]
-    trainable: Annotated[str, Rule("MODULE:FUNCTION", TRAINABLE.fullmatch)]
+    trainable: Annotated[str, Rule("MODULE:FUNCTION, or empty", is_trainable)]
     epochs: Annotated[int, Ge(1), Le(10**6)]
     train_counts: Annotated[tuple[Annotated[Images, Ge(1)], ...], MaxLen(100_000)]
     half_counts: HalfCounts | None = None
@@ -84,6 +88,11 @@ class OwnTraining:
             )
 
     @property
+    def told(self) -> bool:
+        """Whether it is trained elsewhere, and told of at its end."""
+        return not self.trainable
+
+    @property
     def num_classes(self) -> int:
         return len(self.train_counts)
 
@@ -114,6 +123,8 @@ class OwnTraining:
     def protocol_note(self) -> str:
         """What a result covers, in words."""
         images = f"{self.train_images} images of {self.num_classes} classes"
+        if self.told:
+            return f"trained elsewhere on {images}"
         return f"own training of {self.epochs} epochs on {images}"
 
     def to_dict(self) -> dict[str, Any]:

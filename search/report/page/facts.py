@@ -21,6 +21,8 @@ def facts_of(conclusion: Conclusion) -> list[Fact]:
     ends = {ENDS[state]: sum(row.state == state for row in searched) for state in ORDER}
     hardware = sorted({row.hardware for row in conclusion.rows if row.hardware})
     versions = attempt.versions or {}
+    here = None if conclusion.told else attempt.cpu
+    command = f"{PROGRAM} {shlex.join(attempt.arguments)}" if attempt.arguments else ""
     facts = [
         ("trials of the search", ", ".join(f"{n} {word}" for word, n in ends.items() if n)),
         ("runs with fresh seeds", str(len(conclusion.rows) - len(searched))),
@@ -30,10 +32,10 @@ def facts_of(conclusion: Conclusion) -> list[Fact]:
         ("training", f"{conclusion.device_hours:.2f} {conclusion.hours_unit}"),
         ("expected", expected(attempt.cost) if attempt.cost else ""),
         ("starts", f"{attempt.attempt}, the last one {attempt.time or 'at an unknown time'}"),
-        ("hardware", "; ".join(hardware) or attempt.cpu or "not on record"),
+        ("hardware", "; ".join(hardware) or here or "not on record"),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
         ("code", attempt.revision or "not on record"),
-        ("command", redacted(f"{PROGRAM} {shlex.join(attempt.arguments)}")),
+        ("command", redacted(command)),
     ]
     return [(name, value) for name, value in facts if value]
 

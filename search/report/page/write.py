@@ -203,6 +203,8 @@ def _search_figures(conclusion: Conclusion) -> Iterator[Figure]:
 
 
 def _curve_figures(conclusion: Conclusion) -> Iterator[Figure]:
+    if conclusion.told:  # of which the end alone is known
+        return
     arms = list(_strategies(conclusion))[:MOST_CURVES]
     for part, judged in enumerate(_judged(conclusion)):
         if figure := curves_figure(conclusion, judged, part, arms):

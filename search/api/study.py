@@ -1,0 +1,299 @@
+"""Study by ask and tell: whoever trains asks for strategies, and tells what they reached."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+import weakref
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from search.api.run import Run, arguments_named
+from search.api.told import opened
+from search.config.budget import FEWEST_RUNS, Budget
+from search.config.request import AnyPath, Names, Request
+from search.results.conclusion import Conclusion
+from search.session.phases import nothing_to_confirm
+from search.session.running import Running
+from search.stats.verdict import Verdict
+from search.store.run_folder import RunFolder
+from search.store.trials import Row
+from spaces import Recipe, Strategy
+from spaces.errors import FieldError, UserError
+from spaces.validation import checked
+from trainer.benchmarks import get_benchmark
+from trainer.own.class_counts import counts_text
+from trainer.own.declaration import told_training
+from trainer.own.reports import DivergedError, ReportError, told_result
+from trainer.user_files import expanded
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A training that is to be run: a strategy on class counts, and a seed.
+
+    Attributes:
+        key: its name, unique in its study and safe as a file name, such as "proposals-00003".
+        number: its place among the trials of its phase, from 0.
+        label: what people are shown: a strategy's name, "#3", or the arm of the confirmation.
+        seed: of all that is random in the training, 0 to 2^32 - 1. In the confirmation all arms
+            are trained with the same seeds.
+        strategy: how it trains.
+        counts: training images of each class, (C,).
+    """
+
+    key: str
+    number: int
+    label: str
+    seed: int
+    strategy: Strategy
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, row: Row, counts: tuple[int, ...]) -> Trial:
+        """Return the trial of a row of the record."""
+        return cls(row.key, row.number, row.label, row.seed, row.strategy, counts)
+
+    @property
+    def recipe(self) -> Recipe:
+        """Numbers of the strategy on the class counts, for more than class weights."""
+        return self.strategy.recipe(self.counts)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Class weights of the loss, (C,), summing to C."""
+        return self.recipe.weights
+
+
+class Study:
+    """A study proposes strategies and learns from what it is told that they reach.
+
+    It decides as a search does, and keeps the same record: with a folder it survives a kill, and
+    ``search.load``, ``show``, ``report`` and ``export`` read it. Trials may be told in any order
+    and from any thread. It holds its folder until ``close``, or the end of a ``with`` block.
+
+    Example:
+        >>> with search.Study([500, 100, 20]) as study:
+        ...     for _ in range(40):
+        ...         trial = study.ask()
+        ...         study.tell(trial, train(trial.weights, trial.seed))
+        ...     while runs := study.confirmation():
+        ...         for trial in runs:
+        ...             study.tell(trial, train(trial.weights, trial.seed))
+        ...     print(study.verdict())
+    """
+
+    def __init__(
+        self,
+        class_counts: object = None,
+        *,
+        benchmark: str | None = None,
+        folder: AnyPath | None = None,
+        space: str = Request.space,
+        baselines: Names | None = Request.baselines,
+        sampler: str = Request.sampler,
+        seed: int = Request.seed,
+        data_root: AnyPath = Request.data_root,
+    ) -> None:
+        """Begin a study, or go on with the one in ``folder``.
+
+        Args:
+            class_counts: training images of each class, (C,), 1 or more each; a mapping of class
+                name to count; a mapping of "train" and "test" (or "validation", or both) to counts,
+                where correct images are told by class; or a file with them.
+            benchmark: takes the class counts of this one instead.
+            folder: of the run, whose name is the study's; None keeps it in memory and in a
+                temporary folder, which goes with it.
+            space: what is searched, a key of ``spaces.SPACES``.
+            baselines: names of the controls, or "none"; None for those of the space.
+            sampler: what proposes strategies; "auto" chooses.
+            seed: all seeds of trials derive from it, 0 or more.
+            data_root: folder of the data sets, for a benchmark.
+
+        Raises:
+            UserError: bad input, a folder of another study, or one that another process holds.
+        """
+        self._lock = threading.RLock()
+        self._asked: dict[str, float] = {}
+        with ExitStack() as stack, arguments_named({"--name": "folder"}):
+            if folder is None:
+                scratch = tempfile.TemporaryDirectory(prefix="study-")
+                folder = Path(stack.enter_context(scratch)) / "study"
+            place = RunFolder(expanded(str(folder)))
+            if benchmark is not None:
+                class_counts = counts_of_benchmark(benchmark, class_counts, str(data_root))
+            self._training = told_training(place.path.name, counts_text(class_counts))
+            given = {"space": space, "baselines": baselines, "sampler": sampler, "seed": seed}
+            self._search = stack.enter_context(opened(self._training, place, given))
+            self._leave = weakref.finalize(self, stack.pop_all().close)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Training images of each class, (C,)."""
+        return self._search.objective.benchmarks[0].counts
+
+    @property
+    def run(self) -> Run:
+        """The study as a run, as it is now."""
+        with self._lock:
+            return Run(Conclusion.of(self._search.folder, self._search.record))
+
+    def ask(self) -> Trial:
+        """Return the next trial of the search: the controls first, then what the sampler proposes.
+
+        What an earlier process was asked for and not told comes first, with the same seed.
+
+        Raises:
+            UserError: the confirmation has begun and not ended.
+        """
+        with self._lock, arguments_named():
+            if self._search.search_is_over():
+                raise UserError(
+                    "the confirmation has begun; train what confirmation() returns until it "
+                    "returns nothing, and ask again then."
+                )
+            self._search.failures_in_a_row = 0  # whoever trains sees them, and decides
+            running = self._search.next_trial()
+            assert running is not None
+            return self._handed(running)
+
+    def pending(self) -> list[Trial]:
+        """Return the trials that were asked for and not told, in the order of their asking.
+
+        Those of an earlier process count as handed out from then on: ``ask`` and ``confirmation``
+        return them no more. It is for whoever still trains them.
+        """
+        with self._lock:
+            self._search.adopted.clear()
+            return [self._handed(running) for running in self._search.running.values()]
+
+    def tell(
+        self,
+        trial: Trial | str,
+        accuracy: float | None = None,
+        *,
+        correct: object = None,
+        failed: str | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Record what a trial reached, or that it failed; it is on disk when this returns.
+
+        Args:
+            trial: as it was asked for, or its key.
+            accuracy: share of correct images, 0 to 1; nan says that the training diverged.
+            correct: instead, where the class counts have evaluated images: correct images of each
+                class, (C,), or (2, C) by half, or of validation and test.
+            failed: instead: why there is no result.
+            seconds: that the training took, 0 or more; None for the time since it was asked for.
+
+        Raises:
+            UserError: the trial is not pending, or a value breaks a rule.
+        """
+        key = trial.key if isinstance(trial, Trial) else trial
+        with self._lock, arguments_named():
+            running = self._search.running.get(key)
+            if running is None:
+                raise UserError(
+                    f"trial {key} is not pending; tell each one that was asked for once."
+                )
+            if failed is not None:
+                if accuracy is not None or correct is not None:
+                    raise UserError(f"trial {key} failed and has a result; tell one of the two.")
+                self._search.fail(key, failed or "failed")
+                return
+            took = time.time() - self._asked.get(key, time.time()) if seconds is None else seconds
+            self._record(running, accuracy, correct, took)
+
+    def confirmation(self, slots: int = 1, runs: int | None = None) -> list[Trial]:
+        """Return the next trainings with fresh seeds, by which the best is told from the controls.
+
+        The best strategies and the controls are trained with the same seeds, and runs go where
+        they help to tell the best from its rivals. It can be asked again after more of the search.
+
+        Args:
+            slots: most trainings to return, 1 or more.
+            runs: most of the confirmation, 9 or more; None for half of the trials so far.
+
+        Returns:
+            Trials to train and tell; none where it is decided, or waits for what is pending.
+
+        Raises:
+            UserError: trials of the search are pending, or there is nothing to confirm.
+        """
+        if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
+            raise FieldError(f"slots is {slots!r}; it must be a whole number, at least 1.")
+        with self._lock, arguments_named():
+            self._begin_confirmation(runs)
+            found: list[Trial] = []
+            while len(found) < slots and self._search.search_is_over():
+                self._search.failures_in_a_row = 0
+                running = self._search.next_trial()
+                if running is None:
+                    break
+                found.append(self._handed(running))
+            return found
+
+    def verdict(self) -> Verdict | None:
+        """Return what the confirmation shows so far; None before every arm has a result."""
+        return self.run.verdict
+
+    def close(self) -> None:
+        """Let go of the folder; what is pending stays so."""
+        self._leave()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _handed(self, running: Running) -> Trial:
+        self._asked.setdefault(running.row.key, time.time())
+        return Trial.of(running.row, self.counts)
+
+    def _record(self, running: Running, accuracy: Any, correct: object, seconds: float) -> None:
+        key = running.row.key
+        try:
+            result = told_result(self._training, accuracy, correct, seconds)
+        except DivergedError as error:
+            self._search.fail(key, str(error), diverged=True)
+            return
+        except ReportError as error:
+            raise UserError(f"trial {key}: {str(error).removeprefix('epoch 1: ')}") from error
+        self._search.report(key, 0, result)
+        self._search.finish(key)
+
+    def _begin_confirmation(self, runs: int | None) -> None:
+        search = self._search
+        waiting = [trial.row for trial in search.running.values() if trial.row.in_search]
+        if waiting:
+            labels = ", ".join(row.label for row in waiting)
+            raise UserError(
+                f"{labels} of the search are pending; tell what they reached, or that they failed, "
+                "before the confirmation."
+            )
+        if nothing := nothing_to_confirm(search.standings, search.rows()):
+            raise UserError(f"there is nothing to confirm: {nothing}.")
+        known = search.record.plan()
+        if runs is None:
+            begun = known is not None and known.search_trials == search.search_trials
+            runs = known.runs if known and begun else max(FEWEST_RUNS, search.search_trials // 2)
+        limits = {"trials": None, "hours": None, "runs": runs}
+        search.confirm(checked(Budget, limits, error=FieldError))
+
+
+def counts_of_benchmark(name: str, given: object, data_root: str) -> list[int]:
+    """Return the class counts of a benchmark, in place of ``given``, which must be None."""
+    if given is not None:
+        raise UserError("class_counts is given with benchmark; leave one of them out.")
+    counts: list[int] = get_benchmark(name, expanded(data_root)).counts.tolist()
+    return counts
