@@ -254,14 +254,16 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
     console.print(conclusion_view(conclusion))
     exported, fault = None, "no trial was trained to its full length"
     try:
-        exported = export_winner(conclusion)
+        with search.events.noted_if_slow("Writing the export, and checking it ..."):
+            exported = export_winner(conclusion)
     except ExportError as error:
         fault = str(error)
         note(f"not exported: {error}")
     if exported:
         note(f"exported {exported.module}")
     if search.finished():
-        report(conclusion, note)
+        with search.events.noted_if_slow("Writing the report ..."):
+            report(conclusion, note)
         nothing = nothing_to_confirm(conclusion.standings, conclusion.rows)
         if plan.budget.confirm_runs and nothing:
             note(f"nothing was confirmed: {nothing}")

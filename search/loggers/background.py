@@ -14,7 +14,7 @@ from search.config.redaction import redacted
 from search.loggers.logger import LoggedTrial, Logger, Value
 from search.loggers.registry import LOGGERS
 from search.results.conclusion import ENDS, Conclusion
-from search.session.events import EpochReported, Event, Events, TrialEnded
+from search.session.events import SLOW_SECONDS, EpochReported, Event, Events, TrialEnded
 from search.store.run_folder import RunFolder
 from search.store.stored_run import parts_of
 from search.store.trials import Row
@@ -55,7 +55,13 @@ class Background:
         """Wait for the logger to write what is left, but not for long."""
         with contextlib.suppress(queue.Full):
             self.calls.put_nowait(None)
-        self.thread.join(CLOSE_SECONDS)
+        self.thread.join(SLOW_SECONDS)
+        if self.thread.is_alive():
+            self.note(
+                f"Waiting for --log {self.name} to write what is left, for at most "
+                f"{CLOSE_SECONDS:g} s ..."
+            )
+            self.thread.join(CLOSE_SECONDS)
         if self.thread.is_alive():
             self.note(f"--log {self.name} did not end within {CLOSE_SECONDS:g} s; it is left.")
         if self.lost:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -111,23 +111,25 @@ def compared_runs(conclusions: Sequence[Conclusion]) -> RenderableType:
     """Return the arms of runs on one scale, the best estimate first, and how the runs differ.
 
     Raises:
-        UserError: fewer than two runs, or runs on different benchmarks or protocols.
+        UserError: fewer than two runs, one twice, or runs on different benchmarks or protocols.
     """
     if len(conclusions) < 2:
         raise UserError("compare takes two runs or more.")
+    names = told_apart([conclusion.folder.path.resolve() for conclusion in conclusions])
     first = conclusions[0]
-    for other in conclusions[1:]:
+    for name, other in zip(names[1:], conclusions[1:], strict=True):
         mine, theirs = (
             [b.definition.fingerprint() for b in c.manifest.benchmarks] for c in (first, other)
         )
         if mine != theirs:
             raise UserError(
-                f"{first.folder.path.name} and {other.folder.path.name} cannot be compared: they "
-                f"are of {_protocols(first)} and of {_protocols(other)}; give runs of one protocol."
+                f"{names[0]} and {name} cannot be compared: they are of "
+                f" {_protocols(first)} and of {_protocols(other)}; give runs of one protocol."
             )
     scored = first.objective.benchmarks[0].score_words
     unit = "noise SDs" if first.objective.joint else "percent"
-    lines = [line for _, line in sorted(_arms(conclusions), key=lambda pair: -pair[0])]
+    named = dict(zip(names, conclusions, strict=True))
+    lines = [line for _, line in sorted(_arms(named), key=lambda pair: -pair[0])]
     headers = ("weighting", "run", "runs", f"{scored}, {unit} (95 %)", "parameters")
     parts: list[RenderableType] = [
         Text(_protocols(first)),
@@ -137,17 +139,34 @@ def compared_runs(conclusions: Sequence[Conclusion]) -> RenderableType:
             "marked * is not confirmed: its number is the search's own and partly luck."
         ),
     ]
-    return Group(*parts, *map(Text, settings_that_differ(conclusions)))
+    return Group(*parts, *map(Text, settings_that_differ(named)))
+
+
+def told_apart(runs: Sequence[Path]) -> list[str]:
+    """Return the names of runs, with as many of their folders as tell them apart.
+
+    Raises:
+        UserError: one is given twice.
+    """
+    names = []
+    for run in runs:
+        others = [other for other in runs if other is not run]
+        if run in others:
+            raise UserError(f"the run {run} is given twice; give different ones to compare.")
+        depth = 1
+        while any(other.parts[-depth:] == run.parts[-depth:] for other in others):
+            depth += 1
+        names.append("/".join(run.parts[-depth:]))
+    return names
 
 
 def _protocols(conclusion: Conclusion) -> str:
     return "; ".join(f"{b.facts.name}: {b.protocol}" for b in conclusion.manifest.benchmarks)
 
 
-def _arms(conclusions: Iterable[Conclusion]) -> list[tuple[float, Line]]:
+def _arms(named: Mapping[str, Conclusion]) -> list[tuple[float, Line]]:
     arms: list[tuple[float, Line]] = []
-    for conclusion in conclusions:
-        run = conclusion.folder.path.name
+    for run, conclusion in named.items():
         if conclusion.judgement:
             verdict, plan = conclusion.judgement.stated, conclusion.judgement.plan
             for arm in verdict.arms:
@@ -160,15 +179,15 @@ def _arms(conclusions: Iterable[Conclusion]) -> list[tuple[float, Line]]:
     return arms
 
 
-def settings_that_differ(conclusions: Sequence[Conclusion]) -> list[str]:
-    """Return a line for every setting that is not the same in all runs."""
-    asked = [c.settings.to_dict() | {"trials": len(c.rows)} for c in conclusions]
+def settings_that_differ(named: Mapping[str, Conclusion]) -> list[str]:
+    """Return a line for every setting that is not the same in all runs, which have names."""
+    asked = [c.settings.to_dict() | {"trials": len(c.rows)} for c in named.values()]
     lines = []
     for name in asked[0]:
         values = [settings[name] for settings in asked]
         if any(value != values[0] for value in values):
-            pairs = zip(conclusions, values, strict=True)
-            told = ", ".join(f"{c.folder.path.name} {_said(value)}" for c, value in pairs)
+            pairs = zip(named, values, strict=True)
+            told = ", ".join(f"{run} {_said(value)}" for run, value in pairs)
             lines.append(f"{name}: {told}")
     return lines or ["The runs have the same settings and as many trials."]
 

@@ -1,10 +1,15 @@
 """Events of a run: what happens, in its order, for everything that shows it or writes it down."""
 
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from search.store.trials import Row
 from trainer.results import EpochResult
+
+SLOW_SECONDS = 2.0
+"""After which a person is told what is waited for."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,17 @@ class Events:
         """Tell every subscriber of an event."""
         for subscriber in self.subscribers:
             subscriber(event)
+
+    @contextlib.contextmanager
+    def noted_if_slow(self, text: str) -> Iterator[None]:
+        """Note what is waited for, once that has taken ``SLOW_SECONDS``."""
+        timer = threading.Timer(SLOW_SECONDS, self.note, [text])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def note(self, text: str) -> None:
         """Publish something that a person should know."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.report.benchmark_view import FEWEST_SEEDS
+from markupsafe import Markup
+
+from search.report.benchmark_view import ADJUSTED, FEWEST_SEEDS, posthoc_text
 from search.report.page.figure import DataTable, Figure
 from search.report.page.scales import Scale, around
 from search.report.page.svg import BOTTOM, TOP, Plot, x_range
@@ -140,6 +142,46 @@ def _difference(verdict: Verdict, control: str, points: Estimate, unit: str) -> 
     if points.high < 0:
         return f"It is worse than {control} by {interval_text(points)} {unit}."
     return f"It cannot be told from {control}: {interval_text(points, '+')} {unit}."
+
+
+def adjusted_figure(benchmark: OnBenchmark) -> Figure | None:
+    """Return what the arms' runs reach adjusted after training; None where that is not known."""
+    adjusted = benchmark.adjusted
+    if not adjusted:
+        return None
+    lines: list[Line] = [
+        (f"{label}, adjusted", arm.gain, 0, f"{label}: {interval_text(arm.gain, '+')} points")
+        for label, arm in adjusted.items()
+        if arm.gain
+    ]
+    name = f"adjusted-{benchmark.name}"
+    label, best = max(adjusted.items(), key=lambda item: item[1].half_b)
+    gain = "" if best.gain is None else f", a gain of {interval_text(best.gain, '+')} points"
+    return Figure(
+        name=name,
+        finding=f"{label}, adjusted by {posthoc_text(best.posthoc)}, reaches {best.half_b:.2f} % "
+        f"on half B{gain}.",
+        chart=interval_plot(lines, "gain by the adjustment, points", reference=0.0).drawn(
+            name, f"gain of {len(lines)} weightings adjusted after training, with 95 % intervals"
+        )
+        if lines
+        else Markup(),
+        table=DataTable.of(
+            ("weighting", "runs", "adjusted by", "half B", "as trained", "gain", "low", "high"),
+            [
+                (
+                    f"{label}, adjusted",
+                    arm.runs,
+                    posthoc_text(arm.posthoc),
+                    arm.half_b,
+                    arm.unadjusted,
+                    *((g.mean, g.low, g.high) if (g := arm.gain) else (None,) * 3),
+                )
+                for label, arm in adjusted.items()
+            ],
+        ),
+        note=f"{benchmark.name}. {ADJUSTED.strip()}",
+    )
 
 
 def shots_figure(benchmark: OnBenchmark, winner: str) -> Figure | None:

@@ -13,7 +13,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from search.report.benchmark_view import SAME_IMAGES
-from search.report.page.arms import arms_figure, differences_figure, shots_figure
+from search.report.page.arms import (
+    adjusted_figure,
+    arms_figure,
+    differences_figure,
+    shots_figure,
+)
 from search.report.page.classes import gains_figure, weights_figure
 from search.report.page.facts import facts_of, stopping_table
 from search.report.page.figure import Figure, shown
@@ -175,6 +180,10 @@ def _verdict_figures(conclusion: Conclusion) -> Iterator[Figure]:
         yield arms_figure(conclusion.judgement)
         if found := differences_figure(conclusion.judgement):
             yield found
+        holdout = conclusion.judgement.holdout
+        for judged in (*_judged(conclusion), *([holdout] if holdout else [])):
+            if adjusted := adjusted_figure(judged):
+                yield adjusted
 
 
 def _judged(conclusion: Conclusion) -> tuple[OnBenchmark, ...]:

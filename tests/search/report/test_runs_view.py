@@ -83,6 +83,25 @@ def test_runs_of_one_benchmark_are_compared_arm_by_arm(
     assert "trials: confirmed" in out
 
 
+def test_runs_of_equal_names_are_told_apart_by_their_folders(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, run in (("a", "confirmed"), ("b", "uniform")):
+        shutil.copytree(runs / run, tmp_path / folder / "run")
+    paths = (tmp_path / "a" / "run", tmp_path / "b" / "run", runs / "searched")
+    code, out, _ = printed(capsys, "compare", *paths)
+    assert code == 0
+    found = {word for line in out.splitlines() for word in line.split() if "run" in word}
+    assert found >= {"a/run", "b/run"}
+    assert "trials: a/run 20, b/run 20, searched 8" in out
+    code, _, error = printed(capsys, "compare", paths[0], tmp_path / "b" / ".." / "a" / "run")
+    assert code == 2
+    assert (
+        error
+        == f"error: the run {paths[0].resolve()} is given twice; give different ones to compare.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("names", "sentence"),
     ((("confirmed",), "takes two runs"), (("confirmed", "joint"), "cannot be compared")),

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from unittest.mock import patch
@@ -15,9 +16,12 @@ from search.cli.commands import main
 from search.export import export
 from search.report.page.facts import expected
 from search.report.page.write import report_html
+from search.results.adjusted import Adjusted
 from search.results.conclusion import Conclusion
+from search.stats.estimate import Estimate
 from search.store.attempts import Cost
 from search.store.run_folder import RunFolder
+from spaces import PostHoc
 
 LARGEST = 500_000
 """Bytes of a page."""
@@ -88,6 +92,24 @@ def test_a_page_says_what_was_expected(limits: dict[str, float], words: str) -> 
     said = expected(Cost((0.5,), 16, **limits))
     assert said.startswith(words)
     assert bool(said) == bool(words)
+
+
+@pytest.mark.parametrize("gain", (Estimate(4.5, 1.0, 8.0), None))
+def test_arms_are_shown_adjusted_after_training(gain: Estimate | None, tmp_path: Path) -> None:
+    found = conclusion_of(tmp_path / "run", *CASES["confirmed"])
+    judgement = found.judgement
+    assert judgement is not None
+    assert "adjusted" not in report_html(found)
+    adjusted = Adjusted(PostHoc(adjustment=0.5), 3, 66.0, 61.5, gain)
+    (benchmark,) = judgement.benchmarks
+    arms = dict.fromkeys(benchmark.arms, adjusted)
+    known = replace(judgement, benchmarks=(replace(benchmark, adjusted=arms),))
+    reading = read(report_html(replace(found, judgement=known)))
+    for label in arms:
+        assert f"\n{label}, adjusted3adjustment=0.566.0061.50" in reading.text.replace("\n\n", "\n")
+    assert "adjusted by adjustment=0.5, reaches 66.00 % on half B" in reading.text
+    assert ("a gain of +4.50 (+1.00 to +8.00) points." in reading.text) == bool(gain)
+    assert "not comparable with the class-weight leaderboard" in reading.text
 
 
 def test_the_search_writes_its_page_and_says_where(
