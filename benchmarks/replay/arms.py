@@ -6,16 +6,18 @@ import fnmatch
 from dataclasses import dataclass
 from fractions import Fraction
 
-from search.samplers.registry import OPTUNA_SAMPLERS
+from search.samplers.registry import KNOWLEDGE_GRADIENT, OPTUNA_SAMPLERS
 from search.stopping.rules import STOPPING_RULES
 from spaces.errors import UserError
 
 RAY = "ray"
 """Sampler and stopping rule of plain Ray Tune."""
 
-GEOMETRY = "geometry"
-"""Knowledge gradient on gradient shares, which has ways to begin and to choose of its own."""
+BOTORCH = "botorch"
+"""BoTorch's q-log noisy expected improvement, which needs the extra ``bench``."""
+
 STARTS = ("spread", "powers")
+"""How ``knowledge-gradient`` may begin; a search begins as the first."""
 
 SHARES = (Fraction(1, 2), Fraction(2, 3), Fraction(3, 4))
 CANDIDATES = (3, 5, 8)
@@ -27,12 +29,12 @@ class Method:
     """How weightings are searched for.
 
     Attributes:
-        sampler: name in ``OPTUNA_SAMPLERS``, ``ray`` or ``geometry``.
+        sampler: name in ``SAMPLERS``, ``ray`` or ``botorch``.
         early_stopping: name in ``STOPPING_RULES``, or ``ray``.
         grace_share: the first rung as a share of the epochs.
         factor: a rung keeps one in so many.
         pooled: the sampler is shown posterior means over replicates, not raw values.
-        start: what ``geometry`` begins with, and assumes.
+        start: what ``knowledge-gradient`` begins with, and assumes.
     """
 
     sampler: str
@@ -46,7 +48,9 @@ class Method:
     def label(self) -> str:
         if self.sampler == RAY:
             return "plain-ray-tune"
-        if self.sampler == GEOMETRY:
+        if self.sampler == BOTORCH:
+            return "botorch-qlognei"
+        if self.sampler == KNOWLEDGE_GRADIENT:
             return f"{self.sampler}-{self.start}"
         rungs = "" if self.early_stopping == "none" else f"-{self.grace_share}x{self.factor}"
         return f"{self.sampler}{'-pooled' if self.pooled else ''}+{self.early_stopping}{rungs}"
@@ -58,7 +62,7 @@ class Pick:
 
     Attributes:
         name: ``single`` (best single run), ``posterior`` (mean), ``confirm``, or ``block`` (the
-            posterior mean of ``geometry`` after a last block of runs with fresh seeds).
+            posterior mean of ``knowledge-gradient`` after a last block of runs with fresh seeds).
         search_share: of the budget that goes to the search; the rest confirms.
         k: candidates of the confirmation; 0 without one.
     """
@@ -99,7 +103,8 @@ def methods() -> list[Method]:
         *(Method("tpe", name, *rung) for name in stopping for rung in rungs),
         *(Method(name, pooled=True) for name in ("tpe", "gp", "cmaes")),
         Method("tpe", "auto", pooled=True),
-        *(Method(GEOMETRY, start=start) for start in STARTS),
+        *(Method(KNOWLEDGE_GRADIENT, start=start) for start in STARTS),
+        Method(BOTORCH),
     ]
 
 
@@ -107,8 +112,11 @@ def grid() -> list[Arm]:
     """Return all arms; the first is the one that the others are compared with."""
     arms = []
     for method in methods():
-        if method.sampler == GEOMETRY:
+        if method.sampler == KNOWLEDGE_GRADIENT:
             arms += [Arm(method, pick) for pick in (POSTERIOR, BLOCK)]
+            continue
+        if method.sampler == BOTORCH:
+            arms.append(Arm(method, POSTERIOR))
             continue
         arms.append(Arm(method, SINGLE))
         if method.sampler != RAY:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.replay.arms import BLOCK, GEOMETRY, RAY, SINGLE, Arm, Method
+from benchmarks.replay.arms import BLOCK, BOTORCH, RAY, SINGLE, Arm, Method
+from benchmarks.replay.botorch_search import BotorchSearch
 from benchmarks.replay.choosing import (
     Choice,
     Confirmed,
@@ -21,10 +22,11 @@ from benchmarks.replay.choosing import (
     full_length,
     truth_over_time,
 )
-from benchmarks.replay.geometry import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.searchers import Pooled, RayTuneSearcher, Searcher, StudySearcher
+from benchmarks.replay.shares_search import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.simulation import History, Simulation
 from benchmarks.replay.world import World
+from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.stopping.rules import STOPPING_RULES
 from spaces.counts import FloatArray
 
@@ -102,8 +104,8 @@ def repetition(
     histories: dict[tuple[Method, int], History] = {}
     found = {}
     for arm in arms:
-        if arm.method.sampler == GEOMETRY:
-            found[arm.label] = measure_geometry(arm, world, setting, seeds)
+        if arm.method.sampler in (KNOWLEDGE_GRADIENT, BOTORCH):
+            found[arm.label] = measure_whole(arm, world, setting, seeds)
             continue
         trials = int(arm.pick.search_share * setting.budget_trials)
         key = arm.method, trials
@@ -151,14 +153,19 @@ def measure(
     )
 
 
-def measure_geometry(arm: Arm, world: World, setting: Setting, seeds: tuple[int, int]) -> Measured:
-    """Search by knowledge gradient, choose as the arm does, and compare with the truth."""
+def measure_whole(arm: Arm, world: World, setting: Setting, seeds: tuple[int, int]) -> Measured:
+    """Search with full-length trials, choose as the arm does, and compare with the truth."""
     budget, workers = setting.budget_trials, setting.workers
     block = BLOCK_RUNS if arm.pick == BLOCK else 0
-    search = SharesSearch(world, arm.method.start, workers, seeds)
-    search.search(budget - block)
+    search: SharesSearch | BotorchSearch
+    if arm.method.sampler == BOTORCH:
+        search = BotorchSearch(world, workers, seeds)
+        search.search(budget)
+    else:
+        search = SharesSearch(world, arm.method.start, workers, seeds)
+        search.search(budget - block)
+        search.block(block)
     milliseconds = 1000 * search.asking / (budget - block)
-    search.block(block)
     rounds = math.ceil((budget - block) / workers) + math.ceil(block / workers)
     return compared(
         world,

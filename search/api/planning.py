@@ -1,7 +1,8 @@
 """Plan of what a user asks for: the benchmarks, settings, budget and resources of a run."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TypeVar
 
 from search.config.budget import Budget
@@ -11,7 +12,8 @@ from search.config.settings import Resources, Settings
 from search.loggers.registry import chosen_loggers
 from search.samplers.registry import KNOWLEDGE_GRADIENT, default_sampler
 from search.session.plan import Plan
-from search.stats.best_arm import SEEDS_EACH
+from search.stats.best_arm import SEEDS_EACH, seeds_for
+from search.stats.priors import NOISE_SD
 from search.store.run_folder import RunFolder
 from spaces import SPACES
 from spaces.errors import FieldError, UserError
@@ -44,6 +46,7 @@ def chosen_plan(
     everything = chosen_benchmarks(request)
     benchmarks = tuple(everything[:-1] if request.holdout else everything)
     holdout = everything[-1] if request.holdout else None
+    budget = long_enough(budget, benchmarks)
     resources = chosen_resources(request)
     if budget.gpu_hours and not resources.gpu:
         raise UserError(
@@ -180,7 +183,32 @@ def chosen_budget(request: Request) -> Budget:
         raise UserError("--confirm-runs is given with --no-confirm; leave one of them out.")
     paired = request.sampler == KNOWLEDGE_GRADIENT and request.confirm_runs is None
     block = SEEDS_EACH if paired and trials is not None else None
+    if request.interval is not None and not (block and request.confirm):
+        raise UserError(
+            f"--interval is {request.interval:g}, which is for --sampler {KNOWLEDGE_GRADIENT} with "
+            "a limit in --trials, and without --confirm-runs and --no-confirm; leave it out."
+        )
     return asked(Budget, request, trials=trials, block=block)
+
+
+def long_enough(budget: Budget, benchmarks: tuple[Benchmark | OwnTraining, ...]) -> Budget:
+    """Return a budget whose confirmation has the runs that its interval takes, if it has one.
+
+    Raises:
+        UserError: it has too few trials for them.
+    """
+    if budget.interval is None:
+        return budget
+    stated = benchmarks[0].noise_sd or NOISE_SD
+    noise = stated if len(benchmarks) == 1 else 1 / math.sqrt(len(benchmarks))
+    long = replace(budget, block=seeds_for(budget.interval, noise))
+    if not long.confirm_runs:
+        raise UserError(
+            f"--interval is {budget.interval:g}, for which {long.fewest_trials // 2} runs may be "
+            f"needed where two runs of one weighting differ by {noise:.2g} (SD); give a wider one, "
+            f"or at least {long.fewest_trials} --trials."
+        )
+    return long
 
 
 def chosen_resources(request: Request) -> Resources:

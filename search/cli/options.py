@@ -89,6 +89,13 @@ def add_budget(parser: Parser) -> None:
         help="at most (default: a third of the trials)",
     )
     add(
+        "--interval",
+        metavar="POINTS",
+        type=float,
+        help="with knowledge-gradient: confirm until the lead over uniform is known to so much "
+        "either way (default: nine runs)",
+    )
+    add(
         "--epochs",
         metavar="N",
         type=int,

@@ -39,8 +39,8 @@ def chosen_confirmation(given: argparse.Namespace, searched: list[str]) -> tuple
     begun = sum(row.in_search for row in conclusion.rows)
     request = options_request(options)
     runs = request.confirm_runs or max(FEWEST_RUNS, begun // 2)
-    limits = {"trials": begun + runs, "gpu_hours": None, "runs": runs, "block": None}
-    return request, asked(Budget, request, **limits, confirm=True)
+    limits = {"trials": begun + runs, "gpu_hours": None, "runs": runs}
+    return request, asked(Budget, request, **limits, confirm=True, block=None, interval=None)
 
 
 def recorded_arguments(folder: RunFolder) -> list[str]:

@@ -46,7 +46,10 @@ class Budget:
         gpu_hours: of training, over all attempts; None for no limit.
         confirm: whether there is a confirmation.
         runs: of the confirmation, if they are given rather than found by the rule.
-        block: seeds of each arm where one weighting alone is confirmed; None where several are.
+        block: most seeds of each arm where one weighting alone is confirmed; None where several
+            are.
+        interval: to how much its lead over uniform is to be known, each way with 95 %, points or
+            noise SDs; None: that is not asked for.
     """
 
     trials: Annotated[int, Ge(1)] | None
@@ -55,6 +58,7 @@ class Budget:
     confirm: bool = True
     runs: Annotated[int, Ge(FEWEST_RUNS)] | None = None
     block: Annotated[int, Ge(SEEDS_EACH)] | None = None
+    interval: Annotated[float, Gt(0)] | None = None
 
     def __post_init__(self) -> None:
         if self.trials is not None and self.runs is not None and self.trials <= self.runs:

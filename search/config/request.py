@@ -43,6 +43,8 @@ class Request:
         gpu_hours: of training, over all attempts; None for no limit.
         confirm: whether the best are trained again with fresh seeds.
         confirm_runs: at most; None for a third of the trials.
+        interval: to how much the lead over uniform is to be known in the end, each way with 95 %,
+            points; None for nine runs. For ``knowledge-gradient``.
         epochs: shorten the protocol to; None for the benchmark's. Of a trainable, its length.
         space: a key of ``spaces.SPACES``.
         baselines: names of the controls; None for those of the space.
@@ -75,6 +77,7 @@ class Request:
     gpu_hours: float | None = None
     confirm: bool = True
     confirm_runs: int | None = None
+    interval: float | None = None
     epochs: int | None = None
     space: str = "core"
     baselines: tuple[str, ...] | None = None

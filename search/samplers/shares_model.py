@@ -55,7 +55,7 @@ class ModelPrior:
     """
 
     lengths: tuple[float, ...] = (0.4, 1.0, 2.5)
-    signals: tuple[float, ...] = (0.2, 0.6, 1.5)
+    signals: tuple[float, ...] = (0.2, 0.6, 1.5, 4.0)
     seed_shares: tuple[float, ...] = (0.0, 0.45)
     hill: bool = False
     apart: float = 0.0

@@ -47,8 +47,8 @@ def make_plan(standings: Standings, search_trials: int, budget: Budget) -> Confi
     candidates = {row.label: row.strategy for row in best}
     if not candidates:
         return None
-    runs, seeds = budget.confirm_runs, budget.block or SEEDS_EACH
-    return ConfirmationPlan(search_trials, runs, candidates, controls, seeds)
+    runs, interval = budget.confirm_runs, budget.interval
+    return ConfirmationPlan(search_trials, runs, candidates, controls, interval)
 
 
 def nothing_to_confirm(standings: Standings, rows: Iterable[Row]) -> str | None:

@@ -8,6 +8,7 @@ from its rivals. All decisions are functions of the results: a confirmation is r
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.stats.comparison import Comparison, SeededRun, compare, diverged
-from search.stats.estimate import Unit
+from search.stats.estimate import Estimate, Unit
 from search.stats.priors import GUESS, NoisePrior
 from spaces.counts import FloatArray
 from trainer.benchmarks.published import PUBLISHED_SEEDS
@@ -28,6 +29,9 @@ CONFIRMATION_STREAM = 2
 
 SEEDS_EACH = 3
 """Runs with which every arm of a confirmation begins."""
+
+TWO_SIDED = 1.96
+"""Half of a normal's 95 % interval, standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,14 @@ class Decision:
     out: tuple[str, ...]
 
 
+def seeds_for(interval: float, noise_sd: float) -> int:
+    """Return with how many seeds two arms are told apart to ``interval``, each way with 95 %.
+
+    As if the seeds had nothing in common, with a noise of ``noise_sd`` between them.
+    """
+    return max(SEEDS_EACH, math.ceil(2 * (TWO_SIDED * noise_sd / interval) ** 2))
+
+
 def confirmation_seed(seed: int, index: int) -> int:
     """Return the training seed of an index (from 0) in the run whose seed is ``seed``.
 
@@ -79,6 +91,9 @@ class Confirmation:
         threshold: probability of being the best, in (0, 1), at which an arm has won.
         prior: of the noise between seeds, in the unit of the runs.
         unit: of the runs' values.
+        interval: to how much the lead of the first candidate over the first control is to be known,
+            each way with 95 %, before it ends; its runs go to all arms in turns then. None: it ends
+            when an arm has won.
     """
 
     candidates: tuple[str, ...]
@@ -88,6 +103,7 @@ class Confirmation:
     threshold: float = 0.95
     prior: NoisePrior = GUESS
     unit: Unit = Unit.PERCENT
+    interval: float | None = None
 
     def __post_init__(self) -> None:
         if not self.candidates:
@@ -131,9 +147,23 @@ class Confirmation:
             return Decision(reason is not None, reason or waiting, None, 0.0, out)
         leader, probability = comparison.winner, comparison.probability_of(comparison.winner)
         seeds = Counter(run.arm for run in runs)
-        if probability >= self.threshold and all(seeds[arm] >= self.first_block for arm in left):
-            reason = reason or f"{leader} is the best with a probability of {probability:.2f}"
+        if all(seeds[arm] >= self.first_block for arm in left):
+            reason = reason or self._enough(comparison, leader, probability)
         return Decision(reason is not None, reason or "undecided", leader, probability, out)
+
+    def _enough(self, comparison: Comparison, leader: str, probability: float) -> str | None:
+        """Why no more runs are needed, None if they are."""
+        first, control = self.candidates[0], self.controls[0]
+        if self.interval is None or not {first, control} <= set(comparison.arms):
+            won = probability >= self.threshold
+            return f"{leader} is the best with a probability of {probability:.2f}" if won else None
+        lead = Estimate.of(comparison.of(first) - comparison.of(control))
+        half = (lead.high - lead.low) / 2
+        if half > self.interval:
+            return None
+        return (
+            f"the lead of {first} over {control} is known to {half:.2f} {self.unit.of_differences}"
+        )
 
     def next_runs(
         self, runs: Sequence[SeededRun], pending: Sequence[Planned], slots: int
@@ -160,7 +190,7 @@ class Confirmation:
     def _next_arm(self, given: dict[str, int], comparison: Comparison | None) -> str:
         """Fill the first block seed by seed; then let controls keep up; then seek the best arm."""
         fewest = min(given, key=lambda arm: given[arm])
-        if comparison is None or given[fewest] < self.first_block:
+        if comparison is None or given[fewest] < self.first_block or self.interval is not None:
             return fewest
         # Half of the leader's seeds for a control keep the difference nearly as sure as equal
         # numbers would, and leave the rest for the rivals.

@@ -25,6 +25,11 @@ class Unit(StrEnum):
     between arms mean something."""
 
     @property
+    def of_differences(self) -> str:
+        """What differences are counted in, in words."""
+        return "points" if self is Unit.PERCENT else str(self)
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """The lowest and the highest value that there can be."""
         return (0.0, 100.0) if self is Unit.PERCENT else (-math.inf, math.inf)

@@ -47,7 +47,7 @@ def difference_sentence(difference: Difference, unit: Unit) -> str:
 
 def ties_sentence(winner: str, ties: Sequence[str], loss: float, unit: Unit) -> str:
     """Say which arms cannot be separated from the winner, and what the choice may cost."""
-    units = "points" if unit == Unit.PERCENT else unit
+    units = unit.of_differences
     return (
         f"The data cannot separate {listed(ties)} from it. Choosing {winner} "
         f"costs {loss:.2f} {units} on average against the truly best of them."
@@ -77,7 +77,7 @@ def use_sentence(
 
 
 def gain_text(difference: Difference, unit: Unit, images: str = "") -> str:
-    points, units = difference.points, "points" if unit == Unit.PERCENT else f"{unit}"
+    points, units = difference.points, unit.of_differences
     mean = "" if unit == Unit.PERCENT else ", mean over the benchmarks"
     where = f"{difference.control} {images}".strip()
     text = (

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
-from annotated_types import Ge, Le, MaxLen, MinLen
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 
 from search.config.fields import Label
 from search.config.objective import Objective
-from search.stats.best_arm import SEEDS_EACH, Confirmation
+from search.stats.best_arm import Confirmation
 from spaces import CLASS_WEIGHTS, Strategy, present_name
 
 Arms: TypeAlias = Annotated[dict[Label, Annotated[dict[str, Any], MaxLen(100)]], MaxLen(1000)]
@@ -23,7 +23,7 @@ class StoredPlan:
     runs: Number
     candidates: Arms
     controls: Annotated[Arms, MinLen(1)]
-    seeds: Annotated[int, Ge(2), Le(10**6)] = SEEDS_EACH
+    interval: Annotated[float, Gt(0), Le(1e6)] | None = None
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class ConfirmationPlan:
         runs: the most that it may have.
         candidates: label -> strategy, the best of the search first.
         controls: uniform, and the best baseline if there is another.
-        seeds: with which every arm begins.
+        interval: to how much the lead over uniform is to be known (`Confirmation`).
     """
 
     search_trials: int
     runs: int
     candidates: dict[str, Strategy]
     controls: dict[str, Strategy]
-    seeds: int = SEEDS_EACH
+    interval: float | None = None
 
     @property
     def arms(self) -> dict[str, Strategy]:
@@ -69,16 +69,16 @@ class ConfirmationPlan:
             tuple(self.candidates),
             tuple(self.controls),
             self.runs,
-            self.seeds,
             prior=objective.noise_prior,
             unit=objective.unit,
+            interval=self.interval,
         )
 
     def to_dict(self) -> dict[str, Any]:
         groups = {"candidates": self.candidates, "controls": self.controls}
         named = {g: {k: w.to_dict() for k, w in arms.items()} for g, arms in groups.items()}
-        seeds = {} if self.seeds == SEEDS_EACH else {"seeds": self.seeds}
-        return {"search_trials": self.search_trials, "runs": self.runs, **named, **seeds}
+        interval = {} if self.interval is None else {"interval": self.interval}
+        return {"search_trials": self.search_trials, "runs": self.runs, **named, **interval}
 
     @classmethod
     def of(cls, stored: StoredPlan) -> "ConfirmationPlan":
@@ -91,4 +91,4 @@ class ConfirmationPlan:
             {present_name(label): Strategy.from_dict(point) for label, point in arms.items()}
             for arms in (stored.candidates, stored.controls)
         )
-        return cls(stored.search_trials, stored.runs, candidates, controls, stored.seeds)
+        return cls(stored.search_trials, stored.runs, candidates, controls, stored.interval)

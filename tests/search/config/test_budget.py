@@ -1,10 +1,11 @@
 """How a budget is split between the search and its confirmation, and which ones are refused."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from search.api.planning import chosen_budget
+from search.api.planning import chosen_budget, long_enough
 from search.cli.options import search_parser
 from search.cli.request import options_request
 from search.config.budget import (
@@ -18,9 +19,10 @@ from search.config.budget import (
     candidates_for,
 )
 from search.config.request import DEFAULT_TRIALS
-from search.stats.best_arm import SEEDS_EACH
+from search.stats.best_arm import SEEDS_EACH, seeds_for
 from spaces.errors import UserError
 from spaces.validation import checked
+from trainer.benchmarks import BENCHMARKS
 
 
 def of(*options: str) -> Budget:
@@ -85,6 +87,31 @@ def test_the_knowledge_gradient_confirms_with_a_block_unless_runs_are_given() ->
     assert of(*words, "--confirm-runs", "12").block is None
     assert of(*words, "--hours", "2").block is None
     assert of().block is None
+
+
+def test_an_interval_keeps_the_runs_that_it_takes() -> None:
+    benchmark = replace(BENCHMARKS["resnet32-cifar100lt"], noise_sd=None)  # a guess: .7
+    asked = of("--sampler", "knowledge-gradient", "--interval", "0.8")
+    assert long_enough(asked, (benchmark,)).confirm_runs == 3 * seeds_for(0.8, 0.7) == 18
+    assert long_enough(of(), (benchmark,)) == of()
+    narrow = of("--sampler", "knowledge-gradient", "--interval", "0.2")
+    with pytest.raises(UserError, match=r"--interval is 0.2, for which 285 runs .* least 570"):
+        long_enough(narrow, (benchmark,))
+
+
+@pytest.mark.parametrize(
+    "words",
+    (
+        (),
+        ("--sampler", "tpe"),
+        ("--sampler", "knowledge-gradient", "--no-confirm"),
+        ("--sampler", "knowledge-gradient", "--confirm-runs", "12"),
+        ("--sampler", "knowledge-gradient", "--hours", "2"),
+    ),
+)
+def test_an_interval_without_a_block_is_refused(words: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match=r"--interval is 0\.5, which is for --sampler"):
+        of("--interval", "0.5", *words)
 
 
 def test_without_a_confirmation_all_is_search() -> None:

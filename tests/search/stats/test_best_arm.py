@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.stats.best_arm import Confirmation, Planned, confirmation_seed, top_two_shares
+from search.stats.best_arm import (
+    SEEDS_EACH,
+    Confirmation,
+    Planned,
+    confirmation_seed,
+    seeds_for,
+    top_two_shares,
+)
 from search.stats.comparison import SeededRun
 from search.stats.estimate import Unit
 from search.stats.priors import NOISE_SD, NoisePrior
@@ -89,6 +96,26 @@ def test_an_arms_seeds_have_no_gaps() -> None:
     for arm in plan().arms:
         seeds = sorted(run.seed for run in runs if run.arm == arm)
         assert seeds == list(range(len(seeds)))
+
+
+@pytest.mark.parametrize("means", ({"a": 44.0}, {"a": 40.1}), ids=("sure", "unsure"))
+def test_an_interval_is_reached_in_turns_whoever_has_won(means: dict[str, float]) -> None:
+    block = Confirmation(("a",), CONTROLS, 90, interval=0.4)
+    runs = carried_out(block, World(MEANS | means))
+    seeds = Counter(run.arm for run in runs)
+    assert max(seeds.values()) - min(seeds.values()) <= 1
+    assert 9 < len(runs) < 90
+    decision = block.decision(runs)
+    assert decision.decided
+    assert decision.reason.startswith("the lead of a over uniform is known to 0.")
+    wide = Confirmation(("a",), CONTROLS, 90, interval=5.0)
+    assert len(carried_out(wide, World(MEANS | means))) == 9
+
+
+def test_seeds_for_an_interval_are_those_of_two_independent_means() -> None:
+    assert seeds_for(1.96, 1.0) == SEEDS_EACH
+    assert seeds_for(0.5, 0.7) == 16
+    assert seeds_for(0.25, 0.7) == 61
 
 
 def test_pending_runs_are_not_given_again() -> None:

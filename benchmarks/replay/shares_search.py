@@ -24,13 +24,14 @@ from search.samplers.sequential_design import (
 )
 from search.samplers.shares_model import ModelPrior, SharesModel
 from search.samplers.shares_posterior import Posterior
+from search.session.design.run_model import APART
 from spaces import NAMED, Space
 
 BLOCK_RUNS = 9
 
 PRIORS = {
-    "spread": ModelPrior(apart=1.0),
-    "powers": ModelPrior(lengths=(0.5, 1.5, 4.0), hill=True, apart=1.0),
+    "spread": ModelPrior(apart=APART),
+    "powers": ModelPrior(lengths=(0.5, 1.5, 4.0), hill=True, apart=APART),
 }
 """Points to begin with -> what is assumed."""
 
