@@ -9,8 +9,8 @@ from pathlib import Path
 from benchmarks.option_checks import check_choice, check_minimum
 from benchmarks.recording.design import SHIFT_KEYS
 from benchmarks.replay.arms import BLOCK, Arm, chosen
+from benchmarks.replay.full_length.shares_search import BLOCK_RUNS
 from benchmarks.replay.run import Setting
-from benchmarks.replay.shares_search import BLOCK_RUNS
 from benchmarks.replay.synthetic import SYNTHETIC
 from spaces import BASELINES
 from spaces.errors import UserError

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.replay.arms import BLOCK, BOTORCH, RAY, SINGLE, Arm, Method
-from benchmarks.replay.botorch_search import BotorchSearch
 from benchmarks.replay.choosing import (
     Choice,
     Confirmed,
@@ -22,8 +21,9 @@ from benchmarks.replay.choosing import (
     full_length,
     truth_over_time,
 )
+from benchmarks.replay.full_length.botorch_search import BotorchSearch
+from benchmarks.replay.full_length.shares_search import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.searchers import Pooled, RayTuneSearcher, Searcher, StudySearcher
-from benchmarks.replay.shares_search import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.simulation import History, Simulation
 from benchmarks.replay.world import World
 from search.samplers.registry import KNOWLEDGE_GRADIENT

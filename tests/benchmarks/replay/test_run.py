@@ -20,11 +20,11 @@ from benchmarks.replay.arms import (
     grid,
     methods,
 )
-from benchmarks.replay.botorch_search import BotorchSearch
 from benchmarks.replay.choosing import Confirmed, Pool, best_single_run, full_length
+from benchmarks.replay.full_length.botorch_search import BotorchSearch
+from benchmarks.replay.full_length.shares_search import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.run import Setting, repetition, searcher_of
 from benchmarks.replay.searchers import Pooled
-from benchmarks.replay.shares_search import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.simulation import History, Simulation
 from benchmarks.replay.surrogate import Surrogate
 from benchmarks.replay.synthetic import (

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.replay.choosing import POINTS, Choice
-from benchmarks.replay.shares_search import model_of
+from benchmarks.replay.full_length.shares_search import model_of
 from benchmarks.replay.world import Candidate, World
 from spaces import Float, ParameterValue, Space
 from spaces.counts import FloatArray
