@@ -222,7 +222,7 @@ def run(
         gpu_hours: of training, over all attempts, above 0; None for no limit.
         confirm: whether the best are trained again with fresh seeds.
         confirm_runs: at most, 9 or more; None for a third of the trials.
-        interval: with sampler "knowledge-gradient": to how many points the lead over uniform is to be
+        interval: with "knowledge-gradient": to how many points the lead over uniform is to be
             known in the end, each way with 95 %, above 0; None for nine runs.
         epochs: shortens the protocol; None for the benchmark's own. Of a trainable, its length.
         space: what is searched, a key of ``spaces.SPACES``.
