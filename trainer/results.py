@@ -10,7 +10,7 @@ import numpy.typing as npt
 from annotated_types import Ge, Le, MaxLen
 
 from trainer.benchmarks.metrics import METRICS, score, scores
-from trainer.diagnosis.records import Diagnosis, diagnosis_of
+from trainer.diagnosis.records import ClassLosses, Diagnosis, class_losses_of, diagnosis_of
 
 SHOTS = ("many", "medium", "few")
 """Groups of classes by their training images."""
@@ -67,6 +67,7 @@ class EpochResult:
         profile: the metric after each post-hoc adjustment; None in a record from before it was
             kept.
         diagnosis: of the trial, in the last epoch of its protocol; None in any other.
+        class_losses: of a trial that is diagnosed in full.
     """
 
     epoch: Annotated[int, Ge(1), Le(10**6)]
@@ -80,12 +81,15 @@ class EpochResult:
     predicted: HalfCounts | None = None
     profile: Profile | None = None
     diagnosis: Diagnosis | None = None
+    class_losses: ClassLosses | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able values of the fields, a diagnosis where there is one."""
+        """JSON-able values of the fields, a diagnosis and losses of classes where there are any."""
         values = dict(vars(self))  # not asdict, which copies every count
-        diagnosis: Diagnosis | None = values.pop("diagnosis")
-        return values | ({"diagnosis": diagnosis.to_dict()} if diagnosis else {})
+        for name in ("diagnosis", "class_losses"):
+            part = values.pop(name)
+            values |= {name: dataclasses.asdict(part)} if part else {}
+        return values
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "EpochResult":
@@ -97,6 +101,8 @@ class EpochResult:
         profile = data.get("profile")
         values["profile"] = None if profile is None else tuple(map(tuple, profile))
         values["diagnosis"] = diagnosis_of(data["diagnosis"]) if data.get("diagnosis") else None
+        losses = data.get("class_losses")
+        values["class_losses"] = class_losses_of(losses) if losses else None
         return cls(**values)
 
 

@@ -90,7 +90,7 @@ def confusion(labels: Integers, predicted: Integers, classes: int) -> Confusion:
 
 
 def class_losses(losses: Floats, labels: Integers, classes: int) -> Losses:
-    """Return the mean loss of each class, to four digits; None for a class without images."""
+    """Return the mean loss of each class, to three digits; None for a class without images."""
     sums = np.bincount(labels, weights=losses, minlength=classes)
     images = np.bincount(labels, minlength=classes)
     return tuple(

@@ -1,6 +1,6 @@
 """Records of a diagnosis: what a network says of the evaluated images, after two of its epochs."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
 from annotated_types import Ge, Le, MaxLen
@@ -9,7 +9,8 @@ BINS = 15
 """Of equal width, of a network's confidence in its prediction, a probability."""
 CONFIDENCE_UNIT = 2.0**-20
 """Confidences are whole numbers of it, so that their sums are exact in any order."""
-LOSS_DIGITS = 4
+LOSS_DIGITS = 3
+"""Significant digits of a loss of a class."""
 
 Number: TypeAlias = Annotated[int, Ge(0), Le(2**53)]
 Loss: TypeAlias = Annotated[float, Ge(0), Le(1e100)] | None
@@ -19,6 +20,21 @@ Losses: TypeAlias = Annotated[tuple[Loss, ...], MaxLen(100_000)]
 """Mean loss of each class, (C,); None for a class without images."""
 Bins: TypeAlias = Annotated[tuple[Annotated[tuple[Bin, ...], MaxLen(BINS)], ...], MaxLen(10)]
 Confusion: TypeAlias = Annotated[tuple[tuple[Number, Number, Number], ...], MaxLen(10**7)]
+
+
+@dataclass(frozen=True)
+class ClassLosses:
+    """The mean cross entropy of each class in an epoch, without weights, (C,).
+
+    Attributes:
+        test: of the images that choose, after the epoch.
+        train: of the images that it showed, as they were shown; None where the training steps do
+            not keep the losses of images, which are those on a GPU or compiled, of strategies that
+            do not follow losses.
+    """
+
+    test: Losses
+    train: Losses | None
 
 
 @dataclass(frozen=True)
@@ -52,9 +68,6 @@ class Diagnosis:
     best: Examined | None
     last: Examined
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def examined_of(data: dict[str, Any]) -> Examined:
     """Return what `asdict` made of it, read back from JSON."""
@@ -68,6 +81,12 @@ def examined_of(data: dict[str, Any]) -> Examined:
 
 
 def diagnosis_of(data: dict[str, Any]) -> Diagnosis:
-    """Return what `Diagnosis.to_dict` made of it, read back from JSON."""
+    """Return what `asdict` made of it, read back from JSON."""
     best = data["best"]
     return Diagnosis(None if best is None else examined_of(best), examined_of(data["last"]))
+
+
+def class_losses_of(data: dict[str, Any]) -> ClassLosses:
+    """Return what `asdict` made of it, read back from JSON."""
+    train = data["train"]
+    return ClassLosses(tuple(data["test"]), None if train is None else tuple(train))

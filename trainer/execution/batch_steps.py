@@ -40,6 +40,8 @@ class BatchSteps:
             for each of G post-hoc adjustments test images by half and class: correct, and
             predicted as the class.
         image_losses: by position in the epoch, float32 (N,), written by steps that observe them.
+        watching: whether the other training steps write them, too; never where they are captured
+            or compiled, which would make other steps of them.
         posthoc: which of ``POSTHOC`` the trial is scored by, int64 (1,).
         said: of each test image the predicted class, its probability and the image's loss, float32
             (3, T).
@@ -72,6 +74,7 @@ class BatchSteps:
         self.totals = torch.zeros(numbers, dtype=torch.float64, device=device)
         self.train_loss, self.test_loss = self.totals[:2]
         self.counts = self.totals[2:].view(len(POSTHOC), 2, -1)
+        self.watching = False
         self.image_losses = torch.zeros(task.images, device=device)
         self.posthoc = torch.zeros(1, dtype=torch.int64, device=device)
         entries = [[entry.tau_norm, entry.adjustment] for entry in POSTHOC]
@@ -108,11 +111,20 @@ class BatchSteps:
     def plain_loss(self, size: int) -> Tensor:
         """Return the weighted cross entropy, float32 (), of the plan's next ``size`` images."""
         logits, labels = self.training_logits(size)
+        if self.watching:
+            self.keep_losses(logits, labels, self.next_positions(size))
         return functional.cross_entropy(logits, labels, weight=self.inputs.terms.weights)
 
     def general_loss(self, size: int) -> Tensor:
         """Return the general loss, float32 (), of the plan's next ``size`` images."""
-        return general_loss(*self.training_logits(size), self.inputs.terms)
+        logits, labels = self.training_logits(size)
+        if self.watching:
+            self.keep_losses(logits, labels, self.next_positions(size))
+        return general_loss(logits, labels, self.inputs.terms)
+
+    def keep_losses(self, logits: Tensor, labels: Tensor, positions: Tensor) -> None:
+        losses = functional.cross_entropy(logits.detach(), labels, reduction="none")
+        self.image_losses.index_copy_(0, positions, losses)
 
     def observe(self, size: int) -> Tensor:
         """Keep the losses of the plan's next ``size`` images; return their general loss."""
@@ -152,9 +164,8 @@ class BatchSteps:
     def classification_loss(
         self, variant: Variant, logits: Tensor, labels: Tensor, positions: Tensor
     ) -> Tensor:
-        if variant.loss == "observed":
-            losses = functional.cross_entropy(logits.detach(), labels, reduction="none")
-            self.image_losses.index_copy_(0, positions, losses)
+        if variant.loss == "observed" or self.watching:
+            self.keep_losses(logits, labels, positions)
         if variant.loss != "plain":
             return general_loss(logits, labels, self.inputs.terms)
         return functional.cross_entropy(logits, labels, weight=self.inputs.terms.weights)

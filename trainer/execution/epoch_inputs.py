@@ -15,7 +15,7 @@ from trainer.execution.task import Task
 from trainer.strategies.curriculum import OpenImages
 from trainer.strategies.feedback import LossMemory
 from trainer.strategies.loss import LossTerms, packed_terms
-from trainer.strategies.sampling import ImageOrders
+from trainer.strategies.sampling import ImageOrders, Integers
 from trainer.trial import Trial
 
 Plan = TypeVar("Plan", bound=EpochPlan)
@@ -84,6 +84,11 @@ class EpochInputs:
             self.staged_auxiliary.stage(auxiliary_plan(seed, epoch, *like))
         self.staged_terms.copy_(packed_terms(self.trial.recipe, epoch, benchmark.epochs, weights))
         self.terms.numbers.copy_(self.staged_terms, non_blocking=True)
+
+    def training_labels(self) -> Integers:
+        """Return the classes, (N,), of the images that the epoch shows, by position."""
+        labels: Integers = self.task.training_labels[self.staged_plan.staged.order.numpy()]
+        return labels
 
     def observe(self, epoch: int, losses: Tensor) -> None:
         """Take the losses of a finished ``epoch``, float32 (N,) on the CPU, by position."""

@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from spaces.loss import POSTHOC
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.benchmarks.metrics import score
 from trainer.benchmarks.schedules import SCHEDULES
-from trainer.diagnosis.examination import examined
-from trainer.diagnosis.records import Diagnosis
+from trainer.diagnosis.examination import class_losses, examined
+from trainer.diagnosis.records import ClassLosses, Diagnosis
 from trainer.execution import checkpoint
 from trainer.execution.slot import Progress, Slot
 from trainer.execution.task import Task
@@ -74,7 +77,26 @@ def epoch_result(slot: Slot, epoch: int, rate: float, seconds: float, best: floa
         predicted=half_counts(predicted.tolist()),
         profile=posthoc_profile(counts, images, metric, held_out),
         diagnosis=diagnosis,
+        class_losses=losses_by_class(slot) if slot.trial.diagnosed else None,
     )
+
+
+def losses_by_class(slot: Slot) -> ClassLosses:
+    """Return the losses of the classes in the slot's finished epoch."""
+    classes = slot.task.num_classes
+    said, labels = chosen_images(slot)
+    train = None
+    if slot.has_losses:
+        shown = slot.inputs.training_labels()
+        train = class_losses(slot.read_losses.numpy(), shown, classes)
+    return ClassLosses(class_losses(said[2], labels, classes), train)
+
+
+def chosen_images(slot: Slot) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Return what was said, (3, T'), of the images that choose, and their classes, (T',)."""
+    task = slot.task
+    chosen = task.choosing if slot.trial.benchmark.test_held_out else slice(None)
+    return slot.read_said.numpy()[:, chosen], task.evaluated_labels[chosen]
 
 
 def diagnosed(slot: Slot, epoch: int, is_best: bool) -> Diagnosis | None:
@@ -82,10 +104,8 @@ def diagnosed(slot: Slot, epoch: int, is_best: bool) -> Diagnosis | None:
     trial, task, last = slot.trial, slot.task, epoch == slot.trial.benchmark.epochs
     if not is_best and not last:
         return None
-    chosen = task.choosing if trial.benchmark.test_held_out else slice(None)
     groups = shot_groups(task.classes.counts.tolist()).values()
-    said, labels = slot.read_said.numpy()[:, chosen], task.evaluated_labels[chosen]
-    found = examined(epoch, said, labels, groups, trial.diagnosed)
+    found = examined(epoch, *chosen_images(slot), groups, trial.diagnosed)
     slot.examined = found if is_best else slot.examined
     return Diagnosis(slot.examined, found) if last else None
 

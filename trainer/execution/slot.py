@@ -121,6 +121,8 @@ class Slot:
         self.history, self.examined, self.batch = [], None, 0
         self.batch_steps.posthoc.fill_(POSTHOC.index(trial.posthoc))
         self.inputs.enter(trial)
+        eager = self.task.device.type == "cpu" and not trial.compiled
+        self.batch_steps.watching = trial.diagnosed and eager
         self.learner.begin(trial.seed)
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -132,8 +134,8 @@ class Slot:
         within, memory = state.get("within"), self.inputs.memory
         if memory:
             memory.restore(state["feedback"])
-            if within:
-                self.batch_steps.image_losses.copy_(within["losses"])
+        if within and "losses" in within:
+            self.batch_steps.image_losses.copy_(within["losses"])
         if within:
             self.batch = within["batch"]
             if "said" not in within:  # from before all of this was measured
@@ -163,11 +165,16 @@ class Slot:
             **({"feedback": self.inputs.memory.state()} if self.inputs.memory else {}),
         }
 
+    @property
+    def has_losses(self) -> bool:
+        """Whether the training steps keep the loss of each image."""
+        return self.batch_steps.watching or self.inputs.memory is not None
+
     def _within(self) -> dict[str, Any]:
         seconds = time.perf_counter() - self.began
         within = {"batch": self.batch, "totals": host_copy(self.totals), "seconds": seconds}
         within["said"] = host_copy(self.batch_steps.said)
-        if self.inputs.memory:
+        if self.has_losses:
             within["losses"] = host_copy(self.batch_steps.image_losses)
         return within
 
@@ -195,7 +202,7 @@ class Slot:
             yield Progress.QUEUED
         self.read.copy_(self.totals, non_blocking=True)
         self.read_said.copy_(self.batch_steps.said, non_blocking=True)
-        if self.inputs.memory:
+        if self.has_losses:
             self.read_losses.copy_(self.batch_steps.image_losses, non_blocking=True)
         yield from self.caught_up()
         self.inputs.observe(number, self.read_losses)

@@ -19,7 +19,8 @@ class Task:
         classes: the training images of each class, on the host.
         difficulties: of the training images, on the host.
         half_and_class: (test_images,) int64, half * C + class; half 0 is A, 1 is B.
-        evaluated_labels: of the test images, (T,), on the host.
+        training_labels, evaluated_labels: of the training and the test images, (N,) and (T,), on
+            the host.
         choosing: bool (T,), half A, on the host.
         half_counts: test images by half and class, int64 (2, C), on the host.
     """
@@ -38,6 +39,7 @@ class Task:
         self.labels = here(data.train_labels)
         self.test_pixels = here(data.test_images).permute(0, 2, 3, 1).contiguous()
         self.test_labels = here(data.test_labels)
+        self.training_labels = data.train_labels
         self.evaluated_labels, self.choosing = data.test_labels, data.half_a
         self.half_counts = data.half_counts
         self.half_and_class = (~here(data.half_a)).long() * self.num_classes + self.test_labels

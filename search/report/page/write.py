@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from search.config.settings import UNIFORM
 from search.report.benchmark_view import SAME_IMAGES
 from search.report.page.arms import (
     adjusted_figure,
@@ -20,14 +21,17 @@ from search.report.page.arms import (
     shots_figure,
 )
 from search.report.page.classes import gains_figure, weights_figure
+from search.report.page.diagnosis import confusion_figure, losses_figure, reliability_figure
 from search.report.page.facts import facts_of, stopping_table
 from search.report.page.figure import Figure, shown
 from search.report.page.history import curves_figure, history_figure
 from search.report.page.parameters import effect_figure, found_effects, importance_figure
 from search.report.verdict_view import effect, half_b_sentences, incumbent_text, what_it_is
 from search.results.conclusion import Conclusion
+from search.results.diagnoses import arm_diagnosis
 from search.results.health import checks
 from search.results.judgement import OnBenchmark
+from search.store.trials import BASELINES, CONFIRMATION
 from spaces import STRATEGIES, Strategy, legend
 from spaces.errors import UserError
 from trainer.files import write_atomic
@@ -171,6 +175,7 @@ def _strategies(conclusion: Conclusion) -> dict[str, Strategy]:
 def _sections(conclusion: Conclusion) -> Iterator[Section]:
     yield Section("arms", "What each weighting reaches", tuple(_verdict_figures(conclusion)))
     yield Section("classes", "Classes", tuple(_class_figures(conclusion)))
+    yield Section("diagnoses", "Diagnoses", tuple(_diagnosis_figures(conclusion)))
     yield Section("search", "The search", tuple(_search_figures(conclusion)))
     yield Section("training", "Training", tuple(_curve_figures(conclusion)))
 
@@ -200,6 +205,21 @@ def _class_figures(conclusion: Conclusion) -> Iterator[Figure]:
         winner = next(iter(few))
         figures = (gains_figure(judged, names[judged.name], winner), shots_figure(judged, winner))
         yield from (figure for figure in figures if figure)
+
+
+def _diagnosis_figures(conclusion: Conclusion) -> Iterator[Figure]:
+    """Those of the winner beside uniform weights, by its confirmation; before it, of controls."""
+    names = {b.facts.name: b.class_names for b in conclusion.manifest.benchmarks}
+    study = CONFIRMATION if conclusion.judgement else BASELINES
+    shown = list(dict.fromkeys([next(iter(_strategies(conclusion)), UNIFORM), UNIFORM]))
+    rows = {a: [r for r in conclusion.rows if (r.study, r.label) == (study, a)] for a in shown}
+    for part, benchmark in enumerate(conclusion.objective.benchmarks):
+        found = {a: arm_diagnosis(conclusion.folder, rows[a], part, benchmark) for a in shown}
+        arms = {label: diagnosis for label, diagnosis in found.items() if diagnosis}
+        if arms:
+            yield losses_figure(benchmark, names[benchmark.name], arms)
+            yield confusion_figure(benchmark, names[benchmark.name], arms)
+            yield reliability_figure(benchmark, arms)
 
 
 def _search_figures(conclusion: Conclusion) -> Iterator[Figure]:

@@ -1,0 +1,200 @@
+"""Figures of diagnoses: how sure an arm is, what it confuses, and how the classes learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from search.config.objective import BenchmarkObjective
+from search.report.page.classes import class_label
+from search.report.page.figure import DataTable, Figure, legend
+from search.report.page.scales import Scale, around, number
+from search.report.page.svg import Plot, tag, x_range, y_range
+from search.results.diagnoses import ArmDiagnosis
+from trainer.diagnosis.examination import calibration_error, together
+from trainer.diagnosis.records import BINS, CONFIDENCE_UNIT
+from trainer.diagnosis.words import failure_modes, matrix
+from trainer.results import shot_groups
+
+SHOWN_CLASSES = 6
+"""Classes of a chart of losses, evenly through the order of their training images."""
+MOST_CELLS = 1200
+"""Of a confusion chart, the darkest ones."""
+MATRIX_SIDE = 420
+MATRIX_LEFT = 150
+
+Names = Sequence[str] | None
+Arms = Mapping[str, ArmDiagnosis]
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def reliability_figure(benchmark: BenchmarkObjective, arms: Arms) -> Figure:
+    """Return the accuracy of predictions against their confidence, the first arm by shot group."""
+    first, told = next(iter(arms)), next(iter(arms.values()))
+    groups = shot_groups(benchmark.counts)
+    plot = Plot(
+        Scale(0, 1, *x_range()), Scale(0, 1, *y_range()), "confidence, mean of the bin", "accuracy"
+    )
+    plot.line([(0, 0), (1, 1)], len(groups), dashed=True)
+    rows = []
+    for series, (name, bins) in enumerate(zip(groups, told.reliability, strict=True)):
+        points = []
+        for place, (images, hits, units) in enumerate(bins):
+            if images:
+                sure, right = units * CONFIDENCE_UNIT / images, hits / images
+                points.append((sure, right))
+                tip = f"{name}-shot: {images} predictions, {percent(sure)} sure, "
+                tip += f"{percent(right)} correct"
+                plot.dot(sure, right, series, tip)
+                rows.append((name, f"{place / BINS:.3f}", images, 100 * sure, 100 * right))
+        plot.line(points, series)
+    errors = {arm: calibration_error(together(of.reliability)) for arm, of in arms.items()}
+    said = ", ".join(f"{arm} {100 * (error or 0.0):.1f} %" for arm, error in errors.items())
+    name = f"reliability-{benchmark.name}"
+    return Figure(
+        name=name,
+        finding=f"The expected calibration error is: {said}.",
+        chart=plot.drawn(name, f"accuracy of {first} against its confidence, by shot group"),
+        table=DataTable.of(
+            ("shot group", "bin from", "predictions", "confidence, %", "accuracy, %"), rows
+        ),
+        legend=legend((*(f"{group}-shot classes" for group in groups), "confidence = accuracy")),
+        note=f"{first} at the best epochs of {told.runs} runs. Below the diagonal it is surer than "
+        "it is right.",
+    )
+
+
+def confusion_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) -> Figure:
+    """Return which class the first arm takes images for, and what the others do there."""
+    first, told = next(iter(arms)), next(iter(arms.values()))
+    classes, order = len(benchmark.counts), np.argsort(-np.asarray(benchmark.counts), kind="stable")
+    cells = {arm: matrix(of.confusion, classes) for arm, of in arms.items()}
+    shares = {arm: found / found.sum(1, keepdims=True) for arm, found in cells.items()}
+    own, predicted = cells[first], cells[first].sum(0)
+    modes = failure_modes(told.confusion)
+    others = [arm for arm in arms if arm != first]
+    rows = []
+    for mode in modes:
+        true, other = mode.true, mode.taken_for
+        right = own[true, true]
+        rows.append(
+            (
+                class_label(names, true),
+                benchmark.counts[true],
+                100 * right / mode.of,
+                100 * right / predicted[true] if predicted[true] else None,
+                class_label(names, other),
+                100 * mode.share,
+                *(100 * float(shares[arm][true, other]) for arm in others),
+            )
+        )
+    finding = f"{first} confuses nothing."
+    if modes:
+        worst = modes[0]
+        before = "".join(
+            f"; with {arm} {percent(shares[arm][worst.true, worst.taken_for])}" for arm in others
+        )
+        finding = (
+            f"Most often {first} takes {class_label(names, worst.true)} for "
+            f"{class_label(names, worst.taken_for)}: {percent(worst.share)} of its images{before}."
+        )
+    name = f"confusion-{benchmark.name}"
+    return Figure(
+        name=name,
+        finding=finding,
+        chart=_heat_map(name, shares[first][np.ix_(order, order)], order, names),
+        table=DataTable.of(
+            (
+                *("class", "training images", "recall, %", "precision, %", "taken for", "share, %"),
+                *(f"share with {arm}, %" for arm in others),
+            ),
+            rows,
+        ),
+        note=f"Sums over the best epochs of {told.runs} runs; classes stand in the order of their "
+        "training images, the commonest at the top left. The darker, the more of a class's images.",
+    )
+
+
+def _heat_map(name: str, shares: np.ndarray, order: np.ndarray, names: Names) -> Markup:
+    """A square for each true class (row) and predicted class (column), (C, C), in this order."""
+    classes = len(shares)
+    ends = MATRIX_LEFT, MATRIX_LEFT + MATRIX_SIDE
+    x, y = Scale(0, classes, *ends), Scale(0, classes, 12, 12 + MATRIX_SIDE)
+    ticks = sorted({0, classes // 4, classes // 2, 3 * classes // 4, classes - 1})
+    named = [(place + 0.5, class_label(names, int(order[place]))) for place in ticks]
+    across, down = ([(at, text[:most]) for at, text in named] for most in (10, 18))
+    plot = Plot(x, y, "predicted class", "", MATRIX_SIDE + 60, across, down)
+    darkest = np.sort(shares, axis=None)[::-1][: MOST_CELLS + 1]
+    least = darkest[-1] if len(darkest) > MOST_CELLS else 0.0
+    side = MATRIX_SIDE / classes
+    for row, column in np.argwhere(shares > least):
+        share = float(shares[row, column])
+        true, other = (class_label(names, int(order[place])) for place in (row, column))
+        plot.marks.append(
+            tag(
+                "rect",
+                x=x(column),
+                y=y(row),
+                width=side,
+                height=side,
+                fill_opacity=max(share, 0.04),
+                class_=f"bar c{0 if row == column else 1}",
+                data_tip=f"{percent(share)} of {true} as {other}",
+            )
+        )
+    return plot.drawn(name, f"share of the images of {classes} classes predicted as each class")
+
+
+def losses_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) -> Figure:
+    """Return the loss of some classes by epoch with the first arm, and all classes' at the end."""
+    first, told = next(iter(arms)), next(iter(arms.values()))
+    counts = np.asarray(benchmark.counts)
+    order = np.argsort(-counts, kind="stable")
+    places = np.unique(np.linspace(0, len(order) - 1, min(SHOWN_CLASSES, len(order))).astype(int))
+    shown, epochs = order[places], len(told.test_losses)
+    at = np.unique(np.linspace(0, epochs - 1, min(epochs, 100)).astype(int))
+    kinds = [(told.test_losses, False)]
+    kinds += [(told.train_losses, True)] if told.train_losses is not None else []
+    every = np.concatenate([losses[np.ix_(at, shown)].ravel() for losses, _ in kinds])
+    y = around([0.0, float(np.nanquantile(every, 0.98))], *y_range())
+    plot = Plot(Scale(1, max(epochs, 2), *x_range()), y, "epoch", "mean loss of the class")
+    for losses, dashed in kinds:
+        for series, label in enumerate(shown):
+            points = [(float(e) + 1, float(losses[e, label])) for e in at]
+            plot.line([p for p in points if np.isfinite(p[1])], series, dashed)
+    common, rare = (float(told.test_losses[-1, label]) for label in (order[0], order[-1]))
+    name = f"class-losses-{benchmark.name}"
+    optional = (("training loss", told.train_losses), ("gap", told.gaps), ("fall", told.progress))
+    there = [(title, values) for title, values in optional if values is not None]
+    last = [values[-1] if values.ndim == 2 else values for _, values in there]
+    return Figure(
+        name=name,
+        finding=f"With {first} the loss of the rarest class ends at {number(round(rare, 2))}, that "
+        f"of the commonest at {number(round(common, 2))}.",
+        chart=plot.drawn(name, f"loss by epoch of {len(shown)} classes with {first}"),
+        table=DataTable.of(
+            ("class", "training images", "test loss", *(title for title, _ in there)),
+            [
+                (
+                    class_label(names, label),
+                    int(counts[label]),
+                    float(told.test_losses[-1, label]),
+                    *(float(values[label]) for values in last),
+                )
+                for label in order
+            ],
+        ),
+        legend=legend(f"{class_label(names, i)}, {counts[i]} images" for i in shown),
+        note=f"Means over {told.runs} runs, cross entropy without weights. "
+        + (
+            "Solid lines are of test images, dashed ones of training images. Gap: test less "
+            "training loss at the end; fall: of the training loss in an epoch, of late."
+            if there
+            else "Of test images; the losses of training images are kept on CPUs only."
+        ),
+    )
