@@ -160,11 +160,15 @@ class StudyScheduler(DriverOnly, FIFOScheduler):
 class StudyCallback(DriverOnly, Callback):
     """Tells the search how each trial ended, and lets a display look on."""
 
-    def __init__(self, search: Search, saving: Saving, refresh: Callable[[], None]) -> None:
-        self.search, self.saving, self.refresh = search, saving, refresh
+    def __init__(
+        self, search: Search, saving: Saving, refresh: Callable[[], None], saved: bool = True
+    ) -> None:
+        """``saved``: workers save where their trials are when they are asked to."""
+        self.search, self.saving, self.refresh, self.saved = search, saving, refresh, saved
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
-        self.saving.begins(trial.config["key"], trial.temporary_state.ray_actor)
+        if self.saved:
+            self.saving.begins(trial.config["key"], trial.temporary_state.ray_actor)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self.refresh()

@@ -97,7 +97,7 @@ def tuner(searcher: StudySearcher, workers: Workers, saving: Saving, attempt: in
         name=f"attempt-{attempt}",
         storage_path=str(search.folder.ray),
         stop=StopSwitch(saving.is_over),
-        callbacks=[StudyCallback(search, saving, searcher.refresh)],
+        callbacks=[StudyCallback(search, saving, searcher.refresh, workers.reused)],
         checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         verbose=0,
         progress_reporter=tune.CLIReporter(),  # a notebook would be shown an empty one

@@ -46,7 +46,7 @@ class Workers:
         keep: an actor that must live as long as the search.
         slots: trials that share a GPU; 0 on CPUs.
         speeds: training images a second of each benchmark on one GPU, if they were measured.
-        reused: a worker trains one trial after another.
+        reused: a worker trains one trial after another, and saves where it is when it is asked to.
     """
 
     trainable: type[tune.Trainable]

@@ -69,9 +69,6 @@ class FunctionTrainable(tune.Trainable):
         told = report(self.results, self.legs, self.hardware, self.warnings)
         return told | {"within": None}  # how far an epoch is, a function does not say
 
-    def save_now(self) -> None:
-        """Nothing: a function saves its own checkpoints."""
-
     def cleanup(self) -> None:
         if self.running:
             self.running.stop()

@@ -36,6 +36,16 @@ def callback_of(search: Search) -> StudyCallback:
     return StudyCallback(search, Saving(search, lambda: None), lambda: None)
 
 
+@pytest.mark.parametrize("saved", (True, False))
+def test_workers_that_save_by_themselves_are_not_asked_to(search: Search, saved: bool) -> None:
+    key, saving = started(search).row.key, Saving(search, lambda: None)
+    callback = StudyCallback(search, saving, lambda: None, saved)
+    state = SimpleNamespace(ray_actor="worker")
+    tune_trial: Any = SimpleNamespace(config={"key": key}, temporary_state=state)
+    callback.on_trial_start(iteration=1, trials=[], trial=tune_trial)
+    assert saving.workers == ({key: "worker"} if saved else {})
+
+
 def report_of(trial: Running, epochs: range, **end: object) -> dict[str, Any]:
     """Return what a worker reports of these epochs."""
     rows = [

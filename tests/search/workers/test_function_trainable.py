@@ -76,7 +76,6 @@ def test_a_step_ends_at_a_rung_and_at_the_last_epoch(setup: WorkerSetup) -> None
     first, last = trial.step(), trial.step()
     assert (epochs_in(first), first["done"], first["within"]) == ([1, 2], False, None)
     assert (epochs_in(last), last["done"]) == ([3, 4, 5, 6], True)
-    trial.save_now()
     trial.cleanup()
 
 
