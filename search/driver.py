@@ -221,8 +221,8 @@ def worker_setup(plan: Plan, attempt: int) -> WorkerSetup:
             "this project's code or its libraries were changed while the search started; start it "
             "again, with --resume."
         )
-    named = [STRATEGIES[name].strategy.variant for name in plan.settings.baselines]
-    variants = {*SPACES[plan.settings.space].variants, *named}
+    named = [STRATEGIES[name].strategy.variants for name in plan.settings.baselines]
+    variants = SPACES[plan.settings.space].variants.union(*named)
     return WorkerSetup(
         benchmarks=plan.networks,
         images=(),

@@ -10,10 +10,12 @@ from spaces.measures import (
     schedule_shares,
     strategy_distance,
 )
-from spaces.parameters import PARAMETERS, Parameter, in_words, legend
+from spaces.parameters import PARAMETERS, Parameter, legend
 from spaces.parts.auxiliary import Auxiliary
 from spaces.parts.curriculum import Curriculum
 from spaces.parts.feedback import Feedback
+from spaces.parts.mixing import Augmentation, Mixing
+from spaces.parts.words import in_words
 from spaces.recipe import Recipe, Variant
 from spaces.schedule import Ramp, Sampling, Schedule
 from spaces.strategies import (
@@ -55,6 +57,7 @@ __all__ = [
     "PUBLISHED_PROTOCOL",
     "SPACES",
     "STRATEGIES",
+    "Augmentation",
     "Auxiliary",
     "Choice",
     "Curriculum",
@@ -62,6 +65,7 @@ __all__ = [
     "Feedback",
     "Float",
     "Logits",
+    "Mixing",
     "NamedStrategy",
     "NamedWeighting",
     "Parameter",

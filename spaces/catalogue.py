@@ -81,12 +81,17 @@ _BRANCHES: tuple[Domain, ...] = (
     Float("auxiliary_weight", 0.1, 3.0, log=True, when=("branch", "on")),
     Float("alone_until", 0.0, 0.5, when=("auxiliary", "rotation")),
 )
+_MIXING: tuple[Domain, ...] = (  # beside a branch it would need too many kinds of steps
+    Choice("mixing", _OFF_ON, when=("branch", "off")),
+    Float("mixing_probability", 0.2, 0.8, when=("mixing", "on")),
+)
 
 _CONTROLS = ("uniform", "sqrt_inverse", "inverse")
 _NAMED_SAMPLING = ("cb_sampling", "sqrt_sampling", "progressive_sampling", "drs")
 _NAMED_LOSSES = ("cb_focal", "label_aware", "logit_adjusted", "vs", "ldam", "ldam_drw")
 _NAMED_CURRICULA = ("curriculum_easy", "curriculum_hard", "curriculum_random", "feedback_weights")
 _NAMED_BRANCHES = ("two_branch", "two_branch_ssl")
+_NAMED_TAILS = ("cmo", "tail_cutout", "crt")
 
 SPACES: dict[str, Space] = {
     space.name: space
@@ -137,12 +142,12 @@ SPACES: dict[str, Space] = {
             name="strategies",
             domains=(
                 *(*_CORE, *_SCHEDULE, *_SAMPLING, *_LOSS),
-                *(*_CURRICULUM, *_FEEDBACK, *_BRANCHES),
+                *(*_CURRICULUM, *_FEEDBACK, *_BRANCHES, *_MIXING),
             ),
-            description="schedule, sampling, losses, curriculum and branches together",
+            description="schedule, sampling, losses, curriculum, branches and mixing together",
             named=(
                 *(*_CONTROLS, "drw", *_NAMED_SAMPLING, *_NAMED_LOSSES),
-                *(*_NAMED_CURRICULA, *_NAMED_BRANCHES),
+                *(*_NAMED_CURRICULA, *_NAMED_BRANCHES, *_NAMED_TAILS),
             ),
         ),
     )

@@ -21,6 +21,7 @@ from spaces.loss import Logits, Smoothing
 from spaces.parts.auxiliary import Auxiliary
 from spaces.parts.curriculum import Curriculum
 from spaces.parts.feedback import Feedback
+from spaces.parts.mixing import Mixing
 from spaces.recipe import Variant
 from spaces.schedule import Mix, Ramp, Sampling, Schedule
 from spaces.strategies import STRATEGIES
@@ -37,11 +38,11 @@ COMPOSED = frozenset(_LOGITS) | {
     *("sampling_exponent", "sampling_begin", "sampling_span", "mix", "draw"),
     *("order", "difficulty", "first", "full_at", "pace_power"),
     *("onto", "strength", "memory", "feedback_begin"),
-    *("auxiliary", "auxiliary_weight", "alone_until"),
+    *("auxiliary", "auxiliary_weight", "alone_until", "mixing_probability"),
 }
 """Parameters of a strategy beside the fields of its class weights."""
 _STRUCTURAL = frozenset(
-    {"loss", "smoothing", "curriculum", "difficulty", "feedback", "branch", "auxiliary"}
+    {"loss", "smoothing", "curriculum", "difficulty", "feedback", "branch", "auxiliary", "mixing"}
 )
 """Choices on which the structure of a training step depends."""
 
@@ -163,13 +164,11 @@ class Space:
     @property
     def variants(self) -> frozenset[Variant]:
         """The structures of a training step that a strategy of this space may need."""
-        found = {Variant(), *(STRATEGIES[name].strategy.variant for name in self.named)}
+        found = {Variant()}.union(*(STRATEGIES[name].strategy.variants for name in self.named))
         values = [_shapes(domain) for domain in self.domains]
         names = [domain.name for domain in self.domains]
-        found |= {
-            self.strategy(dict(zip(names, params, strict=True))).variant
-            for params in itertools.product(*values)
-        }
+        for params in itertools.product(*values):
+            found |= self.strategy(dict(zip(names, params, strict=True))).variants
         return frozenset(found)
 
     def strategy(self, params: Mapping[str, ParameterValue]) -> Strategy:
@@ -232,6 +231,7 @@ def _composed(values: Mapping[str, Any]) -> Strategy:
         curriculum=_curriculum(values),
         feedback=feedback,
         auxiliary=_auxiliary(values),
+        mixing=Mixing(values.get("mixing_probability", 0.0)),
     )
 
 

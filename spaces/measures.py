@@ -86,7 +86,9 @@ def _numbers(recipe: Recipe) -> FloatArray:
     paces = [getattr(recipe.curriculum, name) for name in PACES]
     followed = [getattr(recipe.feedback, name) for name in FEEDBACK_NUMBERS]
     ramp = astuple(recipe.feedback.ramp)
-    parts = (auxiliary, paces, followed, ramp)
+    tails = (recipe.mixing, recipe.augmentation)
+    mixed = (number for part in tails for number in astuple(part))
+    parts = (auxiliary, paces, followed, ramp, [*mixed, recipe.retrain_from])
     return np.concatenate([*map(np.asarray, vectors), scalars, *parts])
 
 

@@ -1,16 +1,9 @@
-"""Parameters have symbols and meanings, and strategies are put in plain words."""
+"""Parameters of strategies have symbols and meanings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
-
-from spaces.recipe import Recipe
-from spaces.schedule import Ramp
-from spaces.strategy import Strategy
 
 
 @dataclass(frozen=True)
@@ -154,6 +147,24 @@ PARAMETERS: dict[str, Parameter] = {
     "alone_until": Parameter(
         "alone_until", "pretraining", "share of training in which the auxiliary task is alone"
     ),
+    "mixing": Parameter("mixing", "mixing", "whether images get boxes of others"),
+    "mixing_probability": Parameter(
+        "mixing_probability", "mixing", "share of the images that get a box of another one"
+    ),
+    "mixing_off": Parameter(
+        "mixing_off", "mixing's pause", "share of training without it, first and last"
+    ),
+    **{
+        f"tail_{name}": Parameter(f"tail_{name}", f"tail's {name}", what)
+        for name, what in (
+            ("shift", "largest further shift of the rarest class, share of the side"),
+            ("flip", "probability that an image of the rarest class is mirrored"),
+            ("cutout", "side of the square erased in images of the rarest class, share"),
+        )
+    },
+    "retrain_from": Parameter(
+        "retrain_from", "re-training", "share of training after which the classifier starts anew"
+    ),
     "adjustment": Parameter(
         "adjustment", "adjustment after training", "times the log share, taken from each logit"
     ),
@@ -168,112 +179,3 @@ def legend(described: Iterable[str]) -> list[Parameter]:
     """Return the parameters whose symbols are in texts of `Strategy.describe`, each once."""
     shown = {word.split("=")[0] for text in described for word in text.split() if "=" in word}
     return [parameter for parameter in PARAMETERS.values() if parameter.symbol in shown]
-
-
-def in_words(strategy: Strategy, counts: npt.ArrayLike) -> str:
-    """Say what a strategy does to these counts: the rarest class against the commonest.
-
-    Where a bump or a clip makes another class the heaviest or the lightest, that is said too.
-
-    Raises:
-        WeightingError: as `Strategy.recipe`.
-    """
-    recipe = strategy.recipe(counts)
-    parts = [
-        *_weights_in_words(recipe, strategy.weights.ramp),
-        *_sampling_in_words(recipe),
-        *_loss_in_words(recipe),
-        *recipe.curriculum.in_words(),
-        *(text + _when(recipe.feedback.ramp) for text in recipe.feedback.in_words()),
-        *recipe.auxiliary.in_words(),
-        *_posthoc_in_words(recipe),
-    ]
-    return "; ".join(parts) or "all classes weigh the same"
-
-
-def _weights_in_words(recipe: Recipe, ramp: Ramp) -> list[str]:
-    numbers, weights = np.array(recipe.counts), np.array(recipe.weights)
-    base = float(weights[numbers.argmax()])
-    rarest = float(weights[numbers.argmin()]) / base
-    most, least = float(weights.max()) / base, float(weights.min()) / base
-    if most - least < _ALIKE:
-        return []
-    text = f"the rarest class weighs {_times(rarest)} the commonest"
-    if most > max(rarest, 1.0) + _ALIKE:
-        text += f", a class of {_images(numbers[weights.argmax()])} {_times(most)}"
-    if least < min(rarest, 1.0) - _ALIKE:
-        text += f", a class of {_images(numbers[weights.argmin()])} {_times(least)}"
-    return [text + _when(ramp)]
-
-
-def _sampling_in_words(recipe: Recipe) -> list[str]:
-    if recipe.sampling is None:
-        return []
-    numbers = np.array(recipe.counts)
-    shown = recipe.class_probabilities_at(recipe.sampling_ramp.stop) * numbers.sum() / numbers
-    rarest, commonest = float(shown[numbers.argmin()]), float(shown[numbers.argmax()])
-    return [
-        f"an epoch shows an image of the rarest class {_times(rarest)} and one of the commonest "
-        f"{_times(commonest)}{_when(recipe.sampling_ramp)}"
-    ]
-
-
-def _loss_in_words(recipe: Recipe) -> list[str]:
-    numbers = np.array(recipe.counts)
-    rarest, commonest = int(numbers.argmin()), int(numbers.argmax())
-    lowered = recipe.additive[commonest] - recipe.additive[rarest]
-    factor, margins, smoothing = recipe.multiplicative[rarest], recipe.margin, recipe.smoothing
-    parts = (
-        (lowered, f"the loss lowers the logit of the rarest class by {lowered:.3g}"),
-        (factor != 1.0, f"the loss multiplies the logit of the rarest class by {factor:.3g}"),
-        (
-            any(margins),
-            f"an image of the rarest class has to win by {margins[rarest]:.3g} and one of the "
-            f"commonest by {margins[commonest]:.3g}",
-        ),
-        (recipe.head == "cosine", "logits are cosines of features and classifier rows"),
-        (recipe.scale != 1.0, f"the loss multiplies all logits by {recipe.scale:.3g}"),
-        (
-            recipe.focusing,
-            f"an image classified with a probability of 0.9 counts {_times(0.1**recipe.focusing)}",
-        ),
-        (
-            any(smoothing),
-            f"{100 * smoothing[rarest]:.3g} % of a label of the rarest class and "
-            f"{100 * smoothing[commonest]:.3g} % of one of the commonest go to all classes",
-        ),
-    )
-    return [text for acts, text in parts if acts]
-
-
-def _posthoc_in_words(recipe: Recipe) -> list[str]:
-    raised = recipe.adjustment * float(np.log(max(recipe.counts) / min(recipe.counts)))
-    parts = (
-        (raised, f"after training the logit of the rarest class is raised by {raised:.3g}"),
-        (
-            recipe.tau_norm,
-            "after training the rows of the classifier are divided by their "
-            f"norm^{recipe.tau_norm:.3g}",
-        ),
-    )
-    return [text for acts, text in parts if acts]
-
-
-def _when(ramp: Ramp) -> str:
-    if ramp.end == 0.0:
-        return ""
-    if ramp.end == ramp.begin:
-        return f", from {100 * ramp.begin:.3g} % of training on"
-    return f", rising from {100 * ramp.begin:.3g} to {100 * ramp.end:.3g} % of training"
-
-
-_ALIKE = 0.005
-"""Difference of two weights, the commonest class at 1, that plain words do not show."""
-
-
-def _times(factor: float) -> str:
-    return f"{factor:,.0f} times" if factor >= 100 else f"{factor:.3g} times"
-
-
-def _images(number: np.int64) -> str:
-    return f"{number} image" if number == 1 else f"{number} images"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -22,6 +22,7 @@ from spaces.counts import FloatArray
 from spaces.parts.auxiliary import Auxiliary, AuxiliaryTask, Forwards
 from spaces.parts.curriculum import Curriculum
 from spaces.parts.feedback import Feedback
+from spaces.parts.mixing import Augmentation, Mixing
 from spaces.schedule import Draw, Mix, Ramp
 
 Loss: TypeAlias = Literal["plain", "general", "observed"]
@@ -34,6 +35,8 @@ _PARTS: dict[str, Any] = {
     "curriculum": Curriculum,
     "feedback": Feedback,
     "auxiliary": Auxiliary,
+    "mixing": Mixing,
+    "augmentation": Augmentation,
 }
 
 
@@ -46,12 +49,16 @@ class Variant:
             "observed": the same, and the loss of each image is kept.
         head: the classifier, as `spaces.strategy.Strategy`.
         auxiliary, forwards: the task of a second batch, as `spaces.parts.auxiliary.Auxiliary`.
+        mixed: images have boxes of others, or are shifted and cut.
+        frozen: only the classifier is trained.
     """
 
     loss: Loss = "plain"
     head: Head = "linear"
     auxiliary: AuxiliaryTask = "none"
     forwards: Forwards = "separate"
+    mixed: bool = False
+    frozen: bool = False
 
     def __str__(self) -> str:
         """The parts that act, such as "general+cosine"."""
@@ -59,6 +66,8 @@ class Variant:
             (self.head != "linear", self.head),
             (self.auxiliary != "none", self.auxiliary),
             (self.forwards != "separate", self.forwards),
+            (self.mixed, "mixed"),
+            (self.frozen, "frozen"),
         )
         return "+".join([self.loss, *(word for acts, word in parts if acts)])
 
@@ -84,6 +93,8 @@ class Recipe:
         feedback: as `spaces.parts.feedback.Feedback`.
         head: as `spaces.strategy.Strategy`.
         auxiliary: as `spaces.parts.auxiliary.Auxiliary`.
+        mixing, augmentation: as `spaces.parts.mixing`.
+        retrain_from: as `spaces.strategy.Strategy`.
         adjustment, tau_norm: as `spaces.loss.PostHoc`.
 
     Raises:
@@ -108,6 +119,9 @@ class Recipe:
     feedback: Feedback = field(default_factory=Feedback)
     head: Head = "linear"
     auxiliary: Auxiliary = field(default_factory=Auxiliary)
+    mixing: Mixing = field(default_factory=Mixing)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    retrain_from: float = 0.0
     adjustment: float = 0.0
     tau_norm: float = 0.0
 
@@ -133,10 +147,35 @@ class Recipe:
         """The structure of a training step."""
         neutral = all(set(getattr(self, name)) == {value} for name, value in _NEUTRAL.items())
         plain = neutral and self.scale == 1.0 and self.focusing == 0.0 and self.head == "linear"
-        loss: Loss = "plain" if plain else "general"
+        mixed = (self.mixing, self.augmentation) != (Mixing(), Augmentation())
+        loss: Loss = "plain" if plain and not mixed else "general"
         if self.feedback.acts or self.curriculum.follows_losses:
             loss = "observed"
-        return Variant(loss, self.head, self.auxiliary.task, self.auxiliary.forwards)
+        return Variant(loss, self.head, self.auxiliary.task, self.auxiliary.forwards, mixed)
+
+    @cached_property
+    def variants(self) -> frozenset[Variant]:
+        """The structures of all training steps."""
+        return frozenset({self.variant, *([self._retraining] if self.retrain_from else [])})
+
+    @property
+    def _retraining(self) -> Variant:
+        return replace(self.variant, auxiliary="none", forwards="separate", frozen=True)
+
+    def variant_at(self, epoch: int, epochs: int) -> Variant:
+        """The structure of a training step in an epoch, from 1."""
+        first = self.first_retraining_epoch(epochs)
+        return self.variant if first is None or epoch < first else self._retraining
+
+    def first_retraining_epoch(self, epochs: int) -> int | None:
+        """The first epoch, from 1, that trains the classifier alone; None without any."""
+        first = self.retraining.first_constant_epoch(epochs)
+        return first if self.retrain_from and first > 1 else None
+
+    @property
+    def retraining(self) -> Ramp:
+        """1 from where the classifier alone is trained; constant where that is never."""
+        return Ramp(self.retrain_from, self.retrain_from)
 
     @cached_property
     def is_static(self) -> bool:
@@ -150,7 +189,7 @@ class Recipe:
         """
         ramps = (
             *(self.weights_ramp, self.sampling_ramp, self.curriculum.pacing),
-            *(self.feedback.ramp, self.auxiliary.ramp),
+            *(self.feedback.ramp, self.auxiliary.ramp, self.retraining),
         )
         return max(ramp.first_constant_epoch(epochs) for ramp in ramps)
 
@@ -209,7 +248,7 @@ class Recipe:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Ramp | Curriculum | Feedback | Auxiliary):
+    if hasattr(value, "to_dict"):
         return value.to_dict()
     return list(value) if isinstance(value, tuple) else value
 

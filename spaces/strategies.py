@@ -9,6 +9,7 @@ from spaces.loss import Logits, Smoothing
 from spaces.parts.auxiliary import Auxiliary
 from spaces.parts.curriculum import Curriculum, Order
 from spaces.parts.feedback import Feedback
+from spaces.parts.mixing import Augmentation, Mixing
 from spaces.schedule import Ramp, Sampling, Schedule
 from spaces.strategy import Strategy
 from spaces.weighting.named import NAMED
@@ -230,6 +231,33 @@ _FEEDBACK = (
         formula="class weights m / mean m in [1/4, 4], m the running training loss of a class",
     ),
 )
+_TAILS = (
+    NamedStrategy(
+        name="cmo",
+        strategy=Strategy(mixing=Mixing(0.5)),
+        source="context-rich minority oversampling; Park et al., CVPR 2022",
+        formula=(
+            "half of the images get a box of an image whose class is drawn with P = 1 / C, and "
+            "its label by area; off in the first and the last .015 of the epochs"
+        ),
+    ),
+    NamedStrategy(
+        name="tail_cutout",
+        strategy=Strategy(augmentation=Augmentation(cutout=0.25)),
+        source="cutout of DeVries and Taylor, 2017, here by class",
+        formula="erased squares of .25 of the side times ln(n_max / n) / ln(n_max / n_min)",
+    ),
+    NamedStrategy(
+        name="crt",
+        strategy=Strategy(sampling=Sampling(_INVERSE, Ramp(0.9, 0.9)), retrain_from=0.9),
+        source=f"classifier re-training; {_KANG}",
+        formula=(
+            "each image once for .9 of the epochs; then the classifier alone, anew, with "
+            "P(class) = 1 / C"
+        ),
+        published=(_on_cifar(GALLERY, 74.99, 40.26, "more epochs for the second stage"),),
+    ),
+)
 
 _MEMBERS = (
     NamedStrategy(
@@ -245,6 +273,7 @@ _MEMBERS = (
     *_CURRICULA,
     *_FEEDBACK,
     *_BRANCHES,
+    *_TAILS,
     NamedStrategy(
         name="tau_norm",
         strategy=Strategy(tau_norm=1.0),

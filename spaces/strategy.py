@@ -16,6 +16,7 @@ from spaces.loss import POSTHOC, Logits, PostHoc, Smoothing
 from spaces.parts.auxiliary import Auxiliary
 from spaces.parts.curriculum import Curriculum
 from spaces.parts.feedback import Feedback
+from spaces.parts.mixing import Augmentation, Mixing
 from spaces.recipe import HEADS, Head, Recipe, Variant
 from spaces.schedule import Ramp, Sampling, Schedule
 from spaces.weighting.family import Weighting
@@ -27,12 +28,13 @@ from spaces.weighting.fields import (
     differing,
     read_part,
 )
-from spaces.weighting.measures import KEY_DIGITS, canonical_weights, weighting_key
+from spaces.weighting.measures import canonical_weights, rounded, weighting_key
 
 CLASS_WEIGHTS = "class weights"
 """The kind of a strategy that is constant class weights and nothing else."""
 
 _NUMBERS = {"focusing": Interval(0, 10), "adjustment": Interval(0), "tau_norm": Interval(0)}
+_UNTIL_END = Interval(0, 1, high_open=True)
 _PARTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "weights": Schedule.from_dict,
     "sampling": Sampling.from_dict,
@@ -41,6 +43,8 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "curriculum": Curriculum.from_dict,
     "feedback": Feedback.from_dict,
     "auxiliary": Auxiliary.from_dict,
+    "mixing": Mixing.from_dict,
+    "augmentation": Augmentation.from_dict,
 }
 
 
@@ -58,6 +62,10 @@ class Strategy:
         head: "linear": a layer with a bias; "cosine": the logits z are the cosines of the features
             with the rows of that layer, for which `logits.scale` is of the order of 30 (LDAM).
         auxiliary: a second task of the feature extractor.
+        mixing: boxes of other images, pasted into those of training.
+        augmentation: of rare classes, beyond the protocol's.
+        retrain_from: progress in [0, 1) from which a new classifier is trained on features that
+            stay as they are, with a schedule of its own (cRT; Kang et al., ICLR 2020); 0: never.
         focusing: gamma in [0, 10] of the focal loss (Lin et al., ICCV 2017); 0 for none.
         adjustment: strength t of logit adjustment after training, one of `POSTHOC`; 0 for none.
         tau_norm: tau of tau-normalisation after training, one of `POSTHOC`; 0 for none.
@@ -74,12 +82,15 @@ class Strategy:
     feedback: Feedback = field(default_factory=Feedback)
     head: Head = "linear"
     auxiliary: Auxiliary = field(default_factory=Auxiliary)
+    mixing: Mixing = field(default_factory=Mixing)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    retrain_from: float = 0.0
     focusing: float = 0.0
     adjustment: float = 0.0
     tau_norm: float = 0.0
 
     def __post_init__(self) -> None:
-        check_numbers(self, _NUMBERS)
+        check_numbers(self, _NUMBERS | {"retrain_from": _UNTIL_END})
         check_word("head", self.head, HEADS)
         for name in ("adjustment", "tau_norm"):
             values = sorted({getattr(one, name) for one in POSTHOC})
@@ -135,9 +146,9 @@ class Strategy:
         return PostHoc(self.adjustment, self.tau_norm)
 
     @property
-    def variant(self) -> Variant:
-        """The structure of a training step, on any counts."""
-        return self.recipe((2, 1)).variant
+    def variants(self) -> frozenset[Variant]:
+        """The structures of its training steps, on any counts."""
+        return self.recipe((2, 1)).variants
 
     @property
     def ramps(self) -> tuple[Ramp, ...]:
@@ -145,6 +156,7 @@ class Strategy:
         return (
             *(self.weights.ramp, self.sampling.ramp, self.curriculum.pacing),
             *(self.feedback.ramp, self.auxiliary.ramp),
+            Ramp(self.retrain_from, self.retrain_from),
         )
 
     @property
@@ -174,6 +186,9 @@ class Strategy:
             (self.feedback.acts, "feedback"),
             (self.head == "cosine", "cosine classifier"),
             (self.auxiliary != Auxiliary(), "auxiliary task"),
+            (self.mixing != Mixing(), "mixing"),
+            (self.augmentation != Augmentation(), "augmentation by class"),
+            (self.retrain_from > 0.0, "classifier re-training"),
             (self.posthoc != PostHoc(), "adjusted after training"),
         )
         return " + ".join(words for present, words in parts if present)
@@ -206,6 +221,9 @@ class Strategy:
             feedback=self.feedback,
             head=self.head,
             auxiliary=self.auxiliary,
+            mixing=self.mixing,
+            augmentation=self.augmentation,
+            retrain_from=self.retrain_from,
             adjustment=self.adjustment,
             tau_norm=self.tau_norm,
         )
@@ -218,7 +236,7 @@ class Strategy:
         recipe = self.recipe(counts)
         if recipe.is_static:
             return weighting_key(recipe.weights)
-        text = json.dumps(_rounded(recipe.to_dict()), sort_keys=True)
+        text = json.dumps(rounded(recipe.to_dict()), sort_keys=True)
         return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
@@ -249,10 +267,7 @@ class Strategy:
                     f"{name}: got {values[name]!r}; it is a field of a weighting; put it into "
                     '"weights" for the loss, or into "sampling"'
                 )
-        parts: dict[str, Any] = {
-            name: read_part(name, value, _PARTS[name]) if name in _PARTS else value
-            for name, value in values.items()
-        }
+        parts = {n: read_part(n, v, _PARTS[n]) if n in _PARTS else v for n, v in values.items()}
         return cls(**parts)
 
     def describe(self) -> str:
@@ -264,11 +279,10 @@ class Strategy:
             "" if self.sampling == Sampling() else f"sampling {self.sampling.describe()}",
             self.logits.describe(),
             f"focusing={self.focusing:.4g}" if self.focusing else "",
-            self.smoothing.describe(),
-            self.curriculum.describe(),
-            self.feedback.describe(),
+            *(part.describe() for part in (self.smoothing, self.curriculum, self.feedback)),
             "cosine classifier" if self.head == "cosine" else "",
-            self.auxiliary.describe(),
+            *(part.describe() for part in (self.auxiliary, self.mixing, self.augmentation)),
+            f"retrain_from={self.retrain_from:.4g}" if self.retrain_from else "",
             f"adjustment={self.adjustment:.4g}" if self.adjustment else "",
             f"tau_norm={self.tau_norm:.4g}" if self.tau_norm else "",
         ]
@@ -281,12 +295,3 @@ def _canonical(weighting: Weighting, counts: npt.ArrayLike) -> tuple[float, ...]
 
 def _tuple(vector: FloatArray) -> tuple[float, ...]:
     return tuple(vector.tolist())
-
-
-def _rounded(value: Any) -> Any:
-    """The value with each number as text of `KEY_DIGITS` digits."""
-    if isinstance(value, dict):
-        return {name: _rounded(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_rounded(part) for part in value]
-    return f"{value:.{KEY_DIGITS - 1}e}" if isinstance(value, float) else value

@@ -49,6 +49,22 @@ def requirements(strategy: Strategy) -> list[str]:
             f"a second classifier ({strategy.auxiliary.describe()}), which this module does NOT "
             "have; the trainer's --strategy best.json trains with it",
         ),
+        *(
+            (
+                bool(part.describe()),
+                f"{what} ({part.describe()}), which this module does NOT have; the trainer's "
+                "--strategy best.json trains with it",
+            )
+            for what, part in (
+                ("boxes of other images and their labels", strategy.mixing),
+                ("augmentation by class", strategy.augmentation),
+            )
+        ),
+        (
+            strategy.retrain_from > 0,
+            f"the classifier trained anew at last (retrain_from={strategy.retrain_from:g}), which "
+            "this module does NOT have; the trainer's --strategy best.json trains with it",
+        ),
         (loss != Strategy(), f"a loss of its own ({loss.describe()}): loss_at"),
         (
             strategy.tau_norm > 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -107,3 +108,12 @@ def _paired(counts: npt.ArrayLike, weights: npt.ArrayLike) -> tuple[FloatArray, 
             "must be one weight per class"
         )
     return numbers, values
+
+
+def rounded(value: Any) -> Any:
+    """The value with each number as text of `KEY_DIGITS` digits."""
+    if isinstance(value, dict):
+        return {name: rounded(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [rounded(part) for part in value]
+    return f"{value:.{KEY_DIGITS - 1}e}" if isinstance(value, float) else value

@@ -16,7 +16,7 @@ from trainer.execution.task import Task
 from trainer.prepared import ImageData, load, prepare
 from trainer.trial import Trial
 
-VARIANTS = tuple({named.strategy.variant for named in STRATEGIES.values()})
+VARIANTS = tuple({v for named in STRATEGIES.values() for v in named.strategy.variants})
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def small(benchmark: Benchmark, data: ImageData, divisor: int) -> tuple[Benchmar
     return benchmark.with_epochs(2), few
 
 
-PLAIN_AT_FIRST = {"ce", "uniform", "drw", "drs", "progressive_sampling", "tau_norm"}
+PLAIN_AT_FIRST = {"ce", "crt", "uniform", "drw", "drs", "progressive_sampling", "tau_norm"}
 
 
 def assert_each_trains(benchmark: Benchmark, data: ImageData, plain: set[str]) -> None:

@@ -14,6 +14,7 @@ from spaces import (
     Feedback,
     Float,
     Logits,
+    Mixing,
     Ramp,
     Sampling,
     Schedule,
@@ -97,7 +98,11 @@ def test_parameters_compose_a_strategy():
             {"order": "random", "pace_power": 1.0},
             {"curriculum": Curriculum("random", first=0.5, full_at=0.6)},
         ),
-        ({"branch": "off"}, {"auxiliary": Auxiliary()}),
+        ({"branch": "off", "mixing": "off"}, {"auxiliary": Auxiliary()}),
+        (
+            {"branch": "off", "mixing": "on", "mixing_probability": 0.3},
+            {"auxiliary": Auxiliary(), "mixing": Mixing(0.3)},
+        ),
         ({"auxiliary": "regular"}, {"auxiliary": Auxiliary("regular", 0.5)}),
     ),
 )
@@ -115,7 +120,10 @@ def test_a_space_knows_the_steps_that_it_may_need():
         "losses": losses,
         "curriculum": {"plain", "observed"},
         "branches": branches,
-        "strategies": losses | branches | both | {"observed"},
+        "strategies": losses
+        | branches
+        | both
+        | {"observed", "observed+mixed", "general+mixed", "plain+frozen"},
     }
 
 

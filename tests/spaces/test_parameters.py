@@ -22,6 +22,7 @@ COUNTS = [12, 5000, 300, 1200, 70]
 def test_every_field_of_a_strategy_and_every_parameter_of_a_space_has_a_meaning() -> None:
     names = {field.name for kind in (Weighting, Logits) for field in fields(kind)}
     names |= {"focusing", "head", "adjustment", "tau_norm", "begin", "limit", "spared"}
+    names |= {"mixing_off", "retrain_from", "tail_shift", "tail_flip", "tail_cutout"}
     names |= {domain.name for space in SPACES.values() for domain in space.domains}
     assert PARAMETERS.keys() == names
 

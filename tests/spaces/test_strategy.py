@@ -8,8 +8,10 @@ import pytest
 from spaces import (
     CLASS_WEIGHTS,
     NAMED,
+    Augmentation,
     Auxiliary,
     Logits,
+    Mixing,
     PostHoc,
     Ramp,
     Sampling,
@@ -88,6 +90,18 @@ def test_the_default_is_plain_cross_entropy() -> None:
             "auxiliary rotation auxiliary_weight=0.5 alone_until=0.2 joint",
             "plain+rotation+joint",
         ),
+        (
+            Strategy(mixing=Mixing(0.5, 0.1), augmentation=Augmentation(flip=0.5, cutout=0.25)),
+            "mixing + augmentation by class",
+            "mixing_probability=0.5 mixing_off=0.1; tail_flip=0.5 tail_cutout=0.25",
+            "general+mixed",
+        ),
+        (
+            Strategy(auxiliary=Auxiliary("regular"), retrain_from=0.8),
+            "auxiliary task + classifier re-training",
+            "auxiliary regular auxiliary_weight=1; retrain_from=0.8",
+            "plain+frozen plain+regular",
+        ),
         (Strategy(tau_norm=1), "adjusted after training", "tau_norm=1", "plain"),
         (
             RICH,
@@ -104,8 +118,8 @@ def test_everything_else_says_what_it_is(
 ) -> None:
     assert strategy.kind == kind
     assert strategy.describe() == words
-    assert str(strategy.variant) == variant
-    assert strategy.recipe(COUNTS).variant == strategy.variant
+    assert sorted(map(str, strategy.variants)) == variant.split()
+    assert strategy.recipe(COUNTS).variants == strategy.variants
     assert not strategy.recipe(COUNTS).is_static
     assert Strategy.from_dict(json.loads(json.dumps(strategy.to_dict()))) == strategy
 
@@ -145,6 +159,11 @@ def test_the_key_tells_strategies_apart_and_ignores_the_last_digits() -> None:
         ({"auxiliary": {"task": "rotate"}}, "auxiliary.task: got 'rotate'; .*none, regular, rot"),
         ({"auxiliary": {"task": "regular", "weight": -1}}, "auxiliary.weight: got -1"),
         ({"auxiliary": {"task": "regular", "alone_until": 1}}, "auxiliary.alone_until: got 1"),
+        ({"retrain_from": 1}, "retrain_from: got 1; must be a number in .0, 1."),
+        ({"mixing": {"off": 0.1}}, "mixing.off: got 0.1; needs a probability above 0"),
+        ({"mixing": {"probability": 2}}, "mixing.probability: got 2; must be a number in .0, 1."),
+        ({"augmentation": {"cutuot": 0.5}}, "augmentation.cutuot: got 0.5; .*mean 'cutout'"),
+        ({"augmentation": {"shift": 0.6}}, "augmentation.shift: got 0.6"),
         ({"tau_norm": "1"}, "tau_norm: got '1'"),
         ({"adjustment": 1, "tau_norm": 1}, "adjustment, tau_norm: got 1.0 and 1.0; give at most"),
     ),

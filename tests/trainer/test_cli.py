@@ -231,7 +231,7 @@ def test_a_mistyped_flag_or_choice_exits_with_2(
 def test_a_diverged_training_exits_with_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("trainer.execution.loop.learning_rates", lambda benchmark: [1e30, 1e30])
+    monkeypatch.setattr("trainer.execution.loop.learning_rates", lambda *_: [1e30, 1e30])
     monkeypatch.chdir(tmp_path)
     assert call("--epochs", "2", "--output", "out.json") == 1
     assert capsys.readouterr().err.startswith("training failed: epoch 1: ")

@@ -34,7 +34,7 @@ class EpochPlan:
     @classmethod
     def empty(cls, images: int) -> Self:
         """Return a plan that shows the first image throughout."""
-        kinds = {"flip": torch.bool}
+        kinds = {"flip": torch.bool, "partner_flip": torch.bool, "share": torch.float32}
         names = [field.name for field in fields(cls)]
         return cls(*(torch.zeros(images, dtype=kinds.get(n, torch.int64)) for n in names))
 
@@ -65,6 +65,40 @@ class TurnedPlan(EpochPlan):
 
     def upright(self) -> EpochPlan:
         return EpochPlan(self.order, self.dy, self.dx, self.flip)
+
+
+@dataclass(frozen=True)
+class MixedPlan(EpochPlan):
+    """A plan of images of which a box is another image's, and a square is erased.
+
+    Its corners dy and dx may be outside of the padded image, whose border goes on there. Edges are
+    pixels of the cropped image; a box or square whose edges are alike is empty.
+
+    Attributes:
+        partner_flip: (N,) bool, of the other image.
+        share: (N,) float32 in [0, 1], of the area that is the other image's.
+        partner: (N,) int64, the other image.
+        partner_dy, partner_dx: (N,) int64, its crop.
+        top, bottom, left, right: (N,) int64, edges of the box.
+        cut_top, cut_bottom, cut_left, cut_right: (N,) int64, edges of the square.
+    """
+
+    partner_flip: Tensor
+    share: Tensor
+    partner: Tensor
+    partner_dy: Tensor
+    partner_dx: Tensor
+    top: Tensor
+    bottom: Tensor
+    left: Tensor
+    right: Tensor
+    cut_top: Tensor
+    cut_bottom: Tensor
+    cut_left: Tensor
+    cut_right: Tensor
+
+    def partners(self) -> EpochPlan:
+        return EpochPlan(self.partner, self.partner_dy, self.partner_dx, self.partner_flip)
 
 
 def epoch_plan(seed: int, epoch: int, images: int, padding: int, flip: bool) -> EpochPlan:
@@ -150,3 +184,34 @@ class Augmenter:
             chosen(rows, columns, last - rows, last - columns),
             chosen(columns, last - rows, last - columns, rows),
         )
+
+    def mixed(self, plan: MixedPlan, positions: Tensor) -> Tensor:
+        """Return the uint8 images (B, C, H, W), channels_last, of a plan with boxes and squares."""
+
+        def column(x: Tensor) -> Tensor:
+            return x[positions].view(-1, 1, 1)
+
+        def inside(top: Tensor, bottom: Tensor, left: Tensor, right: Tensor) -> Tensor:
+            rows = (self.rows >= column(top)) & (self.rows < column(bottom))
+            columns = (self.columns >= column(left)) & (self.columns < column(right))
+            return (rows & columns).unsqueeze(1)
+
+        pixels = self.shifted(plan, positions)
+        erased = inside(plan.cut_top, plan.cut_bottom, plan.cut_left, plan.cut_right)
+        box = inside(plan.top, plan.bottom, plan.left, plan.right)
+        others = self.batch(plan.partners(), positions)
+        return torch.where(box, others, pixels.masked_fill(erased, 0))
+
+    def shifted(self, plan: EpochPlan, positions: Tensor) -> Tensor:
+        """Return the images as ``batch`` does, black where a crop leaves the padded image."""
+
+        def column(x: Tensor) -> Tensor:
+            return x[positions].view(-1, 1, 1)
+
+        mirrored = torch.where(column(plan.flip), self.width - 1 - self.columns, self.columns)
+        rows, columns = column(plan.dy) + self.rows, column(plan.dx) + mirrored
+        height, width = self.padded.shape[1:3]
+        there = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        within = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+        pixels = self.padded[column(plan.order), *within].permute(0, 3, 1, 2)
+        return pixels.masked_fill(~there.unsqueeze(1), 0)

@@ -20,7 +20,7 @@ from trainer.execution.task import Task
 from trainer.runtime import arithmetic
 from trainer.strategies.adjustment import add_counts, confidences, log_priors, predictions
 from trainer.strategies.heads import cosines, unrecorded
-from trainer.strategies.loss import general_loss
+from trainer.strategies.loss import general_loss, mixed_loss
 from trainer.trial import Trial
 
 EVALUATION_BATCH = 500
@@ -67,6 +67,7 @@ class BatchSteps:
             self.answers = compiled(self.answers)
         for variant in variants:  # the others are not compiled
             self.losses.setdefault(str(variant), partial(self.variant_loss, variant))
+        self.frozen = {str(variant) for variant in variants if variant.frozen}
         self.priors = log_priors(task.classes.counts).to(device)
         self.position = torch.zeros((), dtype=torch.int64, device=device)
         self.offsets = torch.arange(max(like.benchmark.batch_size, EVALUATION_BATCH), device=device)
@@ -102,7 +103,7 @@ class BatchSteps:
 
     def train_batch(self, variant: str, size: int) -> None:
         """Take one optimizer step, by a loss of ``losses``, on the next images of the plan."""
-        self.learner.network.train()
+        self.learner.network.train(variant not in self.frozen)
         loss = self.observe(size) if variant == "observed" else self.losses[variant](size)
         self.learner.take(loss)
         self.train_loss += loss.detach() * size
@@ -141,10 +142,14 @@ class BatchSteps:
     def variant_loss(self, variant: Variant, size: int) -> Tensor:
         """Return the loss, float32 (), of the next images, also of those of an auxiliary task."""
         positions, terms = self.next_positions(size), self.inputs.terms
-        images, labels = self.task.training_batch(self.inputs.plan, positions)
+        if variant.mixed:
+            images, *labels = self.task.mixed_batch(self.inputs.mixed, positions)
+        else:
+            images, *labels = self.task.training_batch(self.inputs.plan, positions)
         if variant.auxiliary == "none":
-            logits = self.logits(self.features(images), variant.head)
-            return self.classification_loss(variant, logits, labels, positions)
+            with torch.set_grad_enabled(not variant.frozen):
+                features = self.features(images)
+            return self.classification_loss(variant, features, labels, positions)
         others, answers = self.task.auxiliary_batch(
             variant.auxiliary, self.inputs.auxiliary, positions
         )
@@ -154,21 +159,26 @@ class BatchSteps:
             features = self.features(images)
             with unrecorded(self.learner.extractor):
                 other_features = self.features(others)
-        logits = self.logits(features, variant.head)
-        loss = self.classification_loss(variant, logits, labels, positions)
+        loss = self.classification_loss(variant, features, labels, positions)
         with arithmetic(self.like.precision, self.task.device):
             guesses = self.learner.heads[variant.auxiliary](other_features)
         other_loss = functional.cross_entropy(guesses.float(), answers)
         return terms.main * loss + terms.auxiliary * other_loss
 
     def classification_loss(
-        self, variant: Variant, logits: Tensor, labels: Tensor, positions: Tensor
+        self, variant: Variant, features: Tensor, labels: Sequence[Tensor], positions: Tensor
     ) -> Tensor:
+        """Return the loss of features (B, F) with labels (B,), or two labels each and shares."""
+        terms, logits = self.inputs.terms, self.logits(features, variant.head)
         if variant.loss == "observed" or self.watching:
-            self.keep_losses(logits, labels, positions)
+            scaled = terms.scale * logits if variant.head == "cosine" else logits
+            self.keep_losses(scaled, labels[0], positions)
+        if variant.mixed:
+            own, partners, shares = labels
+            return mixed_loss(logits, own, partners, shares, terms)
         if variant.loss != "plain":
-            return general_loss(logits, labels, self.inputs.terms)
-        return functional.cross_entropy(logits, labels, weight=self.inputs.terms.weights)
+            return general_loss(logits, labels[0], terms)
+        return functional.cross_entropy(logits, labels[0], weight=terms.weights)
 
     def features(self, images: Tensor) -> Tensor:
         """Return the features (B, F) of images."""

@@ -4,17 +4,26 @@ They are a pure function of the recipe, the seed, the epoch, and, where the reci
 the losses of the epochs before.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from trainer.execution.augment import EpochPlan, TurnedPlan, auxiliary_plan, epoch_plan
+from spaces.recipe import Variant
+from trainer.execution.augment import (
+    EpochPlan,
+    MixedPlan,
+    TurnedPlan,
+    auxiliary_plan,
+    epoch_plan,
+)
 from trainer.execution.task import Task
 from trainer.strategies.curriculum import OpenImages
 from trainer.strategies.feedback import LossMemory
 from trainer.strategies.loss import LossTerms, packed_terms
+from trainer.strategies.mixing import MixedPlans
 from trainer.strategies.sampling import ImageOrders, Integers
 from trainer.trial import Trial
 
@@ -39,17 +48,26 @@ class EpochInputs:
 
     Attributes:
         plan: order, crops and flips of the training images.
+        mixed: the same with boxes of other images, and erased squares.
         auxiliary: the same of the images of an auxiliary task, and their quarter turns.
         terms: numbers of the loss.
         memory: of the losses of the trial's epochs; None for a recipe without feedback.
     """
 
-    def __init__(self, task: Task, pinned: bool) -> None:
-        """Make room; ``pinned`` host memory is copied from without waiting for a GPU."""
+    def __init__(self, task: Task, variants: Collection[Variant], pinned: bool) -> None:
+        """Make room for what ``variants`` read.
+
+        ``pinned`` host memory is copied from without waiting for a GPU.
+        """
         self.task = task
         self.staged_plan = StagedPlan(EpochPlan, task, pinned)
-        self.staged_auxiliary = StagedPlan(TurnedPlan, task, pinned)
-        self.plan, self.auxiliary = self.staged_plan.plan, self.staged_auxiliary.plan
+        self.plan = self.staged_plan.plan
+        if any(variant.auxiliary != "none" for variant in variants):
+            self.staged_auxiliary = StagedPlan(TurnedPlan, task, pinned)
+            self.auxiliary = self.staged_auxiliary.plan
+        if any(variant.mixed for variant in variants):
+            self.staged_mixed = StagedPlan(MixedPlan, task, pinned)
+            self.mixed = self.staged_mixed.plan
         self.terms = LossTerms.neutral(task.num_classes, task.device)
         self.memory: LossMemory | None = None
         self.staged_terms = torch.zeros_like(self.terms.numbers, device="cpu")
@@ -79,10 +97,18 @@ class EpochInputs:
         order = self.opened.shown(epoch, plan.order.numpy() if drawn is None else drawn, losses)
         if self.memory:
             order = self.memory.spared(seed, epoch, order)
-        self.staged_plan.stage(replace(plan, order=torch.from_numpy(order)))
-        if self.trial.recipe.auxiliary.task != "none":
+        plan = replace(plan, order=torch.from_numpy(order))
+        self.staged_plan.stage(plan)
+        recipe = self.trial.recipe
+        if recipe.variant.mixed:
+            side = self.task.augmenter.width
+            plans = MixedPlans(
+                *(seed, recipe, benchmark.epochs, self.task.classes, side), *like[1:]
+            )
+            self.staged_mixed.stage(plans.plan(epoch, plan))
+        if recipe.auxiliary.task != "none":
             self.staged_auxiliary.stage(auxiliary_plan(seed, epoch, *like))
-        self.staged_terms.copy_(packed_terms(self.trial.recipe, epoch, benchmark.epochs, weights))
+        self.staged_terms.copy_(packed_terms(recipe, epoch, benchmark.epochs, weights))
         self.terms.numbers.copy_(self.staged_terms, non_blocking=True)
 
     def training_labels(self) -> Integers:

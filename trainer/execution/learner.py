@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.models import build
-from trainer.strategies.heads import auxiliary_head, classifier_of, extractor_of
+from trainer.strategies.heads import (
+    RENEWED_STREAM,
+    auxiliary_head,
+    classifier_of,
+    extractor_of,
+    initialised_layer,
+)
 
 
 def host_copy(tensor: Tensor) -> Tensor:
@@ -82,6 +88,14 @@ class Learner:
         for task, head in self.heads.items():
             copy_state(head, auxiliary_head(task, self.classifier, seed).state_dict())
         for buffer in [*self.momenta(), *self.momenta(self.heads)]:
+            buffer.zero_()
+
+    def renew_classifier(self, seed: int) -> None:
+        """Initialise the classifier anew, as ``seed`` has it, without momentum."""
+        layer = self.classifier
+        new = initialised_layer(layer.in_features, layer.out_features, seed, RENEWED_STREAM)
+        copy_state(layer, new.state_dict())
+        for buffer in self.momenta(layer):
             buffer.zero_()
 
     def restore(self, state: dict[str, Any]) -> None:

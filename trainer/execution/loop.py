@@ -44,9 +44,11 @@ class TrainingError(Exception):
         self.epoch = epoch
 
 
-def learning_rates(benchmark: Benchmark) -> list[float]:
-    """Return the learning rate of each epoch."""
-    return SCHEDULES[benchmark.schedule](benchmark.learning_rate, benchmark.epochs)
+def learning_rates(benchmark: Benchmark, retraining: int | None = None) -> list[float]:
+    """Return the learning rate of each epoch; from epoch ``retraining`` on the schedule is new."""
+    schedule, first = SCHEDULES[benchmark.schedule], (retraining or benchmark.epochs + 1) - 1
+    lengths = [first, benchmark.epochs - first] if retraining else [first]
+    return [rate for length in lengths for rate in schedule(benchmark.learning_rate, length)]
 
 
 def epoch_result(slot: Slot, epoch: int, rate: float, seconds: float, best: float) -> EpochResult:
@@ -124,7 +126,7 @@ def epochs(
         if state:
             slot.restore(state)
     yield from list(slot.history)
-    rates = learning_rates(trial.benchmark)
+    rates = learning_rates(trial.benchmark, slot.first_retraining_epoch)
     for epoch in range(len(slot.history) + 1, trial.benchmark.epochs + 1):
         yield from slot.epoch(epoch, rates[epoch - 1])
         seconds = time.perf_counter() - slot.began

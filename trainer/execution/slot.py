@@ -62,15 +62,15 @@ class Slot:
 
         Args:
             graphs: matters on CUDA devices alone: False runs the steps kernel by kernel.
-            variants: of the recipes that may come; None for those of ``like``'s variant.
+            variants: of the recipes that may come; None for those of ``like``.
         """
         self.like, self.task = like, task
         self.queue = Queue(task.device)
-        self.variants = tuple(variants or (like.recipe.variant,))
+        self.variants = tuple(variants or like.recipe.variants)
         tasks = {variant.auxiliary for variant in self.variants} - {"none"}
         self.learner = Learner(like.benchmark, like.seed, task.device, tasks)
         self.network, self.optimizer = self.learner.network, self.learner.optimizer
-        self.inputs = EpochInputs(task, pinned=self.queue.stream is not None)
+        self.inputs = EpochInputs(task, self.variants, pinned=self.queue.stream is not None)
         self.batch_steps = BatchSteps(like, task, self.learner, self.inputs, self.variants)
         self.totals = self.batch_steps.totals
         steps = self.batch_steps
@@ -116,7 +116,7 @@ class Slot:
         """Put ``trial`` at its beginning into the slot."""
         assert (trial.benchmark, trial.precision) == (self.like.benchmark, self.like.precision)
         assert trial.compiled == self.like.compiled
-        assert trial.recipe.variant in self.variants
+        assert trial.recipe.variants <= {*self.variants}
         self.trial = trial
         self.history, self.examined, self.batch = [], None, 0
         self.batch_steps.posthoc.fill_(POSTHOC.index(trial.posthoc))
@@ -124,6 +124,8 @@ class Slot:
         eager = self.task.device.type == "cpu" and not trial.compiled
         self.batch_steps.watching = trial.diagnosed and eager
         self.learner.begin(trial.seed)
+        epochs = trial.benchmark.epochs
+        self.first_retraining_epoch = trial.recipe.first_retraining_epoch(epochs)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Bring the trial to a saved ``state``."""
@@ -186,6 +188,8 @@ class Slot:
         self.queue.mark()
         if not self.batch:
             self.began = time.perf_counter()
+        if not self.batch and number == self.first_retraining_epoch:
+            self.learner.renew_classifier(self.trial.seed)
         self.inputs.stage(number)
         self.learner.rate.fill_(rate)
         if not self.batch:
@@ -210,7 +214,8 @@ class Slot:
 
     def step(self, phase: str, size: int) -> Step:
         """Return the step of ``sequence`` for the trial in the slot."""
-        variant = self.trial.recipe.variant
+        number = len(self.history) + 1
+        variant = self.trial.recipe.variant_at(number, self.trial.benchmark.epochs)
         return self.steps[f"{phase} {variant if phase == 'train' else variant.head} {size}"]
 
     def caught_up(self) -> Iterator[Progress]:

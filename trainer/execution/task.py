@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.execution.augment import Augmenter, EpochPlan, TurnedPlan, normalise
+from trainer.execution.augment import Augmenter, EpochPlan, MixedPlan, TurnedPlan, normalise
 from trainer.prepared import ImageData
 from trainer.strategies.curriculum import Difficulties
 from trainer.strategies.sampling import ClassImages
@@ -50,6 +50,12 @@ class Task:
         """Return inputs float32 (B, channels, H, W) and labels (B,) at ``positions`` of a plan."""
         pixels = self.augmenter.batch(plan, positions)
         return normalise(pixels, self.mean, self.std), self.labels[plan.order[positions]]
+
+    def mixed_batch(self, plan: MixedPlan, positions: Tensor) -> tuple[Tensor, ...]:
+        """Return inputs as ``training_batch``, labels, partners' labels and their shares, (B,)."""
+        pixels = normalise(self.augmenter.mixed(plan, positions), self.mean, self.std)
+        labels = (self.labels[order[positions]] for order in (plan.order, plan.partner))
+        return pixels, *labels, plan.share[positions]
 
     def auxiliary_batch(
         self, task: str, plan: TurnedPlan, positions: Tensor

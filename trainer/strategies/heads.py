@@ -15,6 +15,8 @@ from trainer.models import INIT_STREAM, initialise
 
 HEAD_STREAMS = {"regular": INIT_STREAM + 1, "rotation": INIT_STREAM + 2}
 """Auxiliary task -> second key word of the stream that initialises its head."""
+RENEWED_STREAM = INIT_STREAM + 3
+"""Second key word of the stream that initialises a classifier anew."""
 QUARTER_TURNS = 4
 
 

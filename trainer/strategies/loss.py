@@ -84,8 +84,24 @@ def packed_terms(
     return torch.from_numpy(np.concatenate([*vectors, scalars, shares])).float()
 
 
-def general_loss(logits: Tensor, labels: Tensor, terms: LossTerms) -> Tensor:
-    """Return the loss, float32 (), of logits float32 (B, C) and labels (B,) in 0..C-1."""
+def mixed_loss(
+    logits: Tensor, labels: Tensor, partners: Tensor, shares: Tensor, terms: LossTerms
+) -> Tensor:
+    """Return the general loss, float32 (), of images that have two labels each, (B,).
+
+    ``shares`` float32 (B,) are the parts of the images that the labels ``partners`` (B,) count for.
+    """
+    both, parts = torch.cat([labels, partners]), torch.cat([1 - shares, shares])
+    return general_loss(torch.cat([logits, logits]), both, terms, parts)
+
+
+def general_loss(
+    logits: Tensor, labels: Tensor, terms: LossTerms, parts: Tensor | None = None
+) -> Tensor:
+    """Return the loss, float32 (), of logits float32 (B, C) and labels (B,) in 0..C-1.
+
+    ``parts`` float32 (B,) say for how much of an image each counts, 1 without them.
+    """
     classes = torch.arange(logits.shape[1], device=logits.device)
     own = labels.view(-1, 1) == classes
     shifted = terms.scale * (terms.multiplicative * logits - own * terms.margin) + terms.additive
@@ -97,4 +113,6 @@ def general_loss(logits: Tensor, labels: Tensor, terms: LossTerms) -> Tensor:
     # a power of it has no gradient.
     log_others = torch.logsumexp(log_p.masked_fill(own, NO_CLASS), 1)
     weights = terms.weights[labels]
+    if parts is not None:
+        weights = weights * parts
     return (weights * torch.exp(terms.focusing * log_others) * losses).sum() / weights.sum()

@@ -31,6 +31,7 @@ VARIANTS = (
     *(Variant(loss) for loss in LOSSES),
     Variant("plain", auxiliary="regular"),
     Variant("observed", "cosine"),
+    *(Variant("general", mixed=True), Variant("plain", frozen=True)),
     Variant("general", "cosine", "rotation", "joint"),
 )
 MakeSlot = Callable[[str, str], Slot]

@@ -22,10 +22,12 @@ from training import (
 from spaces import (
     POSTHOC,
     STRATEGIES,
+    Augmentation,
     Auxiliary,
     Curriculum,
     Feedback,
     Logits,
+    Mixing,
     Ramp,
     Sampling,
     Schedule,
@@ -71,6 +73,11 @@ CHANGING = {
     "plain+regular": Strategy(
         sampling=Sampling(INVERSE), auxiliary=Auxiliary("regular", weight=0.7)
     ),
+    "general+mixed": Strategy(
+        mixing=Mixing(0.7), augmentation=Augmentation(shift=0.2, flip=0.5, cutout=0.5)
+    ),
+    "plain+frozen": STRATEGIES["crt"].strategy,
+    "observed+mixed": Strategy(mixing=Mixing(0.5), feedback=Feedback("weights")),
     "general+cosine+rotation+joint": Strategy(
         sampling=Sampling(INVERSE, Ramp(0.3, 0.3)),
         logits=Logits(margin=0.5, scale=8.0),
@@ -79,7 +86,7 @@ CHANGING = {
     ),
 }
 """For each variant a strategy, most of which change from epoch to epoch."""
-VARIANTS = tuple(dict.fromkeys(s.variant for s in (*CHANGING.values(), Strategy())))
+VARIANTS = tuple({v for s in (*CHANGING.values(), Strategy()) for v in s.variants})
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +135,7 @@ def test_only_the_order_of_an_epoch_that_draws_differs_from_its_plan() -> None:
     ("variant", "batches"),
     (
         *(("plain", 5), ("general", 0), ("general", 14), ("observed", 5)),
-        *(("plain+regular", 5), ("general+cosine+rotation+joint", 14)),
+        *(("plain+regular", 5), ("general+cosine+rotation+joint", 14), ("general+mixed", 5)),
     ),
 )
 def test_a_kill_in_the_middle_of_a_ramp_goes_on_bit_for_bit(
@@ -194,6 +201,30 @@ def test_while_an_auxiliary_task_is_alone_the_classifier_only_decays(task: Auxil
     assert rows.norm() < before[0].norm()
     assert not torch.allclose(head, before[1])
     assert not torch.allclose(slot.network.conv.weight, before[2], atol=1e-3)
+
+
+@pytest.mark.parametrize("batches", (0, 5))
+def test_a_kill_around_retraining_goes_on_bit_for_bit_with_features_as_they_are(
+    batches: int, tmp_path: Path
+) -> None:
+    trial = named("crt")
+    slots = [Slot(trial, digits_task()) for _ in range(3)]
+    whole = list(train(trial, digits_task(), slot=slots[0]))
+    work = train_by_batches(slots[1], trial, tmp_path, save_every=9)
+    assert any(item and item.epoch == 3 for item in work)
+    before = {name: x.clone() for name, x in slots[1].network.state_dict().items()}
+    for _ in range(batches):
+        assert next(work) is None
+    save_position(slots[1], tmp_path)
+    resumed = list(train(trial, digits_task(), tmp_path, 9, slots[2]))
+    assert without_seconds(resumed) == without_seconds(whole)
+    after = slots[2].network.state_dict()
+    assert {name for name in after if not torch.equal(before[name], after[name])} == {
+        "linear.weight",
+        "linear.bias",
+    }
+    rates = [result.learning_rate for result in whole]
+    assert rates[0] == rates[3] == 0.1, "each stage has a schedule of its own"
 
 
 def test_a_slot_refuses_a_variant_that_it_was_not_made_for() -> None:
