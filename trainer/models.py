@@ -88,7 +88,12 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The CIFAR ResNet of depth 6n+2 with n = ``blocks`` basic blocks in each of three stages."""
+    """The CIFAR ResNet of depth 6n+2 with n = ``blocks`` basic blocks in each of three stages.
+
+    On GPUs, ``trainer.runtime.configure`` can let ``fused`` kernels train and test it.
+    """
+
+    fused: ClassVar[bool] = False
 
     def __init__(self, blocks: int, channels: int, num_classes: int) -> None:
         super().__init__()
@@ -102,10 +107,32 @@ class ResNet(nn.Module):
         self.linear = nn.Linear(64, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.bn(self.conv(x)))
-        y = self.blocks(y).mean(dim=(2, 3))
+        if self.fuses(x.device, *x.shape[2:]) and products_are_short():
+            y = self.fused_features(x)
+        else:
+            y = functional.relu(self.bn(self.conv(x)))
+            y = self.blocks(y).mean(dim=(2, 3))
         logits: Tensor = self.linear(y)
         return logits
+
+    def fuses(self, device: torch.device, height: int, width: int) -> bool:
+        """Return whether kernels of our own can be used for images of a size on a device."""
+        if not self.fused or device.type != "cuda" or height % 4 or width % 4:
+            return False
+        return torch.cuda.is_available() and torch.cuda.get_device_capability(device) >= (8, 0)
+
+    def fused_features(self, x: Tensor) -> Tensor:
+        from trainer.kernels.resnet import features  # Triton is there where there is a GPU
+
+        if torch.is_autocast_enabled("cuda"):
+            x = x.to(torch.get_autocast_dtype("cuda"))
+        return features(self, x)
+
+
+def products_are_short() -> bool:
+    """Return whether convolutions on GPUs may round what they multiply, and are not compiled."""
+    rounded = torch.is_autocast_enabled("cuda") or torch.backends.cudnn.allow_tf32
+    return rounded and not torch.compiler.is_compiling()
 
 
 class VGG16BN(nn.Module):

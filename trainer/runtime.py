@@ -6,6 +6,7 @@ Functions import torch themselves: it takes seconds, which a list of names need 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 from collections.abc import Iterator
@@ -60,16 +61,18 @@ def configure(
     threads: int,
     reproducible: bool = True,
     native_batch_norm: bool = NATIVE_BATCH_NORM,
+    fused: bool = True,
 ) -> None:
     """Set this process's convolution mode, determinism, batch norm and intra-op thread count.
 
     ``reproducible`` kernels give the same bits in every run on the same GPU; without it cuDNN and
     Inductor time theirs and take the fastest, whatever else is running then. ``native_batch_norm``
     is by torch's own kernels on GPUs, else by those that torch chooses; they round differently.
+    ``fused`` kernels of our own train and test ResNets on GPUs, if not compiled and not in fp32.
     """
     import torch
 
-    from trainer.models import BatchNorm2d
+    from trainer.models import BatchNorm2d, ResNet
 
     # For all of cuDNN: where its parts differ, torch raises when it is asked for this later.
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -77,6 +80,7 @@ def configure(
     torch.backends.cudnn.deterministic = reproducible
     torch.backends.cudnn.benchmark = not reproducible
     BatchNorm2d.native = native_batch_norm
+    ResNet.fused = fused and importlib.util.find_spec("triton") is not None
     # Read when CUDA starts: streams with workspaces of their own give repeatable sums, and with
     # fewer connections than streams some would wait for others.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -365,3 +365,21 @@ def test_everything_is_rehearsed_on_the_cpu(shared_data: Path, tmp_path: Path) -
     (exported,) = (row for row in rows if "export_exit_code" in row)
     assert exported["exported"] == ["best.json", "best_weighting.py"]
     assert "plain, 12 workers" in summary(rows)
+
+
+def test_a_stage_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    stage = "import time; from benchmarks.gpu_check.stages import __main__ as m; "
+    stage += "m.end_with_parent(); print('ready', flush=True); time.sleep(60)"
+    words = [sys.executable, "-W", "ignore", "-c", stage]
+    parent = "import subprocess, sys, time; "
+    parent += "p = subprocess.Popen(sys.argv[1:], start_new_session=True, stdout=1); "
+    parent += "time.sleep(60)"
+    started = subprocess.Popen(
+        [sys.executable, "-c", parent, *words], stdout=subprocess.PIPE, cwd=REPOSITORY, text=True
+    )
+    assert started.stdout is not None
+    with started.stdout:
+        assert started.stdout.readline() == "ready\n"
+        started.kill()
+        started.wait()
+        assert started.stdout.read() == ""  # it comes to an end when the stage does

@@ -23,7 +23,7 @@ from trainer.execution.epoch_inputs import EpochInputs
 from trainer.execution.graphs import Queue, Step, captured
 from trainer.execution.learner import Learner, host_copy
 from trainer.execution.task import Task
-from trainer.models import BatchNorm2d
+from trainer.models import BatchNorm2d, ResNet
 from trainer.results import EpochResult
 from trainer.trial import Trial
 
@@ -109,8 +109,16 @@ class Slot:
 
     def configuration(self, trial: Trial) -> str:
         """Return what the numbers of ``trial`` in this slot depend on, for its checkpoints."""
-        native = self.queue.stream and BatchNorm2d.native  # on the CPU the numbers are the same
-        return f"{trial.fingerprint()}-{self.task.fingerprint}" + ("-native" if native else "")
+        kernels = "fused" if self.is_fused() else "native" if BatchNorm2d.native else ""
+        named = f"-{kernels}" if kernels and self.queue.stream else ""  # alike on the CPU
+        return f"{trial.fingerprint()}-{self.task.fingerprint}{named}"
+
+    def is_fused(self) -> bool:
+        """Return whether kernels of our own train and test the network."""
+        like, sides = self.like, self.task.test_pixels.shape[1:3]
+        if not isinstance(self.network, ResNet) or like.compiled or like.precision == "fp32":
+            return False
+        return self.network.fuses(self.task.device, *sides)
 
     def enter(self, trial: Trial) -> None:
         """Put ``trial`` at its beginning into the slot."""

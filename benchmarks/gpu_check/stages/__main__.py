@@ -2,7 +2,11 @@
 
 import faulthandler
 import logging
+import os
+import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +41,7 @@ KINDS: dict[str, Callable[[Context], None]] = {
     "tests": suite.run,
     "warm": warm.run,
 }
+LOOK_SECONDS = 0.2
 LOGGERS = ("trainer", "torch._dynamo", "torch._inductor")
 
 
@@ -53,10 +58,26 @@ def parser() -> Parser:
     return made
 
 
+def end_with_parent() -> None:
+    """End the process, and its helpers, when the one that started it is gone, however that ended.
+
+    Otherwise it would go on using the GPU beside what is measured next.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_SECONDS)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main() -> int:
     """Run the stage; return 0, or 1 if it failed."""
     options = parser().parse_args()
     faulthandler.enable()
+    end_with_parent()
     results = Results(options.out / FILE, options.stage)
     warned = Warned()
     for name in LOGGERS:
@@ -69,6 +90,7 @@ def main() -> int:
                 threads=1,
                 reproducible=stage.variant != "fast",
                 native_batch_norm=stage.variant == "native-bn",
+                fused=stage.variant == "none",
             )
         found = select_device(options.device)
         story = {"hardware": device_name(found), "cpus": available_cpus(), **provenance()}

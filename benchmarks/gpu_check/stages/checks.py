@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu_check.context import Context
+from benchmarks.gpu_check.stages.exactness import as_exact
 from benchmarks.throughput.worker import one_line
 from trainer.benchmarks import Benchmark
 from trainer.execution.engine import Engine
@@ -109,6 +110,7 @@ class Case:
             "graphs equal single kernels": self.graphs_equal_kernels,
             "a trial repeats bit for bit": self.repeats,
             **among,
+            "kernels are as exact as torch's": self.is_exact,
         }
 
     def trial(self, seed: int = 0) -> Trial:
@@ -128,6 +130,11 @@ class Case:
         losses = figures(list(train(self.trial(seed), self.task, slot=slot)))
         numbers = [*slot.network.state_dict().values(), *slot.momenta()]
         return losses, [x.clone() for x in numbers]
+
+    def is_exact(self) -> Finding:
+        if not self.slot().is_fused():
+            return True, "torch's operators are used"
+        return as_exact(self.benchmark, self.precision, self.device)
 
     def graphs_equal_kernels(self) -> Finding:
         single = Slot(self.trial(), self.task, graphs=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.gpu_check.context import Context, LeftOutError
 from benchmarks.throughput.processes import REPOSITORY, child_environment
 
-TRIALS, EPOCHS = 24, 40
+TRIALS, EPOCHS = 64, 10
 TINY_BENCHMARK, TINY_TRIALS, TINY_EPOCHS = "resnet8-digitslt", 6, 8
 KILL_AFTER_EPOCHS = 3
 """On record, for each trial that trains side by side."""

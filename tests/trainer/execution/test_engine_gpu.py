@@ -34,6 +34,8 @@ pytestmark = [
     pytest.mark.gpu,
     # Inductor's advice, for the linear layers' float32, which the protocol has.
     pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores for float32 matrix mult"),
+    # What torch 2.11's compiler does under Python 3.12.
+    pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated"),
 ]
 
 

@@ -1,0 +1,130 @@
+"""Kernels of ResNets: what they compute is what torch's operators compute.
+
+Triton interprets them on the CPU, in a process of its own: it decides that when it is imported.
+"""
+
+import dataclasses
+import importlib.util
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from repository import REPOSITORY
+from training import digits_task, digits_trial
+
+from trainer.execution.slot import Slot
+from trainer.models import ResNet, build
+from trainer.runtime import configure
+
+COMPARE = """
+import torch
+from torch import nn
+from torch.nn import functional
+from trainer.kernels.resnet import features
+from trainer.models import build
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+theirs, ours = (build("resnet8", 3, 10, 0).to(memory_format=torch.channels_last) for _ in "12")
+for network in (theirs, ours):
+    noise = torch.Generator().manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.weight.data += 0.3 * torch.randn(module.weight.shape, generator=noise)
+            module.bias.data += 0.3 * torch.randn(module.bias.shape, generator=noise)
+images, labels = torch.randn(3, 3, 8, 8), torch.tensor([0, 3, 9])
+
+
+def difference(left, right):
+    return float((left - right).norm() / (right.norm() + 1e-12))
+
+
+def trained(network, logits):
+    functional.cross_entropy(logits, labels).backward()
+    return [p.grad for p in network.parameters()]
+
+
+found = trained(ours, ours.linear(features(ours, images)))
+wanted = trained(theirs, theirs(images))
+print("gradients", max(map(difference, found, wanted)))
+print("strides", [x.stride() for x in found] == [x.stride() for x in wanted])
+statistics = [b for b in theirs.buffers() if b.dtype == torch.float32]
+print("statistics", max(map(difference, (b for b in ours.buffers() if b.numel() > 1), statistics)))
+ours.eval(), theirs.eval()
+with torch.no_grad():
+    print("test", difference(ours.linear(features(ours, images)), theirs(images)))
+ours.train()
+for module in ours.modules():
+    module.track_running_stats = False
+before = [b.clone() for b in ours.buffers()]
+features(ours, images)
+print("unrecorded", all(map(torch.equal, before, ours.buffers())))
+"""
+EXACT = 2e-5
+
+
+@pytest.mark.slow
+def test_kernels_train_and_test_as_torch_does() -> None:
+    pytest.importorskip("triton", reason="Triton is not installed")
+    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", COMPARE],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = dict(line.split(" ") for line in done.stdout.splitlines())
+    assert float(found["gradients"]) < EXACT
+    assert float(found["statistics"]) < EXACT
+    assert float(found["test"]) < EXACT
+    assert found["strides"] == found["unrecorded"] == "True"
+
+
+@pytest.mark.parametrize(
+    ("change", "fuses"),
+    (
+        ({}, True),
+        ({"capability": (7, 5)}, False),
+        ({"available": False}, False),
+        ({"device": "cpu"}, False),
+        ({"size": (30, 32)}, False),
+        ({"size": (32, 30)}, False),
+        ({"configured": False}, False),
+    ),
+)
+def test_kernels_are_used_on_new_gpus_for_images_whose_sides_can_be_halved_twice(
+    change: dict[str, Any], fuses: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: change.get("available", True))
+    capability = change.get("capability", (8, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr(ResNet, "fused", ResNet.fused)
+    configure("tf32", 1, fused=change.get("configured", True))
+    network = build("resnet8", 3, 10, 0)
+    assert isinstance(network, ResNet)
+    device = torch.device(change.get("device", "cuda"))
+    assert network.fuses(device, *change.get("size", (32, 32))) is fuses
+
+
+def test_without_triton_torch_s_operators_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ResNet, "fused", True)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    configure("tf32", 1)
+    assert not ResNet.fused
+
+
+@pytest.mark.parametrize(
+    ("precision", "compiled", "suffix"),
+    (("tf32", False, "-fused"), ("bf16", False, "-fused"), ("fp32", False, ""), ("tf32", True, "")),
+)
+def test_a_checkpoint_of_a_gpu_says_that_kernels_of_our_own_were_used(
+    precision: str, compiled: bool, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = dataclasses.replace(digits_trial(precision=precision), compiled=compiled)
+    slot = Slot(trial, digits_task())
+    slot.queue.stream = object()  # type: ignore[assignment]
+    plain = slot.configuration(trial)
+    monkeypatch.setattr(ResNet, "fuses", lambda *_: True)
+    assert slot.configuration(trial) == plain + suffix
