@@ -68,7 +68,7 @@ def run(plan: Plan, console: Console) -> Ending:
     check_name(plan)
     check_benchmarks(plan)
     events = Events()
-    events.subscribe(partial(print_event, console))
+    events.subscribe(partial(print_event, console, plan.wording))
     events.subscribe(log_event)
     images = prepared_images(plan, events)
     manifest = manifest_of(plan, images)

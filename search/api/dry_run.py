@@ -45,7 +45,7 @@ def dry_run(plan: Plan, console: Console) -> Ending:
     check_name(plan)
     check_benchmarks(plan)
     events = Events()
-    events.subscribe(partial(print_event, console))
+    events.subscribe(partial(print_event, console, plan.wording))
     try:
         with ended_by_signals(), warnings_published(events):
             images = prepared_images(plan, events)

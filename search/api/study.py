@@ -32,7 +32,7 @@ from trainer.own.reports import DivergedError, ReportError, told_result
 from trainer.user_files import expanded
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trial:
     """A training that is to be run: a strategy on class counts, and a seed.
 
@@ -57,6 +57,9 @@ class Trial:
     def of(cls, row: Row, counts: tuple[int, ...]) -> Trial:
         """Return the trial of a row of the record."""
         return cls(row.key, row.number, row.label, row.seed, row.strategy, counts)
+
+    def __repr__(self) -> str:
+        return f"<Trial {self.key!r}, seed {self.seed}: {self.strategy.describe()}>"
 
     @property
     def recipe(self) -> Recipe:
@@ -130,6 +133,10 @@ class Study:
             given = {"space": space, "baselines": baselines, "sampler": sampler, "seed": seed}
             self._search = stack.enter_context(opened(self._training, place, given))
             self._leave = weakref.finalize(self, stack.pop_all().close)
+
+    def __repr__(self) -> str:
+        told = len(self._search.ended)
+        return f"<Study {str(self._search.folder.path)!r}, {told} trials told>"
 
     @property
     def counts(self) -> tuple[int, ...]:

@@ -125,4 +125,9 @@ def in_arguments(sentence: str, other: Mapping[str, str] | None = None) -> str:
     words = {option_of(field.name): field.name for field in fields(Request)}
     words |= {"--resume": "resume=True", "--compile": "compile=True"}
     words |= {"--no-confirm": "confirm=False", **(other or {})}
-    return re.sub(r"--[a-z-]+", lambda option: words.get(option[0], option[0]), sentence)
+
+    def argument(option: re.Match[str]) -> str:
+        name = words.get(option[1])
+        return option[0] if name is None else "=".join(filter(None, (name, option[2])))
+
+    return re.sub(r"(--[a-z-]+)(?: (\d+))?", argument, sentence)

@@ -1,6 +1,7 @@
 """The lines in which a run's events are told, on the console and in the run's log."""
 
 import logging
+from collections.abc import Callable
 
 from rich.console import Console
 
@@ -11,10 +12,13 @@ from search.store.trials import Row, TrialState
 log = logging.getLogger("search")
 
 
-def print_event(console: Console, event: Event) -> None:
-    """Tell a person of an event, unless the table of running trials shows it or nobody sees it."""
+def print_event(console: Console, wording: Callable[[str], str], event: Event) -> None:
+    """Tell a person of an event, unless the table of running trials shows it or nobody sees it.
+
+    ``wording`` calls options as that person does.
+    """
     if (line := line_of(event)) and not is_lost(console.file):
-        console.print(line)
+        console.print(wording(line))
 
 
 def log_event(event: Event) -> None:

@@ -1,10 +1,12 @@
 """The plan of a run: what is searched, on which benchmarks and hardware, and for how long."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from search.config.budget import Budget
+from search.config.request import in_arguments
 from search.config.settings import Resources, Settings
 from search.store.run_folder import RunFolder
 from spaces import CLASS_WEIGHTS, SPACES, STRATEGIES
@@ -40,6 +42,11 @@ class Plan:
     arguments: tuple[str, ...]
     loggers: tuple[str, ...] = ()
     owns_process: bool = True
+
+    @property
+    def wording(self) -> Callable[[str], str]:
+        """How the options in a sentence are called where the run was asked for."""
+        return str if self.owns_process else in_arguments
 
     @property
     def all_benchmarks(self) -> tuple[Benchmark | OwnTraining, ...]:

@@ -90,6 +90,7 @@ def test_bad_input_is_one_sentence_that_names_the_argument(
 def test_options_in_sentences_become_arguments() -> None:
     said = in_arguments("add --resume, or choose another --name; RUN --output FOLDER -- end")
     assert said == "add resume=True, or choose another name; RUN --output FOLDER -- end"
+    assert in_arguments("--trials 9 --epochs 4 takes long") == "trials=9 epochs=4 takes long"
 
 
 def test_a_search_in_a_thread_that_no_ctrl_c_reaches_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -91,6 +92,27 @@ def test_a_trial_says_what_to_train(study: Study) -> None:
         assert trial.weights == trial.recipe.weights == trial.strategy.recipe(COUNTS).weights
         assert sum(trial.weights) == pytest.approx(4)
     assert study.pending() == [uniform, *controls]
+    assert pickle.loads(pickle.dumps(controls)) == controls  # for workers elsewhere
+    assert repr(controls[1]) == f"<Trial 'baselines-00002', seed {controls[1].seed}: p=1>"
+    study.tell(uniform, 0.5)
+    assert repr(study) == f"<Study {str(study.run.path)!r}, 1 trials told>"
+
+
+@pytest.mark.parametrize("writer", ("record", "jsonl"))
+def test_a_full_disk_loses_nothing_that_can_be_told_again(
+    writer: str, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    trial = study.ask()
+    with monkeypatch.context() as patched:
+        patched.setattr(f"search.store.{writer}.append_whole", full)
+        with pytest.raises(OSError, match="No space left"):
+            study.tell(trial, 0.5)
+    assert study.pending() == [trial]
+    study.tell(trial, 0.5)
+    assert [row["score"] for row in study.run.trials()] == [50.0]
 
 
 def test_pending_trials_are_told_in_any_order_and_from_any_thread(study: Study) -> None:

@@ -35,7 +35,7 @@ def test_each_end_and_each_note_is_one_line(tmp_path: Path) -> None:
 
 def test_the_console_and_the_log_have_the_same_lines(tmp_path: Path) -> None:
     console, events = Console(file=io.StringIO(), width=80), Events()
-    events.subscribe(partial(print_event, console))
+    events.subscribe(partial(print_event, console, str))
     events.subscribe(log_event)
     path = tmp_path / "log.txt"
     with warnings_published(events), logging_to(path):

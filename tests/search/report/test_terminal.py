@@ -117,7 +117,7 @@ def test_what_is_logged_anyway_is_not_printed_on_a_closed_terminal(
 ) -> None:
     caplog.set_level(logging.INFO)
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        print_event(closed, Note("a note"))
+        print_event(closed, str, Note("a note"))
         tell_command(COMMAND, closed)
     assert printed.getvalue() == ""
     assert caplog.messages == [COMMAND]
