@@ -17,7 +17,7 @@ from search.cluster.nodes import Nodes, check_offer
 from search.driver import FINISHED, INTERRUPTED, Ending, manifest_of, prepared_images, worker_setup
 from search.report.announcement import announcement, forecast_text
 from search.report.event_lines import print_event
-from search.results.forecast import Forecast, forecast
+from search.results.forecast import Forecast, forecast, threads, trials_here
 from search.session.events import Events
 from search.session.logs import warnings_published
 from search.session.opening import check_name, open_record
@@ -25,8 +25,12 @@ from search.session.plan import Plan, check_benchmarks
 from search.session.search import Search
 from search.store.manifest import Manifest
 from search.store.run_folder import RunFolder
-from search.tune.recruit import measured_on_ray
+from search.tune.recruit import measured_on_ray, own_slots
 from search.workers.code_version import loaded_version
+from spaces import Strategy
+from spaces.errors import UserError
+from trainer.own.function import load_function
+from trainer.own.running import FunctionError, Running
 from trainer.prepared import ImageData
 
 FIRST = 1
@@ -66,11 +70,9 @@ def tell_plan(
     scratch.create()
     search = search_of(aside, manifest, events)
     events.note("\n".join(announcement(plan, search)))
-    if plan.own:
-        events.note("What it costs is told in a search, after the second epoch of its first trial.")
-        return
-    found = measured(aside, images, events)
-    events.note("\n".join(forecast_text(found, plan, search)))
+    found = own_measured(aside, events) if plan.own else measured(aside, images, events)
+    if found:
+        events.note("\n".join(forecast_text(found, plan, search)))
 
 
 def search_of(plan: Plan, manifest: Manifest, events: Events) -> Search:
@@ -90,6 +92,36 @@ def measured(plan: Plan, images: tuple[ImageData, ...], events: Events) -> Forec
         if local:
             check_offer(plan.resources, Nodes.of_cluster())
         return measured_on_ray(worker_setup(plan, FIRST), images, plan.resources, events.note)
+
+
+def own_measured(plan: Plan, events: Events) -> Forecast | None:
+    """Let a user's own function train two epochs here; None where it is to train elsewhere.
+
+    Raises:
+        UserError: the function failed.
+    """
+    own, resources = plan.own, plan.resources
+    assert own is not None
+    if resources.address is not None:
+        events.note(
+            f"Not measured: {own.trainable} trains on the machines of the cluster. The search says "
+            "what it costs after the second epoch."
+        )
+        return None
+    events.note(f"Training two epochs with {own.trainable} ...")
+    function, recipe = load_function(own.trainable, own.place), Strategy().recipe(own.train_counts)
+    place = plan.folder.checkpoint_folder("dry-run")
+    trial = Running(own, function, recipe, plan.settings.seed, place, resources.cpus)
+    second = min(2, own.epochs)
+    try:
+        with threads(resources.cpus):
+            results = filter(None, trial.results())
+            seconds = next(result.seconds for result in results if result.epoch == second)
+    except FunctionError as error:
+        raise UserError(f"{own.trainable} failed: {error.reason.rstrip('.')}.") from error
+    finally:
+        trial.stop()
+    return Forecast((seconds,), trials_here(resources), own_slots(resources))
 
 
 @contextmanager

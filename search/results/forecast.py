@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from search.config.budget import CONTROLS, Budget
+from search.config.settings import Resources
 from search.session.events import EpochReported, Event
 from search.session.plan import Plan
 from search.session.search import Search
@@ -160,8 +161,6 @@ def forecast(
     resources = plan.resources
     if plan.own or resources.gpu or resources.address is not None:
         return None
-    fitting = max(1, available_cpus() // resources.cpus)
-    concurrency = min(fitting, resources.concurrent or fitting)
     with threads(resources.cpus):
         seconds = []
         for benchmark, data in zip(plan.networks, images, strict=True):
@@ -171,7 +170,17 @@ def forecast(
             if stop():
                 return None
             seconds.append(epoch_seconds(trial, data))
-    return Forecast(tuple(seconds), concurrency)
+    return Forecast(tuple(seconds), trials_here(resources))
+
+
+def trials_here(resources: Resources) -> int:
+    """Return how many trials this machine runs at a time."""
+    import torch
+
+    fitting = available_cpus() // resources.cpus
+    if resources.gpu:
+        fitting = min(fitting, torch.cuda.device_count()) * (resources.slots or 1)
+    return max(1, min(fitting, resources.concurrent or fitting))
 
 
 def epoch_seconds(trial: Trial, data: ImageData) -> float:

@@ -126,12 +126,17 @@ def at_a_time(held: dict[str, float], resources: Resources) -> int:
 
 def own_workers(setup: WorkerSetup, resources: Resources) -> Workers:
     """Return workers for a user's own training: a process for each trial, and a GPU or a share."""
-    slots = (resources.slots or 1) if resources.gpu else 0
+    slots = own_slots(resources)
     held: dict[str, float] = {"cpu": resources.cpus}
     if slots:
         held = {"cpu": share(resources.cpus, slots), "gpu": share(1, slots)}
     trainable = tune.with_parameters(FunctionTrainable, shared=setup)
     return Workers(trainable, held, slots=slots, reused=False)
+
+
+def own_slots(resources: Resources) -> int:
+    """Return how many trials of a user's own training share a GPU; 0 on CPUs."""
+    return (resources.slots or 1) if resources.gpu else 0
 
 
 def share(whole: int, parts: int) -> float:

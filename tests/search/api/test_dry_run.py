@@ -3,15 +3,22 @@
 import contextlib
 import os
 import signal
+import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from twin import make_plan, make_settings
 
 from search.api import dry_run
 from search.cli.commands import main
+from search.config.budget import Budget
 from search.results.forecast import Forecast
+from search.session.events import Event, Events, Note
+from search.store.run_folder import RunFolder
+from trainer.own.training import OwnTraining
 
 DIGITS = "resnet8-digitslt"
 
@@ -119,3 +126,60 @@ def test_on_gpus_ray_is_started_and_the_gpu_hours_are_told(
     code, text = told(tmp_path, capsys, "--trials", "64")
     assert code == 0
     assert "about 2.4 minutes, 0.08 GPU-hours if no trial is stopped early (64 trials x" in text
+
+
+OWN = """
+def train(weights, seed, report, epochs):
+    for epoch in range(1, epochs + 1):
+        assert epoch < 4, "a dry run trains two epochs alone"
+        report(epoch, accuracy=0.5)
+
+def fails(weights, seed, report):
+    raise ValueError("no such file: photos")
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "epochs", "code", "words"),
+    (
+        ("train", 12, 0, "(9 trials x 12 epochs x "),
+        ("train", 1, 0, "(9 trials x 1 epochs x "),
+        ("fails", 12, 2, "error: own_function:fails failed: ValueError: no such file: photos.\n"),
+    ),
+)
+def test_a_function_of_ones_own_trains_two_epochs(
+    function: str,
+    epochs: int,
+    code: int,
+    words: str,
+    tmp_path: Path,
+    scratch: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "own_function.py").write_text(OWN)
+    (tmp_path / "counts.csv").write_text("500\n90\n7\n")
+    own = ("--trainable", f"{tmp_path / 'own_function.py'}:{function}", "--epochs", str(epochs))
+    counts = ("--counts", str(tmp_path / "counts.csv"), "--runs", str(tmp_path / "runs"))
+    budget = ("--trials", "9", "--no-confirm", "--device", "cpu")
+    assert main([*own, *counts, *budget, "--dry-run"]) == code
+    captured = capsys.readouterr()
+    assert words in captured.out + captured.err
+    assert not list(scratch.iterdir())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_function_that_a_cluster_is_to_run_is_not_measured(tmp_path: Path) -> None:
+    settings, folder = make_settings(), RunFolder(tmp_path / "run")
+    plan = make_plan(folder, DIGITS, Budget(8, None, confirm=False), settings)
+    own = OwnTraining("own", "own:train", 12, (500, 7))
+    resources = replace(plan.resources, address="head:6379")
+    plan = replace(plan, benchmarks=(own,), resources=resources)
+    told: list[Event] = []
+    events = Events()
+    events.subscribe(told.append)
+    assert dry_run.own_measured(plan, events) is None
+    (note,) = told
+    assert isinstance(note, Note)
+    assert note.text.startswith("Not measured: own:train trains on the machines of the cluster.")
