@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spaces.domains import Choice, Domain, Float, Space
-from spaces.parts.curriculum import DIFFICULTIES, ORDERS
+from spaces.parts.curriculum import MEASURED, ORDERS
 from spaces.parts.feedback import ONTO
 from spaces.schedule import DRAWS, MIXES
 from spaces.weighting.family import NORMALIZATIONS
@@ -63,7 +63,7 @@ _LOSS: tuple[Domain, ...] = (
 _CURRICULUM: tuple[Domain, ...] = (
     Choice("curriculum", _OFF_ON),
     Choice("order", tuple(word for word in ORDERS if word != "none"), when=("curriculum", "on")),
-    Choice("difficulty", DIFFICULTIES, when=("curriculum", "on")),
+    Choice("difficulty", MEASURED, when=("curriculum", "on")),
     Float("first", 0.3, 0.9, when=("curriculum", "on")),
     Float("full_at", 0.2, 0.9, when=("curriculum", "on")),
     Float("pace_power", 0.3, 3.0, log=True, when=("curriculum", "on")),

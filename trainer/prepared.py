@@ -39,6 +39,7 @@ class ImageData:
             validation images where the test set is held out.
         mean, std: one per channel, of pixels scaled to 0..1.
         fingerprint: the benchmark's data fingerprint.
+        difficulty: of each training image, (N,), where a user's table gives it.
     """
 
     train_images: NDArray[np.uint8]
@@ -50,6 +51,7 @@ class ImageData:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     fingerprint: str
+    difficulty: NDArray[np.float64] | None = None
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -112,6 +114,8 @@ def _pack(benchmark: Benchmark, raw: RawImages) -> bytes:
     if benchmark.test_held_out:
         assert raw.half_a is not None
         extra["half_a"] = raw.half_a
+    if raw.difficulty is not None:
+        extra["difficulty"] = raw.difficulty[kept]
     if raw.contents:
         description["contents"] = {name: len(there) for name, there in raw.contents.items()}
         extra["contents"] = np.concatenate(list(raw.contents.values()))
@@ -212,6 +216,7 @@ def _assemble(
         mean=tuple(description["mean"]),
         std=tuple(description["std"]),
         fingerprint=description["data_fingerprint"],
+        difficulty=arrays.get("difficulty"),
     )
 
 
@@ -237,6 +242,9 @@ def _fault(data: ImageData, benchmark: Benchmark) -> str | None:
         return "has other class counts than its benchmark"
     if (str(data.half_a.dtype), data.half_a.shape) != ("bool", data.test_labels.shape):
         return f"has half_a of {data.half_a.dtype} and shape {data.half_a.shape}"
+    hard = data.difficulty
+    if hard is not None and (str(hard.dtype), hard.shape) != ("float64", data.train_labels.shape):
+        return f"has a difficulty of {hard.dtype} and shape {hard.shape}"
     halves = (data.half_a, ~data.half_a) if benchmark.test_held_out else (slice(None),)
     if any(len(np.unique(data.test_labels[half])) != benchmark.num_classes for half in halves):
         return "has no test image of some class"

@@ -41,7 +41,7 @@ def expected_answers(
     }
     if recipe.curriculum != Curriculum():
         answers["open images by epoch"] = [_opened(recipe, *when) for when in epochs]
-        if not recipe.curriculum.follows_losses:
+        if recipe.curriculum.difficulty in ("texture", "contrast"):
             answers["difficulties"] = _difficulties(recipe)
     return answers
 

@@ -94,7 +94,7 @@ def answers_of_strategy(
         given = torch.arange(len(labels)), labels, hardness(len(labels))
         opened = [module.open_images(*given, *when, uniform(len(counts))) for when in epochs]
         answers["open images by epoch"] = [part_of(order).tolist() for order in opened]
-        if module.DIFFICULTY != "loss":
+        if module.DIFFICULTY in ("texture", "contrast"):
             answers["difficulties"] = module.image_difficulty(pixels()).tolist()
     return answers
 

@@ -12,9 +12,11 @@ from spaces.schedule import Ramp
 from spaces.weighting.fields import Interval, check_keys, check_numbers, check_word, differing
 
 Order: TypeAlias = Literal["none", "easy", "hard", "random"]
-Difficulty: TypeAlias = Literal["texture", "contrast", "loss"]
+Difficulty: TypeAlias = Literal["texture", "contrast", "loss", "column"]
 ORDERS: tuple[Order, ...] = ("none", "easy", "hard", "random")
-DIFFICULTIES: tuple[Difficulty, ...] = ("texture", "contrast", "loss")
+MEASURED: tuple[Difficulty, ...] = ("texture", "contrast", "loss")
+"""Difficulties that any images have; "column" is one that a user's table gives."""
+DIFFICULTIES: tuple[Difficulty, ...] = (*MEASURED, "column")
 
 _RANGES = {
     "first": Interval(0, 1, low_open=True, high_open=True),
@@ -43,7 +45,7 @@ class Curriculum:
             energy; "contrast": the standard deviation of its values, where low contrast is hard;
             "loss": the moving average of its training loss (`spaces.parts.feedback`), where an
             image that was not shown yet is the hardest, as in self-paced learning (Kumar et al.,
-            NeurIPS 2010).
+            NeurIPS 2010); "column": that of a user's own table, such as occlusion.
         first: open share in (0, 1) at the beginning.
         begin: progress in [0, full_at) from which the share grows.
         full_at: progress in (begin, 1] from which all images are open.

@@ -1,7 +1,8 @@
-"""A user's images that a CSV or Parquet table of `path,label[,split]` names."""
+"""A user's images that a CSV or Parquet table of `path,label[,split][,difficulty]` names."""
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from trainer.data.reading import collected, hash_file
 from trainer.errors import DataError
 from trainer.user_files import expanded, read_text
 
-COLUMNS = ("path", "label", "split")
+COLUMNS = ("path", "label", "split", "difficulty")
 SPLIT_OF = {name: split for split, names in USUAL_NAMES.items() for name in names}
 PARQUET = ".parquet"
 MOST_ROWS = 10_000_000
@@ -32,6 +33,7 @@ class _Row(NamedTuple):
     path: str
     label: str
     split: str
+    difficulty: float | None
 
 
 def scan_table(file: Path, val: float | None) -> FolderSpec:
@@ -54,7 +56,7 @@ def list_table(file: Path, val: float | None) -> Listing[Path]:
     digests = collected(hash_file, paths, "cannot be read")
     splits: dict[str, Classes[Path]] = {split: [[] for _ in labels] for split in present}
     for row, path, digest in zip(rows, paths, digests, strict=True):
-        splits[row.split][labels[row.label]].append(Found(digest, path))
+        splits[row.split][labels[row.label]].append(Found(digest, path, row.difficulty))
     unused = [name for name in names if name not in COLUMNS]
     notes = (f"columns not used: {', '.join(unused)}",) if unused else ()
     return listing_of(tuple(labels), splits, share, file, notes)
@@ -94,7 +96,19 @@ def _row(file: Path, number: int, values: dict[str, str]) -> _Row:
         raise DataError(
             f"{file}, row {number}, has the split {split!r}: it must be train, val or test"
         )
-    return _Row(path, label, SPLIT_OF[split])
+    hard = values.get("difficulty")
+    if hard is None or SPLIT_OF[split] != "train":
+        return _Row(path, label, SPLIT_OF[split], None)
+    try:
+        number_of = float(hard)
+    except ValueError:
+        number_of = math.nan
+    if not math.isfinite(number_of):
+        raise DataError(
+            f"{file}, row {number}, has the difficulty {hard!r}: it must be a number for every"
+            " training image, the higher the harder"
+        )
+    return _Row(path, label, SPLIT_OF[split], number_of)
 
 
 def _read_csv(file: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[str]]]]:

@@ -23,10 +23,11 @@ Place = TypeVar("Place")
 
 
 class Found(NamedTuple, Generic[Place]):
-    """An image: 64 bits of a hash over its content, and where it is."""
+    """An image: 64 bits of a hash over its content, where it is, and how hard, if that is given."""
 
     digest: int
     place: Place
+    difficulty: float | None = None
 
 
 Classes = list[list[Found[Place]]]
@@ -78,7 +79,15 @@ class Listing(Generic[Place]):
             for label, images in enumerate(classes):
                 digest.update(f"{split} {label} {len(images)}\n".encode())
                 digest.update(_digests(images).tobytes())
+        difficulty = self.difficulty()
+        if difficulty is not None:
+            digest.update(b"difficulty " + difficulty.tobytes())
         return digest.hexdigest()[:16]
+
+    def difficulty(self) -> NDArray[np.float64] | None:
+        """How hard each training image is, in the order of `raw_images`; None if not given."""
+        given = [image.difficulty for images in self.splits["train"] for image in images]
+        return None if None in given else np.array(given, dtype=np.float64)
 
     def contents(self) -> dict[str, NDArray[np.uint64]]:
         """Split and class, such as "train/cat", to the digests of the images there, sorted."""
@@ -277,4 +286,5 @@ def raw_images(
         class_names=listing.class_names,
         half_a=half_a if len(labels) == 2 else None,
         contents=listing.contents(),
+        difficulty=listing.difficulty(),
     )

@@ -18,6 +18,7 @@ class RawImages:
         half_a: bool, True for the validation images among them; None unless there are both.
         contents: of a user's own images: class of a split, such as "train/cat", to the digests
             of its images, uint64, sorted.
+        difficulty: of each training image, (N,), where a user's table gives it.
     """
 
     train_images: NDArray[np.uint8]
@@ -27,6 +28,7 @@ class RawImages:
     class_names: tuple[str, ...]
     half_a: NDArray[np.bool_] | None = None
     contents: Mapping[str, NDArray[np.uint64]] = field(default_factory=dict)
+    difficulty: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

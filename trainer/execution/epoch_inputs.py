@@ -80,6 +80,8 @@ class EpochInputs:
         classes, difficulties = self.task.classes, self.task.difficulties
         self.orders = ImageOrders(seed, recipe, epochs, classes)
         self.opened = OpenImages(seed, recipe.curriculum, epochs, classes, difficulties)
+        if recipe.curriculum.difficulty == "column":
+            difficulties.of("column")  # which not all images have
         observed = recipe.variant.loss == "observed"
         self.memory = LossMemory(recipe.feedback, epochs, classes) if observed else None
 

@@ -34,7 +34,7 @@ class Task:
         self.images, self.test_images = len(data.train_labels), len(data.test_labels)
         self.num_classes = len(data.class_names)
         self.classes = ClassImages.of(data.train_labels, self.num_classes)
-        self.difficulties = Difficulties(data.train_images)
+        self.difficulties = Difficulties(data.train_images, data.difficulty)
         self.augmenter = Augmenter(here(data.train_images), padding)
         self.labels = here(data.train_labels)
         self.test_pixels = here(data.test_images).permute(0, 2, 3, 1).contiguous()

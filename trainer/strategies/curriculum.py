@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spaces.errors import UserError
 from spaces.parts.curriculum import Curriculum, Difficulty
 from trainer.strategies.sampling import ClassImages, Integers, Numbers
 
@@ -40,13 +41,24 @@ MEASURES: dict[Difficulty, Callable[[npt.NDArray[np.int64]], int]] = {
 class Difficulties:
     """The difficulties of training images, each measured once, when it is first needed."""
 
-    def __init__(self, images: Pixels) -> None:
-        """Take uint8 ``images`` (N, C, H, W)."""
+    def __init__(self, images: Pixels, column: Numbers | None = None) -> None:
+        """Take uint8 ``images`` (N, C, H, W), and their difficulties in a user's table, (N,)."""
         self.images = images
-        self.known: dict[Difficulty, Integers] = {}
+        self.known: dict[Difficulty, npt.NDArray[Any]] = {}
+        if column is not None:
+            self.known["column"] = column
 
-    def of(self, name: Difficulty) -> Integers:
-        """Return how hard each image is, int64 (N,), least for the easiest."""
+    def of(self, name: Difficulty) -> npt.NDArray[Any]:
+        """Return how hard each image is, (N,), least for the easiest.
+
+        Raises:
+            UserError: no table gives their difficulty.
+        """
+        if name == "column" and name not in self.known:
+            raise UserError(
+                "the images have no difficulty of their own: name them in a table with a column "
+                "difficulty ([data] csv or parquet), or choose texture, contrast or loss."
+            )
         if name not in self.known:
             measured = (MEASURES[name](image.astype(np.int64)) for image in self.images)
             self.known[name] = np.fromiter(measured, np.int64, len(self.images))

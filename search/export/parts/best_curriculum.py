@@ -16,8 +16,8 @@ from torch.utils.data import Sampler
 from search.export.best_strategy import EpochSampler, Ramp, _images, _progress, _strength
 
 # Which images of a class are opened first, "easy", "hard" or "random" ones, by which measure,
-# "texture", "contrast" or the running "loss" of each image in the training; and the share of each
-# class that is open, by the progress of training.
+# "texture", "contrast", the running "loss" of each image in the training, or a "column" of the
+# table of the images; and the share of each class that is open, by the progress of training.
 ORDER: str = "easy"
 DIFFICULTY: str = "texture"
 OPEN_SHARE: Ramp = Ramp()
@@ -27,12 +27,12 @@ def image_difficulty(images: Any) -> torch.Tensor:
     """Difficulty of each image, float64 (N,), from pixels (N, C, H, W), those of training.
 
     "texture" is the sum of squared differences of neighbouring pixels, "contrast" the negative
-    variance of the pixels, times their number squared. Raises ValueError for "loss".
+    variance of the pixels, times their number squared. Raises ValueError for others.
     """
-    if DIFFICULTY == "loss":
+    if DIFFICULTY not in ("texture", "contrast"):
         raise ValueError(
-            "the difficulty is the running loss of each image, which only the training knows; set "
-            "the sampler's difficulty before each epoch."
+            f"the difficulty is the {DIFFICULTY} of each image, which pixels do not tell; give the "
+            "sampler its own, a running loss before each epoch."
         )
     measured = [_difficulty(torch.as_tensor(image).double().cpu()) for image in images]
     return torch.stack(measured)

@@ -84,6 +84,34 @@ def test_quoted_values_may_hold_separators_and_line_breaks(here: Path) -> None:
     assert prepared(declared(here, 'csv = "rows.csv"'), here).counts.tolist() == [2, 5]
 
 
+def test_a_column_gives_the_difficulty_of_training_images_and_is_part_of_their_identity(
+    here: Path,
+) -> None:
+    table = [[*row, str(i / 4) if row[2] == "train" else ""] for i, row in enumerate(rows(here))]
+    write_csv(here, table, header="path,label,split,difficulty")
+    benchmark = declared(here, 'csv = "rows.csv"')
+    data = prepared(benchmark, here)
+    given = sorted(float(row[3]) for row in table if row[3])
+    assert data.difficulty is not None
+    assert sorted(data.difficulty) == given
+    alike = [[*row[:3], row[3] and "1"] for row in table]
+    write_csv(here, alike, header="path,label,split,difficulty")
+    other = declared(here, 'csv = "rows.csv"')
+    assert other.data_fingerprint() != benchmark.data_fingerprint()
+    write_csv(here, rows(here))
+    assert prepared(declared(here, 'csv = "rows.csv"'), here).difficulty is None
+
+
+@pytest.mark.parametrize("value", ("", "hard", "nan"))
+def test_a_difficulty_that_is_no_number_is_refused(here: Path, value: str) -> None:
+    table = [[*row, value] for row in rows(here)]
+    write_csv(here, table, header="path,label,split,difficulty")
+    with pytest.raises(
+        DataError, match=f"row [0-9]+, has the difficulty '{value}': it must be a num"
+    ):
+        declared(here, 'csv = "rows.csv"')
+
+
 def test_csv_without_splits_sets_a_share_aside(here: Path) -> None:
     write_csv(here, rows(here, splits=False))
     benchmark = declared(here, 'csv = "rows.csv"')

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from training import digits_data
 
-from spaces import Curriculum
+from spaces import Curriculum, UserError
 from spaces.parts.curriculum import ORDERS, Order
 from trainer.strategies.curriculum import Difficulties, OpenImages
 from trainer.strategies.sampling import ClassImages, Integers
@@ -93,3 +93,7 @@ def test_difficulties_order_images_as_their_formulas_do() -> None:
     assert np.array_equal(made.of("texture"), energy)
     assert np.array_equal(np.argsort(made.of("contrast")), np.argsort(-values.std((1, 2, 3))))
     assert made.of("texture") is made.of("texture")
+    with pytest.raises(UserError, match="a table with a column difficulty"):
+        made.of("column")
+    column = np.arange(50.0)
+    assert Difficulties(images, column).of("column") is column
