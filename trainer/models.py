@@ -3,6 +3,7 @@
 ResNets are the CIFAR variants of He et al. 2015 (arXiv:1512.03385, section 4.2) with
 parameter-free shortcuts (option A); VGG-16-BN is configuration D of Simonyan & Zisserman 2014
 (arXiv:1409.1556) with batch normalisation, adaptive average pooling and one linear layer.
+ResNet-18 and -50 are those of He et al. 2015, section 4.1, for photos, as torchvision builds them.
 """
 
 import math
@@ -155,6 +156,18 @@ class VGG16BN(nn.Module):
         return logits
 
 
+def photo_resnet(name: str, channels: int, num_classes: int) -> nn.Module:
+    """Return a ResNet for photos of torchvision's, of the depth in its ``name``."""
+    from torchvision.models import get_model  # it takes a second to import
+
+    network: nn.Module = get_model(
+        name, weights=None, norm_layer=BatchNorm2d, num_classes=num_classes
+    )
+    if channels != 3:
+        network.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+    return network
+
+
 def initialise(network: nn.Module, seed: int) -> None:
     """Kaiming-normal initialisation (He et al. 2015, arXiv:1502.01852) from a generator of its own.
 
@@ -190,4 +203,6 @@ NETWORKS: dict[str, Network] = {
     "resnet8": Network(partial(ResNet, 1), min_resolution=5),
     "resnet32": Network(partial(ResNet, 5), min_resolution=5),
     "vgg16bn": Network(VGG16BN, min_resolution=32),
+    "resnet18": Network(partial(photo_resnet, "resnet18"), min_resolution=33),
+    "resnet50": Network(partial(photo_resnet, "resnet50"), min_resolution=33),
 }

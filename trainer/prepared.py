@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.data.longtail import select_long_tail, stratified_halves
+from trainer.data.memory import available_memory, check_memory
 from trainer.data.raw import RawImages, Request
 from trainer.data.sources import SOURCES
 from trainer.errors import DataError
@@ -75,6 +76,9 @@ def prepare(benchmark: Benchmark, data_root: Path) -> Path:
     path = _path(data_root, stem, benchmark.data_fingerprint())
     if path.exists():
         return path
+    if benchmark.folder:
+        images = sum(benchmark.folder.train_counts) + sum(benchmark.folder.evaluated_counts)
+        check_memory(images, benchmark.resolution, available_memory())
     request = Request(data_root, benchmark.resolution, benchmark.folder)
     raw = SOURCES[benchmark.dataset](request)
     content = _pack(benchmark, raw)

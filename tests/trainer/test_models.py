@@ -1,5 +1,6 @@
 """Every network of the registry: shapes, initialisation, and the smallest images it can take."""
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_initialisation_reaches_every_parameter_and_buffer(name: str) -> None:
 def test_convolutions_start_kaiming_normal_with_fan_out(name: str) -> None:
     for module in build(name, 3, 10, seed=0).modules():
         if isinstance(module, nn.Conv2d) and module.weight.numel() > 10_000:
-            expected = (2 / (module.out_channels * 9)) ** 0.5
+            expected = (2 / (module.out_channels * math.prod(module.kernel_size))) ** 0.5
             weight = module.weight.detach()
             assert float(weight.std()) == pytest.approx(expected, rel=0.03)
             assert abs(float(weight.mean())) < expected / 20

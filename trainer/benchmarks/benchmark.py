@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from spaces.validation import OneOf, Rule
 from trainer.benchmarks.metrics import METRICS
+from trainer.benchmarks.pretrained import Pretrained
 from trainer.benchmarks.schedules import SCHEDULES
 from trainer.data.longtail import long_tail_counts, ranked_counts
 from trainer.data.raw import FolderSpec
@@ -61,6 +62,7 @@ class Benchmark:
         noise_sd: standard deviation of the best score over training seeds, points of the metric,
             where it is known.
         metric: a key of metrics.METRICS, by which a network is scored after every epoch.
+        pretrained: weights that the network begins with, its head apart; None: random ones.
         test_held_out: False: all evaluated images choose, in two stratified halves A and B. True:
             half A of them is the validation split, which chooses, and half B the test set, which
             the verdict alone speaks of.
@@ -95,6 +97,7 @@ class Benchmark:
     metric: Annotated[str, OneOf(METRICS)] = "accuracy"
     test_held_out: bool = False
     schedule: Annotated[str, OneOf(SCHEDULES)] = "cosine"
+    pretrained: Pretrained | None = None
 
     def __post_init__(self) -> None:
         for key, holds, rule in self._rules():
@@ -152,6 +155,10 @@ class Benchmark:
         if self.folder is not None:
             for key in ("root", "evaluated_counts", "notes"):
                 del fields["folder"][key]
+        if self.pretrained is None:
+            del fields["pretrained"]
+        else:
+            del fields["pretrained"]["path"]
         content: dict[str, Any] = json.loads(json.dumps(fields))
         return content
 

@@ -15,6 +15,7 @@ from spaces.errors import did_you_mean
 from spaces.validation import Rule, checked
 from trainer.benchmarks.benchmark import Benchmark, ImbalanceRatio
 from trainer.benchmarks.metrics import default_metric
+from trainer.benchmarks.pretrained import Pretrained
 from trainer.data.image_arrays import scan_arrays
 from trainer.data.image_folder import scan_folder, split_names
 from trainer.data.image_table import PARQUET, scan_table
@@ -68,6 +69,7 @@ def _file() -> type[Any]:
     kinds = get_type_hints(Benchmark, include_extras=True)
     fields: list[Any] = [*((key, kinds[key]) for key in _REQUIRED), ("data", Images)]
     fields += [(key, kinds[key], field(default=None)) for key in _OPTIONAL]
+    fields.append(("pretrained", str | None, field(default=None)))
     return make_dataclass("File", fields, frozen=True)
 
 
@@ -103,8 +105,13 @@ def from_toml(
     fields = {key: getattr(file, key) for key in (*_REQUIRED, *_OPTIONAL) if key in content}
     defaults = {"padding": file.resolution // 8, "flip": True, "mean": None, "std": None}
     defaults["metric"] = default_metric(folder.evaluated_counts)
+    pretrained = None
+    if file.pretrained is not None:
+        path = _find("pretrained", file.pretrained, beside, data_root)
+        pretrained = _find_pretrained(path, file.network, len(folder.class_names))
     return Benchmark(
         **(defaults | fields),
+        pretrained=pretrained,
         dataset=source,
         num_classes=len(folder.class_names),
         imbalance_ratio=ratio,
@@ -152,6 +159,21 @@ def _check_network(network: str, resolution: int) -> None:
         )
 
 
+def _find_pretrained(path: Path, network: str, num_classes: int) -> Pretrained:
+    """The weights in a file, which must be those of the network but for its head."""
+    import torch  # as above
+
+    from trainer.models import NETWORKS
+    from trainer.pretrained.weights import check_weights, read_weights
+    from trainer.strategies.heads import classifier_name
+
+    state = read_weights(path)
+    with torch.device("meta"):
+        module = NETWORKS[network].make(3, num_classes)
+    check_weights(path, state, module, classifier_name(module), network)
+    return Pretrained(path=path, digest=state.digest)
+
+
 def _find_images(data: Images, beside: Path, data_root: Path) -> tuple[str, FolderSpec]:
     """The source, a key of data.sources.OWN_IMAGES, and the images that [data] declares."""
     given = {key: name for key in _PLACES if (name := getattr(data, key)) is not None}
@@ -188,9 +210,10 @@ def _find(key: str, name: str, beside: Path, data_root: Path) -> Path:
     found = next((place for place in places if place.exists()), None)
     if found is None or found.is_dir() != (key == "root"):
         what = "folder of images" if key == "root" else f"{key} file"
+        table = "" if key == "pretrained" else " in [data]"
         looked = " and ".join(dict.fromkeys(map(str, places)))
         raise DataError(
-            f"there is no {what} {name!r} (looked for {looked}): correct {key} in [data] or"
+            f"there is no {what} {name!r} (looked for {looked}): correct {key}{table} or"
             " --data-root"
         )
     return found

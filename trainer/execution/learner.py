@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.models import build
+from trainer.pretrained.weights import load_pretrained
 from trainer.strategies.heads import (
     RENEWED_STREAM,
     auxiliary_head,
+    classifier_name,
     classifier_of,
     extractor_of,
     initialised_layer,
@@ -66,6 +68,8 @@ class Learner:
         """Return another network of the benchmark, on the CPU."""
         benchmark = self.benchmark
         network = build(benchmark.network, benchmark.channels, benchmark.num_classes, seed)
+        if benchmark.pretrained:
+            load_pretrained(network, benchmark.pretrained, classifier_name(network))
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.num_batches_tracked = None

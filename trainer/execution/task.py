@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainer.data.memory import check_device_memory
 from trainer.execution.augment import Augmenter, EpochPlan, MixedPlan, TurnedPlan, normalise
 from trainer.prepared import ImageData
 from trainer.strategies.curriculum import Difficulties
@@ -29,6 +30,10 @@ class Task:
         def here(array: np.ndarray) -> Tensor:
             return torch.tensor(array, device=device)  # a copy: shared memory is read-only
 
+        if device.type == "cuda":
+            side, free = data.train_images.shape[-1], torch.cuda.mem_get_info(device)[0]
+            numbers = len(data.train_labels), len(data.test_labels)
+            check_device_memory(*numbers, side, side + 2 * padding, free)
         self.device = device
         self.fingerprint = data.fingerprint
         self.images, self.test_images = len(data.train_labels), len(data.test_labels)
