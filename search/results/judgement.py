@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 FEWEST_COMMON_SEEDS = 2
 """For gains over uniform."""
 MODELLED = (
-    "Estimates are those of the model of gradient shares, by all runs of the search and these."
+    "Estimates are those of the model of gradient shares, by all runs of search and confirmation."
 )
 
 
