@@ -1,12 +1,15 @@
 """The diagnosis of a training: it agrees with the scores on record, and a kill changes nothing."""
 
 import dataclasses
+import functools
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
-from training import digits_data, digits_task, digits_trial, threads, without_seconds
+from training import DIGITS, digits_data, digits_task, digits_trial, threads, without_seconds
 
 from spaces import POSTHOC, STRATEGIES, PostHoc
 from trainer.diagnosis.records import CONFIDENCE_UNIT, Examined
@@ -31,6 +34,12 @@ def trial_of(posthoc: PostHoc = POSTHOC[0], **fields: object) -> Trial:
     return dataclasses.replace(like, recipe=recipe, diagnosed=True)
 
 
+@functools.cache
+def plain_results() -> list[EpochResult]:
+    """Return the epochs of the trial without an adjustment, diagnosed in full."""
+    return list(train(trial_of(), digits_task()))
+
+
 def check(found: Examined, result: EpochResult, held_out: bool) -> None:
     """Check what was examined against the numbers of its epoch."""
     correct = selection(result.correct, held_out)
@@ -53,7 +62,9 @@ def check(found: Examined, result: EpochResult, held_out: bool) -> None:
 def test_the_trace_of_the_confusion_is_the_accuracy_on_record(
     posthoc: PostHoc, held_out: bool
 ) -> None:
-    results = list(train(trial_of(posthoc, test_held_out=held_out), digits_task()))
+    trial = trial_of(posthoc, test_held_out=held_out)
+    plain = trial == trial_of()
+    results = plain_results() if plain else list(train(trial, digits_task()))
     assert [result.diagnosis for result in results[:-1]] == [None]
     diagnosis = results[-1].diagnosis
     assert diagnosis is not None
@@ -87,15 +98,15 @@ def test_training_losses_by_class_are_kept_and_are_those_of_plain_cross_entropy(
 
 
 def test_a_trial_that_is_not_diagnosed_has_all_but_the_confusion_and_the_same_numbers() -> None:
-    trial = trial_of()
-    whole, short = (
-        list(train(dataclasses.replace(trial, diagnosed=d), digits_task())) for d in (True, False)
-    )
+    trial, whole = trial_of(), plain_results()
+    short = list(train(dataclasses.replace(trial, diagnosed=False), digits_task()))
     told, summary = whole[-1].diagnosis, short[-1].diagnosis
     assert told is not None
     assert summary is not None
     assert summary.last == dataclasses.replace(told.last, confusion=None)
     assert all(result.class_losses is None for result in short)
+    size, row = (len(json.dumps(x)) for x in (asdict(summary), short[0].to_dict()))
+    assert size < 0.3 * DIGITS.epochs * row, "what a run folder may grow by"
     no = {"seconds": 0.0, "diagnosis": None, "class_losses": None}
     rows = [dataclasses.replace(r, **no) for r in (*whole, *short)]
     assert rows[:2] == rows[2:]
@@ -104,7 +115,7 @@ def test_a_trial_that_is_not_diagnosed_has_all_but_the_confusion_and_the_same_nu
 
 def test_a_kill_in_the_last_epoch_changes_no_diagnosis(tmp_path: Path) -> None:
     trial = trial_of()
-    whole = list(train(trial, digits_task()))
+    whole = plain_results()
     slot = Slot(trial, digits_task())
     work = train_by_batches(slot, trial, tmp_path, save_every=9)
     assert any(item and item.epoch == 1 for item in work)
