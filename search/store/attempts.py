@@ -1,11 +1,15 @@
 """An attempt at a run, as attempts.jsonl has it: how it was started, with what, at what cost."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Le, MaxLen
 
 from search.config.fields import LARGEST_NUMBER, Phrase, ShownText, Word
+from search.store.jsonl import read_lines
+from search.store.validation import read_known
+from spaces.errors import UserError
 
 Seconds: TypeAlias = Annotated[float, Ge(0), Le(LARGEST_NUMBER)]
 
@@ -54,3 +58,26 @@ class Attempt:
     def provenance(self) -> dict[str, Any]:
         """When and with what it was started, JSON-able."""
         return {k: getattr(self, k) for k in ("time", "versions", "cpu", "revision")}
+
+
+def read_attempts(path: Path) -> list[Attempt]:
+    """Return all starts of a run, the first one first.
+
+    Raises:
+        UserError: none is on record, or one breaks a rule.
+    """
+    starts = attempt_lines(path)
+    if not starts:
+        raise UserError(f"{path} does not say how the run was started; restore it.")
+    return [read_known(Attempt, facts, f"line {number} of {path}") for number, facts in starts]
+
+
+def attempt_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Return the number of each start's first line, and the facts on all of its lines."""
+    starts: list[tuple[int, dict[str, Any]]] = []
+    for number, facts in enumerate(read_lines(path), 1):
+        if starts and "attempt" in facts and facts["attempt"] == starts[-1][1].get("attempt"):
+            starts[-1][1].update(facts)
+        else:
+            starts.append((number, facts))
+    return starts

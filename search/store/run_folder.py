@@ -32,13 +32,13 @@ import numpy as np
 from search.config.objective import BenchmarkObjective
 from search.config.redaction import redacted
 from search.stats.scoring import Curve
-from search.store.attempts import Attempt
+from search.store.attempts import Attempt, attempt_lines, read_attempts
 from search.store.containment import check_contained
-from search.store.jsonl import append_line, cut_torn_line, finished_lines, read_lines
+from search.store.jsonl import append_line, cut_torn_line, finished_lines
 from search.store.lease import Lease, held
 from search.store.manifest import Manifest, read_manifest
 from search.store.trials import Row
-from search.store.validation import json_of, read_content, read_json, read_known
+from search.store.validation import json_of, read_content, read_json
 from spaces import POSTHOC
 from spaces.errors import UserError
 from trainer.files import write_atomic
@@ -200,28 +200,12 @@ class RunFolder:
         Raises:
             UserError: none is on record, or one breaks a rule.
         """
-        lines = self._attempt_lines()
-        if not lines:
-            raise UserError(f"{self.attempts} does not say how the run was started; restore it.")
-        return [
-            read_known(Attempt, facts, f"line {number} of {self.attempts}")
-            for number, facts in lines
-        ]
-
-    def _attempt_lines(self) -> list[tuple[int, dict[str, Any]]]:
-        """Return the number of each start's first line, and its facts on all of its lines."""
-        starts: list[tuple[int, dict[str, Any]]] = []
-        for number, facts in enumerate(read_lines(self.attempts), 1):
-            if starts and "attempt" in facts and facts["attempt"] == starts[-1][1].get("attempt"):
-                starts[-1][1].update(facts)
-            else:
-                starts.append((number, facts))
-        return starts
+        return read_attempts(self.attempts)
 
     def begin_attempt(self, facts: dict[str, Any]) -> int:
         """Write a line about this start, without passwords, and return its number, from 1."""
         cut_torn_line(self.attempts)
-        number = len(self._attempt_lines()) + 1
+        number = len(attempt_lines(self.attempts)) + 1
         self.add_to_attempt(number, facts)
         return number
 
