@@ -156,11 +156,11 @@ def adjusted_figure(benchmark: OnBenchmark) -> Figure | None:
     ]
     name = f"adjusted-{benchmark.name}"
     label, best = max(adjusted.items(), key=lambda item: item[1].half_b)
-    gain = "" if best.gain is None else f", a gain of {interval_text(best.gain, '+')} points"
+    gain = f", a difference of {interval_text(best.gain, '+')} points" if best.gain else ""
     return Figure(
         name=name,
         finding=f"{label}, adjusted by {posthoc_text(best.posthoc)}, reaches {best.half_b:.2f} % "
-        f"on half B{gain}.",
+        f"on half B, and {best.unadjusted:.2f} % as trained{gain}.",
         chart=interval_plot(lines, "gain by the adjustment, points", reference=0.0).drawn(
             name, f"gain of {len(lines)} weightings adjusted after training, with 95 % intervals"
         )

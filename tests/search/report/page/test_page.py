@@ -108,7 +108,8 @@ def test_arms_are_shown_adjusted_after_training(gain: Estimate | None, tmp_path:
     for label in arms:
         assert f"\n{label}, adjusted3adjustment=0.566.0061.50" in reading.text.replace("\n\n", "\n")
     assert "adjusted by adjustment=0.5, reaches 66.00 % on half B" in reading.text
-    assert ("a gain of +4.50 (+1.00 to +8.00) points." in reading.text) == bool(gain)
+    assert "on half B, and 61.50 % as trained" in reading.text
+    assert ("a difference of +4.50 (+1.00 to +8.00) points." in reading.text) == bool(gain)
     assert "not comparable with the class-weight leaderboard" in reading.text
 
 
