@@ -158,19 +158,21 @@ class Recipe:
         """The structures of all training steps."""
         return frozenset({self.variant, *([self._retraining] if self.retrain_from else [])})
 
-    @property
+    @cached_property
     def _retraining(self) -> Variant:
         return replace(self.variant, auxiliary="none", forwards="separate", frozen=True)
 
     def variant_at(self, epoch: int, epochs: int) -> Variant:
         """The structure of a training step in an epoch, from 1."""
-        first = self.first_retraining_epoch(epochs)
-        return self.variant if first is None or epoch < first else self._retraining
+        if self.retrain_from and self.retraining.at(epoch, epochs) == 1.0:
+            return self._retraining
+        return self.variant
 
     def first_retraining_epoch(self, epochs: int) -> int | None:
         """The first epoch, from 1, that trains the classifier alone; None without any."""
-        first = self.retraining.first_constant_epoch(epochs)
-        return first if self.retrain_from and first > 1 else None
+        if not self.retrain_from or epochs == 1:
+            return None
+        return self.retraining.first_constant_epoch(epochs)
 
     @property
     def retraining(self) -> Ramp:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spaces import Ramp, Recipe, Sampling, Schedule, Strategy, Variant, Weighting
+from spaces import Auxiliary, Mixing, Ramp, Recipe, Sampling, Schedule, Strategy, Variant, Weighting
 
 COUNTS = np.array([500, 40, 5, 40])
 INVERSE = Weighting(exponent=1)
@@ -53,6 +53,23 @@ def test_nothing_is_drawn_at_a_share_of_0_or_without_sampling() -> None:
     assert Strategy().recipe(COUNTS).class_probabilities(1, 200) is None
     np.testing.assert_array_equal(rising.class_probabilities_at(0), COUNTS / 585)
     np.testing.assert_array_equal(rising.loss_weights(9, 200), np.ones(4))
+
+
+@pytest.mark.parametrize(("epochs", "first"), ((200, 181), (3, 3), (2, 2), (1, None)))
+def test_a_classifier_alone_is_trained_from_its_first_epoch_to_the_last(
+    epochs: int, first: int | None
+) -> None:
+    recipe = Strategy(retrain_from=0.9, auxiliary=Auxiliary("regular")).recipe(COUNTS)
+    assert recipe.first_retraining_epoch(epochs) == first
+    kinds = [str(recipe.variant_at(epoch, epochs)) for epoch in range(1, epochs + 1)]
+    before = epochs if first is None else first - 1
+    assert kinds == ["plain+regular"] * before + ["plain+frozen"] * (epochs - before)
+    assert Strategy().recipe(COUNTS).first_retraining_epoch(epochs) is None
+
+
+def test_mixing_pauses_for_the_first_and_last_three_of_200_epochs() -> None:
+    on = [epoch for epoch in range(1, 201) if Mixing(0.5).probability_at(epoch, 200)]
+    assert on == list(range(4, 198))
 
 
 def test_a_class_without_weight_keeps_none() -> None:
