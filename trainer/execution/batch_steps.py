@@ -103,7 +103,7 @@ class BatchSteps:
 
     def train_batch(self, variant: str, size: int) -> None:
         """Take one optimizer step, by a loss of ``losses``, on the next images of the plan."""
-        self.learner.network.train(variant not in self.frozen)
+        self.learner.set_training(variant not in self.frozen)
         loss = self.observe(size) if variant == "observed" else self.losses[variant](size)
         self.learner.take(loss)
         self.train_loss += loss.detach() * size
@@ -207,7 +207,7 @@ class BatchSteps:
     @torch.no_grad()
     def test_batch(self, head: str, size: int) -> None:
         """Evaluate the next ``size`` test images."""
-        self.learner.network.eval()
+        self.learner.set_training(False)
         answers = self.answers if head == "linear" else self.cosine_answers
         loss, logits, labels, cells = answers(size)
         self.test_loss += loss

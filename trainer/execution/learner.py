@@ -80,6 +80,11 @@ class Learner:
         parameters = (module or self.network).parameters()
         return [self.optimizer.state[p]["momentum_buffer"] for p in parameters]
 
+    def set_training(self, training: bool) -> None:
+        """Let the network, as a whole and in two, train or be tested."""
+        self.network.train(training)
+        self.extractor.train(training)  # its root is a module of its own
+
     def take(self, loss: Tensor) -> None:
         """Take a step against the gradient of a loss, float32 ()."""
         self.optimizer.zero_grad(set_to_none=True)

@@ -67,6 +67,7 @@ def make_slot(monkeypatch: pytest.MonkeyPatch) -> MakeSlot:
         device, like = torch.device(device_name), digits_trial(precision=precision)
         if device_name != "cpu":
             monkeypatch.setattr(batch_steps, "arithmetic", lambda *_: contextlib.nullcontext())
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (2**36, 2**36))
         monkeypatch.setattr(slot, "Queue", fake_queue)
         monkeypatch.setattr(Learner, "initialised", lambda self, seed: fake_network(like, device))
         monkeypatch.setattr(

@@ -227,6 +227,21 @@ def test_a_kill_around_retraining_goes_on_bit_for_bit_with_features_as_they_are(
     assert rates[0] == rates[3] == 0.1, "each stage has a schedule of its own"
 
 
+@pytest.mark.parametrize(
+    ("name", "step", "training"),
+    (
+        ("ldam_drw", "train general+cosine 32", True),
+        ("ldam_drw", "test cosine 500", False),
+        ("crt", "train plain+frozen 32", False),
+        ("crt", "train plain 32", True),
+    ),
+)
+def test_the_extractor_trains_when_the_network_does(name: str, step: str, training: bool) -> None:
+    slot = slot_with(named(name), digits_task())
+    slot.steps[step]()
+    assert slot.network.training is slot.learner.extractor.training is training
+
+
 def test_a_slot_refuses_a_variant_that_it_was_not_made_for() -> None:
     with pytest.raises(AssertionError):
         slot_with(digits_trial(), digits_task()).enter(named("logit_adjusted"))
