@@ -263,7 +263,8 @@ def run(
     with arguments_named():
         request = request_of(given)
         budget = chosen_budget(request)
-        console = console_on(io.StringIO() if quiet else sys.stdout)
+        told = io.StringIO() if quiet else sys.stdout
+        console = console_on(told, terminal=told.isatty() and told is sys.__stdout__)
         words, again = words_of(request), again_in_python(request)
         ending = begin(request, budget, console, arguments=words, again=again, owns_process=False)
     if ending.code == EXIT_CODE:

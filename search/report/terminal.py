@@ -74,12 +74,21 @@ class TerminalStream(io.TextIOBase):
         os.close(nowhere)
 
 
-def console_on(stream: TextIO) -> Console:
-    """Return a console that breaks lines between words on a terminal, and nowhere else."""
-    terminal = stream.isatty()
+def console_on(stream: TextIO, terminal: bool | None = None) -> Console:
+    """Return a console that breaks lines between words on a terminal, and nowhere else.
+
+    ``terminal`` tells whether the stream is one; None asks it, and a notebook's says that it is.
+    """
+    if terminal is None:
+        terminal = stream.isatty()
     file = cast(TextIO, TerminalStream(stream)) if terminal else stream
     return Console(
-        file=file, highlight=False, markup=False, force_jupyter=False, soft_wrap=not terminal
+        file=file,
+        highlight=False,
+        markup=False,
+        force_jupyter=False,
+        force_terminal=None if terminal else False,
+        soft_wrap=not terminal,
     )
 
 

@@ -45,6 +45,17 @@ def test_a_command_that_fits_is_one_line() -> None:
     assert command_lines(COMMAND, len(COMMAND)) == COMMAND
 
 
+def test_a_notebook_that_says_it_is_a_terminal_is_none() -> None:
+    class Notebook(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown = console_on(Notebook(), terminal=False)
+    assert not shown.is_terminal
+    shown.print("a" * 300, style="bold")
+    assert shown.file.getvalue() == "a" * 300 + "\n"
+
+
 def test_a_call_of_python_keeps_its_lines() -> None:
     call = "search.run(\n    'a.toml',\n    resume=True,\n)"
     assert command_lines(call, 8) == call
