@@ -9,6 +9,7 @@ Layout of ``runs/NAME/``::
     trials/KEY.jsonl        every epoch of a trial, one line each (KEY.1.jsonl, KEY.2.jsonl, ... on
                             the second and further benchmarks of a joint search)
     trials/KEY.error.txt    the traceback of a failed trial
+    trials/KEY.out.txt      what a function of the user's printed
     checkpoints/KEY/        of trials that are not finished
     best.json, best_weighting.py   the export (best_strategy.py of a strategy)
     report.html             the page that shows the run

@@ -57,6 +57,7 @@ class FunctionTrainable(tune.Trainable):
             config["seed"],
             Path(part["checkpoints"]),
             self.shared.threads,
+            self.shared.run / "trials" / f"{config['key']}.out.txt",
         )
 
         def train_part(_: int) -> Iterator[EpochResult | Batches]:

@@ -41,7 +41,7 @@ def images(
     monkeypatch.setattr(sys, "path", list(sys.path))
     for name, value in {"IMAGES": tmp_path / "i", "WEIGHTS": weights, "SIDE": 32}.items():
         monkeypatch.setenv(name, str(value))
-    yield make_folder(tmp_path / "i", (40, 16, 6), test=4)
+    yield make_folder(tmp_path / "i", (12, 6, 3), test=4)
     for name in EXAMPLES:
         sys.modules.pop(name, None)
 
@@ -77,7 +77,7 @@ def test_an_example_trains_and_goes_on_from_its_checkpoint(
     if name == "resnet18_lightning" and not importlib.util.find_spec("lightning"):
         pytest.skip("needs lightning")
     training = declared(name, tmp_path / "counts.csv", capsys)
-    assert training.train_counts == (40, 16, 6)
+    assert training.train_counts == (12, 6, 3)
     assert training.in_halves == (name == "resnet18_torch")
     running = begun(training, tmp_path / "stopped")
     found = (result for result in running.results() if result)

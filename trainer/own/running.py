@@ -1,5 +1,6 @@
 """The running of an own training: its function in a thread of its own, its reports on disk."""
 
+import contextlib
 import json
 import operator
 import threading
@@ -63,17 +64,20 @@ class Running:
         seed: int,
         folder: Path,
         threads: int,
+        printed: Path | None = None,
     ) -> None:
         """Begin nothing yet.
 
         Args:
             folder: of the trial's reports and checkpoints; it is made.
             threads: CPUs that the trial holds.
+            printed: file to which all that this process prints is added meanwhile; None to leave
+                it where it goes.
         """
-        self.training, self.folder = training, folder
+        self.training, self.folder, self.printed = training, folder, printed
         self.known = recorded(folder)
         self.reported = 0
-        self.outcomes: SimpleQueue[EpochResult | FunctionError | None] = SimpleQueue()
+        self.outcomes: SimpleQueue[EpochResult | FunctionError | OSError | None] = SimpleQueue()
         self.turn = threading.Semaphore(0)
         self.stopped = False
         checkpoints = folder / CHECKPOINTS
@@ -98,6 +102,7 @@ class Running:
 
         Raises:
             FunctionError: the function raised, reported what breaks a rule, or returned too early.
+            OSError: a report cannot be written.
         """
         yield from list(self.known)
         if len(self.known) == self.training.epochs:
@@ -112,7 +117,7 @@ class Running:
                 continue
             if outcome is None:
                 raise self._early_end()
-            if isinstance(outcome, FunctionError):
+            if isinstance(outcome, Exception):
                 raise outcome
             yield outcome
             if outcome.epoch == self.training.epochs:
@@ -152,7 +157,11 @@ class Running:
             self.began = time.perf_counter()
             return
         line = json.dumps(result.to_dict()).encode() + b"\n"
-        append_whole(self.folder / REPORTS, line, sync=True)
+        try:
+            append_whole(self.folder / REPORTS, line, sync=True)
+        except OSError as error:  # no fault of the function
+            self.outcomes.put(error)
+            raise TrainingStopped from error
         self.known.append(result)
         self.outcomes.put(result)
         if result.epoch == self.training.epochs:
@@ -164,7 +173,8 @@ class Running:
 
     def _run(self, function: Callable[[], object]) -> None:
         try:
-            function()
+            with printing_to(self.printed):
+                function()
             self.outcomes.put(None)
         except TrainingStopped:
             self.outcomes.put(None)
@@ -218,3 +228,21 @@ class Running:
                 "and report an epoch before a checkpoint of it is saved."
             )
         return number
+
+
+@contextlib.contextmanager
+def printing_to(path: Path | None) -> Iterator[None]:
+    """Add what this process prints to a file, if one is given."""
+    if path is None:
+        yield
+        return
+    try:
+        with (
+            path.open("a", buffering=1) as file,
+            contextlib.redirect_stdout(file),
+            contextlib.redirect_stderr(file),
+        ):
+            yield
+    finally:
+        if not path.stat().st_size:
+            path.unlink()

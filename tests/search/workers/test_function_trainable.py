@@ -21,6 +21,7 @@ MODULE = """
 from pathlib import Path
 
 def train(weights, seed, report, epochs, checkpoints):
+    print("begins")
     for epoch in range(1, epochs + 1):
         if seed == 13:
             raise OSError(f"no image {seed}")
@@ -38,6 +39,7 @@ def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerSet
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr("search.workers.reports.REPORT_SECONDS", 60.0)
     (tmp_path / "my_module.py").write_text(MODULE)
+    (tmp_path / "trials").mkdir()
     yield WorkerSetup(
         benchmarks=(),
         images=(),
@@ -77,6 +79,7 @@ def test_a_step_ends_at_a_rung_and_at_the_last_epoch(setup: WorkerSetup) -> None
     assert (epochs_in(first), first["done"], first["within"]) == ([1, 2], False, None)
     assert (epochs_in(last), last["done"]) == ([3, 4, 5, 6], True)
     trial.cleanup()
+    assert (setup.run / "trials" / "a.out.txt").read_text() == "begins\n"
 
 
 def test_a_trial_that_was_stopped_goes_on_where_the_driver_is(setup: WorkerSetup) -> None:

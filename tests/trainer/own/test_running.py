@@ -1,5 +1,6 @@
 """The running of an own training: what reports may hold, how it stops, and how it goes on."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -176,6 +177,32 @@ def test_a_function_that_raises_fails_its_trial_with_a_traceback(
     assert raised.value.reason == f"{type(error).__name__}: by"
     assert "in train" in raised.value.details
     assert [r.epoch for r in found if r] == [1]
+
+
+def test_a_report_that_cannot_be_written_is_no_fault_of_the_function(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("trainer.own.running.append_whole", fail)
+    with pytest.raises(OSError, match="No space left"):
+        results(rising, tmp_path)
+
+
+def test_what_a_function_prints_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def train(weights: object, seed: int, report: Report) -> None:
+        print("begins")
+        print("warns", file=sys.stderr)
+        rising(weights, seed, report)
+
+    for function, text in ((rising, None), (train, "begins\nwarns\n")):
+        printed, folder = tmp_path / "out.txt", tmp_path / str(text)[:2]
+        trial = Running(PLAIN, function, RECIPE, 7, folder, threads=1, printed=printed)
+        assert len(list(trial.results())) == 3
+        trial.stop()
+        assert (printed.read_text() if printed.exists() else None) == text
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_function_that_swallows_what_report_raises_has_failed(tmp_path: Path) -> None:
