@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.api.run import Run, StoppedError, load, run
-    from search.api.study import Study, Trial
+    from search.api.study import Study
+    from search.api.told import Trial
     from spaces.errors import UserError
 
 __all__ = ["Run", "StoppedError", "Study", "Trial", "UserError", "load", "run"]
 
 _HOMES = {
     **dict.fromkeys(("Run", "StoppedError", "load", "run"), "search.api.run"),
-    **dict.fromkeys(("Study", "Trial"), "search.api.study"),
+    "Study": "search.api.study",
+    "Trial": "search.api.told",
     "UserError": "spaces.errors",
 }
 

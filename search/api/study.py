@@ -6,14 +6,14 @@ import tempfile
 import threading
 import time
 import weakref
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from search.api.run import Run, arguments_named
-from search.api.told import opened
+from search.api.told import Trial, opened
 from search.config.budget import FEWEST_RUNS, Budget
 from search.config.request import AnyPath, Names, Request
 from search.results.conclusion import Conclusion
@@ -21,8 +21,6 @@ from search.session.phases import nothing_to_confirm
 from search.session.running import Running
 from search.stats.verdict import Verdict
 from search.store.run_folder import RunFolder
-from search.store.trials import Row
-from spaces import Recipe, Strategy
 from spaces.errors import FieldError, UserError
 from spaces.validation import checked
 from trainer.benchmarks import get_benchmark
@@ -30,46 +28,6 @@ from trainer.own.class_counts import counts_text
 from trainer.own.declaration import told_training
 from trainer.own.reports import DivergedError, ReportError, told_result
 from trainer.user_files import expanded
-
-
-@dataclass(frozen=True, repr=False)
-class Trial:
-    """A training that is to be run: a strategy on class counts, and a seed.
-
-    Attributes:
-        key: its name, unique in its study and safe as a file name, such as "proposals-00003".
-        number: its place among the trials of its phase, from 0.
-        label: what people are shown: a strategy's name, "#3", or the arm of the confirmation.
-        seed: of all that is random in the training, 0 to 2^32 - 1. In the confirmation all arms
-            are trained with the same seeds.
-        strategy: how it trains.
-        counts: training images of each class, (C,).
-    """
-
-    key: str
-    number: int
-    label: str
-    seed: int
-    strategy: Strategy
-    counts: tuple[int, ...]
-
-    @classmethod
-    def of(cls, row: Row, counts: tuple[int, ...]) -> Trial:
-        """Return the trial of a row of the record."""
-        return cls(row.key, row.number, row.label, row.seed, row.strategy, counts)
-
-    def __repr__(self) -> str:
-        return f"<Trial {self.key!r}, seed {self.seed}: {self.strategy.describe()}>"
-
-    @property
-    def recipe(self) -> Recipe:
-        """Numbers of the strategy on the class counts, for more than class weights."""
-        return self.strategy.recipe(self.counts)
-
-    @property
-    def weights(self) -> tuple[float, ...]:
-        """Class weights of the loss, (C,), summing to C."""
-        return self.recipe.weights
 
 
 class Study:
@@ -157,7 +115,7 @@ class Study:
         Raises:
             UserError: the confirmation has begun and not ended.
         """
-        with self._lock, arguments_named():
+        with self._held():
             if self._search.search_is_over():
                 raise UserError(
                     "the confirmation has begun; train what confirmation() returns until it "
@@ -174,7 +132,7 @@ class Study:
         Those of an earlier process count as handed out from then on: ``ask`` and ``confirmation``
         return them no more. It is for whoever still trains them.
         """
-        with self._lock:
+        with self._held():
             self._search.adopted.clear()
             return [self._handed(running) for running in self._search.running.values()]
 
@@ -201,7 +159,7 @@ class Study:
             UserError: the trial is not pending, or a value breaks a rule.
         """
         key = trial.key if isinstance(trial, Trial) else trial
-        with self._lock, arguments_named():
+        with self._held():
             running = self._search.running.get(key)
             if running is None:
                 raise UserError(
@@ -233,7 +191,7 @@ class Study:
         """
         if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
             raise FieldError(f"slots is {slots!r}; it must be a whole number, at least 1.")
-        with self._lock, arguments_named():
+        with self._held():
             self._begin_confirmation(runs)
             found: list[Trial] = []
             while len(found) < slots and self._search.search_is_over():
@@ -263,6 +221,14 @@ class Study:
     ) -> None:
         self.close()
 
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Let one thread at a time use the study, as long as it holds its folder."""
+        with self._lock, arguments_named():
+            if not self._leave.alive:
+                raise UserError("the study is closed; make it again with the same folder.")
+            yield
+
     def _handed(self, running: Running) -> Trial:
         self._asked.setdefault(running.row.key, time.time())
         return Trial.of(running.row, self.counts)
@@ -289,7 +255,8 @@ class Study:
                 "before the confirmation."
             )
         if nothing := nothing_to_confirm(search.standings, search.rows()):
-            raise UserError(f"there is nothing to confirm: {nothing}.")
+            why = nothing.partition(";")[0]
+            raise UserError(f"there is nothing to confirm: {why}; ask for more, and tell of it.")
         known = search.record.plan()
         if runs is None:
             begun = known is not None and known.search_trials == search.search_trials

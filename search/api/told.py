@@ -1,10 +1,10 @@
-"""Training elsewhere: its run is opened, and what is told of a trial becomes a result."""
+"""Training elsewhere: the trials that are handed out, and the run that holds them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from search.api.planning import chosen_baselines, chosen_settings
@@ -17,8 +17,50 @@ from search.session.plan import Plan
 from search.session.search import Search
 from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.run_folder import RunFolder
+from search.store.trials import Row
+from spaces import Recipe, Strategy
 from trainer.own.training import OwnTraining
 from trainer.user_files import expanded
+
+
+@dataclass(frozen=True, repr=False)
+class Trial:
+    """A training that is to be run: a strategy on class counts, and a seed.
+
+    Attributes:
+        key: its name, unique in its study and safe as a file name, such as "proposals-00003".
+        number: its place among the trials of its phase, from 0.
+        label: what people are shown: a strategy's name, "#3", or the arm of the confirmation.
+        seed: of all that is random in the training, 0 to 2^32 - 1. In the confirmation all arms
+            are trained with the same seeds.
+        strategy: how it trains.
+        counts: training images of each class, (C,).
+    """
+
+    key: str
+    number: int
+    label: str
+    seed: int
+    strategy: Strategy
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, row: Row, counts: tuple[int, ...]) -> Trial:
+        """Return the trial of a row of the record."""
+        return cls(row.key, row.number, row.label, row.seed, row.strategy, counts)
+
+    def __repr__(self) -> str:
+        return f"<Trial {self.key!r}, seed {self.seed}: {self.strategy.describe()}>"
+
+    @property
+    def recipe(self) -> Recipe:
+        """Numbers of the strategy on the class counts, for more than class weights."""
+        return self.strategy.recipe(self.counts)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Class weights of the loss, (C,), summing to C."""
+        return self.recipe.weights
 
 
 @contextmanager

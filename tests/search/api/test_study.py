@@ -16,7 +16,8 @@ import pytest
 from repository import REPOSITORY
 
 import search
-from search.api.study import Study, Trial
+from search.api.study import Study
+from search.api.told import Trial
 from search.cli.commands import main
 from search.stats.best_arm import SEEDS_EACH, confirmation_seed
 from search.store.record import Record
@@ -70,6 +71,9 @@ def test_a_study_finds_confirms_and_exports_as_a_search_does(
     assert verdict.to_uniform.points.low > 0
     assert {trial.label for trial in runs} >= {"uniform", verdict.winner}
     study.close()
+    for call in (study.ask, study.pending, study.confirmation, lambda: study.tell("x", 0.5)):
+        with pytest.raises(search.UserError, match="the study is closed; make it again"):
+            call()
     run = search.load(tmp_path / "mine")
     assert run.verdict == verdict
     assert len(run.trials()) == 30 + len(runs)
@@ -313,7 +317,7 @@ def test_a_confirmation_waits_for_the_search_and_needs_something_to_confirm(stud
     with pytest.raises(search.UserError, match=r"uniform of the search are pending; tell what"):
         study.confirmation()
     study.tell(trial, 0.5)
-    with pytest.raises(search.UserError, match="there is nothing to confirm: its search has no"):
+    with pytest.raises(search.UserError, match=r"no full-length .* ask for more, and"):
         study.confirmation()
     searched(study, 8)
     for options, sentence in (({"runs": 8}, "runs is 8; it"), ({"slots": 0}, "slots is 0; it")):
