@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from ray import tune
 
 from search.workers.reports import Warnings, report
@@ -43,8 +44,6 @@ class FunctionTrainable(tune.Trainable):
     def begin(self, config: dict[str, Any]) -> Iterator[PartResult]:
         """Yield the trial's epochs that the driver does not know yet, and that it waits."""
         self.shared.check_here()
-        import torch  # here, because the process may be the driver's, which reads options first
-
         torch.set_num_threads(self.shared.threads)
         self.hardware = device_name(runtime.select_device(self.shared.device))
         [part] = config["parts"]

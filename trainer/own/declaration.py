@@ -79,9 +79,6 @@ def halves_of(counts: OwnCounts) -> tuple[HalfCounts | None, str]:
 
 
 def evaluated_counts(counts: OwnCounts) -> tuple[int, ...]:
-    """Return evaluated images by class, (C,), of all splits together; those of training if none.
-
-    Where nothing is known of them, ``default_metric`` has nothing to weigh: (1,) is even.
-    """
+    """Return evaluated images by class, (C,), of all splits together; (1,) where none are known."""
     given = tuple(counts.evaluated.values())
     return tuple(map(sum, zip(*given, strict=True))) if given else (1,)

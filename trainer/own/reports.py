@@ -44,6 +44,8 @@ def share(epoch: int, accuracy: object) -> float:
 def correct_images(epoch: int, correct: object, images: HalfCounts, in_halves: bool) -> HalfCounts:
     """Return reported correct images (2, C), of as many as ``images`` names."""
     try:
+        if hasattr(correct, "tolist"):  # also of a tensor on a GPU
+            correct = correct.tolist()
         numbers = np.asarray(correct)
         whole = numbers.dtype.kind in "iu" or (numbers == np.floor(numbers)).all()
     except (TypeError, ValueError):

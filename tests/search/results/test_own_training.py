@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from concluded import CASES, conclusion_of, text_of
-from confirming import OWN, OWN_CLASSES, recorded
+from confirming import OWN, OWN_CLASSES, recorded, results_worth
 from twin import OBJECTIVE, fast_folder
 
 from search.cli.commands import main
+from search.loggers.logger import metrics_of
 from search.report.page.write import report_html
 from search.results.conclusion import Conclusion
 from search.results.health import Health, checks
@@ -111,6 +112,11 @@ def test_what_is_recorded_is_one_of_both_and_agrees(
         return
     with pytest.raises(UserError, match=words):
         replace(known, **changes)
+
+
+def test_loggers_are_told_the_numbers_that_a_function_reports() -> None:
+    epoch = results_worth(60, RecordedBenchmark.of_own(OWN).objective)[-1]
+    assert metrics_of("", epoch) == {"score": 60.0, "best_score": 60.0, "seconds": 0.5}
 
 
 def test_epochs_with_images_are_no_epochs_of_an_accuracy_alone(place: Path) -> None:

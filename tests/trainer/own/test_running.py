@@ -23,6 +23,16 @@ HALVES = OwnTraining("own", "own:train", 3, (50, 20), ((8, 4), (4, 4)))
 HELD_OUT = OwnTraining("own", "own:train", 3, (50, 20), ((8, 4), (4, 4)), test_held_out=True)
 
 
+class OnDevice:
+    """Numbers that numpy does not reach, as those of a tensor on a GPU."""
+
+    def __array__(self) -> None:
+        raise TypeError("it is on cuda:0")
+
+    def tolist(self) -> list[int]:
+        return [6, 1]
+
+
 def running(
     function: Callable[..., object], folder: Path, training: OwnTraining = PLAIN
 ) -> Running:
@@ -75,6 +85,7 @@ def test_a_function_is_given_what_it_names(tmp_path: Path) -> None:
     ("training", "correct", "score", "kept"),
     (
         (TESTED, [6, 1], 100 * 7 / 12, ((6, 1), (0, 0))),
+        (TESTED, OnDevice(), 100 * 7 / 12, ((6, 1), (0, 0))),
         (TESTED, np.array([6.0, 1.0]), 100 * 7 / 12, ((6, 1), (0, 0))),
         (HALVES, [[6, 1], [4, 1]], 100 * 12 / 20, ((6, 1), (4, 1))),
         (HELD_OUT, [[6, 1], [4, 1]], 100 * 7 / 12, ((6, 1), (4, 1))),
