@@ -138,6 +138,11 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return images.float().div_(255).sub_(mean).div_(std)
 
 
+def column(x: Tensor, positions: Tensor) -> Tensor:
+    """Return numbers of images at ``positions`` (B,) as (B, 1, 1)."""
+    return x[positions].view(-1, 1, 1)
+
+
 class Augmenter:
     """Random crop with zero padding and horizontal flip as one gather from padded uint8 images.
 
@@ -154,16 +159,16 @@ class Augmenter:
 
     def batch(self, plan: EpochPlan, positions: Tensor) -> Tensor:
         """Return the uint8 images (B, C, H, W), channels_last, at ``positions`` (B,) of a plan."""
+        rows, columns = self.places(plan, positions)
+        return self.padded[column(plan.order, positions), rows, columns].permute(0, 3, 1, 2)
 
-        def column(x: Tensor) -> Tensor:
-            return x[positions].view(-1, 1, 1)
-
+    def places(self, plan: EpochPlan, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rows and columns of the padded images, which broadcast to (B, H, W)."""
         rows, columns = self.rows, self.columns
         if isinstance(plan, TurnedPlan):
-            rows, columns = self.turned(column(plan.turns))
-        mirrored = torch.where(column(plan.flip), self.width - 1 - columns, columns)
-        rows, columns = column(plan.dy) + rows, column(plan.dx) + mirrored
-        return self.padded[column(plan.order), rows, columns].permute(0, 3, 1, 2)
+            rows, columns = self.turned(column(plan.turns, positions))
+        mirrored = torch.where(column(plan.flip, positions), self.width - 1 - columns, columns)
+        return column(plan.dy, positions) + rows, column(plan.dx, positions) + mirrored
 
     def turned(self, turns: Tensor) -> tuple[Tensor, Tensor]:
         """Return where each pixel of square images comes from, rows and columns (B, H, W).
@@ -188,30 +193,22 @@ class Augmenter:
     def mixed(self, plan: MixedPlan, positions: Tensor) -> Tensor:
         """Return the uint8 images (B, C, H, W), channels_last, of a plan with boxes and squares."""
 
-        def column(x: Tensor) -> Tensor:
-            return x[positions].view(-1, 1, 1)
-
-        def inside(top: Tensor, bottom: Tensor, left: Tensor, right: Tensor) -> Tensor:
-            rows = (self.rows >= column(top)) & (self.rows < column(bottom))
-            columns = (self.columns >= column(left)) & (self.columns < column(right))
+        def inside(*edges: Tensor) -> Tensor:
+            top, bottom, left, right = (column(edge, positions) for edge in edges)
+            rows = (self.rows >= top) & (self.rows < bottom)
+            columns = (self.columns >= left) & (self.columns < right)
             return (rows & columns).unsqueeze(1)
 
-        pixels = self.shifted(plan, positions)
         erased = inside(plan.cut_top, plan.cut_bottom, plan.cut_left, plan.cut_right)
         box = inside(plan.top, plan.bottom, plan.left, plan.right)
         others = self.batch(plan.partners(), positions)
-        return torch.where(box, others, pixels.masked_fill(erased, 0))
+        return torch.where(box, others, self.shifted(plan, positions).masked_fill(erased, 0))
 
     def shifted(self, plan: EpochPlan, positions: Tensor) -> Tensor:
         """Return the images as ``batch`` does, black where a crop leaves the padded image."""
-
-        def column(x: Tensor) -> Tensor:
-            return x[positions].view(-1, 1, 1)
-
-        mirrored = torch.where(column(plan.flip), self.width - 1 - self.columns, self.columns)
-        rows, columns = column(plan.dy) + self.rows, column(plan.dx) + mirrored
+        rows, columns = self.places(plan, positions)
         height, width = self.padded.shape[1:3]
         there = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
         within = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-        pixels = self.padded[column(plan.order), *within].permute(0, 3, 1, 2)
+        pixels = self.padded[column(plan.order, positions), *within].permute(0, 3, 1, 2)
         return pixels.masked_fill(~there.unsqueeze(1), 0)
