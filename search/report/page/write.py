@@ -38,6 +38,8 @@ from trainer.files import write_atomic
 
 MOST_CURVES = 4
 """Arms of a chart of learning curves or weights, the winner and the controls first."""
+MOST_CLASSES = 1000
+"""Of a chart of confusion, whose cells are their square."""
 SHOWN_EFFECTS = 6
 
 
@@ -218,7 +220,8 @@ def _diagnosis_figures(conclusion: Conclusion) -> Iterator[Figure]:
         arms = {label: diagnosis for label, diagnosis in found.items() if diagnosis}
         if arms:
             yield losses_figure(benchmark, names[benchmark.name], arms)
-            yield confusion_figure(benchmark, names[benchmark.name], arms)
+            if len(benchmark.counts) <= MOST_CLASSES:
+                yield confusion_figure(benchmark, names[benchmark.name], arms)
             yield reliability_figure(benchmark, arms)
 
 
