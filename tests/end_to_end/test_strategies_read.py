@@ -1,6 +1,7 @@
 """A run that searched training strategies is read by every command, as a run of weights is."""
 
 import json
+import shutil
 import zlib
 from pathlib import Path
 
@@ -24,9 +25,12 @@ def test_it_is_read(
     assert main([command, str(run)]) == 0
 
 
-def test_it_is_listed_and_compared(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_listed_and_compared(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = shutil.copytree(run, tmp_path / "copied")
     assert main(["list", str(run.parent)]) == 0
-    assert main(["compare", str(run), str(run)]) == 0
+    assert main(["compare", str(run), str(copied)]) == 0
     assert "cannot be used" not in capsys.readouterr().out
 
 

@@ -155,12 +155,14 @@ def answers_here(
     return list(json.loads(answers.getvalue()))
 
 
-def prepared_only(plan: Plan, images: object, search: Search, attempt: int, console: object) -> int:
+def prepared_only(
+    plan: Plan, images: object, search: Search, attempt: int, console: object
+) -> driver.Ending:
     """Do what a search that goes on does before its first trial starts on Ray."""
     if not search.finished():
         search.next_trial()
     conclusion_view(Conclusion.of(plan.folder))
-    return 0
+    return driver.Ending(plan.folder, driver.FINISHED)
 
 
 @contextlib.contextmanager
