@@ -183,7 +183,7 @@ from engines import config, setup
 from trainer.execution.batch_steps import BatchSteps
 from search.workers.engine_actor import EngineActor
 
-def failing(self, size):
+def failing(self, head, size):
     raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
 BatchSteps.test_batch = failing
