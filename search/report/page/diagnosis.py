@@ -64,8 +64,8 @@ def reliability_figure(benchmark: BenchmarkObjective, arms: Arms) -> Figure:
             ("shot group", "bin from", "predictions", "confidence, %", "accuracy, %"), rows
         ),
         legend=legend((*(f"{group}-shot classes" for group in groups), "confidence = accuracy")),
-        note=f"{first} at the best epochs of {told.runs} runs. Below the diagonal it is surer than "
-        "it is right.",
+        note=f"{first} at its best epoch, runs: {told.runs}. Below the diagonal it is "
+        "surer than right.",
     )
 
 
@@ -115,7 +115,7 @@ def confusion_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) ->
             ),
             rows,
         ),
-        note=f"Sums over the best epochs of {told.runs} runs; classes stand in the order of their "
+        note=f"Sums over the best epochs, runs: {told.runs}. Classes stand in the order of their "
         "training images, the commonest at the top left. The darker, the more of a class's images.",
     )
 
@@ -190,7 +190,7 @@ def losses_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) -> Fi
             ],
         ),
         legend=legend(f"{class_label(names, i)}, {counts[i]} images" for i in shown),
-        note=f"Means over {told.runs} runs, cross entropy without weights. "
+        note=f"Mean cross entropy without weights, runs: {told.runs}. "
         + (
             "Solid lines are of test images, dashed ones of training images. Gap: test less "
             "training loss at the end; fall: of the training loss in an epoch, of late."

@@ -63,11 +63,9 @@ def importance_figure(found: list[Effect]) -> Figure:
         )
         plot.dot(effect.by_luck, place, 2, tip, "small dot")
     known = [name_of(effect.name) for effect in found if effect.is_known]
-    told = (
-        f"{', '.join(known)} explain more than luck would"
-        if known
-        else ("no parameter explains more of the scores than luck would")
-    )
+    told = f"more than luck would is explained by {'; '.join(known)}"
+    if not known:
+        told = "no parameter explains more of the scores than luck would"
     return Figure(
         name="importance",
         finding=f"{told[:1].upper()}{told[1:]}.",
