@@ -41,6 +41,11 @@ class Keyed:
         """Whether it belongs to the search itself, and not to a later phase."""
         return self.study in (BASELINES, NAMED_FIRST, PROPOSALS)
 
+    @property
+    def diagnosed(self) -> bool:
+        """Whether the confusion of classes and their losses are kept of it."""
+        return self.study not in (NAMED_FIRST, PROPOSALS)
+
 
 @dataclass(frozen=True)
 class Row(Keyed):

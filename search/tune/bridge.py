@@ -19,7 +19,6 @@ from search.session.events import Warned
 from search.session.running import Running
 from search.session.search import Search
 from search.store.run_folder import part_key
-from search.store.trials import NAMED_FIRST, PROPOSALS
 from search.tune.saving import Saving
 from trainer.results import EpochResult
 
@@ -87,7 +86,7 @@ class StudySearcher(DriverOnly, Searcher):
             "seed": trial.row.seed,
             "parts": parts,
             "stages": stages,
-            "diagnosed": trial.row.study not in (NAMED_FIRST, PROPOSALS),
+            "diagnosed": trial.row.diagnosed,
         }
 
     def on_trial_complete(

@@ -86,7 +86,8 @@ class Searches:
                 for row in rows:
                     recorded = without_seconds(self.folder.read_epochs(part_key(row.key, part)))
                     recipe = row.strategy.recipe(data.counts)
-                    plain = list(train(Trial(benchmark, recipe, row.seed), task))
+                    trial = Trial(benchmark, recipe, row.seed, diagnosed=row.diagnosed)
+                    plain = list(train(trial, task))
                     assert recorded == without_seconds(plain)[: len(recorded)]
                     if row.state == TrialState.COMPLETE:
                         assert len(recorded) == benchmark.epochs

@@ -34,6 +34,7 @@ def shown(cell: nbformat.NotebookNode) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_example_notebook_runs_and_shows_what_it_found(tmp_path: Path) -> None:
     search, run, verdict, trials, weights, files = executed(tmp_path)
     assert "run folder" in search

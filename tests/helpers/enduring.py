@@ -5,7 +5,6 @@ from pathlib import Path
 import searching
 
 from search.store.trials import TrialState
-from spaces import canonical_weights
 from trainer.benchmarks import BENCHMARKS
 from trainer.execution.loop import train
 from trainer.execution.task import Task
@@ -42,9 +41,10 @@ def check_equal_to_plain_training(place: Path, keys: list[str], epochs: int = EP
     task = Task(data, benchmark.padding, select_device("cpu"))
     rows = {row.key: row for row in searching.rows(place)}
     for key in keys:
-        weights = canonical_weights(rows[key].strategy.weighting.weights(data.counts))
+        row = rows[key]
         recorded = searching.folder(place).read_epochs(key)
-        plain = list(train(Trial.weighted(benchmark, tuple(weights), rows[key].seed), task))
+        recipe = row.strategy.recipe(data.counts)
+        plain = list(train(Trial(benchmark, recipe, row.seed, diagnosed=row.diagnosed), task))
         assert searching.without_seconds(recorded) == searching.without_seconds(
             plain[: len(recorded)]
         )

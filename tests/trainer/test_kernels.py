@@ -64,18 +64,66 @@ features(ours, images)
 print("unrecorded", all(map(torch.equal, before, ours.buffers())))
 """
 EXACT = 2e-5
+SLOTS = """
+import dataclasses, sys
+import numpy as np
+import torch
+from training import CPU, DIGITS, digits_data
+from spaces import STRATEGIES
+from trainer import models
+from trainer.execution.loop import train
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
+from trainer.trial import Trial
+
+torch.set_num_threads(1)
+data = digits_data()
+train_images, test_images = (
+    np.concatenate([np.flatnonzero(labels == label)[:2] for label in range(10)])
+    for labels in (data.train_labels, data.test_labels)
+)
+few = dataclasses.replace(
+    data,
+    train_images=data.train_images[train_images],
+    train_labels=data.train_labels[train_images],
+    test_images=data.test_images[test_images],
+    test_labels=data.test_labels[test_images],
+    half_a=data.half_a[test_images],
+)
+benchmark = dataclasses.replace(DIGITS, batch_size=10, train_images=20).with_epochs(2)
+task = Task(few, benchmark.padding, CPU)
+recipe = STRATEGIES[sys.argv[1]].strategy.recipe(data.counts)
+trial = Trial(benchmark, recipe, 3, "tf32", False)
+models.products_are_short = lambda: True
+for fused in (False, True):
+    models.ResNet.fuses = lambda *_: fused
+    results = train(trial, task, slot=Slot(trial, task))
+    print(*(loss for r in results for loss in (r.train_loss, r.test_loss)))
+"""
+
+
+def interpreted(program: str, *words: str) -> list[str]:
+    """Return the lines that a program prints whose kernels are interpreted."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests" / "helpers")])
+    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": paths}
+    command = [sys.executable, "-W", "ignore", "-c", program, *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("strategy", ("inverse", "two_branch", "two_branch_ssl", "crt"))
+def test_a_slot_with_kernels_trains_as_one_with_torch_s_operators(strategy: str) -> None:
+    theirs, ours = (list(map(float, line.split())) for line in interpreted(SLOTS, strategy))
+    assert ours == pytest.approx(theirs, rel=EXACT)
 
 
 @pytest.mark.slow
 def test_kernels_train_and_test_as_torch_does() -> None:
-    pytest.importorskip("triton", reason="Triton is not installed")
-    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", COMPARE],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found = dict(line.split(" ") for line in done.stdout.splitlines())
+    found = dict(line.split(" ") for line in interpreted(COMPARE))
     assert float(found["gradients"]) < EXACT
     assert float(found["statistics"]) < EXACT
     assert float(found["test"]) < EXACT
