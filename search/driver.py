@@ -64,11 +64,7 @@ def run(plan: Plan, console: Console) -> Ending:
     Raises:
         UserError: the plan cannot be carried out.
     """
-    loaded_version()
-    check_name(plan)
-    check_benchmarks(plan)
-    events = Events()
-    events.subscribe(partial(print_event, console, plan.wording))
+    events = opened_events(plan, console)
     events.subscribe(log_event)
     images = prepared_images(plan, events)
     manifest = manifest_of(plan, images)
@@ -89,6 +85,20 @@ def run(plan: Plan, console: Console) -> Ending:
             ending = search_and_export(plan, images, search, attempt, console)
             loggers.conclude(plan.folder)
             return ending
+
+
+def opened_events(plan: Plan, console: Console) -> Events:
+    """Return the events of a run, which people are told of, if the plan can be carried out.
+
+    Raises:
+        UserError: it cannot.
+    """
+    loaded_version()
+    check_name(plan)
+    check_benchmarks(plan)
+    events = Events()
+    events.subscribe(partial(print_event, console, plan.wording))
+    return events
 
 
 def prepared_images(plan: Plan, events: Events) -> tuple[ImageData, ...]:

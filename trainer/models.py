@@ -108,7 +108,7 @@ class ResNet(nn.Module):
         self.linear = nn.Linear(64, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.fuses(x.device, *x.shape[2:]) and products_are_short():
+        if products_are_short() and self.fuses(x.device, *x.shape[2:]):
             y = self.fused_features(x)
         else:
             y = functional.relu(self.bn(self.conv(x)))
@@ -120,10 +120,14 @@ class ResNet(nn.Module):
         """Return whether kernels of our own can be used for images of a size on a device."""
         if not self.fused or device.type != "cuda" or height % 4 or width % 4:
             return False
-        return torch.cuda.is_available() and torch.cuda.get_device_capability(device) >= (8, 0)
+        if not torch.cuda.is_available() or torch.cuda.get_device_capability(device) < (8, 0):
+            return False
+        from trainer.kernels.probe import kernels_run
+
+        return kernels_run(device)
 
     def fused_features(self, x: Tensor) -> Tensor:
-        from trainer.kernels.resnet import features  # Triton is there where there is a GPU
+        from trainer.kernels.resnet import features  # needs Triton
 
         if torch.is_autocast_enabled("cuda"):
             x = x.to(torch.get_autocast_dtype("cuda"))
@@ -132,8 +136,9 @@ class ResNet(nn.Module):
 
 def products_are_short() -> bool:
     """Return whether convolutions on GPUs may round what they multiply, and are not compiled."""
-    rounded = torch.is_autocast_enabled("cuda") or torch.backends.cudnn.allow_tf32
-    return rounded and not torch.compiler.is_compiling()
+    if torch.compiler.is_compiling():
+        return False
+    return torch.is_autocast_enabled("cuda") or torch.backends.cudnn.allow_tf32
 
 
 class VGG16BN(nn.Module):

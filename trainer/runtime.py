@@ -6,7 +6,6 @@ Functions import torch themselves: it takes seconds, which a list of names need 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import re
 from collections.abc import Iterator
@@ -80,7 +79,7 @@ def configure(
     torch.backends.cudnn.deterministic = reproducible
     torch.backends.cudnn.benchmark = not reproducible
     BatchNorm2d.native = native_batch_norm
-    ResNet.fused = fused and importlib.util.find_spec("triton") is not None
+    ResNet.fused = fused
     # Read when CUDA starts: streams with workspaces of their own give repeatable sums, and with
     # fewer connections than streams some would wait for others.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -14,19 +13,25 @@ from rich.console import Console
 
 from search.cluster.connection import local_ray
 from search.cluster.nodes import Nodes, check_offer
-from search.driver import FINISHED, INTERRUPTED, Ending, manifest_of, prepared_images, worker_setup
+from search.driver import (
+    FINISHED,
+    INTERRUPTED,
+    Ending,
+    manifest_of,
+    opened_events,
+    prepared_images,
+    worker_setup,
+)
 from search.report.announcement import announcement, forecast_text
-from search.report.event_lines import print_event
 from search.results.forecast import Forecast, forecast, threads, trials_here
 from search.session.events import Events
 from search.session.logs import warnings_published
-from search.session.opening import check_name, open_record
-from search.session.plan import Plan, check_benchmarks
+from search.session.opening import open_record
+from search.session.plan import Plan
 from search.session.search import Search
 from search.store.manifest import Manifest
 from search.store.run_folder import RunFolder
 from search.tune.recruit import measured_on_ray, own_slots
-from search.workers.code_version import loaded_version
 from spaces import Strategy
 from spaces.errors import UserError
 from trainer.own.function import load_function
@@ -45,11 +50,7 @@ def dry_run(plan: Plan, console: Console) -> Ending:
     Raises:
         UserError: the plan cannot be carried out.
     """
-    loaded_version()
-    check_name(plan)
-    check_benchmarks(plan)
-    events = Events()
-    events.subscribe(partial(print_event, console, plan.wording))
+    events = opened_events(plan, console)
     try:
         with ended_by_signals(), warnings_published(events):
             images = prepared_images(plan, events)

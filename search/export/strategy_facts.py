@@ -15,6 +15,9 @@ def final_images(recipe: Recipe) -> FloatArray:
     return shares * float(sum(recipe.counts))
 
 
+ABSENT = "which this module does NOT have; the trainer's --strategy best.json trains with it"
+
+
 def requirements(strategy: Strategy) -> list[str]:
     """What a training needs beside constant class weights, with the exported name for each."""
     loss = Strategy(
@@ -36,25 +39,19 @@ def requirements(strategy: Strategy) -> list[str]:
         ),
         (
             strategy.feedback.acts,
-            f"what follows from the losses of the training itself ({strategy.feedback.describe()}),"
-            " which this module does NOT have; the trainer's --strategy best.json trains with it",
+            "what follows from the losses of the training itself "
+            f"({strategy.feedback.describe()}), {ABSENT}",
         ),
         (
             strategy.head == "cosine",
-            "a last layer whose logits are cosines of features and rows, which this module does "
-            "NOT have; the trainer's --strategy best.json trains with it",
+            f"a last layer whose logits are cosines of features and rows, {ABSENT}",
         ),
         (
             strategy.auxiliary != Auxiliary(),
-            f"a second classifier ({strategy.auxiliary.describe()}), which this module does NOT "
-            "have; the trainer's --strategy best.json trains with it",
+            f"a second classifier ({strategy.auxiliary.describe()}), {ABSENT}",
         ),
         *(
-            (
-                bool(part.describe()),
-                f"{what} ({part.describe()}), which this module does NOT have; the trainer's "
-                "--strategy best.json trains with it",
-            )
+            (bool(part.describe()), f"{what} ({part.describe()}), {ABSENT}")
             for what, part in (
                 ("boxes of other images and their labels", strategy.mixing),
                 ("augmentation by class", strategy.augmentation),
@@ -62,8 +59,8 @@ def requirements(strategy: Strategy) -> list[str]:
         ),
         (
             strategy.retrain_from > 0,
-            f"the classifier trained anew at last (retrain_from={strategy.retrain_from:g}), which "
-            "this module does NOT have; the trainer's --strategy best.json trains with it",
+            f"the classifier trained anew at last (retrain_from={strategy.retrain_from:g}), "
+            f"{ABSENT}",
         ),
         (loss != Strategy(), f"a loss of its own ({loss.describe()}): loss_at"),
         (

@@ -4,18 +4,20 @@ Triton interprets them on the CPU, in a process of its own: it decides that when
 """
 
 import dataclasses
-import importlib.util
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from repository import REPOSITORY
-from training import digits_task, digits_trial
+from training import CPU, digits_task, digits_trial
 
 from trainer.execution.slot import Slot
+from trainer.kernels import probe
+from trainer.kernels.probe import kernels_run
 from trainer.models import ResNet, build
 from trainer.runtime import configure
 
@@ -23,9 +25,11 @@ COMPARE = """
 import torch
 from torch import nn
 from torch.nn import functional
+from trainer.kernels.probe import kernels_run
 from trainer.kernels.resnet import features
 from trainer.models import build
 
+print("probe", kernels_run(torch.device("cpu")))
 torch.manual_seed(0)
 torch.set_num_threads(1)
 theirs, ours = (build("resnet8", 3, 10, 0).to(memory_format=torch.channels_last) for _ in "12")
@@ -127,7 +131,7 @@ def test_kernels_train_and_test_as_torch_does() -> None:
     assert float(found["gradients"]) < EXACT
     assert float(found["statistics"]) < EXACT
     assert float(found["test"]) < EXACT
-    assert found["strides"] == found["unrecorded"] == "True"
+    assert found["probe"] == found["strides"] == found["unrecorded"] == "True"
 
 
 @pytest.mark.parametrize(
@@ -140,6 +144,7 @@ def test_kernels_train_and_test_as_torch_does() -> None:
         ({"size": (30, 32)}, False),
         ({"size": (32, 30)}, False),
         ({"configured": False}, False),
+        ({"runs": False}, False),
     ),
 )
 def test_kernels_are_used_on_new_gpus_for_images_whose_sides_can_be_halved_twice(
@@ -149,6 +154,7 @@ def test_kernels_are_used_on_new_gpus_for_images_whose_sides_can_be_halved_twice
     capability = change.get("capability", (8, 0))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     monkeypatch.setattr(ResNet, "fused", ResNet.fused)
+    monkeypatch.setattr(probe, "kernels_run", lambda _: change.get("runs", True))
     configure("tf32", 1, fused=change.get("configured", True))
     network = build("resnet8", 3, 10, 0)
     assert isinstance(network, ResNet)
@@ -156,11 +162,31 @@ def test_kernels_are_used_on_new_gpus_for_images_whose_sides_can_be_halved_twice
     assert network.fuses(device, *change.get("size", (32, 32))) is fuses
 
 
-def test_without_triton_torch_s_operators_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ResNet, "fused", True)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    configure("tf32", 1)
-    assert not ResNet.fused
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    (
+        ("no Triton", "ModuleNotFoundError"),
+        ("no compiler", "RuntimeError: Failed to find C compiler."),
+        ("nothing is written", "a kernel's numbers are wrong"),
+    ),
+)
+def test_where_kernels_do_not_run_it_is_said_and_torch_s_operators_are_used(
+    fault: str, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Kernel:
+        def __getitem__(self, grid: object) -> Any:
+            return self.launch
+
+        def launch(self, *given: object, **constants: object) -> None:
+            if fault == "no compiler":
+                raise RuntimeError("Failed to find C compiler.")
+
+    module = SimpleNamespace(norm_gradient=Kernel())
+    there = None if fault == "no Triton" else module
+    monkeypatch.setitem(sys.modules, "trainer.kernels.normalisation", there)
+    assert not kernels_run.__wrapped__(CPU)
+    assert said in caplog.text
+    assert "torch's operators are used" in caplog.text
 
 
 @pytest.mark.parametrize(
