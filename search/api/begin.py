@@ -13,7 +13,7 @@ from search.config.request import Request
 from spaces import renamed
 
 if TYPE_CHECKING:
-    from search.driver import Ending
+    from search.driver.ending import Ending
 
 
 def begin(
@@ -51,7 +51,7 @@ def begin(
     from search.api.dry_run import dry_run
     from search.api.planning import chosen_plan
     from search.cluster.connection import check_unused, connected
-    from search.driver import run
+    from search.driver.run import run
 
     check_unused()
     for sentence in renamed(request.baselines or ()):

@@ -13,15 +13,8 @@ from rich.console import Console
 
 from search.cluster.connection import local_ray
 from search.cluster.nodes import Nodes, check_offer
-from search.driver import (
-    FINISHED,
-    INTERRUPTED,
-    Ending,
-    manifest_of,
-    opened_events,
-    prepared_images,
-    worker_setup,
-)
+from search.driver.ending import FINISHED, INTERRUPTED, Ending
+from search.driver.preparation import manifest_of, opened_events, prepared_images, worker_setup
 from search.report.announcement import announcement, forecast_text
 from search.results.forecast import Forecast, forecast, threads, trials_here
 from search.session.events import Events

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from search.cli.listing import SECTIONS
-from search.cli.options import (
+from search.cli.command_options import (
     add_compare,
     add_confirm,
     add_export,
@@ -17,11 +16,12 @@ from search.cli.options import (
     add_list,
     add_prepare,
     add_report,
-    add_search,
     add_show,
     add_study,
     add_watch,
 )
+from search.cli.listing import SECTIONS
+from search.cli.options import add_search
 from search.cli.overview import Command, no_command, overview, parser_of, version
 from search.config.redaction import redacted
 from search.config.request import in_options

@@ -7,7 +7,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from search.report.tables import LONGEST_NAME, FittingTable, folded
-from search.results.judgement import OnBenchmark
+from search.results.on_benchmark import OnBenchmark
 from search.stats.accuracies import Accuracies, Gains
 from search.stats.verdict import Verdict
 from spaces import PostHoc

@@ -6,8 +6,8 @@ from search.config.settings import Settings
 from search.samplers.history import History
 from search.samplers.registry import OPTUNA_SAMPLERS, distributions, draw, make_sampler
 from search.session.standings import Standings
+from search.store.earlier.journal import NOT_A_RECORD
 from search.store.facts import Drawn
-from search.store.manifest import NOT_A_RECORD
 from search.store.record import Record, Refusals
 from search.store.trials import PROPOSALS, RecordedTrial, Row, TrialState
 from spaces import SPACES, Strategy, WeightingError, check_recipe

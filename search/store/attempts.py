@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from annotated_types import Ge, Le, MaxLen
 
 from search.config.fields import LARGEST_NUMBER, Phrase, ShownText, Word
-from search.store.jsonl import read_lines
+from search.store.files.jsonl import read_lines
 from search.store.validation import read_known
 from spaces.errors import UserError
 

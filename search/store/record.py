@@ -12,23 +12,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from search.store.facts import Asked, Begun, Drawn, Ended, EndWord, Fact, Refused, Rung, fact_of
-from search.store.jsonl import checksummed, cut_to_whole_lines, is_whole, whole_lines
-from search.store.manifest import JOURNAL, earlier_lines, read_manifest
-from search.store.plan import ConfirmationPlan, StoredPlan
+from search.store.earlier.journal import JOURNAL, carry_over, earlier_lines
+from search.store.facts import Drawn, EndWord, Fact, fact_of
+from search.store.files.jsonl import checksummed, cut_to_whole_lines, is_whole, whole_lines
+from search.store.plan import ConfirmationPlan
+from search.store.run_state import RunState
 from search.store.trials import (
     BASELINES,
     NAMED_FIRST,
     PROPOSALS,
-    STUDIES,
     FreshRun,
-    RecordedTrial,
     Row,
-    TrialState,
     trial_key,
     trial_seed,
 )
-from spaces import STRATEGIES, Strategy, present_name
+from spaces import STRATEGIES, Strategy
 from spaces.errors import UserError
 from trainer.files import append_whole, write_atomic
 
@@ -50,33 +48,13 @@ def lines_of(path: Path) -> tuple[list[bytes], str]:
     journal = path.with_name(JOURNAL)
     if path.exists() or not journal.is_file():
         return whole_lines(path), str(path)
-    seed = read_manifest(path.with_name("settings.json")).settings.seed
-    return earlier_lines(journal, seed), f"the facts in {journal}"
+    return earlier_lines(journal), f"the facts in {journal}"
 
 
-def carry_over(path: Path) -> None:
-    """Make the record of a run that an earlier version began, for this one to continue it.
-
-    Raises:
-        UserError: there is nothing to make it of, or its sampler's state cannot be made again.
-    """
-    if not path.with_name(JOURNAL).is_file():
-        raise UserError(f"{path} is missing; restore it, or search under another --name.")
-    if read_manifest(path.with_name("settings.json")).settings.sampler == "cmaes":
-        raise UserError(
-            f"{path.parent.name} was begun by an earlier version with sampler cmaes, whose state "
-            "this one does not read; search under another --name."
-        )
-    lines, _ = lines_of(path)
-    write_atomic(path, b"".join(line + b"\n" for line in lines))
-
-
-class Record:
-    """The trials of one run. Only one process may write to it at a time.
+class Record(RunState):
+    """The record of one run, and what it says. Only one process may write to it at a time.
 
     Attributes:
-        trials: by study, in the order of their numbers; they must not be changed.
-        ended: those that have ended or were refused, in the order in which they did.
         source: what its lines are called in sentences.
     """
 
@@ -88,12 +66,8 @@ class Record:
         Raises:
             UserError: the file cannot be read, is damaged, or is not the record of a search.
         """
+        super().__init__()
         self.path, self.may_write = path, may_write
-        self.trials: dict[str, list[RecordedTrial]] = {name: [] for name in STUDIES}
-        self.ended: list[RecordedTrial] = []
-        self.begun: Begun | None = None
-        self.stored_plan: StoredPlan | None = None
-        self.lines = 0
         try:
             lines, self.source = lines_of(path)
             for number, line in enumerate(lines):
@@ -168,7 +142,7 @@ class Record:
         lines = [checksummed(self.lines + i, *fact) for i, fact in enumerate(new)]
         read = [fact_of(line[:-1], self.lines + i, self.path) for i, line in enumerate(lines)]
         for fact in read:
-            self._check(fact, f"what is to be written to {self.path}")
+            self.check(fact, f"what is to be written to {self.path}")
         self.may_write()
         append_whole(self.path, b"".join(lines), sync=True)
         self.bytes += sum(map(len, lines))
@@ -176,79 +150,7 @@ class Record:
             self._take(fact)
 
     def _take(self, fact: Fact) -> None:
-        """Take a fact from the record's next line."""
-        where = f"line {self.lines + 1} of {self.path}"
-        self._check(fact, where)
-        match fact:
-            case Begun():
-                self.begun = fact
-            case StoredPlan():
-                self.stored_plan = fact
-            case Asked() | Refused():
-                self._add(RecordedTrial.of(fact, where), where)
-            case Rung(key, epoch, score, stop):
-                trial = self.trial(key)
-                if score is not None:
-                    trial.rungs.setdefault(epoch, score)
-                trial.stop_epoch = epoch if stop else trial.stop_epoch
-            case Ended():
-                trial = self.trial(fact.trial)
-                trial.end(fact)
-                self.ended.append(trial)
-        self.lines += 1
-
-    def _add(self, trial: RecordedTrial, where: str) -> None:
-        study = self.trials[trial.study]
-        if trial.number != len(study):
-            raise UserError(f"{where} begins {trial.key} out of turn; restore the file.")
-        study.append(trial)
-        if trial.refused:
-            self.ended.append(trial)
-
-    def _check(self, fact: Fact, where: str) -> None:
-        """Raise UserError unless a fact can follow those that are known; ``where`` names it."""
-        if isinstance(fact, Begun) is not (self.begun is None):
-            raise UserError(f"{where} is not where a record begins; restore the file.")
-        if isinstance(fact, Rung | Ended):
-            try:
-                running = self.trial(fact.trial).state == TrialState.RUNNING
-            except IndexError:
-                running = False
-            if not running:
-                raise UserError(
-                    f"{where} tells of {fact.trial}, which does not run; restore the file."
-                )
-        if isinstance(fact, Rung) and fact.epoch in self.trial(fact.trial).rungs:
-            raise UserError(
-                f"{where} tells of epoch {fact.epoch} of {fact.trial} again; restore the file."
-            )
-
-    def trial(self, key: str) -> RecordedTrial:
-        """Return what is on record of a trial, which must not be changed.
-
-        Raises:
-            IndexError: it was not asked for.
-        """
-        study, number = key.rsplit("-", 1)
-        return self.trials[study][int(number)]
-
-    def rows(self) -> list[Row]:
-        """Return all asked trials: study by study, in the order they were asked."""
-        return [t.row() for study in self.trials.values() for t in study if not t.refused]
-
-    def row(self, key: str) -> Row:
-        """Return the row of a started trial."""
-        return self.trial(key).row()
-
-    def controls(self) -> list[str]:
-        """Return the names of all controls, begun or not."""
-        assert self.begun is not None
-        return [present_name(control.name) for control in self.begun.controls]
-
-    def named(self) -> list[str]:
-        """Return the names of the other strategies that run first, begun or not."""
-        assert self.begun is not None
-        return [strategy.name for strategy in self.begun.named]
+        self.take(fact, f"line {self.lines + 1} of {self.path}")
 
     def next_named(self, seed: int | None = None) -> Row | None:
         """Start the next strategy that waits in line, controls first; None if all were taken.
@@ -301,15 +203,6 @@ class Record:
         key = trial_key(study, len(self.trials[study]) + len(before))
         self.write(*before, ("asked", {"trial": key} | content))
         return self.row(key)
-
-    def plan(self) -> ConfirmationPlan | None:
-        """Return the plan of the confirmation, None before there is one.
-
-        Raises:
-            WeightingError: an arm is no weighting.
-        """
-        stored = self.stored_plan
-        return None if stored is None else ConfirmationPlan.of(stored)
 
     def set_plan(self, plan: ConfirmationPlan) -> None:
         self.write(("plan", plan.to_dict()))

@@ -24,27 +24,24 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from search.config.objective import BenchmarkObjective
 from search.config.redaction import redacted
 from search.stats.scoring import Curve
 from search.store.attempts import Attempt, attempt_lines, read_attempts
-from search.store.containment import check_contained
-from search.store.jsonl import append_line, cut_torn_line, finished_lines
+from search.store.epochs import checked_curve, epochs_in
+from search.store.files.containment import check_contained
+from search.store.files.jsonl import append_line, cut_torn_line
 from search.store.lease import Lease, held
 from search.store.manifest import Manifest, read_manifest
 from search.store.trials import Row
-from search.store.validation import json_of, read_content, read_json
-from spaces import POSTHOC
 from spaces.errors import UserError
 from trainer.files import write_atomic
 from trainer.own.reports import REPORTS
-from trainer.results import PROFILE_COLUMNS, EpochResult, present_names
+from trainer.results import EpochResult
 
 SETTINGS = "settings.json"
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -66,32 +63,6 @@ class RunFolderGoneError(OSError):
 def part_key(key: str, part: int) -> str:
     """Return the name of a trial's part: what it trains on one benchmark of several."""
     return f"{key}.{part}" if part else key
-
-
-def read_epoch(line: bytes, where: str) -> EpochResult:
-    """Return the result of an epoch in a line; ``where`` names it.
-
-    Raises:
-        UserError: it breaks a rule.
-    """
-    if b'"test_accuracy"' in line:  # of when accuracy was the only metric
-        content = json_of(line, where)
-        known = present_names(content) if isinstance(content, dict) else content
-        return read_content(EpochResult, known, where)
-    return read_json(EpochResult, line, where)
-
-
-def curve_of(results: Sequence[EpochResult]) -> Curve:
-    """Return the evaluated images of epochs, or their scores where those are all that is known.
-
-    Raises:
-        ValueError: epochs of several lengths.
-    """
-    if any(result.correct is None for result in results):
-        return Curve(None, reported=np.array([result.score for result in results]))
-    known = all(result.predicted is not None for result in results)
-    kinds = ("correct", "predicted") if known else ("correct",)
-    return Curve(*(np.array([getattr(result, kind) for result in results]) for kind in kinds))
 
 
 class RunFolder:
@@ -248,7 +219,7 @@ class RunFolder:
         """
         results = self.read_epochs(key)
         if results:
-            self._curve(key, results, benchmark)
+            checked_curve(self.epochs_file(key), results, benchmark)
         return results
 
     def read_curve(self, row: Row, part: int, benchmark: BenchmarkObjective) -> Curve:
@@ -264,25 +235,7 @@ class RunFolder:
                 f"{self.epochs_file(key)} has {len(results)} epochs, and the record says {epochs}; "
                 "restore the file."
             )
-        return self._curve(key, results, benchmark)
-
-    def _curve(
-        self, key: str, results: Sequence[EpochResult], benchmark: BenchmarkObjective
-    ) -> Curve:
-        try:
-            curve = curve_of(results)
-            benchmark.scoring.check(curve)
-            profiles = [list(map(len, r.profile)) for r in results if r.profile is not None]
-            if any(lengths != [PROFILE_COLUMNS] * len(POSTHOC) for lengths in profiles):
-                raise ValueError("got a profile of other lengths")
-            if len(results) > benchmark.epochs:
-                raise ValueError(f"got {len(results)} epochs of {benchmark.epochs}")
-        except ValueError as error:
-            raise UserError(
-                f"{self.epochs_file(key)} does not hold epochs of {benchmark.name} ({error}); "
-                "restore the file."
-            ) from error
-        return curve
+        return checked_curve(self.epochs_file(key), results, benchmark)
 
     def read_epochs(self, key: str) -> list[EpochResult]:
         """Return the recorded epochs of trial part ``key``, 1 to n without a gap.
@@ -290,17 +243,7 @@ class RunFolder:
         Raises:
             UserError: a line is no epoch's result, or not the next one's.
         """
-        path = self.epochs_file(key)
-        results = []
-        for number, line in enumerate(finished_lines(path), 1):
-            where = f"line {number} of {path}"
-            results.append(read_epoch(line, where))
-            if results[-1].epoch != number:
-                raise UserError(
-                    f"{where} is epoch {results[-1].epoch}, not {number}; restore the file, or "
-                    "delete the run."
-                )
-        return results
+        return epochs_in(self.epochs_file(key))
 
     def write_error(self, key: str, text: str) -> None:
         write_atomic(self.trials / f"{key}.error.txt", text.encode())

@@ -191,7 +191,7 @@ def plant(root: Path, files: dict[str, str]) -> None:
         ("search/export/a.py", "import search.report.tables", "search.report.tables"),
         ("search/store/a.py", "import search", "search"),
         ("search/report/a.py", "from optuna.trial import TrialState", "optuna.trial.TrialState"),
-        ("search/driver.py", "import ray", "ray"),
+        ("search/driver/a.py", "import ray", "ray"),
         ("search/tune/a.py", "from ray import _raylet", "ray._raylet"),
         ("benchmarks/overhead/a.py", "import ray.tune.execution.x", "ray.tune.execution.x"),
     ),
@@ -209,8 +209,8 @@ def test_what_the_walls_allow_is_not_found(tmp_path: Path) -> None:
         "search/config/a.py": "from search.stats.a import x",
         "search/tune/a.py": "import ray.tune\nfrom search.cluster import nodes",
         "search/cluster/a.py": "from ray._raylet import GcsClient\nimport search.workers.a",
-        "search/cli/a.py": "import search.driver",
-        "search/__init__.py": "from search.driver import run",
+        "search/cli/a.py": "import search.driver.run",
+        "search/__init__.py": "from search.driver.run import run",
         "benchmarks/scale/a.py": "import ray.tune.execution, optuna, search.cli.a",
     }
     plant(tmp_path, allowed)

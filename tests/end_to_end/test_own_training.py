@@ -16,7 +16,7 @@ from searching import wait_for_epochs
 from twin import make_settings, plan_in
 
 from search.cli.commands import main
-from search.driver import changed_code
+from search.driver.preparation import changed_code
 from search.session.plan import check_benchmarks, check_own
 from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.record import Record

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from search.store.jsonl import checksummed
+from search.store.files.jsonl import checksummed
 
 Lines = list[tuple[str, Any]]
 

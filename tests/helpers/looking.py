@@ -18,8 +18,8 @@ from unittest.mock import patch
 import numpy as np
 from PIL import Image
 
-from search import driver
 from search.cli.commands import main
+from search.driver.ending import FINISHED, Ending
 from search.export import verification
 from search.report.verdict_view import conclusion_view
 from search.results.conclusion import Conclusion
@@ -131,7 +131,7 @@ def make(name: str, place: Path) -> Made:
     where = ["--runs", str(place / "runs"), "--name", name]
     with (
         quick(),
-        patch.object(driver, "train", feeding(trials)),
+        patch("search.driver.run.train", feeding(trials)),
         contextlib.redirect_stdout(io.StringIO()),
     ):
         code = main([*arguments, *where])
@@ -157,12 +157,12 @@ def answers_here(
 
 def prepared_only(
     plan: Plan, images: object, search: Search, attempt: int, console: object
-) -> driver.Ending:
+) -> Ending:
     """Do what a search that goes on does before its first trial starts on Ray."""
     if not search.finished():
         search.next_trial()
     conclusion_view(Conclusion.of(plan.folder))
-    return driver.Ending(plan.folder, driver.FINISHED)
+    return Ending(plan.folder, FINISHED)
 
 
 @contextlib.contextmanager
@@ -251,7 +251,7 @@ def look(command: str, run: Path, out: Path, arguments: Sequence[str]) -> Seen:
     with (
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
-        patch.object(driver, "search_and_export", prepared_only),
+        patch("search.driver.run.search_and_export", prepared_only),
         quick(),
     ):
         try:

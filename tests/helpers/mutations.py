@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from search.store.jsonl import tail_of
+from search.store.files.jsonl import tail_of
 
 Place: TypeAlias = tuple[str | int, ...]
 Pick: TypeAlias = Callable[[int], int]

@@ -19,7 +19,6 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from search import driver
 from search.cli.commands import main
 from search.session.running import Running
 from search.session.search import Search
@@ -147,7 +146,7 @@ def replay(name: str, folder: Path) -> dict[str, Any]:
                     break
             search.finish(key)
 
-    with patch.object(driver, "train", feed):
+    with patch("search.driver.run.train", feed):
         assert main(command(name, folder)) == 0
     assert asked == list(recording["trials"])
     return outcome(RunFolder(folder / "runs" / name))

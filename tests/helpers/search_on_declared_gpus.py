@@ -13,7 +13,7 @@ from twin import make_settings
 from search.cluster.connection import connected
 from search.config.budget import Budget
 from search.config.settings import Resources
-from search.driver import run
+from search.driver.run import run
 from search.session.plan import Plan
 from search.store.run_folder import RunFolder
 from trainer.benchmarks import BENCHMARKS, Benchmark

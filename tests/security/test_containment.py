@@ -10,10 +10,10 @@ import pytest
 from confirming import steady, whole_run
 from twin import OBJECTIVE
 
-import search.store.containment
+import search.store.files.containment
 from search.cli.commands import main
 from search.config.redaction import redacted
-from search.store.containment import check_contained
+from search.store.files.containment import check_contained
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import STUDIES, trial_key
 from spaces.errors import UserError
@@ -209,7 +209,7 @@ def test_a_file_that_may_not_be_read_is_refused(
 def test_more_files_than_a_run_has_are_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search.store.containment, "MOST_ENTRIES", 20)
+    monkeypatch.setattr(search.store.files.containment, "MOST_ENTRIES", 20)
     with pytest.raises(UserError, match="is one of more than 20 files"):
         check_contained(folder)
 
@@ -227,7 +227,7 @@ def test_files_that_a_running_search_drops_meanwhile_are_no_fault(
     checkpoints = folder / "checkpoints" / "proposals-00009"
     checkpoints.mkdir()
     (checkpoints / "epoch-00005.ckpt").touch()
-    seen = search.store.containment.entries
+    seen = search.store.files.containment.entries
 
     def entries(place: Path):  # type: ignore[no-untyped-def]
         for entry in seen(place):
@@ -235,7 +235,7 @@ def test_files_that_a_running_search_drops_meanwhile_are_no_fault(
                 shutil.rmtree(checkpoints)
             yield entry
 
-    monkeypatch.setattr(search.store.containment, "entries", entries)
+    monkeypatch.setattr(search.store.files.containment, "entries", entries)
     check_contained(folder)
     assert not checkpoints.exists()
 

@@ -25,7 +25,7 @@ from repository import REPOSITORY
 
 from search.cluster import admission
 from search.cluster.admission import check_admitted
-from search.store.containment import entries
+from search.store.files.containment import entries
 from spaces.errors import UserError
 
 TINY = ("--trials", "5", "--epochs", "1", "--no-confirm")

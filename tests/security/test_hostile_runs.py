@@ -20,7 +20,7 @@ from mutations import CANARY, mutate
 from repository import EARLIER_RUN
 from twin import fast_folder
 
-from search.store.manifest import migrated
+from search.store.earlier.settings import migrated
 
 SECRET = "nobody else's business"
 EARLIER = (

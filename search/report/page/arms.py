@@ -10,7 +10,8 @@ from search.report.benchmark_view import ADJUSTED, FEWEST_SEEDS, posthoc_text
 from search.report.page.figure import DataTable, Figure
 from search.report.page.scales import Scale, around
 from search.report.page.svg import BOTTOM, TOP, Plot, x_range
-from search.results.judgement import Judgement, OnBenchmark
+from search.results.judgement import Judgement
+from search.results.on_benchmark import OnBenchmark
 from search.stats.estimate import Estimate, Unit
 from search.stats.sentences import listed
 from search.stats.verdict import Verdict

@@ -10,7 +10,7 @@ from search.config.objective import BenchmarkObjective
 from search.report.page.figure import DataTable, Figure, legend
 from search.report.page.scales import Scale, around, around_log, number
 from search.report.page.svg import LEFT, RIGHT, WIDTH, Plot, x_range, y_range
-from search.results.judgement import OnBenchmark
+from search.results.on_benchmark import OnBenchmark
 from spaces import Strategy, in_words
 
 BAR_SHARE = 0.8

@@ -10,7 +10,7 @@ from search.report.page.figure import DataTable, Figure, legend
 from search.report.page.scales import Scale, around
 from search.report.page.svg import Plot, x_range, y_range
 from search.results.conclusion import ENDS, Conclusion
-from search.results.judgement import OnBenchmark
+from search.results.on_benchmark import OnBenchmark
 from search.stats.ranking import GroupPosterior
 from search.store.trials import CONFIRMATION, Row, TrialState
 from spaces.counts import FloatArray

@@ -30,7 +30,7 @@ from search.report.verdict_view import effect, half_b_sentences, incumbent_text,
 from search.results.conclusion import Conclusion
 from search.results.diagnoses import arm_diagnosis
 from search.results.health import checks
-from search.results.judgement import OnBenchmark
+from search.results.on_benchmark import OnBenchmark
 from search.store.trials import BASELINES, CONFIRMATION
 from spaces import STRATEGIES, Strategy, legend
 from spaces.errors import UserError

@@ -16,7 +16,7 @@ import search
 from search.api.words import again_in_python, request_of, words_of
 from search.cli.options import search_parser
 from search.config.request import Request, in_arguments
-from search.driver import FAILED, FINISHED, INTERRUPTED, Ending
+from search.driver.ending import FAILED, FINISHED, INTERRUPTED, Ending
 from search.store.run_folder import RunFolder
 
 DIGITS = "resnet8-digitslt"

@@ -102,7 +102,7 @@ def test_a_trial_says_what_to_train(study: Study) -> None:
     assert repr(study) == f"<Study {str(study.run.path)!r}, 1 trials told>"
 
 
-@pytest.mark.parametrize("writer", ("record", "jsonl"))
+@pytest.mark.parametrize("writer", ("record", "files.jsonl"))
 def test_a_full_disk_loses_nothing_that_can_be_told_again(
     writer: str, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from twin import OBJECTIVE, attempt, lines_told, make_plan, make_run, make_settings
 
 from search.config.budget import FEWEST_RUNS, Budget
-from search.driver import conclude
+from search.driver.ending import conclude
 from search.report.announcement import announcement
 from search.session.interrupt import Interrupt
 
@@ -68,7 +68,7 @@ def test_a_grace_as_long_as_a_trial_is_a_note(tmp_path: Path) -> None:
 def test_a_search_of_controls_alone_says_at_its_end_why_nothing_was_confirmed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.driver.export_winner", lambda _: None)
+    monkeypatch.setattr("search.driver.ending.export_winner", lambda _: None)
     folder = new_run(tmp_path / "run", OBJECTIVE)
     budget = Budget(FEWEST_RUNS + 1, None, runs=FEWEST_RUNS)
     search = attempt(folder, PLAIN, budget.trials or 0, confirm=True, runs=FEWEST_RUNS)

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from search import cli
-from search.driver import tell_command
+from search.driver.ending import tell_command
 from search.report.event_lines import print_event
 from search.report.terminal import (
     ECHO,

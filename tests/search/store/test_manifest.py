@@ -16,7 +16,9 @@ from search.cli.commands import main
 from search.config.settings import Settings
 from search.session.proposer import Proposer
 from search.session.standings import Standings
-from search.store.manifest import JOURNAL, SCHEMA_VERSION, migrated
+from search.store.earlier.journal import JOURNAL
+from search.store.earlier.settings import migrated
+from search.store.manifest import SCHEMA_VERSION
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from spaces.errors import UserError

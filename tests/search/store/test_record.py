@@ -9,7 +9,7 @@ import pytest
 from twin import STRATEGY, fast_folder
 
 from search.store.facts import Drawn, Summary
-from search.store.jsonl import checksummed
+from search.store.files.jsonl import checksummed
 from search.store.lease import LeaseLostError
 from search.store.record import Record
 from search.store.trials import BASELINES, PROPOSALS, FreshRun, Row, TrialState, trial_seed

@@ -15,7 +15,7 @@ from repository import REPOSITORY
 from twin import BENCHMARK, make_settings, results_of
 
 from search.store.attempts import Attempt, Cost
-from search.store.jsonl import append_line, cut_torn_line, read_lines
+from search.store.files.jsonl import append_line, cut_torn_line, read_lines
 from search.store.run_folder import RunFolder, RunFolderGoneError, other_runs
 from spaces.errors import UserError
 

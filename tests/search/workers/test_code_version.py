@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from search import driver
+from search.driver.preparation import worker_setup
 from search.workers import code_version
 from search.workers.code_version import CodeVersion, copy_sources, loaded_version
 from search.workers.setup import WorkerSetup
@@ -86,4 +86,4 @@ def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_code_that_is_changed_while_a_search_starts_is_told(changed: None) -> None:
     plan: Any = SimpleNamespace()  # nothing of it is looked at
     with pytest.raises(UserError, match="code or its libraries were changed while the search st"):
-        driver.worker_setup(plan, 1)
+        worker_setup(plan, 1)

@@ -11,8 +11,8 @@ import pytest
 from concluded import CASES, conclusion_of
 from recorded_runs import replay
 
-from search import driver
 from search.cli.commands import main
+from search.driver import ending
 from search.export import export
 from search.report.page.facts import expected
 from search.report.page.write import report_html
@@ -167,8 +167,8 @@ def test_a_page_that_fails_harms_no_search_and_says_so(
         raise RuntimeError("a fault of the page")
 
     notes: list[str] = []
-    monkeypatch.setattr(driver, "write_report", fails)
-    driver.report(Conclusion.of(RunFolder(run)), notes.append)
+    monkeypatch.setattr(ending, "write_report", fails)
+    ending.report(Conclusion.of(RunFolder(run)), notes.append)
     assert notes == ["the report failed (RuntimeError: a fault of the page); log.txt tells more."]
 
 

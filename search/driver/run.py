@@ -1,0 +1,149 @@
+"""Run of a plan, from its first second to its last: the images, the search on Ray, the end."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+
+from rich.console import Console
+
+from search.driver.ending import FAILED, INTERRUPTED, Ending, acknowledge, conclude
+from search.driver.preparation import (
+    changed_code,
+    manifest_of,
+    opened_events,
+    prepared_images,
+    worker_setup,
+)
+from search.loggers.background import logging_events
+from search.report.announcement import announcement, forecast_text
+from search.report.event_lines import log_event
+from search.report.last_words import last_words
+from search.report.terminal import connection_note, keys_unseen
+from search.results.forecast import FirstEpochs, Forecast, forecast
+from search.session.interrupt import Interrupt, leave_soon
+from search.session.logs import logging_to, warnings_published
+from search.session.opening import begin_attempt, check_name, open_record
+from search.session.plan import Plan
+from search.session.search import Search
+from search.store.attempts import Cost
+from search.tune.experiment import SESSION_ERRORS, search_on_ray
+from search.tune.recruit import Workers, at_a_time, recruit
+from trainer.prepared import ImageData
+
+
+def run(plan: Plan, console: Console) -> Ending:
+    """Run or continue the search, and return how that ended.
+
+    Raises:
+        UserError: the plan cannot be carried out.
+    """
+    events = opened_events(plan, console)
+    events.subscribe(log_event)
+    images = prepared_images(plan, events)
+    manifest = manifest_of(plan, images)
+    plan.folder.create()
+    with warnings_published(events), plan.folder.locked(events.note), logging_to(plan.folder.log):
+        check_name(plan)  # again: another process may have come first
+        record = open_record(plan, manifest)
+        attempt = begin_attempt(plan)
+        known = plan.folder.read_manifest()
+        objective = known.objective
+        search = Search(plan.settings, plan.budget, objective, plan.folder, record, attempt, events)
+        events.note("\n".join(announcement(plan, search)))
+        if note := changed_code(plan, known):
+            events.note(note)
+        if note := connection_note(console.file):
+            events.note(note)
+        with logging_events(plan.loggers, plan.folder, events, record.row, objective) as loggers:
+            ending = search_and_export(plan, images, search, attempt, console)
+            loggers.conclude(plan.folder)
+            return ending
+
+
+def search_and_export(
+    plan: Plan, images: tuple[ImageData, ...], search: Search, attempt: int, console: Console
+) -> Ending:
+    """Run the trials that are left, export the winner, and return how that ended."""
+    with (
+        keys_unseen(console.file) as restore,
+        last_words(plan.folder.log, plan.resume_command) as spare,
+    ):
+
+        def leave() -> None:
+            restore()
+            console.show_cursor()
+            spare()
+
+        told = partial(acknowledge, plan, search.events, console, leave)
+        interrupt = Interrupt(told, plan.owns_process)
+
+        def give_up() -> None:
+            ending = Ending(plan.folder, FAILED)
+            try:
+                leave()
+                ending = conclude(plan, search, interrupt, console)
+            finally:
+                os._exit(ending.code)
+
+        with interrupt.caught():
+            try:
+                if not search.finished():
+                    train(plan, images, search, attempt, interrupt, console, give_up)
+                return conclude(plan, search, interrupt, console)
+            except KeyboardInterrupt:
+                if plan.owns_process:
+                    leave_soon()
+                return Ending(plan.folder, INTERRUPTED)
+
+
+def train(
+    plan: Plan,
+    images: tuple[ImageData, ...],
+    search: Search,
+    attempt: int,
+    interrupt: Interrupt,
+    console: Console,
+    give_up: Callable[[], None],
+) -> None:
+    """Run the search's trials on Ray until they have ended or something ends them."""
+    tell = partial(tell_cost, plan=plan, search=search, attempt=attempt)
+    measured = forecast(plan, images, interrupt.reason)
+    if measured:
+        tell(measured)
+    setup = worker_setup(plan, attempt)
+
+    def recruiting() -> Workers:
+        workers = recruit(setup, images, plan.resources, search.events.note, interrupt)
+        if not measured and not interrupt.reason():
+            concurrency = at_a_time(workers.held, plan.resources)
+            if workers.speeds:
+                tell(Forecast.of_gpus(workers.speeds, workers.slots, images, concurrency))
+            else:
+                epochs = [benchmark.epochs for benchmark in plan.benchmarks]
+                of = partial(Forecast, concurrency=concurrency, slots=workers.slots)
+                search.events.subscribe(FirstEpochs(epochs, lambda seconds: tell(of(seconds))))
+        return workers
+
+    try:
+        search_on_ray(search, recruiting, plan.resources, attempt, interrupt, console, give_up)
+    except SESSION_ERRORS as error:  # what is recorded stands
+        notes = getattr(error, "__notes__", ())  # where Ray's logs are
+        search.halt(" ".join([f"{type(error).__name__}: {error}", *notes]))
+    except KeyboardInterrupt:
+        interrupt.take(signal.SIGTERM)  # while Ray started, which had taken it
+
+
+def tell_cost(found: Forecast, plan: Plan, search: Search, attempt: int) -> None:
+    """Say what the search costs, and keep it for the record and for the time that is left."""
+    seconds = found.seconds(plan, search)
+    search.spending.expected_seconds = seconds
+    cost = Cost(
+        found.epoch_seconds,
+        found.concurrency,
+        seconds,
+        None if seconds is None else found.gpu_hours(seconds),
+    )
+    plan.folder.add_to_attempt(attempt, {"cost": asdict(cost)})
+    search.events.note("\n".join(forecast_text(found, plan, search)))

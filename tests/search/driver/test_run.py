@@ -1,0 +1,48 @@
+"""A run says what its search costs as soon as that is known."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from twin import attempt, lines_told, make_plan, make_run, make_settings, results_of
+
+from search.config.budget import Budget
+from search.driver import run
+from search.session.events import EpochReported
+from search.session.interrupt import Interrupt
+from search.session.search import Search
+from search.store.attempts import Cost
+from search.tune.recruit import Recruit, Workers
+
+
+@pytest.mark.parametrize("slots", (4, 0))
+def test_where_nothing_is_measured_before_the_first_epochs_tell_the_cost(
+    slots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with slots that are given, and on CPUs of a cluster."""
+    settings = make_settings()
+    folder = make_run(tmp_path / "run", settings)
+    search = attempt(folder, settings, 8)
+    plan = make_plan(folder, "resnet8-digitslt", Budget(8, None, confirm=False), settings)
+    told = lines_told(search)
+
+    def on_ray(search: Search, recruiting: Recruit, *_: Any) -> None:
+        recruiting()
+        for seconds in (9.0, 2.0, 3.0):
+            result = replace(results_of(1, 1)[0], seconds=seconds)
+            search.events.publish(EpochReported("baselines-00000", 0, result))
+
+    monkeypatch.setattr(run, "forecast", lambda *_: None)
+    monkeypatch.setattr(run, "worker_setup", lambda *_: None)
+    monkeypatch.setattr(run, "recruit", lambda *_: Workers(object, {}, slots=slots))
+    monkeypatch.setattr(run, "at_a_time", lambda *_: 8)
+    monkeypatch.setattr(run, "search_on_ray", on_ray)
+    console = Console(file=io.StringIO())
+    run.train(plan, (), search, 1, Interrupt(), console, lambda: None)
+    (line,) = (line for line in told if line.startswith("On this hardware"))
+    assert "(8 trials x 40 epochs x 2 s, 8 at a time, just measured)" in line
+    hours = 8 * 40 * 2 / 4 / 3600 if slots else None
+    assert folder.read_attempts()[-1].cost == Cost((2.0,), 8, 80.0, hours)
