@@ -1,0 +1,83 @@
+"""The ablation benchmark switches off each part of a strategy, and says what cannot train."""
+
+import json
+from pathlib import Path
+
+import pytest
+from training import digits_data
+
+from benchmarks.ablation.__main__ import WHOLE, arms_of, main
+from spaces import Strategy
+from spaces.loss import Logits, Smoothing
+from spaces.schedule import Ramp, Sampling, Schedule
+from spaces.weighting.family import Weighting
+
+COUNTS = (100, 30, 10)
+
+
+def test_each_part_is_switched_off_by_itself_and_a_ramp_is_a_part() -> None:
+    ramp = Ramp(0.2, 0.4)
+    strategy = Strategy(
+        weights=Schedule(Weighting(exponent=0.5), Ramp(0.8, 0.8)),
+        sampling=Sampling(Weighting(exponent=0.3), ramp, "mixture", "cycled"),
+        smoothing=Smoothing(head=0.2),
+        focusing=1.0,
+    )
+    arms, refused = arms_of(strategy, COUNTS)
+    assert not refused
+    assert arms.pop(WHOLE) == strategy
+    assert set(arms) == {
+        *("without weights", "weights from the start", "without sampling"),
+        *("sampling from the start", "without smoothing", "without focusing"),
+    }
+    assert arms["without weights"].weights == Schedule()
+    assert arms["weights from the start"].weights == Schedule(Weighting(exponent=0.5))
+    constant = Sampling(Weighting(exponent=0.3), draw="cycled")
+    assert arms["sampling from the start"].sampling == constant
+    assert all(arm.focusing == 1.0 for name, arm in arms.items() if name != "without focusing")
+
+
+def test_what_cannot_train_without_a_part_is_left_out_with_the_reason() -> None:
+    follows = Strategy.from_dict(
+        {"curriculum": {"order": "easy", "difficulty": "loss"}, "feedback": {"memory": 0.5}}
+    )
+    arms, refused = arms_of(follows, COUNTS)
+    assert "without feedback" in arms
+    (sentence,) = refused
+    assert sentence.startswith("without curriculum: left out, because it cannot train (memory:")
+
+
+def test_the_gain_is_traced_with_common_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strategy, out = Strategy(logits=Logits(additive=0.5)), tmp_path / "runs.json"
+    found = tmp_path / "strategy.json"
+    found.write_text(json.dumps(strategy.to_dict()))
+    key = strategy.key(digits_data().counts)
+    known = {}
+    for arm, score in ((WHOLE, 93.0), ("without logits", 91.0), ("uniform", 91.0)):
+        known |= {f"resnet8-digitslt/{key}/{arm}/{9000 + n}": score + n for n in range(2)}
+    out.write_text(json.dumps(known))
+    words = ["--benchmark", "resnet8-digitslt", "--seeds", "2", "--out", str(out)]
+    assert main([*words, "--strategy", str(found), "--data-root", str(tmp_path)]) == 0
+    heading, whole, without, uniform = capsys.readouterr().out.splitlines()
+    assert "distance to whole" in heading
+    assert whole.split()[1:3] == ["93.50", "+0.00"]
+    assert without.split()[2:4] == ["91.50", "-2.00"]
+    assert uniform.split()[1:3] == ["91.50", "-2.00"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    (
+        (["--strategy", "drww"], "strategy is 'drww' (did you mean 'drw'?)"),
+        (["--strategy", "drw", "--controls", "unifrm"], "--controls is 'unifrm' (did you mean"),
+        (["--strategy", "drw", "--seeds", "0"], "--seeds is 0; it must be at least 1"),
+    ),
+)
+def test_options_that_make_no_sense_are_one_sentence(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {sentence}")
