@@ -1,5 +1,7 @@
 """Begin of a run: before it, this machine is checked and the cluster found that it runs on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,12 @@ from search.cluster.session_folder import check_parent
 from search.config.budget import Budget
 from search.config.request import Request
 from spaces import renamed
+from spaces.errors import UserError
 
 if TYPE_CHECKING:
+    from search.api.dry_run import DryRun
     from search.driver.ending import Ending
+    from search.session.plan import Plan
 
 
 def begin(
@@ -24,7 +29,6 @@ def begin(
     arguments: tuple[str, ...],
     again: str,
     owns_process: bool = True,
-    dry: bool = False,
 ) -> "Ending":
     """Search and confirm as asked for, and say how that ended.
 
@@ -35,11 +39,52 @@ def begin(
         arguments: of the search command, for ``confirm``.
         again: continues the run, in words that can be copied.
         owns_process: whether this process may be ended with the run.
-        dry: say what would be done and what it costs, and do nothing.
 
     Raises:
         UserError: nothing can be searched so, or not on this machine.
     """
+    with planned(request, budget, console, arguments, again, owns_process) as plan:
+        from search.driver.run import run
+
+        return run(plan, console)
+
+
+def begin_dry(
+    request: Request, budget: Budget, console: Console, *, owns_process: bool = True
+) -> "DryRun":
+    """Say what a search would do and what it costs, do nothing, and return that.
+
+    Args:
+        request: of the user.
+        budget: of the run.
+        console: where people are told of it.
+        owns_process: whether this process may be ended with it.
+
+    Raises:
+        UserError: nothing can be searched so, or not on this machine.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or a closed terminal, of which people were told.
+    """
+    if request.resume:
+        raise UserError(
+            "--dry-run is for a search that has not begun; leave --resume out, or see with "
+            "show RUN how far it is."
+        )
+    with planned(request, budget, console, (), "", owns_process) as plan:
+        from search.api.dry_run import dry_run
+
+        return dry_run(plan, console)
+
+
+@contextmanager
+def planned(
+    request: Request,
+    budget: Budget,
+    console: Console,
+    arguments: tuple[str, ...],
+    again: str,
+    owns_process: bool,
+) -> Iterator["Plan"]:
+    """Yield the plan of what is asked for, with this machine checked and the cluster connected."""
     found = find_address(request.address)
     ensure_home()
     check_address_space()
@@ -48,10 +93,8 @@ def begin(
         check_loopback()
     use_token(found.address)
     # Ray and torch, for which there is room now, and the token
-    from search.api.dry_run import dry_run
     from search.api.planning import chosen_plan
     from search.cluster.connection import check_unused, connected
-    from search.driver.run import run
 
     check_unused()
     for sentence in renamed(request.baselines or ()):
@@ -60,7 +103,6 @@ def begin(
         console.print(found.sentence)
     request = replace(request, address=found.address)
     with connected(found.address):
-        plan = chosen_plan(
+        yield chosen_plan(
             request, budget, arguments=arguments, again=again, owns_process=owns_process
         )
-        return dry_run(plan, console) if dry else run(plan, console)

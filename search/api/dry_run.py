@@ -1,10 +1,11 @@
 """Dry run of a search: it prepares the images, says what would be done and what that costs."""
 
+import html
 import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -13,10 +14,9 @@ from rich.console import Console
 
 from search.cluster.connection import local_ray
 from search.cluster.nodes import Nodes, check_offer
-from search.driver.ending import FINISHED, INTERRUPTED, Ending
 from search.driver.preparation import manifest_of, opened_events, prepared_images, worker_setup
 from search.report.announcement import announcement, forecast_text
-from search.results.forecast import Forecast, forecast, threads, trials_here
+from search.results.forecast import Forecast, forecast, threads, trials_here, trials_left
 from search.session.events import Events
 from search.session.logs import warnings_published
 from search.session.opening import open_record
@@ -35,38 +35,94 @@ FIRST = 1
 """The number of the attempt that a dry run is for."""
 
 
-def dry_run(plan: Plan, console: Console) -> Ending:
-    """Say what a search would do and cost, and return how that ended.
+@dataclass(frozen=True, repr=False)
+class DryRun:
+    """A dry run of a search says what would be done, and what that costs on this hardware.
+
+    ``print`` says it in words, and a notebook shows it.
+
+    Attributes:
+        path: where the run's folder would be.
+        plan: what would be searched, and what is deliberately not, in lines.
+        cost: in words, in lines; none where nothing could be measured.
+        trials: of full length to which all of it amounts; None without a limit in trials.
+        concurrency: trials at a time; None where nothing could be measured.
+        epoch_seconds: of an epoch of each benchmark, tests included, the hold-out's last; that of
+            the hold-out may be missing, and all of them where nothing could be measured.
+        seconds: of the whole search, if no trial is stopped early; None without a limit in trials,
+            or where nothing could be measured.
+        gpu_hours: of it; None on CPUs, too.
+    """
+
+    path: Path
+    plan: tuple[str, ...]
+    cost: tuple[str, ...]
+    trials: float | None
+    concurrency: int | None
+    epoch_seconds: tuple[float, ...]
+    seconds: float | None
+    gpu_hours: float | None
+
+    @property
+    def hours(self) -> float | None:
+        """Hours of the whole search, or None as ``seconds``."""
+        return None if self.seconds is None else self.seconds / 3600
+
+    def __str__(self) -> str:
+        return "\n".join((*self.plan, *self.cost))
+
+    def __repr__(self) -> str:
+        return f"<DryRun of {str(self.path)!r}: {' '.join(self.cost) or 'not measured'}>"
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.plan)
+        return f"<p><strong>{html.escape(' '.join(self.cost))}</strong></p><ul>{lines}</ul>"
+
+
+def dry_run(plan: Plan, console: Console) -> DryRun:
+    """Say what a search would do and cost, and return that.
 
     Nothing of it stays, except that the images are prepared.
 
     Raises:
         UserError: the plan cannot be carried out.
+        KeyboardInterrupt: it was told to end, and has said so.
     """
     events = opened_events(plan, console)
     try:
         with ended_by_signals(), warnings_published(events):
             images = prepared_images(plan, events)
             with tempfile.TemporaryDirectory() as scratch:
-                tell_plan(plan, images, RunFolder(Path(scratch) / "dry-run"), events)
+                return told_plan(plan, images, RunFolder(Path(scratch) / "dry-run"), events)
     except KeyboardInterrupt:
         events.note("Stopped. Nothing was begun.")
-        return Ending(plan.folder, INTERRUPTED)
-    events.note("Nothing was begun; the same command without --dry-run searches.")
-    return Ending(plan.folder, FINISHED)
+        raise
 
 
-def tell_plan(
+def told_plan(
     plan: Plan, images: tuple[ImageData, ...], scratch: RunFolder, events: Events
-) -> None:
+) -> DryRun:
     """Say what a search would do and cost, with a run in the scratch folder."""
     manifest, aside = manifest_of(plan, images), replace(plan, folder=scratch)
     scratch.create()
     search = search_of(aside, manifest, events)
-    events.note("\n".join(announcement(plan, search)))
+    lines = announcement(plan, search)
+    events.note("\n".join(lines))
     found = own_measured(aside, events) if plan.own else measured(aside, images, events)
-    if found:
-        events.note("\n".join(forecast_text(found, plan, search)))
+    costs = forecast_text(found, plan, search) if found else []
+    if costs:
+        events.note("\n".join(costs))
+    seconds = found.seconds(plan, search) if found else None
+    return DryRun(
+        path=plan.folder.path,
+        plan=tuple(map(plan.wording, lines)),
+        cost=tuple(map(plan.wording, costs)),
+        trials=trials_left(search),
+        concurrency=found.concurrency if found else None,
+        epoch_seconds=found.epoch_seconds if found else (),
+        seconds=seconds,
+        gpu_hours=found.gpu_hours(seconds) if found and seconds is not None else None,
+    )
 
 
 def search_of(plan: Plan, manifest: Manifest, events: Events) -> Search:

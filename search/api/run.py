@@ -1,166 +1,23 @@
-"""Run of a search, for Python: it is begun or loaded, looked at, exported and reported."""
+"""Search from Python: it is begun, or looked at beforehand in a dry run."""
 
 from __future__ import annotations
 
-import io
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from rich.console import Console
-
-from search.config.request import AnyPath, Device, Names, Request, in_arguments
+from search.api.call import arguments_named, check_thread, console_for, ended_well
+from search.api.run_class import Run
+from search.config.request import AnyPath, Device, Names, Request
 from search.results.conclusion import Conclusion
-from search.results.trial_table import trial_table
-from search.session.interrupt import EXIT_CODE
-from search.stats.verdict import Verdict
-from search.store.run_folder import RunFolder
-from spaces import Strategy, WeightingError
-from spaces.errors import UserError
-from trainer.user_files import expanded
 
 if TYPE_CHECKING:
-    from search.export.export import ExportedPaths
+    from search.api.dry_run import DryRun
 
-COLUMNS = 100
-"""Of the text of a run."""
-
-
-class StoppedError(Exception):
-    """A search ended before all of its trials did; what was computed stays, and can be resumed."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Run:
-    """A run of a search as its folder holds it, when it was loaded.
-
-    A notebook shows what it found; ``print`` says it in words.
-
-    Attributes:
-        conclusion: what the run found, and on what grounds.
-    """
-
-    conclusion: Conclusion
-
-    @property
-    def path(self) -> Path:
-        """Folder of the run."""
-        return self.conclusion.folder.path
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """What the confirmation with fresh seeds shows; None before every arm has a result.
-
-        ``winner`` names the strategy to use, ``to_uniform`` says what it gains, and ``str`` of it
-        says so in words. It is that on images that are held out, where there are any.
-        """
-        judgement = self.conclusion.judgement
-        return judgement.stated if judgement else None
-
-    @property
-    def strategy(self) -> Strategy | None:
-        """Strategy that the run names: the verdict's winner, or else the best of the search.
-
-        None before a trial was trained to its full length.
-        """
-        winner = self.conclusion.winner
-        return winner[1] if winner else None
-
-    @property
-    def weights(self) -> tuple[float, ...] | None:
-        """Class weights of ``strategy`` on the first benchmark's counts, (C,), summing to C."""
-        strategy = self.strategy
-        counts = self.conclusion.objective.benchmarks[0].counts
-        return strategy.recipe(counts).weights if strategy else None
-
-    def trials(self) -> list[dict[str, Any]]:
-        """Return a flat row for each trial, for ``pandas.DataFrame`` or a CSV file.
-
-        Its columns are those of ``search.results.trial_table.trial_table``.
-        """
-        return trial_table(self.conclusion)
-
-    def export(self, folder: AnyPath | None = None) -> ExportedPaths:
-        """Write ``best.json`` and the module of the strategy, and return where they are.
-
-        Args:
-            folder: where they are written; None for the run's.
-
-        Raises:
-            UserError: no trial was trained to its full length, or they cannot be written.
-        """
-        from search.export.export import export
-        from search.export.winner import winner_of
-
-        winner = winner_of(self.conclusion)
-        if winner is None:
-            raise UserError(f"run {self.path.name!r} has no full-length trial to export yet.")
-        return export(self.path if folder is None else Path(folder), winner)
-
-    def report(self, path: AnyPath | None = None) -> Path:
-        """Write the report, one HTML file, and return where it is.
-
-        Args:
-            path: the file; None for ``report.html`` in the run's folder.
-
-        Raises:
-            UserError: it cannot be written.
-        """
-        from search.report.page import write_report
-
-        file = self.conclusion.folder.report if path is None else Path(path)
-        write_report(self.conclusion, file)
-        return file
-
-    def __repr__(self) -> str:
-        return f"<Run {str(self.path)!r}, {len(self.conclusion.rows)} trials>"
-
-    def __str__(self) -> str:
-        from search.report.verdict_view import conclusion_view
-
-        console = Console(file=io.StringIO(), width=COLUMNS, highlight=False, force_jupyter=False)
-        console.print(conclusion_view(self.conclusion))
-        assert isinstance(console.file, io.StringIO)
-        return console.file.getvalue().strip("\n")
-
-    def _repr_html_(self) -> str:
-        from search.report.page.notebook import notebook_html
-
-        return notebook_html(self.conclusion)
-
-
-@contextmanager
-def arguments_named(other: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Have every error of what a user gave be a UserError that names arguments of Python.
-
-    ``other`` are options with another argument than that of ``run``.
-    """
-    from trainer.errors import CheckpointError
-
-    try:
-        yield
-    except UserError as error:
-        error.args = (in_arguments(str(error), other),)
-        raise
-    except (WeightingError, CheckpointError) as error:
-        raise UserError(in_arguments(str(error), other)) from error
-
-
-def load(path: AnyPath) -> Run:
-    """Return the run in a folder, finished or not, as it is now.
-
-    Args:
-        path: run folder, such as "runs/resnet8-digitslt".
-
-    Raises:
-        UserError: it is no run, or its files are damaged.
-    """
-    with arguments_named():
-        return Run(Conclusion.of(RunFolder(expanded(str(path)))))
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def run(
@@ -249,28 +106,57 @@ def run(
         KeyboardInterrupt: Ctrl-C, or SIGTERM.
     """
     given = dict(locals())
-    del given["quiet"]
-    if threading.current_thread() is not threading.main_thread():
-        raise UserError(
-            "search.run is called from a thread that Ctrl-C does not reach; call it from the main "
-            "one."
-        )
+    check_thread("search.run")
     from search.api.begin import begin
     from search.api.planning import chosen_budget
     from search.api.words import again_in_python, request_of, words_of
-    from search.report.terminal import console_on
 
     with arguments_named():
+        console = console_for(given.pop("quiet"))
         request = request_of(given)
         budget = chosen_budget(request)
-        told = io.StringIO() if quiet else sys.stdout
-        console = console_on(told, terminal=told.isatty() and told is sys.__stdout__)
         words, again = words_of(request), again_in_python(request)
         ending = begin(request, budget, console, arguments=words, again=again, owns_process=False)
-    if ending.code == EXIT_CODE:
-        raise KeyboardInterrupt
-    if ending.code:
-        raise StoppedError(
-            f"{ending.reason.rstrip('.')}. What was computed stays; {again} goes on."
-        )
-    return Run(Conclusion.of(ending.folder))
+    return Run(Conclusion.of(ended_well(ending, again)))
+
+
+def with_arguments_of(
+    function: Callable[P, object],
+) -> Callable[[Callable[..., T]], Callable[P, T]]:
+    """Give a function that takes a mapping of arguments those of another, by name and place."""
+    signature = inspect.signature(function)
+
+    def taking(function: Callable[..., T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            return function(bound.arguments)
+
+        answer = inspect.signature(function).return_annotation
+        call.__signature__ = signature.replace(return_annotation=answer)  # type: ignore[attr-defined]
+        return call
+
+    return taking
+
+
+@with_arguments_of(run)
+def dry_run(given: dict[str, Any]) -> DryRun:
+    """Say what ``search.run`` would do with these arguments and what it costs, and begin nothing.
+
+    It prepares the images, and times a few batches where the trials would train; a training of
+    your own trains two epochs. No run folder is made.
+
+    Raises:
+        UserError: the search would be refused; the sentence says why.
+        KeyboardInterrupt: Ctrl-C, or SIGTERM.
+    """
+    check_thread("search.dry_run")
+    from search.api.begin import begin_dry
+    from search.api.planning import chosen_budget
+    from search.api.words import request_of
+
+    with arguments_named():
+        console = console_for(given.pop("quiet"))
+        request = request_of(given)
+        return begin_dry(request, chosen_budget(request), console, owns_process=False)

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from search.api.run import Run, arguments_named
+from search.api.call import arguments_named
+from search.api.run_class import Run
 from search.api.told import Trial, opened
 from search.config.budget import FEWEST_RUNS, Budget
 from search.config.request import AnyPath, Names, Request

@@ -1,15 +1,18 @@
 """Words of a request: it is read from arguments, and written as a command and as a call."""
 
+import argparse
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn, get_args, get_type_hints
 
 from search.config.program import PROGRAM
 from search.config.redaction import redacted
 from search.config.request import Request, option_of
-from spaces.errors import FieldError
+from spaces.errors import FieldError, UserError
 from spaces.validation import checked
 from trainer.benchmarks.registry import separate_names, whole_path
 from trainer.own.class_counts import counts_text, whole_counts
@@ -76,6 +79,32 @@ def words_of(request: Request) -> tuple[str, ...]:
     return tuple(words)
 
 
+class RecordedWords(argparse.ArgumentParser):
+    """Reads the words of a recorded command; what is wrong with them is no mistake of a call's."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"the recorded command of the run cannot be read ({message}).")
+
+
+def values_in(words: Sequence[str]) -> dict[str, Any]:
+    """Return the values by argument that ``words_of`` wrote.
+
+    Raises:
+        UserError: they were not written by it.
+    """
+    parser = RecordedWords(allow_abbrev=False, add_help=False)
+    hints = get_type_hints(Request)
+    for field in fields(Request):
+        add = partial(parser.add_argument, option_of(field.name), dest=field.name)
+        hint = hints[field.name]
+        if hint is bool:
+            add(action="store_false" if field.default else "store_true")
+        else:
+            number = next((kind for kind in (int, float) if kind in (hint, *get_args(hint))), str)
+            add(type=number, default=field.default)
+    return vars(parser.parse_args(words))
+
+
 def again_in_shell(words: list[str]) -> str:
     """Return the command that continues the run which ``words`` began."""
     kept = (word for word in words if word != "--resume")
@@ -92,6 +121,12 @@ def again_in_python(request: Request) -> str:
     texts += [f"{name}={redacted(value)!r}" for name, value in (values | {"resume": True}).items()]
     line = f"search.run({', '.join(texts)})"
     return line if len(line) <= LINE else "search.run(\n    " + ",\n    ".join(texts) + ",\n)"
+
+
+def confirm_in_python(path: Path, given: Mapping[str, Any]) -> str:
+    """Return the call that confirms a run, and goes on with it."""
+    values = ", ".join(f"{name}={redacted(value)!r}" for name, value in given.items())
+    return f"search.load({str(path)!r}).confirm({values})"
 
 
 def asked_for(request: Request) -> dict[str, Any]:

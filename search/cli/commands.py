@@ -4,7 +4,6 @@ import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -33,52 +32,38 @@ from spaces.errors import FieldError, UserError, did_you_mean
 from trainer.errors import CheckpointError
 from trainer.user_files import expanded
 
-if TYPE_CHECKING:
-    from search.config.budget import Budget
-    from search.config.request import Request
-
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 # Imports inside functions are of modules that take time, which help and errors need not cost.
 
 
 def search_command(given: Namespace, words: list[str], console: Console) -> int:
+    from search.api.begin import begin, begin_dry
     from search.api.planning import chosen_budget
     from search.api.words import again_in_shell, words_of
     from search.cli.request import options_request
 
     request = options_request(given)
-    again = again_in_shell(words)
-    if given.dry_run and request.resume:
-        raise UserError(
-            "--dry-run is for a search that has not begun; leave --resume out, or see with "
-            "show RUN how far it is."
-        )
-    budget, arguments = chosen_budget(request), words_of(request)
-    return run_request(request, budget, arguments, again, console, dry=given.dry_run)
+    budget = chosen_budget(request)
+    if not given.dry_run:
+        again, arguments = again_in_shell(words), words_of(request)
+        return begin(request, budget, console, arguments=arguments, again=again).code
+    try:
+        begin_dry(request, budget, console)
+    except KeyboardInterrupt:  # it has said so
+        return INTERRUPTED
+    console.print("Nothing was begun; the same command without --dry-run searches.")
+    return 0
 
 
 def confirm_command(given: Namespace, words: list[str], console: Console) -> int:
-    from search.api.words import again_in_shell
-    from search.cli.request import chosen_confirmation, recorded_arguments
-
-    searched = recorded_arguments(RunFolder(given.run))
-    request, budget = chosen_confirmation(given, searched)
-    again = again_in_shell(["confirm", *words])
-    return run_request(request, budget, tuple(searched), again, console)
-
-
-def run_request(
-    request: "Request",
-    budget: "Budget",
-    arguments: tuple[str, ...],
-    again: str,
-    console: Console,
-    dry: bool = False,
-) -> int:
-    """Search and confirm as asked for; ``again`` is the command that continues the run."""
     from search.api.begin import begin
+    from search.api.confirmation import chosen_confirmation
+    from search.api.words import again_in_shell
 
-    return begin(request, budget, console, arguments=arguments, again=again, dry=dry).code
+    options = {name: value for name, value in vars(given).items() if name not in ("command", "run")}
+    request, budget, arguments = chosen_confirmation(RunFolder(given.run), options)
+    again = again_in_shell(["confirm", *words])
+    return begin(request, budget, console, arguments=arguments, again=again).code
 
 
 def show_command(given: Namespace, words: list[str], console: Console) -> int:

@@ -18,13 +18,6 @@ from trainer.runtime import PRECISIONS
 from trainer.user_files import expanded
 
 
-def search_parser() -> Parser:
-    """Return the parser of a search alone, which reads the recorded command of a run."""
-    parser = Parser()
-    add_search(parser)
-    return parser
-
-
 def add_search(parser: Parser) -> None:
     parser.prog = PROGRAM  # the word may be left out
     parser.usage = (

@@ -124,6 +124,7 @@ def in_arguments(sentence: str, other: Mapping[str, str] | None = None) -> str:
     """
     words = {option_of(field.name): field.name for field in fields(Request)}
     words |= {"--resume": "resume=True", "--compile": "compile=True"}
+    words |= {"--dry-run": "search.dry_run"}
     words |= {"--no-confirm": "confirm=False", **(other or {})}
 
     def argument(option: re.Match[str]) -> str:

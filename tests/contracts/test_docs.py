@@ -18,11 +18,11 @@ from concluded import CASES, conclusion_of
 from exporting import EVERYTHING, load
 from PIL import Image
 from repository import REPOSITORY
+from searching import search_parser
 from training import threads
 
 import search
 from search.cli.commands import main
-from search.cli.options import search_parser
 from search.export import best_weighting
 from spaces import CLASS_WEIGHTS, NAMED, SPACES, STRATEGIES, Strategy
 from trainer.arguments import Parser
@@ -184,10 +184,14 @@ def test_the_snippets_of_the_python_page_run(
 
     monkeypatch.setitem(sys.modules, "my_training", SimpleNamespace(train=train))
     monkeypatch.setattr("search.api.run.run", found)
+    monkeypatch.setattr("search.api.run.dry_run", lambda *_, **__: SimpleNamespace(hours=None))
+    monkeypatch.setattr("search.api.run_class.Run.confirm", found)
     values: dict[str, object] = {}
     for snippet in blocks("python", TEXTS["docs/python.md"]):
         exec(snippet, values)
-    assert asked == [(("resnet8-digitslt40",), {"trials": 32, "name": "my-run"})]
+    searched, confirmed = asked
+    assert searched == (("resnet8-digitslt40",), {"trials": 32, "name": "my-run"})
+    assert confirmed[1] == {"confirm_runs": 24, "concurrent": 2}
     assert [line[:4] for line in capsys.readouterr().out.splitlines()].count("Use ") == 2
     assert Path("my-run.html").is_file()
     assert len(search.load("runs/my-study").trials()) > 24

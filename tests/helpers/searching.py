@@ -7,14 +7,23 @@ from pathlib import Path
 
 from repository import REPOSITORY
 
+from search.cli.options import add_search
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import Row
+from trainer.arguments import Parser
 from trainer.results import EpochResult
 
 BENCHMARK = "resnet8-digitslt"
 SOON_SECONDS = 60
 """In which a search ends that cannot go on; twenty on a machine that does nothing else."""
+
+
+def search_parser() -> Parser:
+    """Return the parser of a search alone."""
+    parser = Parser()
+    add_search(parser)
+    return parser
 
 
 def arguments(place: Path, *options: str) -> list[str]:

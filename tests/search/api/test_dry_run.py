@@ -1,6 +1,7 @@
 """A dry run says what a search would do and what it costs, and leaves nothing behind."""
 
 import contextlib
+import inspect
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import NoReturn
 import pytest
 from twin import make_plan, make_settings
 
+import search
 from search.api import dry_run
 from search.cli.commands import main
 from search.config.budget import Budget
@@ -168,6 +170,32 @@ def test_a_function_of_ones_own_trains_two_epochs(
     assert words in captured.out + captured.err
     assert not list(scratch.iterdir())
     assert not (tmp_path / "runs").exists()
+
+
+def test_from_python_it_is_fields_a_text_and_a_table(
+    tmp_path: Path, scratch: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = {"runs": tmp_path / "runs", "data_root": tmp_path / "data", "device": "cpu"}
+    found = search.dry_run(DIGITS, 32, hours=1.5, quiet=True, **here)
+    assert capsys.readouterr().out == ""
+    assert (found.path, found.trials, found.concurrency) == (tmp_path / "runs" / DIGITS, 32, 2)
+    assert found.epoch_seconds == (0.2,)
+    assert found.seconds == pytest.approx(128)
+    assert found.hours == pytest.approx(128 / 3600)
+    assert found.gpu_hours is None
+    assert str(found).splitlines() == [*found.plan, *found.cost]
+    assert found.cost[0] in repr(found)
+    assert f"<strong>{found.cost[0]}</strong>" in found._repr_html_()
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(search.UserError, match="dry_run is for a search that has not begun"):
+        search.dry_run(DIGITS, resume=True, **here)
+
+
+def test_its_arguments_are_those_of_a_search() -> None:
+    dry, real = inspect.signature(search.dry_run), inspect.signature(search.run)
+    assert dry.parameters == real.parameters
+    with pytest.raises(TypeError, match="typo"):
+        search.dry_run(DIGITS, typo=1)  # type: ignore[call-arg]
 
 
 def test_a_function_that_a_cluster_is_to_run_is_not_measured(tmp_path: Path) -> None:

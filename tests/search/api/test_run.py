@@ -13,8 +13,8 @@ from concluded import CASES, conclusion_of
 from repository import REPOSITORY
 
 import search
-from search.api.words import again_in_python, request_of, words_of
-from search.cli.options import search_parser
+from search.api.words import again_in_python, request_of, values_in, words_of
+from search.config.budget import Budget
 from search.config.request import Request, in_arguments
 from search.driver.ending import FAILED, FINISHED, INTERRUPTED, Ending
 from search.store.run_folder import RunFolder
@@ -152,8 +152,7 @@ def test_a_training_of_ones_own_is_asked_for_in_python_and_in_words(tmp_path: Pa
         "--epochs",
         "3",
     )
-    of_words = vars(search_parser().parse_args(list(words)))
-    assert request_of({name: of_words[name] for name in defaults}).trainable == "a:b"
+    assert request_of(values_in(words)).trainable == "a:b"
 
 
 def test_the_end_of_a_search_is_a_run_or_an_error(
@@ -178,6 +177,49 @@ def test_the_end_of_a_search_is_a_run_or_an_error(
         "the disk is full. What was computed stays; search.run('resnet8-digitslt', trials=9, "
         "resume=True) goes on."
     )
+
+
+def test_a_confirmation_is_the_search_s_command_with_what_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conclusion = conclusion_of(tmp_path / "run", *CASES["searched"])
+    folder, run = conclusion.folder, search.load(tmp_path / "run")
+    with pytest.raises(search.UserError, match="does not say with which command"):
+        run.confirm()
+    words = (
+        "--benchmark",
+        DIGITS,
+        "--trials",
+        "8",
+        "--hours",
+        "2",
+        "--address",
+        "h:1",
+        "--compile",
+    )
+    asked: list[tuple[Request, Budget, dict[str, Any]]] = []
+
+    def begun(request: Request, budget: Budget, console: object, **rest: Any) -> Ending:
+        asked.append((request, budget, rest))
+        return Ending(folder, FINISHED if len(asked) == 1 else INTERRUPTED)
+
+    monkeypatch.setattr("search.api.begin.begin", begun)
+    monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: words)
+    assert run.confirm(12, slots=3, quiet=True).path == run.path
+    [(request, budget, rest)] = asked
+    assert (request.benchmark, request.compile, request.trials) == ((DIGITS,), True, 8)
+    assert (request.slots, request.hours, request.address) == (3, None, None)
+    assert (request.name, request.runs, request.resume) == ("run", str(tmp_path), True)
+    assert (budget.confirm_runs, budget.trials) == (12, len(run.trials()) + 12)
+    assert rest["arguments"] == words
+    assert rest["again"] == f"search.load({str(run.path)!r}).confirm(confirm_runs=12, slots=3)"
+    with pytest.raises(KeyboardInterrupt):
+        run.confirm()
+    with pytest.raises(search.UserError, match=r"^confirm_runs is 8; it must be at least 9"):
+        run.confirm(8)
+    monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: ("--typo", "1"))
+    with pytest.raises(search.UserError, match="recorded command of the run cannot be read"):
+        run.confirm()
 
 
 @pytest.mark.parametrize("case", ("searched", "joint", "holdout"))

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from concluded import CASES, conclusion_of
 from repository import REPOSITORY
+from searching import search_parser
 from training import heeding_ctrl_c
 
-from search.api.words import words_of
+from search.api.words import request_of, values_in, words_of
 from search.cli.commands import COMMANDS, main
-from search.cli.options import search_parser
 from search.cli.overview import overview
 from search.cli.request import options_request
 from search.config.budget import Budget
@@ -224,7 +224,7 @@ def test_a_recorded_command_means_the_same_in_another_folder(
         *("--baselines", "none", "--log", "mlflow,wandb", "--compile", "--no-confirm", "--resume"),
     ]
     asked = options_request(search_parser().parse_args(given))
-    read = options_request(search_parser().parse_args([*words_of(asked), "--resume"]))
+    read = request_of(values_in([*words_of(asked), "--resume"]))
     assert read == dataclasses.replace(
         asked,
         benchmark=("resnet8-digitslt", str(tmp_path / "mine.toml")),

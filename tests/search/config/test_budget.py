@@ -4,9 +4,9 @@ import math
 from dataclasses import replace
 
 import pytest
+from searching import search_parser
 
 from search.api.planning import chosen_budget, long_enough
-from search.cli.options import search_parser
 from search.cli.request import options_request
 from search.config.budget import (
     CONFIRM_SHARE,
