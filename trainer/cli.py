@@ -25,7 +25,7 @@ from trainer import runtime
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.benchmarks.metrics import METRICS, metric_sentence
-from trainer.diagnosis.words import calibration_sentence, failure_modes
+from trainer.diagnosis.words import calibration_sentence, failure_modes, scenario_sentence
 from trainer.errors import CheckpointError
 from trainer.execution.loop import TrainingError, train
 from trainer.execution.slot import Slot
@@ -204,7 +204,7 @@ def show_summary(
         if name != benchmark.metric
     )
     images = len(data.train_labels) * facts["epochs"] / facts["seconds"]
-    show_diagnosis(results[-1], data)
+    show_diagnosis(results[-1], data, benchmark.test_held_out)
     print(
         f"{benchmark.score_words}: best {facts['best_score']:.2f} % (epoch {facts['best_epoch']}), "
         f"last {facts['last_score']:.2f} %, last ten {facts['last_ten_score']:.2f} %"
@@ -217,7 +217,7 @@ def show_summary(
     return facts
 
 
-def show_diagnosis(result: EpochResult, data: ImageData) -> None:
+def show_diagnosis(result: EpochResult, data: ImageData, held_out: bool) -> None:
     """Print how sure the network was at its best epoch, and what it confused most."""
     found = result.diagnosis and result.diagnosis.best
     if not found:
@@ -227,6 +227,8 @@ def show_diagnosis(result: EpochResult, data: ImageData) -> None:
     modes = failure_modes(found.confusion or ())[:SHOWN_MODES]
     if modes:
         print("; ".join(mode.sentence(data.class_names) for mode in modes))
+    if data.scenarios:
+        print(scenario_sentence(found, data.scenarios.counted(data.half_a), held_out))
 
 
 def show_trial(
@@ -273,6 +275,8 @@ def run(options: argparse.Namespace) -> None:
     if options.output:
         content = story(options, trial, strategy, device_name(device))
         content |= {"summary": facts, "epochs": [r.to_dict() for r in results]}
+        if data.scenarios:
+            content["scenarios"] = [vars(s) for s in data.scenarios.counted(data.half_a)]
         write_atomic(options.output, json.dumps(content, indent=1).encode())
 
 

@@ -22,6 +22,7 @@ from trainer.data.longtail import select_long_tail, stratified_halves
 from trainer.data.memory import available_memory, check_memory
 from trainer.data.raw import RawImages, Request
 from trainer.data.sources import SOURCES
+from trainer.diagnosis.scenarios import Scenarios
 from trainer.errors import DataError
 from trainer.files import write_atomic
 
@@ -41,6 +42,7 @@ class ImageData:
         mean, std: one per channel, of pixels scaled to 0..1.
         fingerprint: the benchmark's data fingerprint.
         difficulty: of each training image, (N,), where a user's table gives it.
+        scenarios: of all images, where the benchmark names columns of them.
     """
 
     train_images: NDArray[np.uint8]
@@ -53,6 +55,7 @@ class ImageData:
     std: tuple[float, ...]
     fingerprint: str
     difficulty: NDArray[np.float64] | None = None
+    scenarios: Scenarios | None = None
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -120,6 +123,8 @@ def _pack(benchmark: Benchmark, raw: RawImages) -> bytes:
         extra["half_a"] = raw.half_a
     if raw.difficulty is not None:
         extra["difficulty"] = raw.difficulty[kept]
+    if raw.scenarios is not None:
+        extra |= raw.scenarios.arrays(kept)
     if raw.contents:
         description["contents"] = {name: len(there) for name, there in raw.contents.items()}
         extra["contents"] = np.concatenate(list(raw.contents.values()))
@@ -221,6 +226,7 @@ def _assemble(
         std=tuple(description["std"]),
         fingerprint=description["data_fingerprint"],
         difficulty=arrays.get("difficulty"),
+        scenarios=Scenarios.of_arrays(arrays),
     )
 
 
@@ -249,6 +255,11 @@ def _fault(data: ImageData, benchmark: Benchmark) -> str | None:
     hard = data.difficulty
     if hard is not None and (str(hard.dtype), hard.shape) != ("float64", data.train_labels.shape):
         return f"has a difficulty of {hard.dtype} and shape {hard.shape}"
+    given, named = data.scenarios, benchmark.folder.scenarios if benchmark.folder else ()
+    if (given is None) is bool(named) or (
+        given and not given.fit(len(named), len(data.train_labels), len(data.test_labels))
+    ):
+        return "has other scenarios than its benchmark"
     halves = (data.half_a, ~data.half_a) if benchmark.test_held_out else (slice(None),)
     if any(len(np.unique(data.test_labels[half])) != benchmark.num_classes for half in halves):
         return "has no test image of some class"
@@ -272,7 +283,7 @@ def changed_images(benchmark: Benchmark, fingerprint: str, data_root: Path) -> s
     changes = {name: (_surplus(new, old), _surplus(old, new)) for name, (old, new) in pairs.items()}
     changes = {name: change for name, change in changes.items() if any(change)}
     if not changes:
-        return None
+        return None if prints[0] == prints[1] else "the same images with other difficulties or tags"
     named = [f"{name} ({new:,} new, {gone:,} gone)" for name, (new, gone) in changes.items()]
     more = f" and {len(named) - 3:,} more" if len(named) > 3 else ""
     return ", ".join(named[:3]) + more

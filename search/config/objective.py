@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from annotated_types import MaxLen
+
 from search.config.fields import BenchmarkName, ClassCounts, Epochs, ImagesOfClasses
 from search.stats.estimate import Unit
 from search.stats.priors import GUESS, GUESSED_RUNS, KNOWN_RUNS, NoisePrior, guessed_noise
@@ -12,6 +14,7 @@ from search.stats.scoring import Scoring
 from spaces.validation import OneOf
 from trainer.benchmarks.benchmark import ChosenOn, NoiseSd
 from trainer.benchmarks.metrics import METRICS
+from trainer.diagnosis.scenarios import MOST_SCENARIOS, Scenario
 from trainer.results import selection
 
 Stages = tuple[tuple[int, ...], ...]
@@ -33,6 +36,7 @@ class BenchmarkObjective:
         test_held_out: half A is a validation split, which chooses, and half B the test set.
         chosen_on: "validation" or "test", as the images that choose are called, or "evaluated"
             where it is not known which they are.
+        scenarios: of its images, (S,); empty where they have none.
         shortened: the training is shorter than that of which ``noise_sd`` is known.
     """
 
@@ -44,6 +48,7 @@ class BenchmarkObjective:
     metric: Annotated[str, OneOf(METRICS)] = "accuracy"
     test_held_out: bool = False
     chosen_on: ChosenOn = "test"
+    scenarios: Annotated[tuple[Scenario, ...], MaxLen(MOST_SCENARIOS)] = ()
     shortened: bool = False
 
     @property
@@ -82,7 +87,9 @@ class BenchmarkObjective:
         return f"{self.judged_on} {METRICS[self.metric].words}"
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "shortened"}
+        known = {name: value for name, value in vars(self).items() if name != "shortened"}
+        scenarios = [vars(scenario) for scenario in known.pop("scenarios")]
+        return known | ({"scenarios": scenarios} if scenarios else {})
 
 
 @dataclass(frozen=True)

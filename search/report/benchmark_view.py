@@ -43,7 +43,9 @@ def benchmark_view(benchmark: OnBenchmark, verdict: Verdict) -> list[RenderableT
     elif not benchmark.benchmark.test_held_out:
         notes.append(f"  {SAME_IMAGES[:1].upper()}{SAME_IMAGES[1:]}")
     found = gains_text(benchmark.gains) if benchmark.gains else None
+    scenarios = benchmark.scenarios.sentences() if benchmark.scenarios else []
     said += [arms_table(benchmark, verdict), *map(Text, filter(None, [*notes, found]))]
+    said += [Text(f"  {sentence}") for sentence in scenarios]
     return [*said, Text(ADJUSTED), adjusted_table(benchmark)] if benchmark.adjusted else said
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import UNIFORM
 from search.results.adjusted import Adjusted, adjusted
+from search.results.scenarios import ByScenario, by_scenario
 from search.session.phases import runs_of
 from search.stats.accuracies import (
     Accuracies,
@@ -47,6 +48,7 @@ class OnBenchmark:
             where the accuracies of classes are not known.
         adjusted: label -> what its runs reach adjusted after training; without the arms of which
             that is not on record.
+        scenarios: of winner and controls; None where the images have none.
     """
 
     benchmark: BenchmarkObjective
@@ -55,6 +57,7 @@ class OnBenchmark:
     half_split: HalfSplit | None
     gains: Gains | None
     adjusted: Mapping[str, Adjusted]
+    scenarios: ByScenario | None = None
 
     @property
     def name(self) -> str:
@@ -72,6 +75,7 @@ class OnBenchmark:
             "half_split": self.half_split and self.half_split.to_dict(),
             "gains": self.gains and self.gains.to_dict(),
             **({"adjusted": adjusted} if adjusted else {}),
+            **({"scenarios": self.scenarios.to_dict()} if self.scenarios else {}),
         }
 
 
@@ -97,6 +101,7 @@ class PartJudge:
             half_split=half_split(curves, scoring) if scoring.has_halves else None,
             gains=self.gains(curves, benchmark),
             adjusted=self.adjusted(done, part, benchmark),
+            scenarios=self.scenarios(done, part, benchmark),
         )
 
     def half_b(self, objective: Objective) -> Verdict | None:
@@ -181,6 +186,21 @@ class PartJudge:
         arms = self.plan.arms
         found = {k: adjusted(runs[k], arms[k].posthoc) for k in self.plan.order if k in runs}
         return {label: arm for label, arm in found.items() if arm}
+
+    def scenarios(
+        self, done: Iterable[Row], part: int, benchmark: BenchmarkObjective
+    ) -> ByScenario | None:
+        """Return the accuracy of the winner and the controls by scenario."""
+        if not benchmark.scenarios:
+            return None
+        arms: dict[str, dict[int, list[EpochResult]]] = {
+            label: {} for label in (self.winner, UNIFORM, self.plan.baseline)
+        }
+        for row in done:
+            if row.label in arms and row.seed_index is not None:
+                epochs = self.folder.read_part(part_key(row.key, part), benchmark)
+                arms[row.label][row.seed_index] = epochs
+        return by_scenario(arms, benchmark.scenarios, benchmark.test_held_out)
 
     def gains(self, curves: dict[str, Curves], benchmark: BenchmarkObjective) -> Gains | None:
         winner, uniform = curves.get(self.winner, {}), curves.get(UNIFORM, {})

@@ -11,6 +11,7 @@ from search.store.files.jsonl import finished_lines
 from search.store.validation import json_of, read_content, read_json
 from spaces import POSTHOC
 from spaces.errors import UserError
+from trainer.diagnosis.scenarios import check_correct
 from trainer.results import PROFILE_COLUMNS, EpochResult, present_names
 
 
@@ -61,6 +62,9 @@ def checked_curve(
             raise ValueError("got a profile of other lengths")
         if len(results) > benchmark.epochs:
             raise ValueError(f"got {len(results)} epochs of {benchmark.epochs}")
+        for diagnosis in filter(None, (result.diagnosis for result in results)):
+            for found in filter(None, (diagnosis.best, diagnosis.last)):
+                check_correct(found.scenarios or (), benchmark.scenarios)
     except ValueError as error:
         raise UserError(
             f"{path} does not hold epochs of {benchmark.name} ({error}); restore the file."

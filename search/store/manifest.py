@@ -87,6 +87,7 @@ class RecordedBenchmark:
             metric=benchmark.metric,
             test_held_out=benchmark.test_held_out,
             chosen_on=benchmark.chosen_on,
+            scenarios=data.scenarios.counted(data.half_a) if data.scenarios else (),
         )
         names, note = tuple(data.class_names), benchmark.protocol_note()
         return cls(benchmark, note, names, data.fingerprint, objective)

@@ -18,6 +18,7 @@ from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import HOLDOUT, Row, TrialState
 from trainer.benchmarks import BENCHMARKS
+from trainer.diagnosis.records import Diagnosis, Examined
 from trainer.own.training import OwnTraining
 from trainer.results import EpochResult, HalfCounts
 
@@ -78,7 +79,13 @@ def results_worth(percent: int, benchmark: BenchmarkObjective = BENCHMARK) -> li
             continue
         curve = Curve(np.array([correct]), np.array([correct]))
         score = float(benchmark.scoring.scores(curve, benchmark.scoring.choosing)[0])
-        results.append(EpochResult(epoch, 1.0, 1.0, 0.1, 0.5, score, score, correct, correct))
+        result = EpochResult(epoch, 1.0, 1.0, 0.1, 0.5, score, score, correct, correct)
+        if benchmark.scenarios and epoch == benchmark.epochs:
+            halves = tuple(sum(half) for half in correct)
+            there = (halves, (3, 1), (0, 0), (1, 2))[: len(benchmark.scenarios)]
+            found = Examined(epoch, (), (), scenarios=there)
+            result = replace(result, diagnosis=Diagnosis(found, found))
+        results.append(result)
     return results
 
 

@@ -155,6 +155,8 @@ class Benchmark:
         if self.folder is not None:
             for key in ("root", "evaluated_counts", "notes"):
                 del fields["folder"][key]
+            if not self.folder.scenarios:
+                del fields["folder"]["scenarios"]
         if self.pretrained is None:
             del fields["pretrained"]
         else:

@@ -22,6 +22,7 @@ from trainer.data.image_table import PARQUET, scan_table
 from trainer.data.listing import spread
 from trainer.data.longtail import largest_max_count, long_tail_counts, ranked_counts
 from trainer.data.raw import FolderSpec
+from trainer.diagnosis.scenarios import LONGEST_TAG
 from trainer.errors import BenchmarkError, DataError
 from trainer.user_files import expanded, read_text
 
@@ -47,6 +48,22 @@ _SPLIT = Rule(
     "a share of at least 0 and below 1, such as 0.2, or a folder in quotes",
     lambda value: isinstance(value, str) or 0 <= value < 1,
 )
+_MOST_COLUMNS = 8
+
+
+def names_of(given: str | list[str]) -> list[str]:
+    return [given] if isinstance(given, str) else given
+
+
+def _are_columns(given: str | list[str]) -> bool:
+    names = [name.strip().lower() for name in names_of(given)]
+    named = all(name.isprintable() and 0 < len(name) <= LONGEST_TAG for name in names)
+    return named and len({*names}) == len(names) <= _MOST_COLUMNS
+
+
+_SCENARIOS = Rule(
+    f"the name of a column of tags, or a list of up to {_MOST_COLUMNS}, none twice", _are_columns
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +77,13 @@ class Images:
     train: str | None = None
     val: Annotated[float | str, _SPLIT] | None = None
     test: str | None = None
+    scenarios: Annotated[str | list[str], _SCENARIOS] | None = None
     imbalance_ratio: ImbalanceRatio | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of tags."""
+        return tuple(names_of(self.scenarios or []))
 
 
 @functools.cache
@@ -184,6 +207,10 @@ def _find_images(data: Images, beside: Path, data_root: Path) -> tuple[str, Fold
         )
     [(key, name)] = given.items()
     place = _find(key, name, beside, data_root)
+    if key == "root" and data.scenarios is not None:
+        raise BenchmarkError(
+            "scenarios names columns of tags, and root is a folder: give csv, parquet or npz"
+        )
     if key == "root":
         return "folder", _find_folder(place, data.train, data.val, data.test)
     for split in ("train", "val", "test"):
@@ -194,10 +221,10 @@ def _find_images(data: Images, beside: Path, data_root: Path) -> tuple[str, Fold
             )
     assert not isinstance(data.val, str)
     if key == "npz":
-        return "arrays", scan_arrays(place, data.val)
+        return "arrays", scan_arrays(place, data.val, data.columns)
     if (place.suffix == PARQUET) != (key == "parquet"):
         raise BenchmarkError(f"{key} = {name!r} must end in .{key}, or be given by another key")
-    return "table", scan_table(place, data.val)
+    return "table", scan_table(place, data.val, data.columns)
 
 
 def _find(key: str, name: str, beside: Path, data_root: Path) -> Path:

@@ -1,6 +1,7 @@
 """A user's images in an .npz file: train_images, train_labels, and so for val and test."""
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from trainer.data.listing import (
 )
 from trainer.data.raw import FolderSpec, RawImages, Request
 from trainer.data.reading import digest_of
+from trainer.diagnosis.scenarios import checked_tag
 from trainer.errors import DataError
 
 Arrays = dict[str, NDArray[Any]]
@@ -30,17 +32,18 @@ MOST_UNPACKED = 100
 SMALL_ARRAYS = 2**30  # bytes of arrays that are read however far they are compressed
 
 
-def scan_arrays(file: Path, val: float | None) -> FolderSpec:
+def scan_arrays(file: Path, val: float | None, scenarios: Sequence[str] = ()) -> FolderSpec:
     """What a benchmark keeps of the images in an .npz file.
 
     It holds images uint8 (N, H, W) or (N, H, W, C) with 1, 3 or 4 channels, labels (N,) of whole
-    numbers or text, and optionally class_names, by label. `val` is as in `scan_table`. Raises
-    DataError for a file that cannot be read, and for arrays of other types and shapes.
+    numbers or text, and optionally class_names, by label. `val` is as in `scan_table`. Each of
+    `scenarios` is the end of the names of arrays of tags, such as lighting of test_lighting (T,).
+    Raises DataError for a file that cannot be read, and for arrays of other types and shapes.
     """
-    return list_arrays(file, val).spec(file)
+    return list_arrays(file, val, scenarios).spec(file)
 
 
-def list_arrays(file: Path, val: float | None) -> Listing[Pixels]:
+def list_arrays(file: Path, val: float | None, scenarios: Sequence[str]) -> Listing[Pixels]:
     """The images in an .npz file, by split and class (`scan_arrays`)."""
     arrays = _read(file)
     present = [split for split in SPLITS if f"{split}_images" in arrays]
@@ -50,11 +53,14 @@ def list_arrays(file: Path, val: float | None) -> Listing[Pixels]:
     index = {name: i for i, name in enumerate(names)}
     splits: dict[str, Classes[Pixels]] = {split: [[] for _ in names] for split in present}
     for split in present:
-        for label, image in zip(labels[split], arrays[f"{split}_images"], strict=True):
+        tags = _tags(file, arrays, split, scenarios)
+        pairs = zip(labels[split], arrays[f"{split}_images"], tags, strict=True)
+        for label, image, tagged in pairs:
             content = np.ascontiguousarray(image)
-            found = Found(digest_of(f"{image.shape}".encode() + content.tobytes()), content)
-            splits[split][index[label]].append(found)
-    return listing_of(_class_names(file, arrays, names), splits, share, file, _unused(arrays))
+            digest = digest_of(f"{image.shape}".encode() + content.tobytes())
+            splits[split][index[label]].append(Found(digest, content, tags=tagged))
+    notes, columns = _unused(arrays, scenarios), tuple(scenarios)
+    return listing_of(_class_names(file, arrays, names), splits, share, file, notes, columns)
 
 
 def _read(file: Path) -> Arrays:
@@ -120,6 +126,30 @@ def _labels(file: Path, arrays: Arrays, split: str) -> list[str]:
     return labels
 
 
+def _tags(
+    file: Path, arrays: Arrays, split: str, scenarios: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """The tags of each image of a split; without an array they are untagged."""
+    images = len(arrays[f"{split}_images"])
+    columns = []
+    for column in scenarios:
+        name = f"{split}_{column}"
+        tags = arrays.get(name, np.full(images, ""))
+        if name in _used(()) or tags.shape != (images,) or tags.dtype.kind not in "biuU":
+            raise DataError(
+                f"{file}: scenarios names {column!r}, and {name} must be ({images},), text or whole"
+                f" numbers, and no images or labels ({tags.dtype}, {tags.shape})"
+            )
+        cells = enumerate(tags.astype(str).tolist())
+        columns.append(
+            [
+                checked_tag(f"{file}, image {number} of {name},", column, tag)
+                for number, tag in cells
+            ]
+        )
+    return list(zip(*columns, strict=True)) if columns else [()] * images
+
+
 def _class_names(file: Path, arrays: Arrays, labels: list[str]) -> list[str]:
     """The labels, or what class_names calls them."""
     given = arrays.get("class_names")
@@ -134,9 +164,13 @@ def _class_names(file: Path, arrays: Arrays, labels: list[str]) -> list[str]:
     return names
 
 
-def _unused(arrays: Arrays) -> tuple[str, ...]:
-    used = {f"{split}_{part}" for split in SPLITS for part in ("images", "labels")}
-    unused = [name for name in arrays if name not in used | {"class_names"}]
+def _used(scenarios: Sequence[str]) -> set[str]:
+    parts = ("images", "labels", *scenarios)
+    return {"class_names", *(f"{split}_{part}" for split in SPLITS for part in parts)}
+
+
+def _unused(arrays: Arrays, scenarios: Sequence[str]) -> tuple[str, ...]:
+    unused = [name for name in arrays if name not in _used(scenarios)]
     return (f"arrays not used: {', '.join(unused)}",) if unused else ()
 
 
@@ -144,7 +178,8 @@ def load_arrays(request: Request) -> RawImages:
     """The images of an .npz file, as RGB, `resolution` pixels square (`pixels.fit`)."""
     spec, resolution = request.folder, request.resolution
     assert spec is not None  # Benchmark checks it
-    listing = list_arrays(spec.root, spec.val if isinstance(spec.val, float) else 0.0)
+    val = spec.val if isinstance(spec.val, float) else 0.0
+    listing = list_arrays(spec.root, val, spec.scenarios)
     check_unchanged(listing, spec)
     return raw_images(listing, lambda image: _decode(image, resolution), resolution)
 

@@ -1,4 +1,7 @@
-"""A user's images that a CSV or Parquet table of `path,label[,split][,difficulty]` names."""
+"""A user's images that a CSV or Parquet table of `path,label[,split][,difficulty]` names.
+
+A benchmark may name further columns, of tags.
+"""
 
 import csv
 import io
@@ -19,6 +22,7 @@ from trainer.data.listing import (
 )
 from trainer.data.raw import FolderSpec, RawImages, Request
 from trainer.data.reading import collected, hash_file
+from trainer.diagnosis.scenarios import checked_tag
 from trainer.errors import DataError
 from trainer.user_files import expanded, read_text
 
@@ -34,21 +38,24 @@ class _Row(NamedTuple):
     label: str
     split: str
     difficulty: float | None
+    tags: tuple[str, ...]
 
 
-def scan_table(file: Path, val: float | None) -> FolderSpec:
+def scan_table(file: Path, val: float | None, scenarios: Sequence[str] = ()) -> FolderSpec:
     """What a benchmark keeps of the images that a table names, of which every byte is hashed.
 
     `val` is the share of the training images to set aside for validation, 0 for none; without it
-    a share is set aside if the table has neither validation nor test images. Raises DataError for
-    a table that cannot be read, rows that are not whole, and images that are missing.
+    a share is set aside if the table has neither validation nor test images. `scenarios` are
+    columns of tags. Raises DataError for a table that cannot be read, rows that are not whole,
+    images that are missing, and columns that are no scenarios.
     """
-    return list_table(file, val).spec(file)
+    return list_table(file, val, scenarios).spec(file)
 
 
-def list_table(file: Path, val: float | None) -> Listing[Path]:
+def list_table(file: Path, val: float | None, scenarios: Sequence[str]) -> Listing[Path]:
     """The images that a table names, by split and class (`scan_table`)."""
-    names, rows = _read(file)
+    columns = tuple(_normal(name) for name in scenarios)
+    names, rows = _read(file, columns)
     present = {row.split for row in rows}
     share = share_of(file, present, val)
     labels = {label: i for i, label in enumerate(sorted_labels({row.label for row in rows}))}
@@ -56,10 +63,10 @@ def list_table(file: Path, val: float | None) -> Listing[Path]:
     digests = collected(hash_file, paths, "cannot be read")
     splits: dict[str, Classes[Path]] = {split: [[] for _ in labels] for split in present}
     for row, path, digest in zip(rows, paths, digests, strict=True):
-        splits[row.split][labels[row.label]].append(Found(digest, path, row.difficulty))
-    unused = [name for name in names if name not in COLUMNS]
+        splits[row.split][labels[row.label]].append(Found(digest, path, row.difficulty, row.tags))
+    unused = [name for name in names if name not in {*COLUMNS, *columns}]
     notes = (f"columns not used: {', '.join(unused)}",) if unused else ()
-    return listing_of(tuple(labels), splits, share, file, notes)
+    return listing_of(tuple(labels), splits, share, file, notes, columns)
 
 
 def sorted_labels(labels: Iterable[str]) -> list[str]:
@@ -70,22 +77,37 @@ def sorted_labels(labels: Iterable[str]) -> list[str]:
         return sorted(labels)
 
 
-def _read(file: Path) -> tuple[list[str], list[_Row]]:
-    """The names of a table's columns, and its rows."""
-    names, lines = _read_parquet(file) if file.suffix == PARQUET else _read_csv(file)
+def _normal(name: str) -> str:
+    return name.strip().lower()
+
+
+def _read(file: Path, columns: tuple[str, ...]) -> tuple[list[str], list[_Row]]:
+    """The names of a table's columns, and its rows, with the tags in `columns`."""
+    parquet = file.suffix == PARQUET
+    names, lines = _read_parquet(file, columns) if parquet else _read_csv(file)
     missing = [name for name in COLUMNS[:2] if name not in names]
     if missing:
         raise DataError(
             f"{file} has the columns {', '.join(names) or 'none'}, but none that is named"
             f" {missing[0]!r}: its first line must be path,label or path,label,split"
         )
-    rows = [_row(file, number, dict(zip(names, line, strict=False))) for number, line in lines]
+    for column in columns:
+        if column not in names or column in COLUMNS:
+            others = [name for name in names if name not in COLUMNS]
+            raise DataError(
+                f"scenarios names the column {column!r}, and {file} has"
+                f" {', '.join(others) or 'none'} beside those of paths, labels, splits and"
+                " difficulty: name one of these"
+            )
+    rows = [
+        _row(file, number, dict(zip(names, line, strict=False)), columns) for number, line in lines
+    ]
     if not any(row.split == "train" for row in rows):
         raise DataError(f"{file} names no training images: give some rows the split train")
     return names, rows
 
 
-def _row(file: Path, number: int, values: dict[str, str]) -> _Row:
+def _row(file: Path, number: int, values: dict[str, str], columns: tuple[str, ...]) -> _Row:
     path, label = values.get("path", ""), values.get("label", "")
     split = values.get("split", "train").lower()
     if not path or not label:
@@ -96,19 +118,26 @@ def _row(file: Path, number: int, values: dict[str, str]) -> _Row:
         raise DataError(
             f"{file}, row {number}, has the split {split!r}: it must be train, val or test"
         )
-    hard = values.get("difficulty")
-    if hard is None or SPLIT_OF[split] != "train":
-        return _Row(path, label, SPLIT_OF[split], None)
+    where = f"{file}, row {number},"
+    tags = tuple(checked_tag(where, column, values.get(column, "")) for column in columns)
+    hard = values.get("difficulty") if SPLIT_OF[split] == "train" else None
+    return _Row(path, label, SPLIT_OF[split], _difficulty(where, hard), tags)
+
+
+def _difficulty(where: str, value: str | None) -> float | None:
+    """The number in a cell; None without a cell."""
+    if value is None:
+        return None
     try:
-        number_of = float(hard)
+        number = float(value)
     except ValueError:
-        number_of = math.nan
-    if not math.isfinite(number_of):
+        number = math.nan
+    if not math.isfinite(number):
         raise DataError(
-            f"{file}, row {number}, has the difficulty {hard!r}: it must be a number for every"
-            " training image, the higher the harder"
+            f"{where} has the difficulty {value!r}: it must be a number for every training image,"
+            " the higher the harder"
         )
-    return _Row(path, label, SPLIT_OF[split], number_of)
+    return number
 
 
 def _read_csv(file: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[str]]]]:
@@ -119,28 +148,30 @@ def _read_csv(file: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[str]]
         lines = list(csv.reader(io.StringIO(text), delimiter=separator, strict=True))
     except csv.Error as error:
         raise DataError(f"{file} is not a CSV file ({error}): mend that line") from error
-    names = [name.strip().lower() for name in lines[0]] if lines else []
+    names = [_normal(name) for name in lines[0]] if lines else []
     stripped = ([value.strip() for value in line] for line in lines[1:])
     return names, ((number, line) for number, line in enumerate(stripped, 2) if any(line))
 
 
-def _read_parquet(file: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[str]]]]:
+def _read_parquet(
+    file: Path, columns: tuple[str, ...]
+) -> tuple[list[str], Iterator[tuple[int, Sequence[str]]]]:
     try:
         from pyarrow import ArrowException, parquet  # comes with ray[tune]
     except ImportError as error:
         raise DataError(f"{file} needs the package pyarrow: install it, or give a CSV") from error
     try:
         with parquet.ParquetFile(file) as opened:
-            fields = {field.name.strip().lower(): field for field in opened.schema_arrow}
-            read = [name for name in COLUMNS if name in fields]
+            fields = {_normal(field.name): field for field in opened.schema_arrow}
+            read = [name for name in dict.fromkeys((*COLUMNS, *columns)) if name in fields]
             for name in read:
                 _check_column(file, name, fields[name].type, opened.metadata.num_rows)
             table = opened.read([fields[name].name for name in read])
     except (OSError, ArrowException) as error:
         raise DataError(f"{file} cannot be read as Parquet ({error}): replace it") from error
     names = read + [name for name in fields if name not in read]
-    columns: list[list[Any]] = [table[fields[name].name].to_pylist() for name in read]
-    rows = zip(*columns, strict=True)
+    values: list[list[Any]] = [table[fields[name].name].to_pylist() for name in read]
+    rows = zip(*values, strict=True)
     lines = (["" if value is None else str(value) for value in row] for row in rows)
     return names, enumerate(lines, 1)
 
@@ -163,6 +194,7 @@ def load_table(request: Request) -> RawImages:
     """The images that a table names, as RGB, `resolution` pixels square (`pixels.fit`)."""
     spec, resolution = request.folder, request.resolution
     assert spec is not None  # Benchmark checks it
-    listing = list_table(spec.root, spec.val if isinstance(spec.val, float) else 0.0)
+    val = spec.val if isinstance(spec.val, float) else 0.0
+    listing = list_table(spec.root, val, spec.scenarios)
     check_unchanged(listing, spec)
     return raw_images(listing, lambda path: pixels.decode(path, resolution), resolution)

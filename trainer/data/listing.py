@@ -1,6 +1,7 @@
 """A user's own images as they were found, by split and class: checked, split and described."""
 
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from trainer.data import pixels
 from trainer.data.raw import FolderSpec, RawImages
 from trainer.data.reading import NAMED, collected
+from trainer.diagnosis.scenarios import Scenarios, scenarios_of
 from trainer.errors import DataError
 
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
@@ -23,11 +25,12 @@ Place = TypeVar("Place")
 
 
 class Found(NamedTuple, Generic[Place]):
-    """An image: 64 bits of a hash over its content, where it is, and how hard, if that is given."""
+    """An image: 64 bits of a hash over its content, where it is, how hard, its tags, if given."""
 
     digest: int
     place: Place
     difficulty: float | None = None
+    tags: tuple[str, ...] = ()
 
 
 Classes = list[list[Found[Place]]]
@@ -43,12 +46,16 @@ class Listing(Generic[Place]):
             a file changes nothing.
         share: of the training images, by which "val" was set aside; None if it was not.
         notes: what was left out and why.
+        scenarios: of all images, in the order of `raw_images`; None if no columns are named.
+        columns: the names of these, K.
     """
 
     class_names: tuple[str, ...]
     splits: dict[str, Classes[Place]]
     share: float | None
     notes: tuple[str, ...]
+    scenarios: Scenarios | None = None
+    columns: tuple[str, ...] = ()
 
     def spec(
         self, root: Path, train: str = "train", val: str = "val", test: str = "test"
@@ -64,6 +71,7 @@ class Listing(Generic[Place]):
             train_counts=tuple(map(len, self.splits["train"])),
             state=self.state(),
             evaluated_counts=self.evaluated_counts(),
+            scenarios=self.columns,
             notes=(self.describe(), *self.remarks()),
         )
 
@@ -82,6 +90,8 @@ class Listing(Generic[Place]):
         difficulty = self.difficulty()
         if difficulty is not None:
             digest.update(b"difficulty " + difficulty.tobytes())
+        if self.scenarios is not None:
+            digest.update(b"scenarios " + self.scenarios.content())
         return digest.hexdigest()[:16]
 
     def difficulty(self) -> NDArray[np.float64] | None:
@@ -191,11 +201,12 @@ def listing_of(
     share: float | None,
     where: Path,
     notes: tuple[str, ...] = (),
+    columns: tuple[str, ...] = (),
 ) -> Listing[Place]:
     """The images by split and class in the order of their content, `share` of them set aside.
 
-    Raises DataError for a single class, one without images in a split, or one of which no image
-    can be set aside.
+    `columns` are those of their tags. Raises DataError for a single class, one without images in a
+    split, one of which no image can be set aside, and tags that cannot be scenarios.
     """
     if len(class_names) < 2:
         raise DataError(f"{where} holds one class only: a classifier needs two")
@@ -218,7 +229,9 @@ def listing_of(
             f"{where} holds training images only, and nothing to evaluate on: give val = 0.2 in"
             " [data] to set some of them aside"
         )
-    return Listing(tuple(class_names), ordered, share, notes)
+    tags = {split: [i.tags for i in itertools.chain(*of)] for split, of in ordered.items()}
+    scenarios = scenarios_of(where, columns, tags.pop("train"), [*itertools.chain(*tags.values())])
+    return Listing(tuple(class_names), ordered, share, notes, scenarios, columns)
 
 
 def _set_aside(
@@ -287,4 +300,5 @@ def raw_images(
         half_a=half_a if len(labels) == 2 else None,
         contents=listing.contents(),
         difficulty=listing.difficulty(),
+        scenarios=listing.scenarios,
     )

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.diagnosis.scenarios import Scenarios
+
 
 @dataclass(frozen=True, eq=False)
 class RawImages:
@@ -19,6 +21,7 @@ class RawImages:
         contents: of a user's own images: class of a split, such as "train/cat", to the digests
             of its images, uint64, sorted.
         difficulty: of each training image, (N,), where a user's table gives it.
+        scenarios: of all images, where a benchmark names columns of them.
     """
 
     train_images: NDArray[np.uint8]
@@ -29,6 +32,7 @@ class RawImages:
     half_a: NDArray[np.bool_] | None = None
     contents: Mapping[str, NDArray[np.uint64]] = field(default_factory=dict)
     difficulty: NDArray[np.float64] | None = None
+    scenarios: Scenarios | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,7 @@ class FolderSpec:
             are no part of it.
         evaluated_counts: images of each class in the validation and test splits together; they
             follow from `state`.
+        scenarios: columns of a table, or arrays, that tag images; the tags are part of `state`.
         notes: what a person should know of what was found; no part of the identity.
     """
 
@@ -58,6 +63,7 @@ class FolderSpec:
     train_counts: tuple[int, ...]
     state: str
     evaluated_counts: tuple[int, ...] = ()
+    scenarios: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
 
 

@@ -19,6 +19,8 @@ Bin: TypeAlias = tuple[Number, Number, Number]
 Losses: TypeAlias = Annotated[tuple[Loss, ...], MaxLen(100_000)]
 """Mean loss of each class, (C,); None for a class without images."""
 Bins: TypeAlias = Annotated[tuple[Annotated[tuple[Bin, ...], MaxLen(BINS)], ...], MaxLen(10)]
+ByHalf: TypeAlias = Annotated[tuple[tuple[Number, Number], ...], MaxLen(64)]
+"""Correct images of each scenario in half A and in half B."""
 Confusion: TypeAlias = Annotated[tuple[tuple[Number, Number, Number], ...], MaxLen(10**7)]
 
 
@@ -48,12 +50,15 @@ class Examined:
         losses: mean unweighted cross entropy of each class, before such an adjustment.
         confusion: (true class, predicted class, images) where there are any, in this order; None
             where it is not kept.
+        scenarios: correct images by scenario, in both halves of all evaluated images, whichever
+            choose; None where the images have no scenarios.
     """
 
     epoch: Annotated[int, Ge(1), Le(10**6)]
     reliability: Bins
     losses: Losses
     confusion: Confusion | None = None
+    scenarios: ByHalf | None = None
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,13 @@ class Diagnosis:
 
 def examined_of(data: dict[str, Any]) -> Examined:
     """Return what `asdict` made of it, read back from JSON."""
-    confusion = data.get("confusion")
+    confusion, scenarios = data.get("confusion"), data.get("scenarios")
     return Examined(
         epoch=data["epoch"],
         reliability=tuple(tuple(map(tuple, bins)) for bins in data["reliability"]),
         losses=tuple(data["losses"]),
         confusion=None if confusion is None else tuple(map(tuple, confusion)),
+        scenarios=None if scenarios is None else tuple((a, b) for a, b in scenarios),
     )
 
 

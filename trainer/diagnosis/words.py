@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from trainer.diagnosis.examination import calibration_error, together
 from trainer.diagnosis.records import Confusion, Examined
+from trainer.diagnosis.scenarios import FEW_IMAGES, Scenario
 
 Integers = npt.NDArray[np.int64]
 
@@ -67,3 +68,14 @@ def calibration_sentence(found: Examined, groups: Sequence[str]) -> str:
         if (error := calibration_error(bins)) is not None
     ]
     return f"expected calibration error {100 * (whole or 0.0):.1f} % ({', '.join(parts)})"
+
+
+def scenario_sentence(found: Examined, scenarios: Sequence[Scenario], held_out: bool) -> str:
+    """Say how accurate the network was in each scenario, on the images that choose."""
+    parts = []
+    for scenario, correct in zip(scenarios, found.scenarios or (), strict=False):
+        right, images = (n[0] if held_out else sum(n) for n in (correct, scenario.evaluated))
+        if images:
+            few = ", few" if images < FEW_IMAGES else ""
+            parts.append(f"{scenario.name} {100 * right / images:.1f} % ({images:,} images{few})")
+    return f"accuracy by scenario: {'; '.join(parts)}" if parts else ""

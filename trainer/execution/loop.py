@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -108,6 +109,9 @@ def diagnosed(slot: Slot, epoch: int, is_best: bool) -> Diagnosis | None:
         return None
     groups = shot_groups(task.classes.counts.tolist()).values()
     found = examined(epoch, *chosen_images(slot), groups, trial.diagnosed)
+    if task.scenarios is not None:
+        right = slot.read_said[0].numpy() == task.evaluated_labels
+        found = replace(found, scenarios=task.scenarios.by_half(right, task.choosing))
     slot.examined = found if is_best else slot.examined
     return Diagnosis(slot.examined, found) if last else None
 

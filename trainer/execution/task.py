@@ -23,6 +23,7 @@ class Task:
         training_labels, evaluated_labels: of the training and the test images, (N,) and (T,), on
             the host.
         choosing: bool (T,), half A, on the host.
+        scenarios: of the images, on the host; None where they have none.
         half_counts: test images by half and class, int64 (2, C), on the host.
     """
 
@@ -46,7 +47,7 @@ class Task:
         self.test_labels = here(data.test_labels)
         self.training_labels = data.train_labels
         self.evaluated_labels, self.choosing = data.test_labels, data.half_a
-        self.half_counts = data.half_counts
+        self.half_counts, self.scenarios = data.half_counts, data.scenarios
         self.half_and_class = (~here(data.half_a)).long() * self.num_classes + self.test_labels
         self.mean = torch.tensor(data.mean, dtype=torch.float32, device=device).view(-1, 1, 1)
         self.std = torch.tensor(data.std, dtype=torch.float32, device=device).view(-1, 1, 1)

@@ -26,6 +26,7 @@ from search.report.page.facts import facts_of, stopping_table
 from search.report.page.figure import Figure, shown
 from search.report.page.history import curves_figure, history_figure
 from search.report.page.parameters import effect_figure, found_effects, importance_figure
+from search.report.page.scenarios import scenarios_figure
 from search.report.verdict_view import effect, half_b_sentences, incumbent_text, what_it_is
 from search.results.conclusion import Conclusion
 from search.results.diagnoses import arm_diagnosis
@@ -207,6 +208,8 @@ def _class_figures(conclusion: Conclusion) -> Iterator[Figure]:
         winner = next(iter(few))
         figures = (gains_figure(judged, names[judged.name], winner), shots_figure(judged, winner))
         yield from (figure for figure in figures if figure)
+        if judged.scenarios:
+            yield scenarios_figure(judged.name, judged.scenarios)
 
 
 def _diagnosis_figures(conclusion: Conclusion) -> Iterator[Figure]:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training import DIGITS, digits_data, digits_task, digits_trial, threads, without_seconds
+from training import CPU, DIGITS, digits_data, digits_task, digits_trial, threads, without_seconds
 
 from spaces import POSTHOC, STRATEGIES, PostHoc
-from trainer.diagnosis.records import CONFIDENCE_UNIT, Examined
-from trainer.diagnosis.words import failure_modes, matrix
+from trainer.diagnosis.records import CONFIDENCE_UNIT, Diagnosis, Examined
+from trainer.diagnosis.scenarios import Scenario, Scenarios
+from trainer.diagnosis.words import failure_modes, matrix, scenario_sentence
 from trainer.execution.loop import save_position, train, train_by_batches
 from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 from trainer.results import EpochResult, selection
 from trainer.trial import Trial
 
@@ -113,17 +115,47 @@ def test_a_trial_that_is_not_diagnosed_has_all_but_the_confusion_and_the_same_nu
     assert trial.fingerprint() == dataclasses.replace(trial, diagnosed=False).fingerprint()
 
 
-def test_a_kill_in_the_last_epoch_changes_no_diagnosis(tmp_path: Path) -> None:
+@functools.cache
+def tagged_task() -> Task:
+    """Return the task of the same images with scenarios in two columns."""
+    data = digits_data()
+    evaluated = np.stack([data.test_labels % 3, 3 + (np.arange(len(data.test_labels)) > 20)])
+    train = np.zeros((2, len(data.train_labels)), np.uint8)
+    scenarios = Scenarios(("a", "b", "c", "many", "few"), train, evaluated.astype(np.uint8))
+    return Task(dataclasses.replace(data, scenarios=scenarios), DIGITS.padding, CPU)
+
+
+def without_scenarios(result: EpochResult) -> EpochResult:
+    """Check the numbers of scenarios in a result, and return it without them."""
+    if result.diagnosis is None:
+        return result
+    plain = []
+    for found in (result.diagnosis.best, result.diagnosis.last):
+        assert found is not None
+        assert found.scenarios is not None
+        columns = np.array(found.scenarios[:3]), np.array(found.scenarios[3:])
+        assert (columns[0].sum(0) == columns[1].sum(0)).all()
+        if found.epoch == result.epoch:
+            correct = np.array(result.correct)
+            assert (columns[0].sum(0) == correct.sum(1)).all()
+            by_tag = [correct[:, np.arange(10) % 3 == tag].sum(1) for tag in range(3)]
+            assert columns[0].tolist() == np.array(by_tag).tolist()
+        plain.append(dataclasses.replace(found, scenarios=None))
+    return dataclasses.replace(result, diagnosis=Diagnosis(*plain))
+
+
+def test_a_kill_in_the_last_epoch_and_scenarios_change_no_number(tmp_path: Path) -> None:
     trial = trial_of()
     whole = plain_results()
-    slot = Slot(trial, digits_task())
+    slot = Slot(trial, tagged_task())
     work = train_by_batches(slot, trial, tmp_path, save_every=9)
     assert any(item and item.epoch == 1 for item in work)
     for _ in range(14):  # an epoch has 13 batches to train and 2 to test
         assert next(work) is None
     save_position(slot, tmp_path)
-    resumed = list(train(trial, digits_task(), tmp_path))
-    assert without_seconds(resumed) == without_seconds(whole)
+    resumed = list(train(trial, tagged_task(), tmp_path))
+    plain = list(map(without_scenarios, resumed))
+    assert without_seconds(plain) == without_seconds(whole)
     assert resumed[-1] == EpochResult.from_dict(resumed[-1].to_dict())
 
 
@@ -134,3 +166,15 @@ def test_failure_modes_are_the_most_frequent_errors_of_each_class() -> None:
     assert (second.true, second.taken_for, second.share) == (2, 0, 0.1)
     assert first.sentence(None) == "class 0 is taken for class 2 (3 of 10 images)"
     assert second.sentence("abc") == "c is taken for a (1 of 10 images)"
+
+
+@pytest.mark.parametrize(
+    ("held_out", "words"),
+    ((False, "night 50.0 % (40 images); <b> 60.0 % (5 images, few)"), (True, "night 75.0 % (20")),
+)
+def test_the_accuracy_by_scenario_is_of_the_images_that_choose(held_out: bool, words: str) -> None:
+    scenarios = (Scenario("night", 3, (20, 20)), Scenario("<b>", 0, (0, 5)))
+    found = Examined(1, (), (), scenarios=((15, 5), (0, 3)))
+    said = scenario_sentence(found, scenarios, held_out)
+    assert said.startswith(f"accuracy by scenario: {words}")
+    assert ("<b>" in said) is not held_out

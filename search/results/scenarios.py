@@ -1,0 +1,170 @@
+"""Accuracy by scenario: what arms reach on images of each tag, and where the winner gains there."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from search.stats.accuracies import t_interval
+from search.stats.estimate import Estimate
+from spaces.counts import FloatArray
+from trainer.diagnosis.scenarios import FEW_IMAGES, Scenario
+from trainer.results import EpochResult
+
+FEWEST_RUNS = 2
+"""In common, for a difference with an interval."""
+
+SHOWN = 5
+"""Scenarios that are named together, the largest differences first."""
+NORMAL = 1.96
+"""Standard deviations of a normal distribution that hold 95 % of it on either side."""
+
+Runs = Mapping[int, Sequence[EpochResult]]
+"""Epochs of the runs of an arm, by seed index."""
+
+
+@dataclass(frozen=True)
+class ScenarioGains:
+    """By how much the winner's accuracy differs from that of a control, by scenario.
+
+    Attributes:
+        control: its name.
+        seeds: that both ran with; differences are taken within a seed.
+        points: of each scenario, (S,); None where no image of it judges.
+    """
+
+    control: str
+    seeds: int
+    points: tuple[Estimate | None, ...]
+
+
+@dataclass(frozen=True)
+class ByScenario:
+    """The accuracy of arms by scenario on the images that judge, each run at its best epoch.
+
+    Attributes:
+        winner: label of the first arm.
+        scenarios: of the benchmark, (S,).
+        images: that judge, of each scenario, (S,).
+        arms: label -> mean over its runs, percent, (S,); None where there are no images.
+        gains: of the winner over the other arms; empty where too few seeds are common.
+    """
+
+    winner: str
+    scenarios: tuple[Scenario, ...]
+    images: tuple[int, ...]
+    arms: dict[str, tuple[float | None, ...]]
+    gains: tuple[ScenarioGains, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(scenario.name for scenario in self.scenarios)
+
+    def sentences(self) -> list[str]:
+        """Return where the winner gains or loses, where that cannot be told, and who is too few."""
+        few = [n for n, images in enumerate(self.images) if images < FEW_IMAGES]
+        said = []
+        for gains in self.gains:
+            points = {n: p for n, p in enumerate(gains.points) if p and n not in few}
+            sure = [n for n, p in points.items() if p.low > 0 or p.high < 0]
+            sure.sort(key=lambda n: -abs(points[n].mean))
+            said += [self._gain(n, points[n], gains.control) for n in sure[:SHOWN]]
+            more = [f"{len(sure) - SHOWN} more differ"] if len(sure) > SHOWN else []
+            unsure = [repr(self.names[n]) for n in points if n not in sure]
+            if unsure:
+                more.append(f"{some(unsure)} cannot be told from seeds")
+            if more:
+                said.append(f"{self.winner} less {gains.control} by scenario: {'; '.join(more)}.")
+        if few:
+            named = [f"{self.names[n]!r} ({self.images[n]})" for n in few]
+            said.append(f"Too few images, under {FEW_IMAGES}, to say anything of: {some(named)}.")
+        return said
+
+    def _gain(self, place: int, points: Estimate, control: str) -> str:
+        verb, preposition = ("gains", "over") if points.mean > 0 else ("loses", "against")
+        low, high = sorted(map(abs, (points.low, points.high)))
+        return (
+            f"On {self.names[place]!r} images ({self.images[place]:,}) {self.winner} {verb} "
+            f"{abs(points.mean):.1f} points ({low:.1f} to {high:.1f}) {preposition} {control}."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def by_scenario(
+    arms: Mapping[str, Runs], scenarios: tuple[Scenario, ...], test_held_out: bool
+) -> ByScenario | None:
+    """Return what arms reach by scenario; None where the images have none, or the first no run.
+
+    Args:
+        arms: label -> runs at full length, the winner first; those that are not diagnosed are left
+            out.
+    """
+    halves = slice(1, 2) if test_held_out else slice(0, 2)
+    images = np.array([s.evaluated[halves] for s in scenarios]).reshape(len(scenarios), -1).sum(1)
+    accuracies = {
+        label: {
+            seed: 100 * np.array(found)[:, halves].sum(1) / np.where(images, images, np.nan)
+            for seed, epochs in runs.items()
+            if (found := correct(epochs)) and len(found) == len(scenarios)
+        }
+        for label, runs in arms.items()
+    }
+    winner = next(iter(arms))
+    known = {label: runs for label, runs in accuracies.items() if runs}
+    if winner not in known:
+        return None
+    gains = []
+    for label in known:
+        common = sorted(known[winner].keys() & known[label].keys())
+        if label != winner and len(common) >= FEWEST_RUNS:
+            points = np.array([known[winner][s] - known[label][s] for s in common])
+            told = tuple(map(difference, points.T, images.tolist()))
+            gains.append(ScenarioGains(label, len(common), told))
+    means = {label: np.mean([*runs.values()], axis=0).tolist() for label, runs in known.items()}
+    return ByScenario(
+        winner=winner,
+        scenarios=scenarios,
+        images=tuple(images.tolist()),
+        arms={k: tuple(None if np.isnan(m) else m for m in of) for k, of in means.items()},
+        gains=tuple(gains),
+    )
+
+
+def image_luck(percent: float | None, images: int) -> float | None:
+    """Return how far an accuracy may be off by the luck of the images, points (95 %).
+
+    That is half the width of the interval of Agresti and Coull (1998).
+    """
+    if percent is None or not images:
+        return None
+    n = images + NORMAL**2
+    share = (percent / 100 * images + NORMAL**2 / 2) / n
+    return 100 * NORMAL * math.sqrt(share * (1 - share) / n)
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    return ", ".join(names[:SHOWN]) + (f" and {n} more" if (n := len(names) - SHOWN) > 0 else "")
+
+
+def correct(epochs: Sequence[EpochResult]) -> tuple[tuple[int, int], ...] | None:
+    """Return the correct images by scenario and half at a run's best epoch; None if not known."""
+    diagnosis = epochs[-1].diagnosis if epochs else None
+    best = diagnosis.best if diagnosis else None
+    return best.scenarios if best else None
+
+
+def difference(points: FloatArray, images: int) -> Estimate | None:
+    """Return a mean over seeds with a t interval, no narrower than an image either way."""
+    if not images:
+        return None
+    found, image = t_interval(points), 100 / images
+    low, high = min(found.low, found.mean - image), max(found.high, found.mean + image)
+    return Estimate(found.mean, low, high)
