@@ -41,6 +41,13 @@ ONLY_IN = {
 """Where a foreign module may be imported; the last ones are inside Ray, and may change."""
 MOST_FILES = 12
 """Files of a folder, without ``__init__.py``."""
+MOST_LINES = {"tests": 350, **dict.fromkeys(PACKAGES, 300)}
+"""Lines of a file below each top folder."""
+LONGER = {
+    "search/export/best_strategy.py",  # a user gets it as one file
+    "trainer/kernels/convolution.py",  # cannot be tried without a GPU
+    "trainer/kernels/resnet.py",
+}
 
 
 Imports = dict[str, set[str]]
@@ -143,6 +150,16 @@ def crowded(root: Path) -> set[str]:
     return {folder.relative_to(root).as_posix() for folder in full}
 
 
+def long_files(root: Path) -> set[str]:
+    """Return the files that have more lines than ``MOST_LINES`` says."""
+    return {
+        path.relative_to(root).as_posix()
+        for top, most in MOST_LINES.items()
+        for path in (root / top).rglob("*.py")
+        if path.read_bytes().count(b"\n") > most
+    }
+
+
 @pytest.fixture(scope="module")
 def imports() -> Imports:
     return imports_of(REPOSITORY)
@@ -162,6 +179,10 @@ def test_benchmarks_import_each_other_in_no_circle(imports: Imports) -> None:
 
 def test_no_folder_has_too_many_files() -> None:
     assert crowded(REPOSITORY) == set(), f"at most {MOST_FILES} files a folder: make rooms"
+
+
+def test_no_file_is_too_long() -> None:
+    assert long_files(REPOSITORY) == LONGER, "split files by the questions that they answer"
 
 
 def test_every_room_of_search_has_a_floor(imports: Imports) -> None:
@@ -231,3 +252,10 @@ def test_a_planted_crowd_is_found(tmp_path: Path) -> None:
     assert crowded(tmp_path) == set()
     plant(tmp_path, {"trainer/data/one_more.py": ""})
     assert crowded(tmp_path) == {"trainer/data"}
+
+
+def test_a_planted_long_file_is_found(tmp_path: Path) -> None:
+    plant(tmp_path, {"tests/a.py": "\n" * 350, "search/store/a.py": "\n" * 300})
+    assert long_files(tmp_path) == set()
+    plant(tmp_path, {"tests/a.py": "\n" * 351, "search/store/a.py": "\n" * 301})
+    assert long_files(tmp_path) == {"tests/a.py", "search/store/a.py"}

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from documents import CANARY
 from forging import Lines, forge
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from looking import COMMANDS, HERE, SEARCHES, Made, look, make
-from mutations import CANARY, mutate
+from mutations import mutate
 from repository import EARLIER_RUN
 from twin import fast_folder
 

@@ -1,42 +1,24 @@
-"""The record of every trial, and what it survives."""
+"""The record of every trial, as it is written and read."""
 
-import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from records import DRAWN, NAMES, SEED, SUMMARY, start_proposal
 from twin import STRATEGY, fast_folder
 
-from search.store.facts import Drawn, Summary
-from search.store.files.jsonl import checksummed
+from search.store.facts import Summary
 from search.store.lease import LeaseLostError
 from search.store.record import Record
-from search.store.trials import BASELINES, PROPOSALS, FreshRun, Row, TrialState, trial_seed
+from search.store.trials import BASELINES, PROPOSALS, Row, TrialState, trial_seed
 from spaces import NAMED, STRATEGIES, Strategy
 from spaces.errors import UserError
-
-NAMES = ("uniform", "sqrt_inverse", "mlsbench_balanced_softmax")
-SEED = 7
-SUMMARY: dict[str, Any] = {
-    "epochs": 10,
-    "best_score": 50.0,
-    "last_ten_score": 45.0,
-    "shots": {"many": 60.0},
-}
-
-
-DRAWN = Drawn({"exponent": 0.5}, {"a": "b"}, {"position": 3})
 
 
 @pytest.fixture
 def journal() -> Iterator[Path]:
     with fast_folder() as folder:
         yield folder / "record.jsonl"
-
-
-def start_proposal(record: Record) -> Row:
-    return record.start(STRATEGY, DRAWN)
 
 
 def test_strategies_of_the_space_run_after_the_controls_in_a_study_of_their_own(
@@ -157,20 +139,6 @@ def test_seeds_differ_between_trials_and_are_the_same_in_every_run() -> None:
     assert all(0 <= seed < 2**32 for seed in seeds)
 
 
-def test_a_torn_last_line_is_cut_and_the_record_can_be_written_again(journal: Path) -> None:
-    record = Record.create(journal, NAMES, SEED)
-    start_proposal(record)
-    whole = journal.read_bytes()
-    with journal.open("ab") as file:
-        file.write(b'{"n":4,"asked":{"trial":"pro')
-    assert len(Record(journal).rows()) == 1  # reading takes nothing away
-    assert journal.read_bytes() != whole
-    reopened = Record.reopen(journal)
-    assert journal.read_bytes() == whole
-    start_proposal(reopened)
-    assert len(Record(journal).rows()) == 2
-
-
 def test_nothing_is_recorded_once_another_process_may_write(journal: Path) -> None:
     def lost() -> None:
         raise LeaseLostError("taken over")
@@ -198,83 +166,6 @@ def test_refused_draws_have_numbers_and_are_no_trials(journal: Path) -> None:
     assert start_proposal(again).key == "proposals-00005"
 
 
-def damaged_in_the_middle(journal: Path) -> None:
-    record = Record.create(journal, NAMES, SEED)
-    for _ in NAMES:
-        record.next_named()
-    lines = journal.read_bytes().split(b"\n")
-    journal.write_bytes(b"\n".join([*lines[:2], b"what is this", *lines[2:]]))
-
-
-def damaged_at_the_end(journal: Path) -> None:
-    Record.create(journal, NAMES, SEED)
-    with journal.open("ab") as file:
-        file.write(b"what is this\nand what is that\n")
-
-
-def a_line_is_left_out(journal: Path) -> None:
-    record = Record.create(journal, NAMES, SEED)
-    for _ in NAMES:
-        record.next_named()
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join([*lines[:1], *lines[2:]]))
-
-
-def a_digit_is_another(journal: Path) -> None:
-    record = Record.create(journal, NAMES, SEED)
-    for _ in NAMES:
-        key = start_proposal(record).key
-        record.report(key, 5, 51.25)
-    content = journal.read_bytes()
-    journal.write_bytes(content.replace(b"51.25", b"51.26", 1))
-
-
-RUNG = {"trial": "proposals-00000", "epoch": 5, "score": 40.0}
-BEGUN = {"seed": SEED, "controls": []}
-UNUSABLE: dict[str, Callable[[Path], object]] = {
-    "empty": lambda path: path.touch(),
-    "text": lambda path: path.write_text("a diary\nof two lines\n"),
-    "bytes": lambda path: path.write_bytes(b"\xff\xfe\x00\n" * 3),
-    "another JSON file": lambda path: path.write_text('{"a": 1}\n{"b": 2}\n'),
-    "a JSON list": lambda path: path.write_text("[1, 2]\n[3]\n"),
-    "an unknown fact": lambda path: path.write_bytes(checksummed(0, "rogue", {})),
-    "no fact": lambda path: path.write_bytes(checksummed(0, "plan", None)),  # type: ignore[arg-type]
-    "no beginning": lambda path: path.write_bytes(checksummed(0, "rung", RUNG)),
-    "two beginnings": lambda path: path.write_bytes(
-        checksummed(0, "begun", BEGUN) + checksummed(1, "begun", BEGUN)
-    ),
-    "null": lambda path: path.write_text("null\nnull\n"),
-    "damaged in the middle": damaged_in_the_middle,
-    "damaged at the end": damaged_at_the_end,
-    "a line is left out": a_line_is_left_out,
-    "a digit is another": a_digit_is_another,
-    "a folder": lambda path: path.mkdir(),
-    "missing": lambda path: None,
-}
-
-
-@pytest.mark.parametrize("content", UNUSABLE)
-def test_an_unusable_journal_is_refused_in_one_sentence(journal: Path, content: str) -> None:
-    UNUSABLE[content](journal)
-    with pytest.raises(UserError, match=r"record\.jsonl") as caught:
-        Record.reopen(journal)
-    assert "restore" in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("content", sorted(UNUSABLE.keys() - {"missing"}))
-def test_an_unusable_journal_cannot_be_looked_at_either(journal: Path, content: str) -> None:
-    UNUSABLE[content](journal)
-    with pytest.raises(UserError, match=r"record\.jsonl"):
-        Record(journal)
-
-
-def test_the_line_of_a_damaged_journal_is_named(journal: Path) -> None:
-    damaged_in_the_middle(journal)
-    with pytest.raises(UserError, match=r"line 3 of .*record\.jsonl"):
-        Record.reopen(journal)
-
-
 def test_a_fact_costs_one_wait_for_the_disk(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[int] = []
     monkeypatch.setattr("os.fsync", waits.append)
@@ -284,71 +175,3 @@ def test_a_fact_costs_one_wait_for_the_disk(journal: Path, monkeypatch: pytest.M
     record.report(key, 1, 1.0, stop=True)
     record.tell(key, "stopped", score=1.0, epoch=1)
     assert len(waits) == 3
-
-
-def test_a_last_line_whose_content_the_disk_lost_is_cut(journal: Path) -> None:
-    record = Record.create(journal, NAMES, SEED)
-    start_proposal(record)
-    whole = journal.read_bytes()
-    record.report("proposals-00000", 5, 40.0)
-    lost = len(journal.read_bytes()) - len(whole)
-    journal.write_bytes(whole + b"\0" * (lost - 1) + b"\n")
-    assert Record(journal).row("proposals-00000").rungs == {}
-    assert Record.reopen(journal).lines == 2
-    assert journal.read_bytes() == whole
-
-
-def test_what_cannot_be_written_is_not_taken_for_recorded(
-    journal: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(file: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    record = Record.create(journal, NAMES, SEED)
-    before = journal.read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", full)
-        with pytest.raises(OSError, match="No space left"):
-            record.next_named()
-    assert journal.read_bytes() == before
-    assert record.rows() == []
-    assert record.next_named() == Record(journal).rows()[0]
-
-
-def test_a_fact_that_could_not_be_read_is_not_checksummed(journal: Path) -> None:
-    record = Record.create(journal, (), SEED)
-    key = start_proposal(record).key
-    before = journal.read_bytes()
-    with pytest.raises(UserError, match="seed_index is -1"):
-        record.start_run("confirmation", FreshRun("uniform", STRATEGY, -1, 3))
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        record.report(key, 5, float("nan"))
-    assert journal.read_bytes() == before
-
-
-def test_no_changed_byte_goes_unnoticed(journal: Path) -> None:
-    record = Record.create(journal, NAMES[:1], SEED)
-    record.next_named()
-    key = start_proposal(record).key
-    record.report(key, 5, 40.0)
-    record.tell(key, "complete", score=50.0, summaries=[SUMMARY], epoch=10)
-    whole, lines = journal.read_bytes(), record.lines
-    for place in range(len(whole)):
-        journal.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        try:
-            found = Record(journal)
-        except UserError:
-            continue
-        assert lines - 2 <= found.lines < lines, place  # the end, which may have been torn, is cut
-
-
-def test_a_record_cut_anywhere_has_its_whole_lines(journal: Path) -> None:
-    record = Record.create(journal, NAMES[:1], SEED)
-    first = len(journal.read_bytes())
-    record.next_named()
-    record.report(start_proposal(record).key, 5, 40.0)
-    whole = journal.read_bytes()
-    for size in range(first, len(whole)):
-        journal.write_bytes(whole[:size])
-        assert Record.reopen(journal).lines == whole[:size].count(b"\n")
-        assert whole.startswith(journal.read_bytes())

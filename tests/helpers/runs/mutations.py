@@ -4,53 +4,17 @@ Every choice is a number that ``pick`` gives, so that chance or hypothesis makes
 """
 
 import copy
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from search.store.files.jsonl import tail_of
+from documents import NUMBERS, OTHERS, TEXTS, Place, at, read, walk, write
 
-Place: TypeAlias = tuple[str | int, ...]
 Pick: TypeAlias = Callable[[int], int]
 """Returns a number from 0 to below the given one."""
 
-CANARY = "canary"
-"""The file that whatever is executed would make in the working directory."""
-_DEEP, _NAN, _INFINITY, _HUGE = "@deep@", "@nan@", "@infinity@", "@huge@"
-_RAW = {
-    f'"{_DEEP}"': "[" * 20_000 + "]" * 20_000,
-    f'"{_NAN}"': "NaN",
-    f'"{_INFINITY}"': "-Infinity",
-    f'"{_HUGE}"': "9" * 5_000,
-}
-"""What stands in JSON for a mark that Python's writer cannot write."""
-NUMBERS = (
-    *(0, 1, -1, 2, 3, 60, 1000, 10**6, 10**9, 2**31, 2**53, 2**53 + 1, 2**63 - 1, 2**64, 10**30),
-    *(0.5, 1.5, -0.0, 100.0, 100.1, 1e-300, 5e-324, 1e-9, 1e9, 1e100, 1e300, 1.7e308, -1e300),
-    *(_NAN, _INFINITY, _HUGE),
-)
-TEXTS = (
-    "",
-    "x",
-    "uniform",
-    "#0",
-    "#1",
-    "cma:optimizer:0",
-    "../../elsewhere/file",
-    "/etc/passwd",
-    "\x1b]0;title\x07",
-    "\u202e[bold]x[/red]",
-    "\ud800",
-    "a" * 100_000,
-    f'"""\nopen("{CANARY}", "w")\n"""',
-    f"\\\"\\\"\\\"\nopen('{CANARY}', 'w')\n'''",
-    f"$(touch {CANARY})",
-    f'c__builtin__\nexec\n(S\'open("{CANARY}", "w")\'\ntR.',
-)
-OTHERS: tuple[Any, ...] = (None, True, False, [], {}, [[]], [0], {"x": 1}, [1] * 20_000, _DEEP)
 LINES = (b"", b"{}", b"[]", b"7", b"\xff\xfe\x00", b"{" * 3_000, b'{"a":1}' * 300_000, b"\r\n\x1b")
 
 
@@ -90,12 +54,12 @@ def _content(folder: Path, elsewhere: Path, pick: Pick) -> str:
     path = _chosen(folder, pick)
     if path is None:
         return "nothing is left"
-    documents = _read(path)
+    documents = read(path)
     if not documents:
         return f"{path.name} has no content"
     number = pick(len(documents))
     said = _change(documents, number, pick)
-    _write(path, documents)
+    write(path, documents)
     return f"{path.relative_to(folder)}[{number}]{said}"
 
 
@@ -104,15 +68,17 @@ def _everywhere(folder: Path, elsewhere: Path, pick: Pick) -> str:
     path = _chosen(folder, pick)
     if path is None:
         return "nothing is left"
-    keys = sorted({key for document in _read(path) for key in _keys(document)})
+    tables = (value for _, value in walk(read(path)) if isinstance(value, dict))
+    keys = sorted({key for table in tables for key in table})
     if not keys:
         return f"{path.name} has no keys"
     key, value = keys[pick(len(keys))], _value(pick)
     for other in _files(folder, "*.json*", "trials/*.jsonl") if pick(2) else [path]:
-        documents = _read(other)
-        for document in documents:
-            _set_all(document, key, value)
-        _write(other, documents)
+        documents = read(other)
+        for _, table in walk(documents):
+            if isinstance(table, dict) and key in table:
+                table[key] = copy.deepcopy(value)
+        write(other, documents)
     return f"every {key!r} like that of {path.name} = {_short(value)}"
 
 
@@ -121,20 +87,20 @@ def _field(folder: Path, elsewhere: Path, pick: Pick) -> str:
     path = _chosen(folder, pick)
     if path is None:
         return "nothing is left"
-    documents = _read(path)
+    documents = read(path)
     fields: dict[Place, list[Place]] = {}
-    for place in _places(documents):
+    for place in (place for place, _ in walk(documents) if place):
         name = tuple(step for step in place if isinstance(step, str))
         fields.setdefault(name, []).append(place)
     if not fields:
         return f"{path.name} has no fields"
     places = list(fields.values())[pick(len(fields))]
     place = places[pick(len(places))]
-    holder = _at(documents, place[:-1])
+    holder = at(documents, place[:-1])
     value = holder[place[-1]]
     way = pick(4)
     if way == 0:
-        value = copy.deepcopy(_at(documents, places[pick(len(places))]))
+        value = copy.deepcopy(at(documents, places[pick(len(places))]))
     elif way == 1 and isinstance(value, int | float) and not isinstance(value, bool):
         value = (value + 1, value - 1, value * 2, value * 10, -value)[pick(5)]
     elif way == 2:
@@ -142,7 +108,7 @@ def _field(folder: Path, elsewhere: Path, pick: Pick) -> str:
     else:
         value = _value(pick)
     holder[place[-1]] = value
-    _write(path, documents)
+    write(path, documents)
     return f"{path.relative_to(folder)} {'/'.join(map(str, place))} = {_short(value)}"
 
 
@@ -151,23 +117,24 @@ def _resized(folder: Path, elsewhere: Path, pick: Pick) -> str:
     path = _chosen(folder, pick)
     if path is None:
         return "nothing is left"
-    lengths = sorted({n for document in _read(path) for n in _lengths(document)})
+    lengths = sorted({len(values) for values in lists_in(read(path)) if values})
     if not lengths:
         return f"{path.name} has no lists"
     old, way = lengths[pick(len(lengths))], pick(4)
     new = (old - 1, old + 1, 1, 2 * old)[way]
     for other in _files(folder, "*.json*", "trials/*.jsonl") if pick(2) else [path]:
-        documents = _read(other)
-        for document in documents:
-            _resize(document, old, new)
-        _write(other, documents)
+        documents = read(other)
+        for values in lists_in(documents):
+            if len(values) == old:
+                values[:] = (values * 2)[:new]
+        write(other, documents)
     return f"lists of {old} like those of {path.name} have {new}"
 
 
 def _again(folder: Path, elsewhere: Path, pick: Pick) -> str:
     """Put a trial on record a second time, under the next number of its study or of another."""
     path = folder / "record.jsonl"
-    facts = _read(path)
+    facts = read(path)
     keys = sorted({key for fact in facts if (key := _trial_of(fact))})
     if not keys:
         return "there is no trial"
@@ -176,7 +143,7 @@ def _again(folder: Path, elsewhere: Path, pick: Pick) -> str:
     study = studies[pick(4)] if pick(2) else key.split("-")[0]
     number = sum(known.startswith(study) for known in keys)
     new = f"{study}-{number:05d}"
-    _write(path, facts + [_renamed(fact, key, new) for fact in facts if _trial_of(fact) == key])
+    write(path, facts + [_renamed(fact, key, new) for fact in facts if _trial_of(fact) == key])
     for file in _files(folder, f"trials/{key}*.jsonl"):
         shutil.copy(file, file.with_name(file.name.replace(key, new)))
     return f"{key} again as {new}"
@@ -185,7 +152,7 @@ def _again(folder: Path, elsewhere: Path, pick: Pick) -> str:
 def _removed(folder: Path, elsewhere: Path, pick: Pick) -> str:
     """Take a trial off record, or one kind of its facts; those behind it get its number."""
     path = folder / "record.jsonl"
-    facts = _read(path)
+    facts = read(path)
     keys = sorted({key for fact in facts if (key := _trial_of(fact))})
     if not keys:
         return "there is no trial"
@@ -198,7 +165,7 @@ def _removed(folder: Path, elsewhere: Path, pick: Pick) -> str:
         for later in range(int(number) + 1, 1000):
             names = f"{study}-{later:05d}", f"{study}-{later - 1:05d}"
             kept = [_renamed(fact, *names) for fact in kept]
-    _write(path, kept)
+    write(path, kept)
     return f"{key} without {kind or 'all'}"
 
 
@@ -208,7 +175,7 @@ def _lines(folder: Path, elsewhere: Path, pick: Pick) -> str:
     if not files:
         return "no lines are left"
     path = files[pick(len(files))] if pick(2) else files[0]
-    lines: list[Any] = _read(path)
+    lines: list[Any] = read(path)
     ways = ("drop", "double", "swap", "cut", "reverse", "repeat")
     way = ways[pick(len(ways))]
     if not lines:
@@ -226,7 +193,7 @@ def _lines(folder: Path, elsewhere: Path, pick: Pick) -> str:
         lines.reverse()
     else:
         lines += copy.deepcopy(lines)
-    _write(path, lines)
+    write(path, lines)
     return f"{path.relative_to(folder)}: {way} {i} {j}"
 
 
@@ -332,92 +299,10 @@ def _renamed(fact: Any, old: str, new: str) -> Any:
     return {kind: content | {"trial": new} for kind, content in fact.items()}
 
 
-def _places(content: Any, place: Place = ()) -> Iterator[Place]:
-    """Yield where values are in a document."""
-    parts: Any = ()
-    if isinstance(content, dict):
-        parts = content.items()
-    elif isinstance(content, list):
-        parts = enumerate(content)
-    for key, part in parts:
-        yield (*place, key)
-        yield from _places(part, (*place, key))
-
-
-def _at(content: Any, place: Place) -> Any:
-    for step in place:
-        content = content[step]
-    return content
-
-
-def _lengths(content: Any) -> set[int]:
-    parts = list(content.values()) if isinstance(content, dict) else content
-    if not isinstance(parts, list):
-        return set()
-    own = {len(parts)} if isinstance(content, list) and parts else set()
-    return own.union(*map(_lengths, parts))
-
-
-def _resize(content: Any, old: int, new: int) -> None:
-    if isinstance(content, list) and len(content) == old:
-        content[:] = (content * 2)[:new]
-    parts = content.values() if isinstance(content, dict) else content
-    for part in parts if isinstance(content, dict | list) else ():
-        _resize(part, old, new)
-
-
-def _keys(content: Any) -> set[str]:
-    if isinstance(content, dict):
-        return set(content).union(*map(_keys, content.values()))
-    return set().union(*map(_keys, content)) if isinstance(content, list) else set()
-
-
-def _set_all(content: Any, key: str, value: Any) -> None:
-    if isinstance(content, dict):
-        if key in content:
-            content[key] = copy.deepcopy(value)
-        for part in content.values():
-            _set_all(part, key, value)
-    elif isinstance(content, list):
-        for part in content:
-            _set_all(part, key, value)
-
-
-def _read(path: Path) -> list[Any]:
-    """Return the JSON documents in a file: of each line, or the one; of the record, the facts."""
-    try:
-        text = path.read_bytes()
-        lines = text.splitlines() if path.suffix in (".jsonl", ".journal") else [text]
-        found = [json.loads(line) for line in lines]
-    except (ValueError, OSError, RecursionError):
-        return []
-    if path.name == "record.jsonl":
-        for line in found:
-            if isinstance(line, dict):
-                line.pop("n", None)
-                line.pop("crc", None)
-    return found
-
-
-def _write(path: Path, documents: list[Any]) -> None:
-    """Write documents as ``_read`` gave them; lines of the record get their numbers and seals."""
-    written = []
-    for number, document in enumerate(documents):
-        if path.name == "record.jsonl" and isinstance(document, dict):
-            body = _json({"n": number, **document})[:-1]
-            written.append(body + tail_of(body))
-        else:
-            written.append(_json(document))
-    if path.suffix in (".jsonl", ".journal"):
-        written.append(b"")
-    path.write_bytes(b"\n".join(written))
-
-
-def _json(document: Any) -> bytes:
-    text = json.dumps(document, separators=(",", ":"))
-    for mark, raw in _RAW.items():
-        text = text.replace(mark, raw)
-    return text.encode()
+def lists_in(documents: list[Any]) -> Iterator[list[Any]]:
+    """Yield the lists in documents, the outer ones first."""
+    places = (value for document in documents for _, value in walk(document))
+    return (value for value in places if isinstance(value, list))
 
 
 def _short(value: Any) -> str:

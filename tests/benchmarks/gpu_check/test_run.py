@@ -1,8 +1,6 @@
 """The check on a GPU: its stages are cut, fail and end without harm, and its figures stay."""
 
-import bz2
 import dataclasses
-import io
 import json
 import os
 import subprocess
@@ -12,23 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 from repository import REPOSITORY
-from torchvision import transforms
-from training import colour_task, digits_data
 
 from benchmarks.gpu_check import __main__ as command
-from benchmarks.gpu_check import conductor, data_pack
+from benchmarks.gpu_check import conductor
 from benchmarks.gpu_check.conductor import Conductor
-from benchmarks.gpu_check.made_up import made_up
 from benchmarks.gpu_check.plan import STAGES, Stage, chosen
 from benchmarks.gpu_check.results import FILE, Reader, Results, rows_of
 from benchmarks.gpu_check.summary import summary
-from benchmarks.throughput import plain
 from benchmarks.throughput.arms import Arm
-from trainer.benchmarks import BENCHMARKS
 
 WITHOUT = (
     *("ray", "optuna", "torchvision", "rich", "jsonschema", "filelock", "yaml", "cmaes"),
@@ -249,80 +240,6 @@ def test_the_summary_tells_accuracies_by_seed_and_what_went_wrong() -> None:
     assert "Tests: 1 failed.\n- FAILED t[True]" in text
     assert "- s: failed: RuntimeError: no\n- s: left out: ray is not installed." in text
     assert '- export_exit_code 0, trials {"COMPLETE": 3}' in text
-
-
-def test_made_up_images_have_the_benchmarks_sizes() -> None:
-    benchmark = dataclasses.replace(BENCHMARKS["resnet32-cifar10lt"], resolution=8)
-    whole, data = made_up(benchmark, test_images=60)
-    assert (data.counts == whole.counts).all()
-    assert data.train_images.shape == (12406, 3, 8, 8)
-    assert (data.half_a.sum(), len(data.half_a)) == (30, 60)
-    means = [data.train_images[data.train_labels == c].mean((0, 2, 3)) for c in range(10)]
-    assert np.ptp(means, axis=0).min() > 20  # something can be learned
-    few, cut = made_up(benchmark, 7, 60)
-    assert few.train_images == len(cut.train_images) == 7
-
-
-@pytest.mark.parametrize("colour", (True, False))
-def test_the_plain_scripts_transforms_are_torchvisions_bit_for_bit(colour: bool) -> None:
-    if colour:
-        benchmark, data = colour_task(train=20, test=20)
-    else:
-        benchmark, data = BENCHMARKS["resnet8-digitslt"], digits_data()
-    steps: list[Any] = [transforms.RandomCrop(benchmark.resolution, padding=benchmark.padding)]
-    steps += [transforms.RandomHorizontalFlip()] * benchmark.flip
-    steps += [transforms.ToTensor(), transforms.Normalize(data.mean, data.std)]
-    for pixels in data.train_images[:20]:
-        image = plain.picture(pixels)
-        images = []
-        for transform in (transforms.Compose(steps), plain.train_transform(benchmark, data)):
-            torch.manual_seed(int(pixels.sum()))
-            images.append(transform(image))
-        assert torch.equal(*images)
-
-
-def prepared(path: Path, train: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
-    description = np.frombuffer(b'{"benchmark": "b"}', dtype=np.uint8)
-    arrays = {"train_images": train, "test_images": test, "description": description}
-    np.savez(path, **arrays)
-    return arrays
-
-
-def test_a_pack_of_images_gives_back_every_byte_and_keeps_an_image_once(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (9, 3, 6, 5), dtype=np.uint8)
-    images[0], images[1] = 0, 255
-    files = {
-        "a.npz": prepared(tmp_path / "a.npz", images[:6], images[6:]),
-        "b.npz": prepared(tmp_path / "b.npz", images[3:6], images[6:]),
-    }
-    pack = tmp_path / "pack.bz2"
-    assert data_pack.main(["pack", str(pack), *(str(tmp_path / name) for name in files)]) == 0
-    assert data_pack.main(["unpack", str(pack), str(tmp_path / "root")]) == 0
-    for name, arrays in files.items():
-        back = np.load(tmp_path / "root" / "prepared" / name)
-        assert back.files == list(arrays)
-        for key, array in arrays.items():
-            np.testing.assert_array_equal(back[key], array)
-    content = np.load(io.BytesIO(bz2.decompress(pack.read_bytes())))
-    assert content["images"].shape == images.shape
-
-
-def test_only_colour_images_of_one_size_are_packed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    grey = np.zeros((2, 1, 4, 4), np.uint8)
-    prepared(tmp_path / "grey.npz", grey, grey)
-    pack = tmp_path / "pack.bz2"
-    for path, sentence in (
-        (tmp_path / "grey.npz", "the images are of (1, 4, 4); pack colour images of one size"),
-        (tmp_path / "none.npz", "cannot be read"),
-    ):
-        assert data_pack.main(["pack", str(pack), str(path)]) == 2
-        assert sentence in capsys.readouterr().err
-    pack.write_bytes(b"no pack")
-    assert data_pack.main(["unpack", str(pack), str(tmp_path)]) == 2
-    assert "is no pack of images" in capsys.readouterr().err
 
 
 def check_on_the_cpu(out: Path, *options: str, without: bool = False) -> list[dict[str, Any]]:

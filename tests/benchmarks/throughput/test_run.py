@@ -1,4 +1,4 @@
-"""The throughput benchmark: what it counts, what it compares, and how it goes on or refuses."""
+"""The throughput benchmark: what it trains, and how it goes on or refuses."""
 
 import dataclasses
 import json
@@ -12,20 +12,15 @@ from typing import Any
 import pytest
 import torch
 from repository import REPOSITORY
-from torch import nn
 from training import CPU, DIGITS, digits_data, digits_task, digits_trial, threads
 
 from benchmarks.throughput import __main__ as throughput
 from benchmarks.throughput import options, processes, rounds
-from benchmarks.throughput.arms import Arm, Job, grid, jobs
-from benchmarks.throughput.comparison import Comparison, Outcome, Segment, Spread
-from benchmarks.throughput.floors import Ceilings, Work, floor_of, work_of_batch, work_of_trial
+from benchmarks.throughput.arms import Arm, Job, jobs
 from benchmarks.throughput.plain import PlainTraining
 from benchmarks.throughput.processes import ArmError, Process
-from benchmarks.throughput.views import table
 from benchmarks.throughput.worker import EngineTraining, cut
 from trainer.execution.task import Task
-from trainer.models import NETWORKS
 from trainer.trial import Trial
 
 JOB = Job("resnet8-digitslt", ".", "cpu", 1, 1, 2, 3, Arm("fp32"))
@@ -68,53 +63,6 @@ def arms_of(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {arm["label"]: arm for arm in content["benchmarks"][0]["arms"]}
 
 
-def two_convolutions() -> nn.Module:
-    with torch.device("meta"):
-        return nn.Sequential(
-            nn.Conv2d(1, 2, 3, padding=1, bias=False),
-            nn.ReLU(),
-            nn.Conv2d(2, 1, 3, padding=1, bias=False),
-            nn.Flatten(),
-        )
-
-
-def test_the_work_of_a_test_batch_is_that_counted_by_hand() -> None:
-    work = work_of_batch(two_convolutions(), torch.empty(5, 1, 4, 4, device="meta"), False)
-    outputs, taps = 5 * 2 * 16, 9
-    assert work.flops == 2 * outputs * taps + 2 * (outputs // 2) * (2 * taps)
-    weight = 2 * 9
-    assert work.elements == (80 + weight + 160) + (160 + weight + 80)
-
-
-def test_the_work_of_a_training_batch_needs_no_gradient_of_the_images() -> None:
-    inputs = torch.empty(5, 1, 4, 4, device="meta")
-    forward = work_of_batch(two_convolutions(), inputs, False)
-    work = work_of_batch(two_convolutions(), inputs, True)
-    each = 2880  # both convolutions, and each gradient
-    assert work.flops - forward.flops == 3 * each
-    last = (80 + 160 + 18) + (160 + 18)  # read gradient, input, weight; write both gradients
-    first = (160 + 80) + 18
-    assert work.elements - forward.elements == last + first
-
-
-def test_the_work_of_a_trial_is_that_of_all_its_images() -> None:
-    test_images = len(digits_data().test_labels)
-    with torch.device("meta"):
-        network = NETWORKS[DIGITS.network].make(DIGITS.channels, DIGITS.num_classes)
-        one = torch.empty(1, 1, 8, 8)
-    training, testing = (work_of_batch(network, one, mode).flops for mode in (True, False))
-    epoch = DIGITS.train_images * training + test_images * testing
-    assert work_of_trial(DIGITS, test_images).flops == DIGITS.epochs * epoch
-
-
-def test_the_floor_is_the_longer_of_arithmetic_and_memory() -> None:
-    ceilings = Ceilings(bandwidth=8e9, rates={"fp32": 1e9, "bf16": 1e11})
-    work = Work(flops=12 * 10**9, elements=3 * 10**9)
-    slow, quick = floor_of(work, ceilings, "fp32"), floor_of(work, ceilings, "bf16")
-    assert (slow.seconds, slow.binds, slow.memory) == (12.0, "arithmetic", 1.5)
-    assert (quick.seconds, quick.binds, quick.arithmetic) == (0.75, "memory", 0.12)
-
-
 def test_the_reference_trains_on_as_many_images_as_the_engine() -> None:
     benchmark, data = cut(DIGITS, digits_data(), 2, seed=5)
     weights = (1.0,) * benchmark.num_classes
@@ -154,16 +102,6 @@ def test_no_cut_is_made_for_more_batches_than_there_are() -> None:
     assert cut(DIGITS, digits_data(), 13, seed=0) == (DIGITS, digits_data())
 
 
-def test_on_a_gpu_every_fast_arm_has_a_reproducible_twin() -> None:
-    arms = grid("cuda", ["tf32", "bf16"], [1, 4], [0, 4], compiled=True)
-    assert len(set(arms)) == len(arms)
-    fast = [arm for arm in arms if not arm.reproducible]
-    assert {arm.label for arm in fast} == {
-        *("tf32 x4 fast", "bf16 x4 fast", "tf32 x4 compiled fast", "bf16 x4 compiled fast")
-    }
-    assert all(arm.twin() in arms for arm in fast)
-
-
 def test_trials_side_by_side_are_processes_on_a_cpu_and_slots_on_a_gpu() -> None:
     arm = Arm("fp32", together=2)
     on_cpu = jobs(arm, JOB, cpus=5)
@@ -174,39 +112,6 @@ def test_trials_side_by_side_are_processes_on_a_cpu_and_slots_on_a_gpu() -> None
 
 def test_a_job_survives_its_way_to_the_process() -> None:
     assert Job.from_dict(json.loads(json.dumps(JOB.to_dict()))) == JOB
-
-
-def comparison_of(seconds: dict[Arm, list[float]]) -> Comparison:
-    outcomes = [
-        Outcome(arm, segments={i: Segment(1.0, s, []) for i, s in enumerate(row)})
-        for arm, row in seconds.items()
-    ]
-    return Comparison(DIGITS, "", Work(1, 1), None, outcomes)
-
-
-def test_ratios_are_taken_within_rounds_and_to_the_fastest_reference() -> None:
-    slow, quick, engine = Arm("fp32", workers=4), Arm("fp32", workers=0), Arm("fp32")
-    times = {slow: [80.0, 90.0, 99.0], quick: [20.0, 60.0, 40.0], engine: [10.0, 20.0, 5.0]}
-    comparison = comparison_of(times)
-    references = comparison.references()
-    assert [outcome.arm for outcome in references] == [quick, slow]
-    assert comparison.outcomes[2].speedup(references[0]) == Spread(3, 3.0, 2.0, 2.5, 5.5, 8.0)
-
-
-def test_a_round_that_an_arm_missed_gives_no_ratio() -> None:
-    plain, engine = Arm("fp32", workers=0), Arm("fp32")
-    comparison = comparison_of({plain: [20.0, 60.0], engine: [10.0]})
-    ratio = comparison.outcomes[1].speedup(comparison.outcomes[0])
-    assert ratio is not None
-    assert (ratio.n, ratio.median) == (1, 2.0)
-
-
-def test_the_cost_of_reproducibility_is_in_percent_of_the_fast_profile() -> None:
-    fast = Arm("bf16", 4, reproducible=False)
-    comparison = comparison_of({fast: [10.0, 10.0], fast.twin(): [11.0, 13.0]})
-    cost = comparison.costs_of_reproducibility()["bf16 x4 fast"]
-    assert (cost.median, cost.low, cost.high) == pytest.approx((20.0, 10.0, 30.0))
-    assert "reproducible instead of bf16 x4 fast: +20.0 % time per trial" in table(comparison)
 
 
 @pytest.mark.usefixtures("fake_workers")
