@@ -104,6 +104,7 @@ def run(plan: Plan, command: list[str]) -> int:
     """Replay, show and write; return 0, or 130 after Ctrl-C with the repetitions until then."""
     replay, start = Replay(plan), time.monotonic()
     content: dict[str, Any] = {
+        "name": plan.name,
         "command": shlex.join(["python", "-m", "benchmarks.replay", *command]),
         "cpus": available_cpus(),
         **provenance(),
@@ -137,7 +138,7 @@ def write(plan: Plan, content: dict[str, Any], done: list[dict[str, Measured]]) 
     content |= {"milliseconds_per_proposal": proposals}
     text = json.dumps(content | {"arms": summaries}, indent=1)
     write_atomic(json_path, text.encode())
-    title = f"{plan.synthetic or plan.out.name}, {len(done)} repetitions"
+    title = f"{plan.name}, {len(done)} repetitions"
     draw(summaries, content["budget_trials"] * content["epochs_per_trial"], title, picture)
     print(f"wrote {json_path} and {picture}")
 

@@ -6,15 +6,13 @@ import fnmatch
 from dataclasses import dataclass
 from fractions import Fraction
 
+from benchmarks.replay.full_length.peers import PEERS
 from search.samplers.registry import KNOWLEDGE_GRADIENT, OPTUNA_SAMPLERS
 from search.stopping.rules import STOPPING_RULES
 from spaces.errors import UserError
 
 RAY = "ray"
 """Sampler and stopping rule of plain Ray Tune."""
-
-BOTORCH = "botorch"
-"""BoTorch's q-log noisy expected improvement, which needs the extra ``bench``."""
 
 STARTS = ("spread", "powers")
 """How ``knowledge-gradient`` may begin; a search begins as the first."""
@@ -29,7 +27,7 @@ class Method:
     """How weightings are searched for.
 
     Attributes:
-        sampler: name in ``SAMPLERS``, ``ray`` or ``botorch``.
+        sampler: name in ``SAMPLERS`` or ``PEERS``, or ``ray``.
         early_stopping: name in ``STOPPING_RULES``, or ``ray``.
         grace_share: the first rung as a share of the epochs.
         factor: a rung keeps one in so many.
@@ -48,8 +46,8 @@ class Method:
     def label(self) -> str:
         if self.sampler == RAY:
             return "plain-ray-tune"
-        if self.sampler == BOTORCH:
-            return "botorch-qlognei"
+        if self.sampler in PEERS:
+            return PEERS[self.sampler].label
         if self.sampler == KNOWLEDGE_GRADIENT:
             return f"{self.sampler}-{self.start}"
         rungs = "" if self.early_stopping == "none" else f"-{self.grace_share}x{self.factor}"
@@ -61,8 +59,9 @@ class Pick:
     """How the winner is named.
 
     Attributes:
-        name: ``single`` (best single run), ``posterior`` (mean), ``confirm``, or ``block`` (the
-            posterior mean of ``knowledge-gradient`` after a last block of runs with fresh seeds).
+        name: ``single`` (best single run), ``posterior`` (mean), ``confirm``, ``block`` (the
+            posterior mean of ``knowledge-gradient`` after a last block of runs with fresh seeds),
+            or ``own`` (as another library advises to).
         search_share: of the budget that goes to the search; the rest confirms.
         k: candidates of the confirmation; 0 without one.
     """
@@ -76,7 +75,7 @@ class Pick:
         return f"{self.name}-{self.search_share}-k{self.k}" if self.k else self.name
 
 
-SINGLE, POSTERIOR, BLOCK = Pick("single"), Pick("posterior"), Pick("block")
+SINGLE, POSTERIOR, BLOCK, OWN = (Pick(name) for name in ("single", "posterior", "block", "own"))
 CONFIRMATIONS = tuple(Pick("confirm", share, k) for share in SHARES for k in CANDIDATES)
 
 
@@ -104,7 +103,7 @@ def methods() -> list[Method]:
         *(Method(name, pooled=True) for name in ("tpe", "gp", "cmaes")),
         Method("tpe", "auto", pooled=True),
         *(Method(KNOWLEDGE_GRADIENT, start=start) for start in STARTS),
-        Method(BOTORCH),
+        *(Method(name) for name in PEERS),
     ]
 
 
@@ -115,8 +114,8 @@ def grid() -> list[Arm]:
         if method.sampler == KNOWLEDGE_GRADIENT:
             arms += [Arm(method, pick) for pick in (POSTERIOR, BLOCK)]
             continue
-        if method.sampler == BOTORCH:
-            arms.append(Arm(method, POSTERIOR))
+        if method.sampler in PEERS:
+            arms.append(Arm(method, OWN))
             continue
         arms.append(Arm(method, SINGLE))
         if method.sampler != RAY:
@@ -128,7 +127,7 @@ def chosen(patterns: str) -> list[Arm]:
     """Return the arms whose labels fit one of the patterns, with commas between.
 
     Raises:
-        UserError: none does.
+        UserError: none does, or one that does needs what is not installed.
     """
     arms = grid()
     words = [word.strip() for word in patterns.split(",")]
@@ -136,4 +135,8 @@ def chosen(patterns: str) -> list[Arm]:
     if not kept:
         examples = ", ".join(repr(arm.label) for arm in arms[:4])
         raise UserError(f"--arms is {patterns!r}, which fits no arm; arms are {examples} ...")
+    for arm in kept:
+        peer = PEERS.get(arm.method.sampler)
+        if peer is not None and not peer.installed:
+            raise UserError(f"--arms is {patterns!r}, but {peer.remedy}, or ask for other arms.")
     return kept

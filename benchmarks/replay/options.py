@@ -39,6 +39,11 @@ class Plan:
     processes: int
     out: Path
 
+    @property
+    def name(self) -> str:
+        """What is replayed."""
+        return self.synthetic or (self.table.resolve().stem if self.table else "")
+
 
 def parser() -> argparse.ArgumentParser:
     made = Parser(

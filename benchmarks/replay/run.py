@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.replay.arms import BLOCK, BOTORCH, RAY, SINGLE, Arm, Method
+from benchmarks.replay.arms import BLOCK, RAY, SINGLE, Arm, Method
 from benchmarks.replay.choosing import (
     Choice,
     Confirmed,
@@ -21,7 +21,8 @@ from benchmarks.replay.choosing import (
     full_length,
     truth_over_time,
 )
-from benchmarks.replay.full_length.botorch_search import BotorchSearch
+from benchmarks.replay.full_length.peer_search import PeerSearch
+from benchmarks.replay.full_length.peers import PEERS
 from benchmarks.replay.full_length.shares_search import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.searchers import Pooled, RayTuneSearcher, Searcher, StudySearcher
 from benchmarks.replay.simulation import History, Simulation
@@ -70,7 +71,7 @@ class Measured:
         epochs: trained in all.
         utilisation: share of the workers' time that was spent training.
         curve: regret of the choice at even parts of the budget, nan before there is one.
-        milliseconds: for a proposal, on average; no result of the arm, but of the machine.
+        milliseconds: of processor time for a proposal, on average; no result of the arm, but of the machine.
     """
 
     true: float
@@ -104,7 +105,7 @@ def repetition(
     histories: dict[tuple[Method, int], History] = {}
     found = {}
     for arm in arms:
-        if arm.method.sampler in (KNOWLEDGE_GRADIENT, BOTORCH):
+        if arm.method.sampler in (KNOWLEDGE_GRADIENT, *PEERS):
             found[arm.label] = measure_whole(arm, world, setting, seeds)
             continue
         trials = int(arm.pick.search_share * setting.budget_trials)
@@ -157,20 +158,22 @@ def measure_whole(arm: Arm, world: World, setting: Setting, seeds: tuple[int, in
     """Search with full-length trials, choose as the arm does, and compare with the truth."""
     budget, workers = setting.budget_trials, setting.workers
     block = BLOCK_RUNS if arm.pick == BLOCK else 0
-    search: SharesSearch | BotorchSearch
-    if arm.method.sampler == BOTORCH:
-        search = BotorchSearch(world, workers, seeds)
-        search.search(budget)
+    search: SharesSearch | PeerSearch
+    if arm.method.sampler in PEERS:
+        search = PEERS[arm.method.sampler].search(world, budget, workers, seeds)
+        search.search()
+        truths = search.truths()
     else:
         search = SharesSearch(world, arm.method.start, workers, seeds)
         search.search(budget - block)
         search.block(block)
+        truths = search.truths(budget)
     milliseconds = 1000 * search.asking / (budget - block)
     rounds = math.ceil((budget - block) / workers) + math.ceil(block / workers)
     return compared(
         world,
         search.choice(),
-        search.truths(budget),
+        truths,
         best_stopped=0.0,
         trials=float(budget - block),
         runs=float(block),
@@ -230,7 +233,8 @@ def summarize(repetitions: Sequence[dict[str, Measured]], seed: int) -> dict[str
     """Return, by arm, the mean of every figure with its bootstrap 95 % interval.
 
     ``against_first`` is the regret less that of the first arm in the same repetition; ``curve``
-    holds means alone, None where a repetition had no result yet.
+    has means, and ``curve_low`` and ``curve_high`` the ends of their intervals, None where a
+    repetition had no result yet.
     """
     random = np.random.default_rng(seed)
     n = len(repetitions)
@@ -244,10 +248,17 @@ def summarize(repetitions: Sequence[dict[str, Measured]], seed: int) -> dict[str
         }
         differences = np.array([row.regret for row in rows]) - first
         summary["against_first"] = figure(differences, picks)
-        curve = np.mean([row.curve for row in rows], axis=0)
-        summary["curve"] = [None if np.isnan(point) else float(point) for point in curve]
+        curves = [row.curve for row in rows]
+        points = [_point(np.array(values), picks) for values in zip(*curves, strict=True)]
+        for name, end in (("curve", "mean"), ("curve_low", "low"), ("curve_high", "high")):
+            summary[name] = [point and point[end] for point in points]
         summaries[arm] = summary
     return summaries
+
+
+def _point(values: FloatArray, picks: npt.NDArray[np.int64]) -> Figure | None:
+    """The figure of values (R,), None where one is nan."""
+    return None if np.isnan(values).any() else figure(values, picks)
 
 
 def figure(values: FloatArray, picks: npt.NDArray[np.int64]) -> Figure | None:

@@ -38,7 +38,7 @@ class History:
         trials: in the order in which they ended.
         time: from the first start to the last end, epochs.
         believes_stopped: a stopped trial may be named the best.
-        asking: seconds that were spent on proposals.
+        asking: seconds of processor time that were spent on proposals.
     """
 
     trials: tuple[Ended, ...]
@@ -115,9 +115,9 @@ class Simulation:
         if self.started < len(self.baselines):
             return trial_key(BASELINES, self.started), self.baselines[self.started]
         while True:
-            began = time.perf_counter()
+            began = time.process_time()
             key, weighting = self.searcher.ask()
-            self.asking += time.perf_counter() - began
+            self.asking += time.process_time() - began
             try:
                 return key, self.world.candidate(weighting)
             except WeightingError:

@@ -1,122 +1,144 @@
 """Search by BoTorch, replayed: q-log noisy expected improvement on the parameters of a space.
 
-A Gaussian process of BoTorch's defaults (`SingleTaskGP`) learns from the proposals' parameters, in
-[0, 1] each, with the noise that it finds; `qLogNoisyExpectedImprovement` (Ament et al., NeurIPS
-2023) picks the next among the points that also cover the space for ``knowledge-gradient``. Named
-weightings are no points of the space, and are not run.
+A Gaussian process of BoTorch's defaults (`SingleTaskGP`) learns from parameters, in [0, 1] each,
+with the noise that it finds; `qLogNoisyExpectedImprovement` (Ament et al., NeurIPS 2023) picks the
+trials of a round one after another, among the points that also cover the space for
+``knowledge-gradient``. It is fitted
+after every round.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-import time
 import warnings
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.replay.choosing import POINTS, Choice
+from benchmarks.replay.choosing import Choice
+from benchmarks.replay.full_length.peer_search import Asked, Params, PeerSearch
 from benchmarks.replay.full_length.shares_search import model_of
 from benchmarks.replay.world import Candidate, World
-from spaces import Float, ParameterValue, Space
+from spaces import Float, Space
 from spaces.counts import FloatArray
 from trainer.trial import SCALE_FREE_LOSS
 
 STARTUP = 10
-"""Trials at random before the process is asked."""
-SAMPLES = 64
+"""Trials, controls included, before the process is asked; others are drawn at random."""
+SAMPLES = 128
 """Of the posterior, for an expectation."""
+NORMAL = 1.96
+"""Standard deviations on each side of the mean that hold 95 %."""
 
 
-class BotorchSearch:
-    """A search under way.
+class BotorchSearch(PeerSearch):
+    """A search under way."""
 
-    Attributes:
-        asking: seconds that were spent on proposals.
-    """
-
-    def __init__(self, world: World, workers: int, repetition: tuple[int, ...]) -> None:
-        self.world, self.workers, self.repetition = world, workers, repetition
+    def __init__(
+        self, world: World, trials: int, workers: int, repetition: tuple[int, ...]
+    ) -> None:
+        super().__init__(world, trials, workers, repetition)
         names = tuple(sorted(world.controls, key=lambda name: name != "uniform"))
         cover = model_of(world.space, tuple(world.counts.tolist()), names, "spread").candidates
         drawn = [(w, p) for w, p in zip(cover.weightings, cover.params, strict=True) if p]
         self.weightings = [weighting for weighting, _ in drawn]
-        self.points = torch.tensor(np.stack([encoded(world.space, p) for _, p in drawn]))
+        self.points = torch.stack([self.handle(params) for _, params in drawn])
         self.random = np.random.default_rng(repetition)
-        self.tried: list[int] = []
+        self.tried: list[torch.Tensor] = []
+        self.candidates: list[Candidate] = []
         self.values: list[float] = []
-        self.chosen: list[int] = []
-        """The best after each trial, by the process."""
-        self.asking = 0.0
+        self.model: Any = None
 
-    def search(self, trials: int) -> None:
-        """Search until there are so many trials."""
-        while len(self.tried) < trials:
-            room = min(self.workers, trials - len(self.tried))
-            began = time.perf_counter()
-            picks = self.next(room)
-            self.asking += time.perf_counter() - began
-            for pick in picks:
-                seed = len(self.tried)
-                value = self.world.confirmation_run(
-                    self.candidate(pick), self.repetition, pick, seed
-                )
-                self.tried.append(pick)
-                self.values.append(value)
-            self.chosen += [self.best()] * room
+    def handle(self, params: Params) -> torch.Tensor:
+        return torch.tensor(encoded(self.world.space, params))
 
-    def candidate(self, number: int) -> Candidate:
-        return self.world.candidate(self.weightings[number])
+    def ask(self, number: int) -> list[Asked]:
+        tried = len(self.tried)
+        if tried < STARTUP:
+            picks = self.random.choice(len(self.points), number, replace=False).tolist()
+        else:
+            picks = self._acquired(number)
+        return [
+            Asked(self.world.candidate(self.weightings[pick]), tried + i, self.points[pick])
+            for i, pick in enumerate(picks)
+        ]
 
-    def next(self, number: int) -> list[int]:
-        """Return the points of the next trials."""
-        if len(self.tried) < STARTUP:
-            return [int(i) for i in self.random.choice(len(self.points), number, replace=False)]
+    def _acquired(self, number: int) -> list[int]:
         from botorch.acquisition.logei import qLogNoisyExpectedImprovement
         from botorch.optim import optimize_acqf_discrete
         from botorch.sampling import SobolQMCNormalSampler
 
-        sampler = SobolQMCNormalSampler(torch.Size([SAMPLES]), seed=len(self.tried))
         wanted = qLogNoisyExpectedImprovement(
-            self.fitted(), self.points[self.tried], sampler=sampler, prune_baseline=True
+            self.model,
+            torch.stack(self.tried),
+            sampler=SobolQMCNormalSampler(torch.Size([SAMPLES]), seed=len(self.tried)),
+            prune_baseline=True,
         )
         found, _ = optimize_acqf_discrete(wanted, number, self.points, unique=True)
-        gaps = torch.cdist(found, self.points)
-        return [int(i) for i in gaps.argmin(dim=1)]
+        return torch.cdist(found, self.points).argmin(dim=1).tolist()
 
-    def fitted(self) -> Any:
-        """Return a process that was fitted to the results."""
+    def tell(self, trial: Asked, value: float) -> None:
+        self.tried.append(trial.handle)
+        self.candidates.append(trial.candidate)
+        self.values.append(value)
+
+    def named(self) -> Choice:
+        """Name the highest posterior mean among what was tried, with its 95 % interval."""
+        if len(self.tried) < STARTUP:
+            best = int(np.argmax(self.values))
+            return Choice(self.candidates[best].truth, self.values[best])
+        self.model = self._fitted()
+        with torch.no_grad():
+            posterior = self.model.posterior(torch.stack(self.tried))
+        means = posterior.mean[:, 0]
+        best = int(means.argmax())
+        mean, half = float(means[best]), NORMAL * float(posterior.variance[best, 0]) ** 0.5
+        truth = self.candidates[best].truth
+        return Choice(truth, mean, interval=(mean - half, mean + half))
+
+    def _fitted(self) -> Any:
+        """A process that was fitted to the results."""
         from botorch.fit import fit_gpytorch_mll
         from botorch.models import SingleTaskGP
         from botorch.models.transforms import Standardize
         from gpytorch.mlls import ExactMarginalLogLikelihood
 
         results = torch.tensor(self.values, dtype=torch.float64)[:, None]
-        model = SingleTaskGP(self.points[self.tried], results, outcome_transform=Standardize(1))
+        model = SingleTaskGP(torch.stack(self.tried), results, outcome_transform=Standardize(1))
+        likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a fit that was tried again
-            fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+            fit_gpytorch_mll(likelihood, closure=functools.partial(loss_of, likelihood))
         return model
 
-    def best(self) -> int:
-        """Return the highest posterior mean among what was tried."""
-        if len(self.tried) < STARTUP:
-            return self.tried[int(np.argmax(self.values))]
-        self.mean = self.fitted().posterior(self.points[self.tried]).mean[:, 0].detach().numpy()
-        return self.tried[int(self.mean.argmax())]
 
-    def choice(self) -> Choice:
-        """Name the best of what was tried, with its posterior mean."""
-        return Choice(self.candidate(self.best()).truth, float(self.mean.max()))
+def loss_of(likelihood: Any) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Return the loss that a fit of BoTorch's process brings down, and its gradients.
 
-    def truths(self, budget_trials: int) -> list[float]:
-        """Return the truth of the choice at even parts of the budget."""
-        known = [max(1, budget_trials * part // POINTS) for part in range(1, POINTS + 1)]
-        return [self.candidate(self.chosen[n - 1]).truth for n in known]
+    It is that of ``ExactMarginalLogLikelihood`` with the priors of ``SingleTaskGP``: the negative
+    log posterior density per result. Written out, it takes a fifth of the time.
+    """
+    model, parameters = likelihood.model, list(likelihood.parameters())
+    points = model.train_inputs[0] / model.covar_module.lengthscale
+    rest = model.train_targets - model.mean_module.constant
+    n = len(rest)
+    squares = points.square().sum(dim=1)
+    distances = squares[:, None] + squares - 2 * points @ points.T
+    covariance = (-0.5 * distances).exp() + model.likelihood.noise * torch.eye(n).to(rest)
+    factor = torch.linalg.cholesky(covariance)
+    whitened = torch.linalg.solve_triangular(factor, rest[:, None], upper=False)
+    density = -0.5 * whitened.square().sum() - factor.diagonal().log().sum()
+    density = density - 0.5 * n * math.log(2 * math.pi)
+    for _, module, prior, closure, _ in model.named_priors():
+        density = density + prior.log_prob(closure(module)).sum()
+    loss = -density / n
+    gradients = list(torch.autograd.grad(loss, parameters))
+    return loss.detach(), gradients
 
 
-def encoded(space: Space, params: dict[str, ParameterValue]) -> FloatArray:
+def encoded(space: Space, params: Params) -> FloatArray:
     """Return parameters as numbers in [0, 1]: a number its place, a word 0 and 1 for each choice.
 
     An inactive number is in the middle of its domain.

@@ -50,7 +50,7 @@ class SharesSearch:
 
     Attributes:
         trials: what was asked for, and what it gave.
-        asking: seconds that were spent on proposals.
+        asking: seconds of processor time that were spent on proposals.
     """
 
     def __init__(self, world: World, start: str, workers: int, repetition: tuple[int, ...]) -> None:
@@ -66,9 +66,9 @@ class SharesSearch:
     def search(self, trials: int) -> None:
         """Search until there are so many trials."""
         while len(self.trials) < trials:
-            began = time.perf_counter()
+            began = time.process_time()
             asked = self.design.ask(self.trials, min(self.workers, trials - len(self.trials)))
-            self.asking += time.perf_counter() - began
+            self.asking += time.process_time() - began
             for trial in asked:
                 self._train(trial.candidate, trial.seed)
 

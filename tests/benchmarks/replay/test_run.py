@@ -215,7 +215,7 @@ def test_botorch_searches_the_points_of_the_space_and_names_one_that_it_tried(
     noisy: World,
 ) -> None:
     pytest.importorskip("botorch")
-    search = BotorchSearch(noisy, 4, SEEDS)
+    search = BotorchSearch(noisy, 18, 4, SEEDS)
     search.search(18)
     assert len(search.tried) == len(search.chosen) == 18
     assert len(set(search.tried[-4:])) == 4
