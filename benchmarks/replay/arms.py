@@ -123,20 +123,27 @@ def grid() -> list[Arm]:
     return arms
 
 
-def chosen(patterns: str) -> list[Arm]:
+def chosen(patterns: str | None) -> list[Arm]:
     """Return the arms whose labels fit one of the patterns, with commas between.
 
+    None stands for all arms whose libraries are installed; the others are said to be left out.
+
     Raises:
-        UserError: none does, or one that does needs what is not installed.
+        UserError: no arm fits, or one that does needs what is not installed.
     """
+    missing = {name: peer for name, peer in PEERS.items() if not peer.installed}
     arms = grid()
+    if patterns is None:
+        for peer in missing.values():
+            print(f"left out: {peer.remedy}")
+        return [arm for arm in arms if arm.method.sampler not in missing]
     words = [word.strip() for word in patterns.split(",")]
     kept = [arm for arm in arms if any(fnmatch.fnmatchcase(arm.label, word) for word in words)]
     if not kept:
         examples = ", ".join(repr(arm.label) for arm in arms[:4])
         raise UserError(f"--arms is {patterns!r}, which fits no arm; arms are {examples} ...")
     for arm in kept:
-        peer = PEERS.get(arm.method.sampler)
-        if peer is not None and not peer.installed:
-            raise UserError(f"--arms is {patterns!r}, but {peer.remedy}, or ask for other arms.")
+        if arm.method.sampler in missing:
+            remedy = missing[arm.method.sampler].remedy
+            raise UserError(f"--arms is {patterns!r}, but {remedy}; or name other arms.")
     return kept

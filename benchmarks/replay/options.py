@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     add("--synthetic", help=f"made-up benchmarks in place of a table: {', '.join(SYNTHETIC)}")
     add("--space", default="core", help=", ".join(SHIFT_KEYS))
     add("--epochs", type=int, help="take trials to end at this epoch of the table (its last)")
-    add("--arms", default="*", help="patterns such as 'tpe+* single,random+none *'")
+    add("--arms", help="patterns such as 'tpe+* single,random+none *' (all that are installed)")
     add("--repetitions", type=int, default=100)
     add("--workers", type=int, default=4, help="trials at a time, 1 to 1000")
     add("--budget-trials", type=int, default=64, help="full-length trials that an arm may pay for")

@@ -71,7 +71,8 @@ class Measured:
         epochs: trained in all.
         utilisation: share of the workers' time that was spent training.
         curve: regret of the choice at even parts of the budget, nan before there is one.
-        milliseconds: of processor time for a proposal, on average; no result of the arm, but of the machine.
+        milliseconds: of processor time for a proposal, on average; no result of the arm, but of
+            the machine.
     """
 
     true: float

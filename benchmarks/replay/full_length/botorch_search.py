@@ -12,6 +12,8 @@ from __future__ import annotations
 import functools
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -59,7 +61,8 @@ class BotorchSearch(PeerSearch):
         if tried < STARTUP:
             picks = self.random.choice(len(self.points), number, replace=False).tolist()
         else:
-            picks = self._acquired(number)
+            with one_thread():
+                picks = self._acquired(number)
         return [
             Asked(self.world.candidate(self.weightings[pick]), tried + i, self.points[pick])
             for i, pick in enumerate(picks)
@@ -89,9 +92,10 @@ class BotorchSearch(PeerSearch):
         if len(self.tried) < STARTUP:
             best = int(np.argmax(self.values))
             return Choice(self.candidates[best].truth, self.values[best])
-        self.model = self._fitted()
-        with torch.no_grad():
-            posterior = self.model.posterior(torch.stack(self.tried))
+        with one_thread():
+            self.model = self._fitted()
+            with torch.no_grad():
+                posterior = self.model.posterior(torch.stack(self.tried))
         means = posterior.mean[:, 0]
         best = int(means.argmax())
         mean, half = float(means[best]), NORMAL * float(posterior.variance[best, 0]) ** 0.5
@@ -112,6 +116,17 @@ class BotorchSearch(PeerSearch):
             warnings.simplefilter("ignore")  # of a fit that was tried again
             fit_gpytorch_mll(likelihood, closure=functools.partial(loss_of, likelihood))
         return model
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: for small matrices it is faster."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def loss_of(likelihood: Any) -> tuple[torch.Tensor, list[torch.Tensor]]:

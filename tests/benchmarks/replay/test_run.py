@@ -21,7 +21,6 @@ from benchmarks.replay.arms import (
     methods,
 )
 from benchmarks.replay.choosing import Confirmed, Pool, best_single_run, full_length
-from benchmarks.replay.full_length.botorch_search import BotorchSearch
 from benchmarks.replay.full_length.shares_search import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.run import Setting, repetition, searcher_of
 from benchmarks.replay.searchers import Pooled
@@ -207,22 +206,6 @@ def test_knowledge_gradient_spends_the_budget_and_states_its_lead(noisy: World) 
     assert np.mean([row.regret for row in block]) < np.mean([row.regret for row in drawn]) + 0.2
     assert all(row.covered in (0, 1) and abs(row.lead_bias) < 3 for row in block)
     assert np.isnan([row.covered for row in drawn]).all()
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of the libraries
-def test_botorch_searches_the_points_of_the_space_and_names_one_that_it_tried(
-    noisy: World,
-) -> None:
-    pytest.importorskip("botorch")
-    search = BotorchSearch(noisy, 18, 4, SEEDS)
-    search.search(18)
-    assert len(search.tried) == len(search.chosen) == 18
-    assert len(set(search.tried[-4:])) == 4
-    assert search.chosen[-1] in search.tried
-    assert search.choice().truth == search.truths(18)[-1]
-    assert search.points.min() >= 0
-    assert search.points.max() <= 1
 
 
 def test_labels_tell_the_arms_apart_and_patterns_find_them() -> None:

@@ -1,0 +1,118 @@
+"""Comparison of replays that were run before: regret over runs, a panel for each benchmark.
+
+    python -m benchmarks.replay.comparison replay-late.json replay-mech.json --out regret.png
+
+Arms of the same benchmark may come from several files: repetitions of equal seeds have the same
+truth in all of them. Beside the figure, it prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.option_checks import refusing
+from benchmarks.replay.comparison.views import draw, table
+from spaces.errors import UserError
+from trainer.arguments import Parser
+
+Results = dict[str, dict[str, dict[str, Any]]]
+"""Benchmark -> arm -> its figures, as a replay wrote them."""
+
+
+def merged(paths: Iterable[Path]) -> tuple[Results, int]:
+    """Return what the files say, and the trials of their budgets.
+
+    Raises:
+        UserError: a file cannot be read or is no result of a replay, or budgets differ.
+    """
+    results: Results = {}
+    budgets: dict[int, Path] = {}
+    for path in paths:
+        content = _content(path)
+        arms = results.setdefault(content["name"], {})
+        for label, summary in content["arms"].items():
+            arms[label] = {**summary, "milliseconds": _milliseconds(content, label)}
+        budgets.setdefault(content["budget_trials"], path)
+    if len(budgets) > 1:
+        (one, first), (other, second) = list(budgets.items())[:2]
+        raise UserError(
+            f"{first} has a budget of {one} trials and {second} one of {other}; give files of "
+            "equal budgets."
+        )
+    return results, next(iter(budgets))
+
+
+def _content(path: Path) -> Mapping[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not {"name", "arms", "budget_trials"} <= set(content):
+        raise UserError(
+            f"{path} is no result of benchmarks.replay; give .json files that it wrote."
+        )
+    return content
+
+
+def _milliseconds(content: Mapping[str, Any], label: str) -> float | None:
+    found: Mapping[str, float] = content.get("milliseconds_per_proposal", {})
+    return found.get(label)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = Parser(
+        prog="python -m benchmarks.replay.comparison",
+        description="Compare replays that were run before, in a figure and a table.",
+    )
+    made.add_argument("results", type=Path, nargs="+", help=".json files of benchmarks.replay")
+    made.add_argument(
+        "--arm",
+        action="append",
+        metavar="LABEL=NAME",
+        help="show this arm under this name, in this order; repeat it (all, as they are called)",
+    )
+    made.add_argument("--out", type=Path, required=True, help="PNG file to write")
+    return made
+
+
+def named(options: list[str] | None, results: Results) -> dict[str, str]:
+    """Return the labels to show, with their names.
+
+    Raises:
+        UserError: an option is not of the form, or names an arm that no file has.
+    """
+    known = list(dict.fromkeys(label for arms in results.values() for label in arms))
+    if options is None:
+        return {label: label for label in known}
+    names: dict[str, str] = {}
+    for option in options:
+        label, _, name = option.partition("=")
+        if label not in known:
+            raise UserError(
+                f"--arm is {option!r}, but no file has the arm {label!r}; they have "
+                f"{', '.join(map(repr, known))}."
+            )
+        names[label] = name or label
+    return names
+
+
+@refusing
+def main(command: list[str] | None = None) -> int:
+    """Draw and print what the command line asks for; return the exit code, 2 for bad input."""
+    options = parser().parse_args(command)
+    results, budget = merged(options.results)
+    names = named(options.arm, results)
+    if not options.out.parent.is_dir():
+        raise UserError(f"--out is {options.out}; it must be a file in an existing folder.")
+    draw(results, names, budget, options.out)
+    print(table(results, names, budget))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
