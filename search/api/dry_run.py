@@ -29,6 +29,7 @@ from spaces import Strategy
 from spaces.errors import UserError
 from trainer.own.function import load_function
 from trainer.own.running import FunctionError, Running
+from trainer.own.training import OwnTraining
 from trainer.prepared import ImageData
 
 FIRST = 1
@@ -150,28 +151,36 @@ def own_measured(plan: Plan, events: Events) -> Forecast | None:
     Raises:
         UserError: the function failed.
     """
-    own, resources = plan.own, plan.resources
-    assert own is not None
+    resources, trainable = plan.resources, plan.own[0].trainable
     if resources.address is not None:
         events.note(
-            f"Not measured: {own.trainable} trains on the machines of the cluster. The search says "
+            f"Not measured: {trainable} trains on the machines of the cluster. The search says "
             "what it costs after the second epoch."
         )
         return None
-    events.note(f"Training two epochs with {own.trainable} ...")
+    events.note(f"Training two epochs with {trainable} ...")
+    with threads(resources.cpus):
+        seconds = tuple(own_epoch_seconds(own, plan) for own in plan.own)
+    return Forecast(seconds, trials_here(resources), own_slots(resources))
+
+
+def own_epoch_seconds(own: OwnTraining, plan: Plan) -> float:
+    """Return how long the second epoch of a user's own function takes here.
+
+    Raises:
+        UserError: the function failed.
+    """
     function, recipe = load_function(own.trainable, own.place), Strategy().recipe(own.train_counts)
-    place = plan.folder.checkpoint_folder("dry-run")
-    trial = Running(own, function, recipe, plan.settings.seed, place, resources.cpus)
+    place = plan.folder.checkpoint_folder(f"dry-run-{own.name}")
+    trial = Running(own, function, recipe, plan.settings.seed, place, plan.resources.cpus)
     second = min(2, own.epochs)
     try:
-        with threads(resources.cpus):
-            results = filter(None, trial.results())
-            seconds = next(result.seconds for result in results if result.epoch == second)
+        results = filter(None, trial.results())
+        return next(result.seconds for result in results if result.epoch == second)
     except FunctionError as error:
         raise UserError(f"{own.trainable} failed: {error.reason.rstrip('.')}.") from error
     finally:
         trial.stop()
-    return Forecast((seconds,), trials_here(resources), own_slots(resources))
 
 
 @contextmanager

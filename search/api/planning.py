@@ -63,7 +63,7 @@ def chosen_plan(
     folder = RunFolder.named(expanded(request.runs), name)
     return Plan(
         benchmarks=benchmarks,
-        holdout=holdout if isinstance(holdout, Benchmark) else None,
+        holdout=holdout,
         data_root=expanded(request.data_root),
         folder=folder,
         settings=chosen_settings(request, benchmarks, chosen_baselines(request, folder)),
@@ -82,13 +82,13 @@ def chosen_plan(
 def chosen_benchmarks(request: Request) -> Sequence[Benchmark | OwnTraining]:
     """Return the benchmarks to search on, then the hold-out if there is one.
 
-    A training of the user's own is the only one. ``epochs`` shortens those that are longer.
+    ``epochs`` shortens those that are longer; trainings of the user's own have this length.
 
     Raises:
         UserError: one is unknown, or all of them are shorter than ``epochs``.
     """
     if request.trainable is not None:
-        return [chosen_own(request)]
+        return chosen_own(request)
     check_benchmark_given(request)
     names = [*request.benchmark, *([request.holdout] if request.holdout else [])]
     benchmarks = [get_benchmark(name, expanded(request.data_root)) for name in names]
@@ -99,22 +99,24 @@ def chosen_benchmarks(request: Request) -> Sequence[Benchmark | OwnTraining]:
     return [b.with_epochs(min(request.epochs, b.epochs)) for b in benchmarks]
 
 
-def chosen_own(request: Request) -> OwnTraining:
-    """Return the training of the user's own.
+def chosen_own(request: Request) -> list[OwnTraining]:
+    """Return the training of the user's own, then that on the data that are held out, if any.
 
     Raises:
         UserError: it cannot be used, or something is asked for that is none of its.
     """
-    for name in ("benchmark", "holdout"):
-        if getattr(request, name):
-            raise UserError(f"--{name} is given with --trainable; leave one of them out.")
+    if request.benchmark:
+        raise UserError("--benchmark is given with --trainable; leave one of them out.")
     if request.compile or request.precision != Request.precision:
         raise UserError(
             "--precision and --compile are for this program's own networks, and --trainable is "
             "given; leave them out, and choose in the function."
         )
     assert request.trainable is not None
-    return own_training(request.trainable, request.class_counts, request.epochs)
+    searched = own_training(request.trainable, request.class_counts, request.epochs)
+    if request.holdout is None:
+        return [searched]
+    return [searched, own_training(request.trainable, request.holdout, request.epochs, True)]
 
 
 def check_benchmark_given(request: Request) -> None:

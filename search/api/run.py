@@ -30,7 +30,7 @@ def run(
     runs: AnyPath = Request.runs,
     data_root: AnyPath = Request.data_root,
     resume: bool = Request.resume,
-    holdout: AnyPath | None = Request.holdout,
+    holdout: object = Request.holdout,
     hours: float | None = Request.hours,
     gpu_hours: float | None = Request.gpu_hours,
     confirm: bool = Request.confirm,
@@ -74,7 +74,8 @@ def run(
         runs: folder of all runs.
         data_root: folder of the data sets.
         resume: continue the run of this name.
-        holdout: benchmark on which the verdict's strategies are tried at the end.
+        holdout: benchmark on which the verdict's strategies are tried at the end; of a trainable,
+            class counts of other data.
         hours: wall-clock hours of this attempt, above 0; None for no limit.
         gpu_hours: of training, over all attempts, above 0; None for no limit.
         confirm: whether the best are trained again with fresh seeds.

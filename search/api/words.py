@@ -19,7 +19,7 @@ from trainer.own.class_counts import counts_text, whole_counts
 from trainer.own.function import function_text, whole_trainable
 from trainer.user_files import expanded
 
-WHOLE = {"holdout": whole_path, "trainable": whole_trainable, "class_counts": whole_counts}
+WHOLE = {"trainable": whole_trainable, "class_counts": whole_counts}
 """Argument -> how it is written, so that it can be read in any folder."""
 NONE = "none"
 """As ``baselines``: no controls."""
@@ -38,6 +38,8 @@ def request_of(given: Mapping[str, Any]) -> Request:
     if callable(content["trainable"]):
         content["trainable"] = function_text(content["trainable"])
     content["class_counts"] = counts_text(content["class_counts"])
+    if content["trainable"]:
+        content["holdout"] = counts_text(content["holdout"], "holdout")
     content["log"] = names_in(content["log"] or (), split)
     if content["baselines"] is not None:
         names = content["baselines"]
@@ -66,12 +68,13 @@ def words_of(request: Request) -> tuple[str, ...]:
     words = ["--data-root", str(expanded(request.data_root).absolute())]
     if request.benchmark:
         words += ["--benchmark", ",".join(map(whole_path, request.benchmark))]
+    whole = WHOLE | {"holdout": whole_counts if request.trainable else whole_path}
     for name, value in asked_for(request).items():
         if name in ("benchmark", "data_root", "resume"):
             continue
         words.append(option_of(name))
-        if name in WHOLE:
-            words.append(WHOLE[name](str(value)))
+        if name in whole:
+            words.append(whole[name](str(value)))
         elif isinstance(value, tuple):
             words.append(",".join(value) or NONE)
         elif not isinstance(value, bool):

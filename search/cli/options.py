@@ -170,7 +170,8 @@ def add_holdout(parser: Parser) -> None:
     parser.add_argument(
         "--holdout",
         metavar="NAME",
-        help="benchmark on which the verdict's weightings are tried at the end",
+        help="benchmark on which the verdict's weightings are tried at the end; with --trainable a "
+        "file of class counts",
     )
 
 

@@ -32,7 +32,8 @@ class Request:
             there is a trainable.
         trainable: MODULE:FUNCTION or FILE.py:FUNCTION of the user's own, which trains.
         class_counts: of its images: a file, or as JSON.
-        holdout: benchmark on which the verdict's strategies are tried at the end.
+        holdout: benchmark on which the verdict's strategies are tried at the end; of a trainable,
+            class counts of other data, as ``class_counts``.
         name: of the run folder; None for the benchmark's.
         runs: folder of all runs.
         data_root: folder of the data sets.

@@ -44,9 +44,10 @@ def prepared_images(plan: Plan, events: Events) -> tuple[ImageData, ...]:
 
 def manifest_of(plan: Plan, images: tuple[ImageData, ...]) -> Manifest:
     """Return what settings.json of the run holds."""
-    if plan.own:
-        return Manifest.of(plan.settings, (RecordedBenchmark.of_own(plan.own),))
-    recorded = tuple(map(RecordedBenchmark.of, plan.networks, images))
+    recorded = (
+        *map(RecordedBenchmark.of_own, plan.own),
+        *map(RecordedBenchmark.of, plan.networks, images),
+    )
     searched = len(plan.benchmarks)
     return Manifest.of(plan.settings, recorded[:searched], *recorded[searched:])
 
@@ -54,9 +55,9 @@ def manifest_of(plan: Plan, images: tuple[ImageData, ...]) -> Manifest:
 def changed_code(plan: Plan, known: Manifest) -> str | None:
     """Return that a function of the user's was changed since the run began, if it was."""
     before = known.benchmarks[0].own
-    if not plan.own or not before or before.code == plan.own.code:
+    if not plan.own or not before or before.code == plan.own[0].code:
         return None
-    module = plan.own.trainable.partition(":")[0]
+    module = plan.own[0].trainable.partition(":")[0]
     return (
         f"note: module {module} was changed since this run began; its results stand beside those "
         "of before"

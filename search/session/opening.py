@@ -103,7 +103,7 @@ def check_same(plan: Plan, known: Manifest, wanted: Manifest) -> None:
         searched = replace(searched, benchmarks=plan.settings.benchmarks)
     differences += searched.differences(plan.settings)
     before, now = known.holdout, wanted.holdout
-    if before and now and before.definition.to_dict() != now.definition.to_dict():
+    if before and now and identity(before) != identity(now):
         differences.append(f"holdout: {what_is_searched(before)} -> {what_is_searched(now)}")
     if differences or known.fingerprint != known.settings.fingerprint():
         what = "; ".join(differences) or f"the declaration of space {plan.settings.space!r}"
@@ -112,6 +112,13 @@ def check_same(plan: Plan, known: Manifest, wanted: Manifest) -> None:
             f"run {plan.folder.path.name!r} was started with other settings ({what}); "
             "resume with the same, or choose another --name."
         )
+
+
+def identity(recorded: RecordedBenchmark) -> object:
+    """Return what of a hold-out must not change, which of a user's function is not its code."""
+    if recorded.own:
+        return recorded.own.name, recorded.own.fingerprint()
+    return recorded.definition.to_dict()
 
 
 def check_images(plan: Plan, known: Manifest) -> None:

@@ -1,7 +1,7 @@
 """The plan of a run: what is searched, on which benchmarks and hardware, and for how long."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Plan:
     """
 
     benchmarks: tuple[Benchmark | OwnTraining, ...]
-    holdout: Benchmark | None
+    holdout: Benchmark | OwnTraining | None
     data_root: Path
     folder: RunFolder
     settings: Settings
@@ -59,17 +59,17 @@ class Plan:
         return tuple(b for b in self.all_benchmarks if isinstance(b, Benchmark))
 
     @property
-    def own(self) -> OwnTraining | None:
-        """The training of the user's own, if that is what is searched on."""
-        return next((b for b in self.benchmarks if isinstance(b, OwnTraining)), None)
+    def own(self) -> tuple[OwnTraining, ...]:
+        """Those of them that a function of the user's trains, which are all of them or none."""
+        return tuple(b for b in self.all_benchmarks if isinstance(b, OwnTraining))
 
 
 def check_benchmarks(plan: Plan) -> None:
     """Raise UserError unless the benchmarks can be searched together."""
     if plan.own:
         check_own(plan.own, plan.settings)
-    names = [benchmark.name for benchmark in plan.all_benchmarks]
-    prints = [benchmark.fingerprint() for benchmark in plan.all_benchmarks]
+    names = [benchmark.name for benchmark in plan.networks]
+    prints = [benchmark.fingerprint() for benchmark in plan.networks]
     twice = [name for name, n in Counter(names).items() if n > 1]
     same = [names[i] for i, p in enumerate(prints) if prints.count(p) > 1]
     if twice or same:
@@ -86,15 +86,29 @@ def check_benchmarks(plan: Plan) -> None:
         )
 
 
-def check_own(own: OwnTraining, settings: Settings) -> None:
-    """Raise UserError if a function is to train with more than class weights, and takes these."""
-    function = load_function(own.trainable, own.place)
-    if "recipe" in arguments_of(function, own.trainable):
+def check_own(trainings: Sequence[OwnTraining], settings: Settings) -> None:
+    """Raise UserError if a function does not take what it needs for all that is asked for.
+
+    ``trainings`` are of one function: on what is searched, then on what is held out.
+    """
+    trainable, datasets = trainings[0].trainable, [own.dataset for own in trainings]
+    taken = arguments_of(load_function(trainable, trainings[0].place), trainable)
+    if len(set(datasets)) < len(datasets):
+        raise UserError(
+            f"--counts and --holdout are both called {datasets[0]!r}, by which the function is "
+            "told on what it trains; give files of different names."
+        )
+    if len(datasets) > 1 and "dataset" not in taken:
+        raise UserError(
+            f"{trainable} does not take 'dataset', which says whether it is to train on "
+            f"{' or '.join(datasets)}; give it this parameter, or leave --holdout out."
+        )
+    if "recipe" in taken:
         return
     for name in (*settings.baselines, *SPACES[settings.space].named):
         if STRATEGIES[name].strategy.kind != CLASS_WEIGHTS:
             raise UserError(
-                f"{own.trainable} takes class weights alone, and {name} is more "
+                f"{trainable} takes class weights alone, and {name} is more "
                 f"({STRATEGIES[name].strategy.kind}); give it a parameter 'recipe', or search "
                 "--space core or full with class weights as --baselines."
             )

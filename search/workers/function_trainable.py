@@ -47,8 +47,7 @@ class FunctionTrainable(tune.Trainable):
         torch.set_num_threads(self.shared.threads)
         self.hardware = device_name(runtime.select_device(self.shared.device))
         [part] = config["parts"]
-        training = self.shared.own
-        assert training is not None
+        training = self.shared.own[part["benchmark"]]
         self.running = Running(
             training,
             function_here(training),

@@ -38,7 +38,7 @@ class WorkerSetup:
         threads: CPU threads of a trial, or of the engine that trains it.
         save_every: epochs between checkpoints.
         variants: of the training step, that some strategy of the search may need.
-        own: a training of the user's own, which then takes the place of all benchmarks.
+        own: trainings of the user's own, which then take the place of the benchmarks.
         umask: of the driver, for what workers write into the run folder; Ray's is stricter.
     """
 
@@ -53,7 +53,7 @@ class WorkerSetup:
     threads: int
     save_every: int
     variants: tuple[Variant, ...] = (Variant(),)
-    own: OwnTraining | None = None
+    own: tuple[OwnTraining, ...] = ()
     umask: int = field(default_factory=own_umask)
 
     def check_here(self) -> None:

@@ -16,7 +16,8 @@ from searching import wait_for_epochs
 from twin import make_settings, plan_in
 
 from search.cli.commands import main
-from search.driver.preparation import changed_code
+from search.driver.preparation import changed_code, manifest_of
+from search.session.opening import check_same
 from search.session.plan import check_benchmarks, check_own
 from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.record import Record
@@ -45,6 +46,9 @@ def alone(weights, seed, report):
 
 def more(recipe, seed, report):
     pass
+
+def told(weights, seed, report, dataset):
+    pass
 """
 
 
@@ -60,15 +64,38 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_function_of_weights_alone_is_not_searched_for_more(place: Path) -> None:
     alone, more = (own_training(f"of_mine:{name}", "[5, 2]", 3) for name in ("alone", "more"))
-    check_own(alone, make_settings(space="full"))
-    check_own(more, make_settings(space="strategies"))
+    check_own([alone], make_settings(space="full"))
+    check_own([more], make_settings(space="strategies"))
     with pytest.raises(UserError, match="takes class weights alone, and drw is more"):
-        check_own(alone, make_settings(space="schedule"))
+        check_own([alone], make_settings(space="schedule"))
     plan = replace(
         plan_in(place), benchmarks=(alone,), settings=make_settings(baselines=("uniform", "ldam"))
     )
     with pytest.raises(UserError, match="and ldam is more"):
         check_benchmarks(plan)
+
+
+def test_a_holdout_is_of_other_data_of_which_the_function_is_told(place: Path) -> None:
+    counts = "class,train,test\nowl,90,40\nelk,9,40\n"
+    (place / "hidden set.csv").write_text(counts)
+    searched = own_training("of_mine:told", "counts.csv", 3)
+    held = own_training("of_mine:told", "hidden set.csv", 3, held_out=True)
+    assert (searched.name, held.name) == ("of_mine.told", "of_mine.told-hidden_set")
+    assert (searched.dataset, held.dataset) == ("counts", "hidden set")
+    plan = replace(plan_in(place), benchmarks=(searched,), holdout=held)
+    check_benchmarks(plan)
+    manifest = manifest_of(plan, ())
+    assert manifest.objective.holdout == RecordedBenchmark.of_own(held).facts
+    changed = RecordedBenchmark.of_own(replace(held, code="f" * 16))
+    check_same(plan, replace(manifest, holdout=changed), manifest)
+    other = replace(held, train_counts=(90, 8))
+    with pytest.raises(UserError, match=r"holdout: of_mine.told-hidden_set, own training of 3"):
+        check_same(plan, replace(manifest, holdout=RecordedBenchmark.of_own(other)), manifest)
+    with pytest.raises(UserError, match="are both called 'counts'"):
+        check_benchmarks(replace(plan, holdout=replace(held, dataset="counts")))
+    alone = own_training("of_mine:alone", "counts.csv", 3)
+    with pytest.raises(UserError, match="alone does not take 'dataset', which says whether it is"):
+        check_benchmarks(replace(plan, benchmarks=(alone,)))
 
 
 def test_a_function_that_was_changed_is_told_of(place: Path) -> None:

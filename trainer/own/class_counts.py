@@ -36,8 +36,12 @@ class OwnCounts:
     class_names: tuple[str, ...] | None = None
 
 
-def counts_text(given: object) -> str | None:
+def counts_text(given: object, argument: str = "class_counts") -> str | None:
     """Return class counts, as a user gives them, as text: a file's name, or JSON.
+
+    Args:
+        given: None if they are not given.
+        argument: that errors name.
 
     Raises:
         UserError: they are neither, or an entry breaks a rule.
@@ -49,21 +53,21 @@ def counts_text(given: object) -> str | None:
     try:
         counts = own_counts(given)
     except UserError as error:
-        raise FieldError(f"class_counts: {error}") from error
+        raise FieldError(f"{argument}: {error}") from error
     columns = {TRAIN: counts.train, **counts.evaluated}
     return json.dumps({NAME: counts.class_names} | columns if counts.class_names else columns)
 
 
-def class_counts_of(text: str) -> OwnCounts:
-    """Return class counts of ``counts_text``."""
+def class_counts_of(text: str, argument: str = "class_counts") -> OwnCounts:
+    """Return class counts of ``counts_text``; ``argument`` is what errors name."""
     if not is_json(text):
         return read_own_counts(expanded(text))
     try:
         return own_counts(json.loads(text))
     except json.JSONDecodeError as error:
-        raise FieldError(f"class_counts is no JSON: {error}") from error
+        raise FieldError(f"{argument} is no JSON: {error}") from error
     except UserError as error:
-        raise FieldError(f"class_counts: {error}") from error
+        raise FieldError(f"{argument}: {error}") from error
 
 
 def whole_counts(text: str) -> str:

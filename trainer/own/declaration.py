@@ -1,23 +1,31 @@
 """An own training is declared from what a user gives: a function, class counts, a length."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 from spaces.errors import FieldError
 from spaces.validation import checked
 from trainer.benchmarks.metrics import default_metric
-from trainer.own.class_counts import OwnCounts, class_counts_of
+from trainer.own.class_counts import OwnCounts, class_counts_of, is_json
 from trainer.own.function import code_of, found_trainable, load_function
 from trainer.own.training import OwnTraining
 from trainer.results import HalfCounts
 
+SEARCHED, HELD_OUT = "searched", "holdout"
+"""What data sets are called whose class counts are in no file."""
 
-def own_training(trainable: str, class_counts: str | None, epochs: int | None) -> OwnTraining:
+
+def own_training(
+    trainable: str, class_counts: str | None, epochs: int | None, held_out: bool = False
+) -> OwnTraining:
     """Return the own training that a user asks for, after looking at its function.
 
     Args:
         trainable: MODULE:FUNCTION or FILE.py:FUNCTION.
         class_counts: a file (``read_own_counts``), or counts as JSON (``own_counts``).
         epochs: that the function reports.
+        held_out: the search does not see the data; they are part of the training's name.
 
     Raises:
         UserError: one of them cannot be used.
@@ -26,16 +34,26 @@ def own_training(trainable: str, class_counts: str | None, epochs: int | None) -
         raise FieldError("class_counts is missing; a training of your own needs them")
     if epochs is None:
         raise FieldError("epochs is missing; say how many a training of your own reports")
-    name, place = found_trainable(trainable)
-    load_function(name, place)
+    function, place = found_trainable(trainable)
+    load_function(function, place)
+    name, dataset = function.replace(":", "."), dataset_of(class_counts, held_out)
     content = {
-        "name": name.replace(":", "."),
-        "trainable": name,
+        "name": f"{name}-{re.sub('[^A-Za-z0-9._-]', '_', dataset)}" if held_out else name,
+        "trainable": function,
         "epochs": epochs,
-        "code": code_of(name),
+        "code": code_of(function),
         "place": place,
+        "dataset": dataset,
     }
-    return checked(OwnTraining, content | images_of(class_counts), error=FieldError)
+    images = images_of(class_counts, "holdout" if held_out else "class_counts")
+    return checked(OwnTraining, content | images, error=FieldError)
+
+
+def dataset_of(class_counts: str, held_out: bool) -> str:
+    """Return what the data set of class counts is called: as their file, without its ending."""
+    if is_json(class_counts):
+        return HELD_OUT if held_out else SEARCHED
+    return Path(class_counts).stem
 
 
 def told_training(name: str, class_counts: str | None) -> OwnTraining:
@@ -54,9 +72,9 @@ def told_training(name: str, class_counts: str | None) -> OwnTraining:
     return checked(OwnTraining, content | images_of(class_counts), error=FieldError)
 
 
-def images_of(class_counts: str) -> dict[str, Any]:
-    """Return what class counts say of the images, by field of `OwnTraining`."""
-    counts = class_counts_of(class_counts)
+def images_of(class_counts: str, argument: str = "class_counts") -> dict[str, Any]:
+    """Return what class counts say of the images, by field; ``argument`` is what errors name."""
+    counts = class_counts_of(class_counts, argument)
     halves, chosen_on = halves_of(counts)
     return {
         "train_counts": counts.train,

@@ -14,7 +14,10 @@ from spaces.errors import FieldError, UserError, did_you_mean
 from trainer.own.training import TRAINABLE
 from trainer.user_files import expanded
 
-GIVEN = ("weights", "recipe", "seed", "report", "epochs", "counts", "checkpoints", "threads")
+GIVEN = (
+    *("weights", "recipe", "seed", "report", "epochs"),
+    *("counts", "dataset", "checkpoints", "threads"),
+)
 """Names of the parameters that a function may have."""
 FORM = "give MODULE:FUNCTION or FILE.py:FUNCTION, such as my_training:train"
 SIGNATURE = "define it as train(weights, seed, report), or with recipe for more than class weights"

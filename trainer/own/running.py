@@ -89,6 +89,7 @@ class Running:
             "report": self.report,
             "epochs": training.epochs,
             "counts": training.train_counts,
+            "dataset": training.dataset,
             "checkpoints": checkpoints,
             "threads": threads,
         }

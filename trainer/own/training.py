@@ -19,7 +19,7 @@ from trainer.results import HalfCounts, Images
 
 TRAINABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 DIGITS = re.compile(r"[0-9a-f]{16}")
-NOT_IDENTITY = ("name", "class_names", "code", "place")
+NOT_IDENTITY = ("name", "class_names", "code", "place", "dataset")
 """Fields of which no score depends, or which are allowed to change while a run goes on."""
 
 
@@ -48,6 +48,7 @@ class OwnTraining:
         code: 16 hexadecimal digits over the file that defines the function.
         place: folder from which the module is imported, besides those that Python knows; empty if
             none is needed.
+        dataset: what the function is told that it trains on; empty where it is trained elsewhere.
     """
 
     name: Annotated[
@@ -63,6 +64,7 @@ class OwnTraining:
     test_held_out: bool = False
     code: Annotated[str, Rule("16 hexadecimal digits", DIGITS.fullmatch)] = "0" * 16
     place: Annotated[str, MaxLen(10_000)] = ""
+    dataset: Annotated[str, MaxLen(1000)] = ""
 
     def __post_init__(self) -> None:
         classes = self.num_classes

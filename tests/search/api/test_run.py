@@ -143,16 +143,23 @@ def test_a_training_of_ones_own_is_asked_for_in_python_and_in_words(tmp_path: Pa
         f"search.run(\n    trainable='a:b',\n    class_counts={text!r},\n    epochs=3,\n"
         "    resume=True,\n)"
     )
-    words = words_of(request_of(defaults | given | {"class_counts": Path("counts.csv")}))
+    held = {"class_counts": Path("counts.csv"), "holdout": "hidden.csv"}
+    words = words_of(request_of(defaults | given | held))
     assert words[2:] == (
         "--trainable",
         "a:b",
         "--counts",
         str(Path.cwd() / "counts.csv"),
+        "--holdout",
+        str(Path.cwd() / "hidden.csv"),
         "--epochs",
         "3",
     )
     assert request_of(values_in(words)).trainable == "a:b"
+    held = request_of(defaults | given | {"holdout": {"owl": 9, "elk": 4}})
+    assert held.holdout == '{"class": ["owl", "elk"], "train": [9, 4]}'
+    with pytest.raises(search.UserError, match=r"^holdout: class 1: train is 0; it"):
+        request_of(defaults | given | {"holdout": [9, 0]})
 
 
 def test_the_end_of_a_search_is_a_run_or_an_error(

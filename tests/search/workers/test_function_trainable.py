@@ -20,8 +20,8 @@ from trainer.own.declaration import own_training
 MODULE = """
 from pathlib import Path
 
-def train(weights, seed, report, epochs, checkpoints):
-    print("begins")
+def train(weights, seed, report, epochs, checkpoints, dataset):
+    print("begins", dataset)
     for epoch in range(1, epochs + 1):
         if seed == 13:
             raise OSError(f"no image {seed}")
@@ -51,16 +51,18 @@ def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerSet
         device="cpu",
         threads=1,
         save_every=5,
-        own=own_training("my_module:train", "[50, 20]", EPOCHS),
+        own=(own_training("my_module:train", "[50, 20]", EPOCHS),),
     )
     sys.modules.pop("my_module", None)
 
 
-def worker(setup: WorkerSetup, seed: int = 7, known: int = 0) -> FunctionTrainable:
+def worker(
+    setup: WorkerSetup, seed: int = 7, known: int = 0, training: int = 0
+) -> FunctionTrainable:
     """Return what Ray makes on a worker."""
     made = FunctionTrainable.__new__(FunctionTrainable)
     part = {
-        "benchmark": 0,
+        "benchmark": training,
         "recipe": Recipe((50, 20), (0.5, 1.5)).to_dict(),
         "checkpoints": str(setup.run / "checkpoints"),
         "known_epochs": known,
@@ -79,7 +81,18 @@ def test_a_step_ends_at_a_rung_and_at_the_last_epoch(setup: WorkerSetup) -> None
     assert (epochs_in(first), first["done"], first["within"]) == ([1, 2], False, None)
     assert (epochs_in(last), last["done"]) == ([3, 4, 5, 6], True)
     trial.cleanup()
-    assert (setup.run / "trials" / "a.out.txt").read_text() == "begins\n"
+    assert (setup.run / "trials" / "a.out.txt").read_text() == "begins searched\n"
+
+
+def test_the_function_is_told_of_the_data_that_are_held_out(
+    setup: WorkerSetup, tmp_path: Path
+) -> None:
+    (tmp_path / "hidden.csv").write_text("60\n30\n")
+    held = own_training("my_module:train", "hidden.csv", EPOCHS, held_out=True)
+    trial = worker(replace(setup, own=(*setup.own, held)), training=1)
+    assert epochs_in(trial.step()) == [1, 2]
+    trial.cleanup()
+    assert (setup.run / "trials" / "a.out.txt").read_text() == "begins hidden\n"
 
 
 def test_a_trial_that_was_stopped_goes_on_where_the_driver_is(setup: WorkerSetup) -> None:
@@ -111,7 +124,6 @@ def test_a_module_that_is_not_on_a_worker_stops_the_search(
     setup: WorkerSetup, tmp_path: Path
 ) -> None:
     del sys.modules["my_module"]
-    assert setup.own is not None
     (tmp_path / "my_module.py").unlink()
     halt = worker(setup).step()["halt"]
     assert "there is no module 'my_module' in" in halt
@@ -119,8 +131,7 @@ def test_a_module_that_is_not_on_a_worker_stops_the_search(
 
 
 def test_another_file_of_the_module_stops_the_search(setup: WorkerSetup) -> None:
-    assert setup.own is not None
-    other = replace(setup, own=replace(setup.own, code="f" * 16))
+    other = replace(setup, own=(replace(setup.own[0], code="f" * 16),))
     trial = worker(other)
     assert "has another file of module my_module than the driver had" in trial.step()["halt"]
     trial.cleanup()  # nothing was begun

@@ -17,7 +17,7 @@ from trainer.results import EpochResult
 
 Report = Callable[..., None]
 RECIPE = Recipe((50, 20), (0.5, 1.5))
-PLAIN = OwnTraining("own", "own:train", 3, (50, 20))
+PLAIN = OwnTraining("own", "own:train", 3, (50, 20), dataset="photos")
 TESTED = OwnTraining("own", "own:train", 3, (50, 20), ((8, 4), (0, 0)))
 HALVES = OwnTraining("own", "own:train", 3, (50, 20), ((8, 4), (4, 4)))
 HELD_OUT = OwnTraining("own", "own:train", 3, (50, 20), ((8, 4), (4, 4)), test_held_out=True)
@@ -77,6 +77,7 @@ def test_a_function_is_given_what_it_names(tmp_path: Path) -> None:
         "seed": 7,
         "epochs": 3,
         "counts": (50, 20),
+        "dataset": "photos",
         "threads": 1,
     }
 
