@@ -86,10 +86,9 @@ class EpochResult:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values of the fields, a diagnosis and losses of classes where there are any."""
         values = dict(vars(self))  # not asdict, which copies every count
-        for name in ("diagnosis", "class_losses"):
-            part = values.pop(name)
-            values |= {name: dataclasses.asdict(part)} if part else {}
-        return values
+        diagnosis, losses = values.pop("diagnosis"), values.pop("class_losses")
+        values |= {"diagnosis": diagnosis.to_dict()} if diagnosis else {}
+        return values | ({"class_losses": vars(losses)} if losses else {})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "EpochResult":

@@ -46,7 +46,7 @@ class Examined:
     Attributes:
         epoch: from 1.
         reliability: for each shot group of `trainer.results.shot_groups` the bins of confidence;
-            a prediction is that of the trial's post-hoc adjustment.
+            a prediction is that of the trial's post-hoc adjustment; empty where it is not kept.
         losses: mean unweighted cross entropy of each class, before such an adjustment.
         confusion: (true class, predicted class, images) where there are any, in this order; None
             where it is not kept.
@@ -55,10 +55,14 @@ class Examined:
     """
 
     epoch: Annotated[int, Ge(1), Le(10**6)]
-    reliability: Bins
-    losses: Losses
+    reliability: Bins = ()
+    losses: Losses = ()
     confusion: Confusion | None = None
     scenarios: ByHalf | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values of what is kept."""
+        return {name: value for name, value in vars(self).items() if value not in (None, ())}
 
 
 @dataclass(frozen=True)
@@ -67,29 +71,33 @@ class Diagnosis:
 
     Attributes:
         best: after its best epoch; None if that was before diagnoses were kept.
-        last: after its last epoch.
+        last: after its last epoch; None where that is the best one. Of a trial that is not
+            diagnosed in full it has no reliability.
     """
 
     best: Examined | None
-    last: Examined
+    last: Examined | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return {name: found and found.to_dict() for name, found in vars(self).items()}
 
 
 def examined_of(data: dict[str, Any]) -> Examined:
-    """Return what `asdict` made of it, read back from JSON."""
+    """Return what `to_dict` made of it, read back from JSON."""
     confusion, scenarios = data.get("confusion"), data.get("scenarios")
     return Examined(
         epoch=data["epoch"],
-        reliability=tuple(tuple(map(tuple, bins)) for bins in data["reliability"]),
-        losses=tuple(data["losses"]),
+        reliability=tuple(tuple(map(tuple, bins)) for bins in data.get("reliability", ())),
+        losses=tuple(data.get("losses", ())),
         confusion=None if confusion is None else tuple(map(tuple, confusion)),
         scenarios=None if scenarios is None else tuple((a, b) for a, b in scenarios),
     )
 
 
 def diagnosis_of(data: dict[str, Any]) -> Diagnosis:
-    """Return what `asdict` made of it, read back from JSON."""
-    best = data["best"]
-    return Diagnosis(None if best is None else examined_of(best), examined_of(data["last"]))
+    """Return what `to_dict` made of it, read back from JSON."""
+    return Diagnosis(*(data[name] and examined_of(data[name]) for name in ("best", "last")))
 
 
 def class_losses_of(data: dict[str, Any]) -> ClassLosses:

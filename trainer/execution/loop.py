@@ -113,7 +113,10 @@ def diagnosed(slot: Slot, epoch: int, is_best: bool) -> Diagnosis | None:
         right = slot.read_said[0].numpy() == task.evaluated_labels
         found = replace(found, scenarios=task.scenarios.by_half(right, task.choosing))
     slot.examined = found if is_best else slot.examined
-    return Diagnosis(slot.examined, found) if last else None
+    if not last:
+        return None
+    summary = found if trial.diagnosed else replace(found, reliability=())
+    return Diagnosis(slot.examined, None if is_best else summary)
 
 
 def epochs(

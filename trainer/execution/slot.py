@@ -7,7 +7,6 @@ captured from one once serves every trial that enters the slot.
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from enum import Enum
 from typing import Any
 
@@ -170,7 +169,7 @@ class Slot:
             "epoch": epoch,
             **self.learner.state(epoch * batches + min(self.batch, batches), tasks),
             "history": json.dumps([result.to_dict() for result in self.history]),
-            "examined": json.dumps(self.examined and asdict(self.examined)),
+            "examined": json.dumps(self.examined and self.examined.to_dict()),
             "within": self._within() if self.batch else None,
             **({"feedback": self.inputs.memory.state()} if self.inputs.memory else {}),
         }

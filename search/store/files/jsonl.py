@@ -19,7 +19,7 @@ TAIL = len(b',"crc":"01234567"}')
 
 def append_line(path: Path, content: dict[str, Any]) -> None:
     """Append one JSON line and hand it to the operating system at once."""
-    append_whole(path, json.dumps(content).encode() + b"\n")
+    append_whole(path, json.dumps(content, separators=(",", ":")).encode() + b"\n")
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
