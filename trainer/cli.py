@@ -263,7 +263,7 @@ def run(options: argparse.Namespace) -> None:
     runtime.configure(options.precision, options.threads)
     for note in benchmark.notes():
         print(note)
-    data = load(prepare(benchmark, options.data_root), benchmark)
+    data = load(prepare(benchmark, options.data_root, print), benchmark)
     recipe = strategy.recipe(data.counts)
     trial = Trial(
         benchmark, recipe, options.seed, options.precision, options.compile, diagnosed=True

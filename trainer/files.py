@@ -87,7 +87,7 @@ def _write_atomic(path: Path, data: bytes | memoryview) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def append_whole(path: Path, data: bytes, sync: bool = False) -> None:
@@ -113,7 +113,7 @@ def _append(path: Path, data: bytes, before: int, sync: bool) -> None:
             raise
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name itself survive a power cut; the file's own fsync does not cover it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -18,6 +18,7 @@ from trainer.benchmarks import Benchmark
 from trainer.execution.batch_steps import EVALUATION_BATCH
 from trainer.models import build
 from trainer.prepared import ImageData
+from trainer.prepared.stored_images import Images
 
 
 def picture(pixels: np.ndarray) -> Image.Image:
@@ -31,8 +32,8 @@ Transform = Callable[[Image.Image], Tensor]
 class PlainImages(Dataset[tuple[Tensor, int]]):
     """Images as a torchvision data set holds them."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, transform: Transform) -> None:
-        self.images = [picture(pixels) for pixels in images]
+    def __init__(self, images: Images, labels: np.ndarray, transform: Transform) -> None:
+        self.images = [picture(images[i]) for i in range(len(images))]
         self.labels = labels.tolist()
         self.transform = transform
 

@@ -46,7 +46,7 @@ def prepare_folder(options: Namespace, console: Console) -> None:
     except BenchmarkError as error:
         console.print(f"note: {error}")
     console.print("Decoding every image once ...")
-    console.print(f"prepared {prepare(benchmark, options.data_root)}")
+    console.print(f"prepared {prepare(benchmark, options.data_root, console.print)}")
     text = toml_text(benchmark, defaults, root, output)
     try:
         write_atomic(output, text.encode())

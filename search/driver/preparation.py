@@ -6,6 +6,7 @@ from functools import partial
 from rich.console import Console
 
 from search.report.event_lines import print_event
+from search.results.forecast import trials_here
 from search.session.events import Events
 from search.session.opening import check_name
 from search.session.plan import Plan, check_benchmarks
@@ -34,11 +35,13 @@ def opened_events(plan: Plan, console: Console) -> Events:
 def prepared_images(plan: Plan, events: Events) -> tuple[ImageData, ...]:
     """Return the images of every benchmark, the hold-out's last."""
     images = []
+    processes = 1 if plan.resources.gpu else trials_here(plan.resources)
     for benchmark in plan.networks:
         events.note(f"Preparing the images of {benchmark.name} ...")
         for note in benchmark.notes():
             events.note(f"  {note}")
-        images.append(load(prepare(benchmark, plan.data_root), benchmark))
+        path = prepare(benchmark, plan.data_root, events.note, processes)
+        images.append(load(path, benchmark))
     return tuple(images)
 
 

@@ -175,10 +175,10 @@ def forecast(
 
 def trials_here(resources: Resources) -> int:
     """Return how many trials this machine runs at a time."""
-    import torch
-
     fitting = available_cpus() // resources.cpus
     if resources.gpu:
+        import torch
+
         fitting = min(fitting, torch.cuda.device_count()) * (resources.slots or 1)
     return max(1, min(fitting, resources.concurrent or fitting))
 
@@ -187,12 +187,13 @@ def epoch_seconds(trial: Trial, data: ImageData) -> float:
     """Return how long an epoch takes on one of this machine's CPUs, by a few of its batches."""
     import torch  # here, because the length of a run is also shown by commands that train nothing
 
-    from trainer.execution.slot import Slot
+    from trainer.execution.slot import Progress, Slot
     from trainer.execution.task import Task
 
     slot = Slot(trial, Task(data, trial.benchmark.padding, torch.device("cpu")))
     slot.enter(trial)
-    batches = slot.epoch(1, trial.benchmark.learning_rate)
+    work = slot.epoch(1, trial.benchmark.learning_rate)
+    batches = (item for item in work if item is Progress.QUEUED)
     next(batches)  # the first one sets things up
     begin, most = time.perf_counter(), len(slot.train_sizes) - 1
     for number, _ in enumerate(batches, 1):

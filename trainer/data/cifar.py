@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.data.raw import RawImages, Request
+from trainer.data.raw import RawImages, Request, in_memory
 from trainer.errors import DataError
 
 NETWORK_TIMEOUT = 15.0  # seconds without an answer before a download counts as failed
@@ -52,11 +52,10 @@ def _load_cifar(dataset: Any, title: str, data_root: Path) -> RawImages:
                 f" {dataset.url} in {data_root}"
             ) from error
     return RawImages(
-        train_images=train.data,
         train_labels=np.array(train.targets, dtype=np.int64),
-        test_images=test.data,
         test_labels=np.array(test.targets, dtype=np.int64),
         class_names=tuple(train.classes),
+        portions=in_memory(train.data, test.data),
     )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from trainer.data.longtail import select_long_tail
-from trainer.data.raw import RawImages, Request
+from trainer.data.raw import RawImages, Request, in_memory
 
 DIGITS_TEST_PER_CLASS = 60
 DIGITS_TEST_SEED = 0
@@ -23,4 +23,4 @@ def load_digits(_request: Request) -> RawImages:
     per_class = np.full(len(names), DIGITS_TEST_PER_CLASS, dtype=np.int64)
     test = np.sort(select_long_tail(labels, per_class, DIGITS_TEST_SEED))
     pool = np.setdiff1d(np.arange(len(labels)), test)
-    return RawImages(images[pool], labels[pool], images[test], labels[test], names)
+    return RawImages(labels[pool], labels[test], names, in_memory(images[pool], images[test]))

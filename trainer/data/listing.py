@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trainer.data import pixels
 from trainer.data.raw import FolderSpec, RawImages
-from trainer.data.reading import NAMED, collected
+from trainer.data.reading import NAMED
 from trainer.diagnosis.scenarios import Scenarios, scenarios_of
 from trainer.errors import DataError
 
@@ -270,20 +270,17 @@ def _some(names: Sequence[str], one: str, several: str) -> str:
 def raw_images(
     listing: Listing[Place], decode: Callable[[Place], NDArray[np.uint8]], resolution: int
 ) -> RawImages:
-    """The pixels of a listing's images, `decode` giving those of one (resolution, resolution, 3).
+    """The images of a listing, `decode` giving the pixels of one (resolution, resolution, 3).
 
-    Raises DataError for images that cannot be decoded, all of them counted.
+    Their portions raise DataError for images that cannot be decoded, all of them counted.
     """
     order = [
         image.place for classes in listing.splits.values() for images in classes for image in images
     ]
-    images = np.empty((len(order), resolution, resolution, 3), dtype=np.uint8)
 
-    def fill(item: tuple[int, Place]) -> None:
-        images[item[0]] = decode(item[1])
+    def portions(numbers: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+        return pixels.decoded([order[number] for number in numbers], decode, resolution)
 
-    with pixels.quiet():
-        collected(fill, list(enumerate(order)), "cannot be read as an image")
     names = range(len(listing.class_names))
     labels = {
         split: np.repeat(np.array(names, dtype=np.int64), list(map(len, classes)))
@@ -292,11 +289,10 @@ def raw_images(
     train = labels.pop("train")
     half_a = np.arange(len(order) - len(train)) < len(labels.get("val", ()))
     return RawImages(
-        train_images=images[: len(train)],
         train_labels=train,
-        test_images=images[len(train) :],
         test_labels=np.concatenate(list(labels.values())),
         class_names=listing.class_names,
+        portions=portions,
         half_a=half_a if len(labels) == 2 else None,
         contents=listing.contents(),
         difficulty=listing.difficulty(),

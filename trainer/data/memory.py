@@ -2,49 +2,46 @@
 
 from pathlib import Path
 
-from trainer.errors import DataError
-
-COPIES = 3
-"""Of the images, that are in memory at a time while they are prepared."""
+COPIES, COPIES_OF_A_PROCESS = 2.0, 1.5
+"""Of the images, that are in memory: of a search, and of each process that trains on a CPU."""
 GIB = 2**30
 MEMINFO = Path("/proc/meminfo")
 GROUP = Path("/sys/fs/cgroup")
 
 
-def check_memory(images: int, resolution: int, available: int | None) -> None:
-    """Raise DataError unless so many images can be prepared; nothing is known where it is None.
+def lacking_memory(images: int, resolution: int, processes: int, free: int | None) -> str | None:
+    """What images need of the memory and do not find there, as words; None if they fit.
 
     Args:
         images: training and evaluated ones together.
         resolution: pixels of a side; an image has three bytes for each of its pixels.
-        available: bytes.
+        processes: that train at a time.
+        free: bytes, None if that is not known.
     """
-    held = images * 3 * resolution**2
-    if available is None or COPIES * held <= available:
-        return
-    raise DataError(
+    held, copies = images * 3 * resolution**2, COPIES + COPIES_OF_A_PROCESS * processes
+    if free is None or copies * held <= free:
+        return None
+    return (
         f"{images:,} images of {resolution} x {resolution} pixels take {held / GIB:.1f} GiB as"
-        f" bytes, and to prepare them {COPIES * held / GIB:.1f} GiB of memory, of which"
-        f" {available / GIB:.1f} are free: lower the resolution, or train with a function of your"
-        " own, which reads them from disk as it trains (--trainable, docs/own-training.md)"
+        f" bytes, and to train with them in memory takes {copies * held / GIB:.1f} GiB, of which"
+        f" {free / GIB:.1f} are free"
     )
 
 
-def check_device_memory(train: int, evaluated: int, side: int, padded: int, free: int) -> None:
-    """Raise DataError unless colour images fit into the memory of a GPU.
+def lacking_device_memory(images: int, train: int, side: int, padded: int, free: int) -> str | None:
+    """What colour images need of a GPU's memory and do not find there; None if they fit.
 
     Args:
-        train, evaluated: numbers of images.
+        images, train: numbers of all images and of the training images.
         side, padded: pixels of a side of an evaluated and of a training image there.
         free: bytes.
     """
-    needed = 3 * (evaluated * side**2 + 2 * train * padded**2)  # a copy while they are put there
+    needed = 3 * ((images - train) * side**2 + 2 * train * padded**2)  # a copy while they are moved
     if needed <= free:
-        return
-    raise DataError(
-        f"{train + evaluated:,} images of {side} x {side} pixels need {needed / GIB:.1f} GiB of the"
-        f" GPU, which has {free / GIB:.1f} free: lower the resolution, or train with a function of"
-        " your own, which reads them from disk as it trains (--trainable, docs/own-training.md)"
+        return None
+    return (
+        f"{images:,} images of {side} x {side} pixels need {needed / GIB:.1f} GiB of the GPU, which"
+        f" has {free / GIB:.1f} free"
     )
 
 

@@ -2,17 +2,24 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.data.reading import in_portions
 from trainer.errors import DataError
 
 if TYPE_CHECKING:
     from PIL import Image
+
+LEVELS = 256
+PORTION_BYTES = 2**25
+"""Of images that are decoded at a time."""
+
+Place = TypeVar("Place")
 
 BACKGROUND = "white"
 """What shows through transparent pixels: images with transparency are mostly drawn for white pages,
@@ -47,6 +54,23 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def decoded(
+    places: Sequence[Place], decode: Callable[[Place], NDArray[np.uint8]], resolution: int
+) -> Iterator[NDArray[np.uint8]]:
+    """The images (n, resolution, resolution, 3) of all places, a portion at a time.
+
+    At the end it raises one DataError for all that cannot be decoded.
+    """
+    size = max(1, PORTION_BYTES // (3 * resolution**2))
+    portions = in_portions(decode, places, size, "cannot be read as an image")
+    while True:
+        with quiet():
+            portion = next(portions, None)
+        if portion is None:
+            return
+        yield np.stack(portion)
 
 
 def size(path: Path) -> tuple[int, int] | None:
@@ -135,3 +159,35 @@ def _rgb(image: "Image.Image") -> "Image.Image":
         background = Image.new("RGBA", image.size, BACKGROUND)
         return Image.alpha_composite(background, foreground).convert("RGB")
     return image.convert("RGB")
+
+
+class Levels:
+    """Counts of the 256 levels in every channel, from which mean and deviation are exact."""
+
+    def __init__(self, channels: int) -> None:
+        self.counts = np.zeros((channels, LEVELS), dtype=np.int64)
+
+    def counted(
+        self, portions: Iterable[NDArray[np.uint8]], images: int
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Pass images (n, H, W, C) on; the first so many of them are counted."""
+        for portion in portions:
+            for image in portion[: max(0, images)]:
+                for counts, channel in zip(self.counts, image.transpose(2, 0, 1), strict=True):
+                    counts += np.bincount(channel.ravel(), minlength=LEVELS)
+            images -= len(portion)
+            yield portion
+
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of every channel, of pixels scaled to 0..1."""
+        mean, std = [], []
+        for counts in self.counts:
+            values, levels = counts / counts.sum(), np.arange(LEVELS) / (LEVELS - 1)
+            mean.append(float(values @ levels))
+            std.append(float(np.sqrt(values @ (levels - mean[-1]) ** 2)))
+        if min(std) < 1e-6:
+            raise DataError(
+                "every training pixel of a channel has the same value, so images cannot be"
+                " normalised: check the images, or set mean and std in the benchmark's file"
+            )
+        return tuple(mean), tuple(std)

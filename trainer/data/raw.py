@@ -1,6 +1,6 @@
 """Raw images of a data set, and what its source needs to know."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,30 +9,48 @@ from numpy.typing import NDArray
 
 from trainer.diagnosis.scenarios import Scenarios
 
+Pixels = NDArray[np.uint8]
+Portions = Callable[[NDArray[np.int64]], Iterator[Pixels]]
+"""Pixels of the images of some numbers, uint8 (n, H, W, C), in that order, a portion at a time.
+
+The numbers of training images come first."""
+
 
 @dataclass(frozen=True, eq=False)
 class RawImages:
-    """Images of a data set, uint8 (N, H, W, C), and their int64 labels (N,).
+    """Images of a data set, whose pixels are read when they are asked for, and their labels.
 
     Attributes:
-        test_images, test_labels: what is evaluated: the test images, or the validation images
+        train_labels: int64 (N,).
+        test_labels: int64 (T,), of what is evaluated: the test images, or the validation images
             where there are no others, or first the latter and then the former.
-        half_a: bool, True for the validation images among them; None unless there are both.
+        portions: of the images 0..N-1, which are the training images, and N..N+T-1.
+        half_a: bool (T,), True for the validation images; None unless there are both.
         contents: of a user's own images: class of a split, such as "train/cat", to the digests
             of its images, uint64, sorted.
         difficulty: of each training image, (N,), where a user's table gives it.
         scenarios: of all images, where a benchmark names columns of them.
     """
 
-    train_images: NDArray[np.uint8]
     train_labels: NDArray[np.int64]
-    test_images: NDArray[np.uint8]
     test_labels: NDArray[np.int64]
     class_names: tuple[str, ...]
+    portions: Portions
     half_a: NDArray[np.bool_] | None = None
     contents: Mapping[str, NDArray[np.uint64]] = field(default_factory=dict)
     difficulty: NDArray[np.float64] | None = None
     scenarios: Scenarios | None = None
+
+
+def in_memory(train_images: Pixels, test_images: Pixels) -> Portions:
+    """The portions of images that are in memory, uint8 (N, H, W, C)."""
+
+    def portions(numbers: NDArray[np.int64]) -> Iterator[Pixels]:
+        train = len(train_images)
+        yield train_images[numbers[numbers < train]]
+        yield test_images[numbers[numbers >= train] - train]
+
+    return portions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,17 @@ def collected(
 
     It counts them, names the first few, and ends with `rule`, such as "cannot be read".
     """
+    every = list(places)
+    return [result for some in in_portions(action, every, len(every), rule) for result in some]
+
+
+def in_portions(
+    action: Callable[[Place], Result], places: Sequence[Place], size: int, rule: str
+) -> Iterator[list[Result]]:
+    """`action` of each place as `collected` does it, of `size` places at a time.
+
+    After a fault only the others are looked for.
+    """
 
     def attempt(place: Place) -> Result | DataError:
         try:
@@ -57,12 +68,15 @@ def collected(
         except DataError as error:
             return error
 
+    faults: list[str] = []
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        outcomes = list(pool.map(attempt, places))
-    faults = [str(outcome) for outcome in outcomes if isinstance(outcome, DataError)]
+        for start in range(0, len(places), size):
+            outcomes = list(pool.map(attempt, places[start : start + size]))
+            faults += [str(outcome) for outcome in outcomes if isinstance(outcome, DataError)]
+            if not faults:
+                yield [outcome for outcome in outcomes if not isinstance(outcome, DataError)]
     if faults:
         raise DataError(faulty(faults, rule))
-    return [outcome for outcome in outcomes if not isinstance(outcome, DataError)]
 
 
 def faulty(faults: Sequence[str], rule: str) -> str:

@@ -6,7 +6,6 @@ from typing import Self
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 AUXILIARY_STREAM = 8 << 33
 """Second key word of the plan of an epoch's auxiliary images, less the epoch number."""
@@ -151,9 +150,12 @@ class Augmenter:
 
     def __init__(self, images: Tensor, padding: int) -> None:
         """Take uint8 ``images`` (N, C, H, W); a padded copy (N, H+2p, W+2p, C) stays there."""
-        padded = functional.pad(images, (padding,) * 4)
-        self.padded = padded.permute(0, 2, 3, 1).contiguous()
-        self.height, self.width = images.shape[2:]
+        number, channels, self.height, self.width = images.shape
+        sides = self.height + 2 * padding, self.width + 2 * padding
+        self.padded = images.new_zeros(number, *sides, channels)
+        rows, columns = (slice(padding, side - padding) for side in sides)
+        self.unpadded = self.padded[:, rows, columns]
+        self.unpadded.copy_(images.permute(0, 2, 3, 1))
         self.rows = torch.arange(self.height, device=images.device).view(1, -1, 1)
         self.columns = torch.arange(self.width, device=images.device).view(1, 1, -1)
 

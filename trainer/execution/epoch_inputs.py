@@ -19,7 +19,7 @@ from trainer.execution.augment import (
     auxiliary_plan,
     epoch_plan,
 )
-from trainer.execution.task import Task
+from trainer.execution.task import AUXILIARY, OWN, PARTNER, Task
 from trainer.strategies.curriculum import OpenImages
 from trainer.strategies.feedback import LossMemory
 from trainer.strategies.loss import LossTerms, packed_terms
@@ -51,6 +51,7 @@ class EpochInputs:
         mixed: the same with boxes of other images, and erased squares.
         auxiliary: the same of the images of an auxiliary task, and their quarter turns.
         terms: numbers of the loss.
+        shown: the images that the epoch shows, (N,) of each stream by position, on the host.
         memory: of the losses of the trial's epochs; None for a recipe without feedback.
     """
 
@@ -69,6 +70,7 @@ class EpochInputs:
             self.staged_mixed = StagedPlan(MixedPlan, task, pinned)
             self.mixed = self.staged_mixed.plan
         self.terms = LossTerms.neutral(task.num_classes, task.device)
+        self.shown: dict[int, Integers] = {}
         self.memory: LossMemory | None = None
         self.staged_terms = torch.zeros_like(self.terms.numbers, device="cpu")
         if pinned:
@@ -100,25 +102,33 @@ class EpochInputs:
         if self.memory:
             order = self.memory.spared(seed, epoch, order)
         plan = replace(plan, order=torch.from_numpy(order))
-        self.staged_plan.stage(plan)
         recipe = self.trial.recipe
-        if recipe.variant.mixed:
+        variant, self.shown = recipe.variant_at(epoch, benchmark.epochs), {OWN: order}
+        places = self.task.places(OWN, order)
+        self.staged_plan.stage(replace(plan, order=places))
+        if variant.mixed:
             side = self.task.augmenter.width
             plans = MixedPlans(
                 *(seed, recipe, benchmark.epochs, self.task.classes, side), *like[1:]
             )
-            self.staged_mixed.stage(plans.plan(epoch, plan))
-        if recipe.auxiliary.task != "none":
-            self.staged_auxiliary.stage(auxiliary_plan(seed, epoch, *like))
+            mixed = plans.plan(epoch, plan)
+            self.shown[PARTNER] = mixed.partner.numpy()
+            partners = self.task.places(PARTNER, self.shown[PARTNER])
+            self.staged_mixed.stage(replace(mixed, order=places, partner=partners))
+        if variant.auxiliary != "none":
+            other = auxiliary_plan(seed, epoch, *like)
+            self.shown[AUXILIARY] = other.order.numpy()
+            others = self.task.places(AUXILIARY, self.shown[AUXILIARY])
+            self.staged_auxiliary.stage(replace(other, order=others))
         self.staged_terms.copy_(packed_terms(recipe, epoch, benchmark.epochs, weights))
         self.terms.numbers.copy_(self.staged_terms, non_blocking=True)
 
     def training_labels(self) -> Integers:
         """Return the classes, (N,), of the images that the epoch shows, by position."""
-        labels: Integers = self.task.training_labels[self.staged_plan.staged.order.numpy()]
+        labels: Integers = self.task.training_labels[self.shown[OWN]]
         return labels
 
     def observe(self, epoch: int, losses: Tensor) -> None:
         """Take the losses of a finished ``epoch``, float32 (N,) on the CPU, by position."""
         if self.memory:
-            self.memory.observe(epoch, self.staged_plan.staged.order.numpy(), losses.numpy())
+            self.memory.observe(epoch, self.shown[OWN], losses.numpy())

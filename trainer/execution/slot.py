@@ -24,6 +24,7 @@ from trainer.execution.learner import Learner, host_copy
 from trainer.execution.task import Task
 from trainer.models import BatchNorm2d, ResNet
 from trainer.results import EpochResult
+from trainer.streaming.buffered_task import task_of_slot
 from trainer.trial import Trial
 
 
@@ -63,13 +64,14 @@ class Slot:
             graphs: matters on CUDA devices alone: False runs the steps kernel by kernel.
             variants: of the recipes that may come; None for those of ``like``.
         """
-        self.like, self.task = like, task
-        self.queue = Queue(task.device)
+        self.like, self.queue = like, Queue(task.device)
         self.variants = tuple(variants or like.recipe.variants)
+        pinned = self.queue.stream is not None
+        self.task = task = task_of_slot(task, like.benchmark.batch_size, self.variants, pinned)
         tasks = {variant.auxiliary for variant in self.variants} - {"none"}
         self.learner = Learner(like.benchmark, like.seed, task.device, tasks)
         self.network, self.optimizer = self.learner.network, self.learner.optimizer
-        self.inputs = EpochInputs(task, self.variants, pinned=self.queue.stream is not None)
+        self.inputs = EpochInputs(task, self.variants, pinned)
         self.batch_steps = BatchSteps(like, task, self.learner, self.inputs, self.variants)
         self.totals = self.batch_steps.totals
         steps = self.batch_steps
@@ -204,9 +206,13 @@ class Slot:
         test = len(self.train_sizes)
         behind = self.sequence[test if self.batch >= test else 0 : self.batch]
         self.batch_steps.position.fill_(sum(size for _, size in behind))
+        self.task.read_ahead(self.inputs.shown, self.sequence, self.batch)
         for phase, size in self.sequence[self.batch :]:
             if self.batch == test:
                 self.rewind()
+            while not self.task.has_batch():
+                yield Progress.WAITING
+            self.task.take_batch(phase, size)
             self.step(phase, size)()
             self.queue.mark()
             self.batch += 1

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from spaces.errors import UserError
 from spaces.parts.curriculum import Curriculum, Difficulty
+from trainer.prepared.stored_images import Images
 from trainer.strategies.sampling import ClassImages, Integers, Numbers
 
 OPEN_STREAM = 3 << 33
@@ -16,7 +17,6 @@ OPEN_STREAM = 3 << 33
 RANK_STREAM = 4 << 33
 """Second key word of the words that order images at random, in all epochs alike."""
 
-Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
 
@@ -41,7 +41,7 @@ MEASURES: dict[Difficulty, Callable[[npt.NDArray[np.int64]], int]] = {
 class Difficulties:
     """The difficulties of training images, each measured once, when it is first needed."""
 
-    def __init__(self, images: Pixels, column: Numbers | None = None) -> None:
+    def __init__(self, images: Images, column: Numbers | None = None) -> None:
         """Take uint8 ``images`` (N, C, H, W), and their difficulties in a user's table, (N,)."""
         self.images = images
         self.known: dict[Difficulty, npt.NDArray[Any]] = {}
@@ -60,7 +60,8 @@ class Difficulties:
                 "difficulty ([data] csv or parquet), or choose texture, contrast or loss."
             )
         if name not in self.known:
-            measured = (MEASURES[name](image.astype(np.int64)) for image in self.images)
+            images = (self.images[i].astype(np.int64) for i in range(len(self.images)))
+            measured = map(MEASURES[name], images)
             self.known[name] = np.fromiter(measured, np.int64, len(self.images))
         return self.known[name]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from images import all_pixels, evaluated_pixels, training_pixels
 from PIL import Image
 
 from trainer.data.image_folder import load_folder, scan_folder, split_names
@@ -42,7 +43,7 @@ def test_folder_is_described_and_read_class_by_class(root: Path) -> None:
     assert raw.test_labels.tolist() == [0, 0, 1, 1]
     assert raw.half_a is None
     written = {np.asarray(Image.open(path)).tobytes() for path in root.glob("train/class0/*")}
-    assert {image.tobytes() for image in raw.train_images[:6]} == written
+    assert {image.tobytes() for image in training_pixels(raw)[:6]} == written
 
 
 def test_sub_folders_and_every_format_of_pillow_are_read(root: Path) -> None:
@@ -51,7 +52,7 @@ def test_sub_folders_and_every_format_of_pillow_are_read(root: Path) -> None:
     for index, suffix in enumerate((".bmp", ".TIFF", ".ppm", ".gif", ".jp2")):
         Image.new("RGB", (9, 9), (index, 0, 0)).save(below / f"image{suffix}")
     assert scan(root).train_counts == (6, 8)
-    assert len(read(root).train_labels) == 14
+    assert len(all_pixels(read(root))) == 14 + 4
 
 
 def test_files_that_are_not_read_are_counted_by_suffix(root: Path) -> None:
@@ -125,7 +126,7 @@ def test_damaged_images_are_counted_and_named(root: Path) -> None:
         os.truncate(root / "train" / "class0" / f"00{index}.png", 60)
     (root / "test" / "class1" / "001.png").write_text("not an image")
     with pytest.raises(DataError, match=r"5 files cannot be read as an image: \S+00\d\.png \(.*"):
-        read(root)
+        all_pixels(read(root))
 
 
 def test_single_damaged_image_is_named(root: Path) -> None:
@@ -133,7 +134,7 @@ def test_single_damaged_image_is_named(root: Path) -> None:
     with pytest.raises(
         DataError, match=r"test/class1/001\.png \(it is damaged or in none of.*repl"
     ):
-        read(root)
+        all_pixels(read(root))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -144,12 +145,12 @@ def test_file_without_the_right_to_read_is_named(root: Path) -> None:
 
 
 def test_content_alone_makes_the_state(root: Path, tmp_path: Path) -> None:
-    before, pixels = scan(root), read(root).train_images
+    before, pixels = scan(root), training_pixels(read(root))
     moved = Path(shutil.copytree(root, tmp_path / "moved"))
     os.utime(moved / "train" / "class0" / "000.png", (1, 1))
     (moved / "train" / "class0" / "001.png").rename(moved / "train" / "class0" / "zzz.PNG")
     assert scan(moved).state == before.state
-    assert np.array_equal(read(moved).train_images, pixels)
+    assert np.array_equal(training_pixels(read(moved)), pixels)
     (moved / "train" / "class0" / "zzz.PNG").rename(moved / "train" / "class1" / "zzz.png")
     assert scan(moved).state != before.state
 
@@ -171,7 +172,7 @@ def test_validation_folder_leaves_the_test_folder_to_the_verdict(root: Path) -> 
     assert (spec.train, spec.val, spec.test) == ("train", "valid", "test")
     assert raw.half_a is not None
     assert raw.half_a.tolist() == [True] * 4 + [False] * 4
-    assert raw.test_images[:4].reshape(-1, 3).tolist() == [[1, 2, 3]] * 256
+    assert evaluated_pixels(raw)[:4].reshape(-1, 3).tolist() == [[1, 2, 3]] * 256
     assert raw.test_labels.tolist() == [0, 0, 1, 1] * 2
 
 
@@ -180,9 +181,9 @@ def test_share_of_the_training_images_is_set_aside_by_class(root: Path) -> None:
     assert np.bincount(raw.train_labels).tolist() == [5, 2]
     assert raw.half_a is not None
     assert raw.test_labels[raw.half_a].tolist() == [0, 1]
-    everything = [*raw.train_images, *raw.test_images[raw.half_a]]
+    everything = [*training_pixels(raw), *evaluated_pixels(raw)[raw.half_a]]
     assert len({image.tobytes() for image in everything}) == 9
-    assert np.array_equal(read(root, val=0.2).train_images, raw.train_images)
+    assert np.array_equal(training_pixels(read(root, val=0.2)), training_pixels(raw))
     assert "validation images: 0.2 of the training images" in scan(root, val=0.2).notes[1]
 
 

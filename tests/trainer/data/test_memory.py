@@ -1,46 +1,32 @@
-"""Memory: images that do not fit are refused before one of them is read."""
+"""Memory: what is free, and which images do not fit."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from trainer.benchmarks import get_benchmark
-from trainer.data.memory import GIB, available_memory, check_device_memory, check_memory
-from trainer.errors import DataError
-from trainer.prepared import prepare
+from trainer.data.memory import GIB, available_memory, lacking_device_memory, lacking_memory
 
 
-def test_images_that_fit_are_not_refused() -> None:
-    check_memory(100_000, 224, None)
-    check_memory(100_000, 224, 43 * GIB)
+def test_images_that_fit_lack_nothing() -> None:
+    assert lacking_memory(100_000, 224, 8, None) is None
+    assert lacking_memory(100_000, 224, 1, 50 * GIB) is None
 
 
-def test_images_that_do_not_fit_are_refused_with_the_numbers_and_a_way_out() -> None:
-    with pytest.raises(DataError) as found:
-        check_memory(100_000, 224, 32 * GIB)
-    assert str(found.value).startswith(
-        "100,000 images of 224 x 224 pixels take 14.0 GiB as bytes, and to prepare them 42.1 GiB "
-        "of memory, of which 32.0 are free: lower the resolution, or train with a function"
-    )
-
-
-def test_images_that_do_not_fit_into_a_gpu_are_refused() -> None:
-    check_device_memory(90_000, 10_000, 224, 280, 42 * GIB)
-    with pytest.raises(DataError) as found:
-        check_device_memory(90_000, 10_000, 224, 280, 24 * GIB)
-    assert str(found.value).startswith(
-        "100,000 images of 224 x 224 pixels need 40.8 GiB of the GPU, which has 24.0 free: lower"
-    )
-
-
-def test_they_are_refused_before_they_are_read(
-    tmp_path: Path, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("processes", "free", "needed"), ((1, 32, 49.1), (2, 50, 70.1)))
+def test_images_that_do_not_fit_are_told_with_the_numbers(
+    processes: int, free: int, needed: float
 ) -> None:
-    benchmark = get_benchmark(str(make_folder(tmp_path / "pets", (6, 3))), tmp_path)
-    monkeypatch.setattr("trainer.prepared.available_memory", lambda: 100)
-    with pytest.raises(DataError, match="13 images of 8 x 8 pixels"):
-        prepare(benchmark, tmp_path)
+    assert lacking_memory(100_000, 224, processes, free * GIB) == (
+        "100,000 images of 224 x 224 pixels take 14.0 GiB as bytes, and to train with them in"
+        f" memory takes {needed} GiB, of which {free}.0 are free"
+    )
+
+
+def test_images_that_do_not_fit_into_a_gpu_are_told_with_the_numbers() -> None:
+    assert lacking_device_memory(100_000, 90_000, 224, 280, 42 * GIB) is None
+    assert lacking_device_memory(100_000, 90_000, 224, 280, 24 * GIB) == (
+        "100,000 images of 224 x 224 pixels need 40.8 GiB of the GPU, which has 24.0 free"
+    )
 
 
 def group(folder: Path, most: str) -> Path:

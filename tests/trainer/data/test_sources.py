@@ -15,6 +15,7 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
+from images import evaluated_pixels, training_pixels
 from torchvision.datasets import CIFAR100, utils
 
 from trainer.data.cifar import load_cifar100
@@ -72,7 +73,7 @@ def test_local_archive_is_unpacked_silently_and_leaves_no_scratch(
 ) -> None:
     data_root = with_archive(tmp_path / "root", fake_cifar)
     raw = cifar(data_root)
-    assert raw.train_images.shape == (6, 32, 32, 3)
+    assert training_pixels(raw).shape == (6, 32, 32, 3)
     assert raw.test_labels.tolist() == [0, 1, 2, 3]
     assert raw.class_names == tuple(f"c{i}" for i in range(6))
     assert sorted(os.listdir(data_root)) == [CIFAR100.base_folder, CIFAR100.filename]
@@ -173,8 +174,9 @@ def test_another_process_may_unpack_first(
 def test_digits_have_a_balanced_test_set_and_share_no_image() -> None:
     raw = load_digits(Request(Path(), 8, None))
     assert np.bincount(raw.test_labels).tolist() == [60] * 10
-    assert raw.train_images.shape == (1797 - 600, 8, 8, 1)
-    assert (raw.train_images.min(), raw.train_images.max()) == (0, 255)
-    assert set(np.unique(raw.train_images)) <= {round(v * 255 / 16) for v in range(17)}
+    assert training_pixels(raw).shape == (1797 - 600, 8, 8, 1)
+    pixels = training_pixels(raw)
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    assert set(np.unique(pixels)) <= {round(v * 255 / 16) for v in range(17)}
     again = load_digits(Request(Path(), 8, None))
-    assert np.array_equal(raw.test_images, again.test_images)
+    assert np.array_equal(evaluated_pixels(raw), evaluated_pixels(again))

@@ -22,6 +22,7 @@ from trainer.execution.task import Task
 from trainer.models import NETWORKS
 from trainer.runtime import PRECISIONS
 from trainer.strategies.loss import LossTerms
+from trainer.streaming.buffered_task import BufferedTask
 from trainer.trial import Trial
 
 LOSSES = ("plain", "general", "observed")
@@ -34,7 +35,9 @@ VARIANTS = (
     *(Variant("general", mixed=True), Variant("plain", frozen=True)),
     Variant("general", "cosine", "rotation", "joint"),
 )
-MakeSlot = Callable[[str, str], Slot]
+MakeSlot = Callable[..., Slot]
+FREE = 2**36
+"""Bytes of a GPU that holds all images."""
 
 
 @pytest.fixture(autouse=True)
@@ -63,11 +66,11 @@ def fake_network(like: Trial, device: torch.device) -> nn.Module:
 
 @pytest.fixture
 def make_slot(monkeypatch: pytest.MonkeyPatch) -> MakeSlot:
-    def make(precision: str, device_name: str) -> Slot:
+    def make(precision: str, device_name: str, free: int = FREE) -> Slot:
         device, like = torch.device(device_name), digits_trial(precision=precision)
         if device_name != "cpu":
             monkeypatch.setattr(batch_steps, "arithmetic", lambda *_: contextlib.nullcontext())
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (2**36, 2**36))
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, FREE))
         monkeypatch.setattr(slot, "Queue", fake_queue)
         monkeypatch.setattr(Learner, "initialised", lambda self, seed: fake_network(like, device))
         monkeypatch.setattr(
@@ -83,11 +86,14 @@ def make_slot(monkeypatch: pytest.MonkeyPatch) -> MakeSlot:
     return make
 
 
-@pytest.mark.parametrize(("device", "precision"), CASES)
+@pytest.mark.parametrize(
+    ("device", "precision", "free"), (*((*case, FREE) for case in CASES), ("cuda:0", "tf32", 0))
+)
 def test_a_step_reads_nothing_on_the_host_and_keeps_to_its_device(
-    device: str, precision: str, make_slot: MakeSlot, monkeypatch: pytest.MonkeyPatch
+    device: str, precision: str, free: int, make_slot: MakeSlot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = make_slot(precision, device)
+    made = make_slot(precision, device, free)
+    assert isinstance(made.task, BufferedTask) == (not free)
     if device != "cpu":  # gradients and optimizer need a real GPU
         monkeypatch.setattr(Tensor, "backward", lambda loss: None)
         monkeypatch.setattr(made.optimizer, "step", lambda: None)

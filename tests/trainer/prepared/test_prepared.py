@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from images import training_pixels
 from PIL import Image
 from repository import REPOSITORY
 
@@ -50,7 +51,7 @@ def test_prepared_images_are_the_selected_ones_in_order(tmp_path: Path) -> None:
     raw = load_digits(Request(tmp_path, 8, None))
     kept = select_long_tail(raw.train_labels, DIGITS.counts, DIGITS.subset_seed)
     data = prepared(DIGITS, tmp_path)
-    assert np.array_equal(data.train_images, raw.train_images[kept].transpose(0, 3, 1, 2))
+    assert np.array_equal(data.train_images, training_pixels(raw)[kept].transpose(0, 3, 1, 2))
     assert np.array_equal(data.train_labels, raw.train_labels[kept])
 
 
@@ -114,7 +115,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"lacks description.npz: delete it and run again"):
         load(tmp_path, DIGITS)
 
 

@@ -1,0 +1,1 @@
+"""Streaming keeps images on disk and brings a network its batches of them, read ahead of time."""
