@@ -134,7 +134,7 @@ def synthetic_replicates(foretells: float, shares: FloatArray, seed: int) -> Rep
     other = np.sqrt(np.maximum(1 - told**2, 0))
     means = AVERAGE + np.outer(final, told) + np.outer(early, other)
     ends, ways = random.standard_normal((500, 1)), random.standard_normal((500, EPOCHS))
-    return _replicates(shares, means, ends, ways)
+    return replicates_of(shares, means, ends, ways)
 
 
 def surface(kind: str, shares: FloatArray, seed: int) -> Surface:
@@ -145,7 +145,7 @@ def surface(kind: str, shares: FloatArray, seed: int) -> Surface:
     told = correlations(SYNTHETIC[kind])
     ends, ways = noise(SETTINGS[0], (500, 1), random), random.standard_normal((500, EPOCHS))
     blank = Surface(
-        _replicates(shares, np.empty((0, EPOCHS)), ends, ways), final, early, told, AVERAGE
+        replicates_of(shares, np.empty((0, EPOCHS)), ends, ways), final, early, told, AVERAGE
     )
     means = blank.curves(shares)
     return dataclasses.replace(blank, replicates=dataclasses.replace(blank.replicates, means=means))
@@ -156,7 +156,7 @@ def correlations(foretells: float) -> FloatArray:
     return np.asarray(foretells + (1 - foretells) * PART**2)
 
 
-def _replicates(
+def replicates_of(
     shares: FloatArray, means: FloatArray, ends: FloatArray, ways: FloatArray
 ) -> Replicates:
     """A table of these means (W, EPOCHS), its noise from draws (500, 1) and (500, EPOCHS)."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TypeVar
 
+from search.api.prior import with_prior
 from search.config.budget import Budget
 from search.config.controls import default_baselines
 from search.config.request import ARGUMENTS, DEFAULT_TRIALS, SAVE_EVERY, Request
@@ -61,12 +62,14 @@ def chosen_plan(
     joined = "_".join(benchmark.name for benchmark in benchmarks)
     name = joined if request.name is None else request.name
     folder = RunFolder.named(expanded(request.runs), name)
+    settings = chosen_settings(request, benchmarks, chosen_baselines(request, folder))
+    settings, prior = with_prior(settings, request, folder)
     return Plan(
         benchmarks=benchmarks,
         holdout=holdout,
         data_root=expanded(request.data_root),
         folder=folder,
-        settings=chosen_settings(request, benchmarks, chosen_baselines(request, folder)),
+        settings=settings,
         budget=budget,
         resources=resources,
         device=device,
@@ -76,6 +79,7 @@ def chosen_plan(
         arguments=arguments,
         loggers=chosen_loggers(request.log),
         owns_process=owns_process,
+        prior=prior,
     )
 
 
@@ -164,6 +168,7 @@ def chosen_settings(
         benchmarks=tuple(benchmark.fingerprint() for benchmark in benchmarks),
         sampler=sampler,
         early_stopping=stopping,
+        prior=(),  # ``with_prior``
         grace_epochs=max(1, benchmarks[0].epochs // 4) if grace is None else grace,
         baselines=baselines,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -40,6 +40,7 @@ def run(
     space: str = Request.space,
     baselines: Names | None = Request.baselines,
     sampler: str = Request.sampler,
+    prior: AnyPath | Sequence[AnyPath] = Request.prior,
     early_stopping: str = Request.early_stopping,
     grace_epochs: int | None = Request.grace_epochs,
     reduction_factor: int = Request.reduction_factor,
@@ -86,6 +87,8 @@ def run(
         space: what is searched, a key of ``spaces.SPACES``.
         baselines: names of the controls, or "none"; None for those of the space.
         sampler: what proposes strategies; "auto" chooses.
+        prior: with "knowledge-gradient": earlier runs, or their folders, from which it learns what
+            to expect.
         early_stopping: the rule by which trials are stopped early; "none" for no rule.
         grace_epochs: never stop a trial before, 1 or more; None for a quarter of the epochs.
         reduction_factor: a rung keeps the best 1 in so many, 2 or more.

@@ -43,6 +43,9 @@ class Run:
         """Folder of the run."""
         return self.conclusion.folder.path
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
     @property
     def verdict(self) -> Verdict | None:
         """What the confirmation with fresh seeds shows; None before every arm has a result.

@@ -41,6 +41,7 @@ def request_of(given: Mapping[str, Any]) -> Request:
     if content["trainable"]:
         content["holdout"] = counts_text(content["holdout"], "holdout")
     content["log"] = names_in(content["log"] or (), split)
+    content["prior"] = names_in(content["prior"] or (), separate_names)
     if content["baselines"] is not None:
         names = content["baselines"]
         content["baselines"] = () if names == NONE else names_in(names, split)
@@ -76,10 +77,15 @@ def words_of(request: Request) -> tuple[str, ...]:
         if name in whole:
             words.append(whole[name](str(value)))
         elif isinstance(value, tuple):
-            words.append(",".join(value) or NONE)
+            parts = map(whole_folder, value) if name == "prior" else value
+            words.append(",".join(parts) or NONE)
         elif not isinstance(value, bool):
             words.append(str(value))
     return tuple(words)
+
+
+def whole_folder(name: str) -> str:
+    return str(expanded(name).absolute())
 
 
 class RecordedWords(argparse.ArgumentParser):

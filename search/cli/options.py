@@ -104,6 +104,9 @@ def add_settings(parser: Parser) -> None:
         f"{', '.join(BASELINES)}); '{PROGRAM} list strategies' shows all",
     )
     add("--sampler", default=Request.sampler, help=f"auto, {', '.join(SAMPLERS)}")
+    what = "with knowledge-gradient: folders of earlier runs that say what to expect, say "
+    what += "of another data set"
+    add("--prior", metavar="RUN,...", default=Request.prior, help=what)
     rules = ", ".join(STOPPING_RULES)
     add("--early-stopping", metavar="RULE", default=Request.early_stopping, help=rules)
     add(

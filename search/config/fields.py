@@ -45,6 +45,16 @@ Phrase: TypeAlias = Annotated[
         r"[A-Za-z0-9 .,;:()_+-]{1,200}",
     ),
 ]
+PriorName: TypeAlias = Annotated[
+    str,
+    text_of(
+        "NAME:DIGEST, the name of a run and 16 hexadecimal digits",
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}:[0-9a-f]{16}",
+    ),
+]
+"""An earlier run, with the digest of what was taken from it."""
+MOST_PRIORS = 8
+"""Earlier runs at most."""
 ShownText: TypeAlias = Annotated[
     str,
     text_of(

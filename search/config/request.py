@@ -50,6 +50,8 @@ class Request:
         space: a key of ``spaces.SPACES``.
         baselines: names of the controls; None for those of the space.
         sampler: a key of ``SAMPLERS``, or "auto".
+        prior: folders of earlier runs whose results the model of ``knowledge-gradient`` begins
+            with.
         early_stopping: a key of ``STOPPING_RULES``.
         grace_epochs: never stop a trial before; None for a quarter of the epochs.
         reduction_factor: a rung keeps the best 1 in so many.
@@ -83,6 +85,7 @@ class Request:
     space: str = "core"
     baselines: tuple[str, ...] | None = None
     sampler: str = "auto"
+    prior: tuple[str, ...] = ()
     early_stopping: str = "auto"
     grace_epochs: int | None = None
     reduction_factor: int = 2

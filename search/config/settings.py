@@ -9,7 +9,15 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 
-from search.config.fields import LARGEST_COUNT, Count, Hex16, Seed, Word
+from search.config.fields import (
+    LARGEST_COUNT,
+    MOST_PRIORS,
+    Count,
+    Hex16,
+    PriorName,
+    Seed,
+    Word,
+)
 from search.samplers.registry import KNOWLEDGE_GRADIENT, OPTUNA_SAMPLERS, SAMPLERS
 from search.stopping.rules import STOPPING_RULES
 from spaces import CLASS_WEIGHTS, SPACES, STRATEGIES, present_name
@@ -40,6 +48,7 @@ class Settings:
             differ and can train on the counts (``search.config.controls``); former names are
             replaced.
         compiled: training and test run through ``torch.compile``, whose kernels round differently.
+        prior: earlier runs whose results are the prior of this one's model, NAME:DIGEST each.
     """
 
     benchmarks: Annotated[tuple[Hex16, ...], MinLen(1), MaxLen(100)]
@@ -52,6 +61,7 @@ class Settings:
     precision: Annotated[str, OneOf(PRECISIONS)]
     baselines: Annotated[tuple[Word, ...], MaxLen(1000)]
     compiled: bool = False
+    prior: Annotated[tuple[PriorName, ...], MaxLen(MOST_PRIORS)] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "baselines", tuple(map(present_name, self.baselines)))
@@ -69,6 +79,11 @@ class Settings:
             )
         if self.sampler == KNOWLEDGE_GRADIENT:
             self._check_design()
+        elif self.prior:
+            raise FieldError(
+                f"prior is {','.join(map(run_of_prior, self.prior))}, which is for sampler "
+                f"{KNOWLEDGE_GRADIENT}, and sampler is {self.sampler}; leave one of them out"
+            )
 
     def _check_design(self) -> None:
         """Refuse what the model of gradient shares does not know: it takes no guess for it."""
@@ -95,7 +110,9 @@ class Settings:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """Return the fields, JSON-able; those of a search without a prior are as of old."""
+        content = dataclasses.asdict(self)
+        return content if self.prior else {k: v for k, v in content.items() if k != "prior"}
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits over the settings and the space's declaration."""
@@ -103,8 +120,13 @@ class Settings:
 
     def differences(self, other: "Settings") -> list[str]:
         """Return one ``name: mine -> other's`` for every setting that differs."""
-        mine, theirs = self.to_dict(), other.to_dict()
+        mine, theirs = vars(self), vars(other)
         return [f"{k}: {mine[k]} -> {theirs[k]}" for k in mine if mine[k] != theirs[k]]
+
+
+def run_of_prior(prior: str) -> str:
+    """Return the name of the run in an entry of ``Settings.prior``."""
+    return prior.rpartition(":")[0]
 
 
 def fingerprint_of(settings: Mapping[str, Any]) -> str:

@@ -38,6 +38,7 @@ def announcement(plan: Plan, search: Search) -> list[str]:
         f"space {settings.space}, sampler {settings.sampler}, {stopping}; {budget.describe()}",
         phases_text(budget),
         *(line for benchmark in search.objective.all_benchmarks for line in scores_text(benchmark)),
+        *prior_text(search),
         *named_text(settings, search),
         symbols_text(settings.space),
         *notes(plan, search),
@@ -141,6 +142,16 @@ def scores_text(benchmark: BenchmarkObjective) -> list[str]:
             f"images; the {test} test images are for the verdict"
         )
     return lines
+
+
+def prior_text(search: Search) -> list[str]:
+    """Return which earlier runs the model's prior comes from."""
+    assert search.record.begun is not None
+    return [
+        f"prior {run.run}: {run.results} full-length results, of {len(run.weightings)} weightings "
+        "its model says what to expect; how much of that holds here is learnt from the results"
+        for run in search.record.begun.prior
+    ]
 
 
 def named_text(settings: Settings, search: Search) -> list[str]:

@@ -23,7 +23,7 @@ def conclusion_view(conclusion: Conclusion, shown: Iterable[Strategy] = ()) -> R
     """
     described = [strategy.describe() for strategy in (*shown, *strategies_in(conclusion))]
     explained = [Text(str(parameter), style="dim") for parameter in legend(described)]
-    stopping = [Text(line) for line in stopping_lines(conclusion)]
+    stopping = [Text(line) for line in (*prior_lines(conclusion), *stopping_lines(conclusion))]
     judgement = conclusion.judgement
     if judgement is None:
         found = conclusion.incumbent
@@ -42,6 +42,11 @@ def strategies_in(conclusion: Conclusion) -> list[Strategy]:
         return list(conclusion.judgement.plan.candidates.values())
     found = conclusion.incumbent
     return [found.row.strategy] if found and found.row.label not in STRATEGIES else []
+
+
+def prior_lines(conclusion: Conclusion) -> list[str]:
+    """Return how much of what earlier runs expect this one keeps."""
+    return [prior.sentence() for prior in conclusion.prior]
 
 
 def stopping_lines(conclusion: Conclusion) -> list[str]:

@@ -13,6 +13,7 @@ from search.config.settings import Settings
 from search.results.judgement import Judgement, judge
 from search.results.reached import Reached, of_runs, of_verdict
 from search.session.design.choice import model_of
+from search.session.design.kept_prior import KeptPrior, kept_priors
 from search.session.rungs import judged_rungs
 from search.session.standings import Standings
 from search.stats.estimate import LEVEL, Estimate
@@ -21,6 +22,7 @@ from search.stats.ties import TIE
 from search.stopping.report import Observed, StoppingReport, stopping_report
 from search.stopping.rules import STOPPING_RULES
 from search.store.attempts import Attempt
+from search.store.facts import PriorRun
 from search.store.manifest import Manifest
 from search.store.plan import ConfirmationPlan
 from search.store.record import Record
@@ -86,6 +88,7 @@ class Conclusion:
         plan: of the confirmation; None before it begins.
         judgement: of the confirmation; None before every arm has a result.
         drawn: what the sampler drew for each proposal, by key; nothing of a repeated control.
+        prior_runs: those of the model's prior.
     """
 
     folder: RunFolder
@@ -98,6 +101,7 @@ class Conclusion:
     plan: ConfirmationPlan | None
     judgement: Judgement | None
     drawn: Mapping[str, Mapping[str, ParameterValue]]
+    prior_runs: tuple[PriorRun, ...]
 
     @classmethod
     def of(cls, folder: RunFolder, record: Record | None = None) -> Conclusion:
@@ -126,11 +130,17 @@ class Conclusion:
                 for t in record.trials[PROPOSALS]
                 if t.drawn and t.drawn.params
             },
+            prior_runs=record.begun.prior if record.begun else (),
         )
 
     @property
     def settings(self) -> Settings:
         return self.manifest.settings
+
+    @functools.cached_property
+    def prior(self) -> tuple[KeptPrior, ...]:
+        """What is left of each earlier run of the model's prior."""
+        return kept_priors(self.prior_runs, self.standings.model)
 
     @functools.cached_property
     def incumbent(self) -> Incumbent | None:
@@ -211,6 +221,7 @@ class Conclusion:
             "protocol": "; ".join(b.protocol for b in self.manifest.benchmarks),
             "benchmarks": [b.definition.to_dict() for b in self.manifest.benchmarks],
             "verdict": self.judgement and self.judgement.to_dict(),
+            **({"prior": [prior.to_dict() for prior in self.prior]} if self.prior else {}),
             "early_stopping": self.stopping.to_dict() | {"saved_device_hours": self.saved_hours},
             "trials": {ENDS[s]: sum(row.state == s for row in searched) for s in ORDER},
             "device_hours": self.device_hours,

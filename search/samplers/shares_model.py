@@ -36,6 +36,9 @@ HILL_CENTRE, HILL_WIDTH = 0.55, 0.35
 HILL_HEIGHT = 0.4
 """By how much it falls over one width, and how uncertain that is, in noise SDs of the prior."""
 
+KEPT, KEPT_SD = 0.5, 0.5
+"""How much of what earlier searches expect is expected here, and how uncertain that is."""
+
 LEAST_WEIGHT = 0.01
 """Combinations of lower weight than this share of the highest are left out."""
 
@@ -97,16 +100,21 @@ class SharesModel:
 
     Attributes:
         candidates, prior: as given.
-        bases: features of the candidates for each of the L length scales, (L, M, D): the level, the
-            hill, the uniform weights apart, the process, and zeros for the seed.
+        bases: features of the candidates for each of the L length scales, (L, M, D): the level,
+            what earlier searches expect, the hill, the uniform weights apart, the process, and
+            zeros for the seed.
         combinations: K of length scale (its index), seed share and signal-to-noise ratio.
         precisions: prior precisions of the coefficients, in units of the noise precision, (K, D).
         expected: prior means of the coefficients, (D,).
     """
 
-    def __init__(self, candidates: Candidates, prior: ModelPrior) -> None:
+    def __init__(
+        self, candidates: Candidates, prior: ModelPrior, earlier: FloatArray | None = None
+    ) -> None:
+        """``earlier`` is what E earlier searches expect of the candidates, in noise SDs, (M, E)."""
         self.candidates, self.prior = candidates, prior
-        fixed, variances, expected = _fixed_effects(candidates, prior)
+        self.earlier = np.zeros((len(candidates), 0)) if earlier is None else earlier
+        fixed, variances, expected = _fixed_effects(candidates, prior, self.earlier)
         self.bases = _bases(candidates.features, fixed, prior.lengths)
         lengths = range(len(prior.lengths))
         self.combinations = list(product(lengths, prior.seed_shares, prior.signals))
@@ -119,6 +127,11 @@ class SharesModel:
         )
         self.expected = np.zeros(self.bases.shape[2])
         self.expected[: len(expected)] = expected
+
+    @property
+    def best_expected(self) -> int | None:
+        """The candidate of which earlier searches expect the most; None without any."""
+        return int(self.earlier.sum(axis=1).argmax()) if self.earlier.shape[1] else None
 
     def posterior(self, results: Results, seed: int = -1) -> Posterior:
         """Return the posterior after results; ``seed`` is that of the next trial.
@@ -151,8 +164,20 @@ class SharesModel:
             freedom=self.prior.noise.runs + n,
             seed_shares=np.array([self.combinations[k][1] for k in kept]),
             design=design,
+            coefficients=coefficients[kept],
             roots=np.asarray(inverses.transpose(0, 2, 1), dtype=np.float64),
         )
+
+    def kept(self, posterior: Posterior) -> list[tuple[float, float, float]]:
+        """Return how much of what each earlier search expects holds here, and 95 % intervals.
+
+        1: differences are as large as there, each in its own noise SDs; 0: nothing is left of them.
+        """
+        noise, found = self.prior.noise.sd, []
+        for column in range(1, 1 + self.earlier.shape[1]):
+            mean, low, high = posterior.coefficient(column)
+            found.append((mean / noise, low / noise, high / noise))
+        return found
 
     def _fit(self, sums: Sums, n: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """By combination: log marginal likelihood (K,), coefficients (K, D), roots of their
@@ -189,12 +214,14 @@ class SharesModel:
 
 
 def _fixed_effects(
-    candidates: Candidates, prior: ModelPrior
+    candidates: Candidates, prior: ModelPrior, earlier: FloatArray
 ) -> tuple[FloatArray, list[float], list[float]]:
     """Features (M, H) besides the process, with the prior variances and means of their
     coefficients, in units of the noise variance and in points."""
-    m = len(candidates)
-    columns, variances, expected = [np.ones(m)], [LEVEL_VARIANCE], [0.0]
+    m, searches = len(candidates), earlier.shape[1]
+    columns, variances, expected = [np.ones(m), *earlier.T], [LEVEL_VARIANCE], [0.0]
+    variances += [KEPT_SD**2 / searches for _ in earlier.T]
+    expected += [KEPT * prior.noise.sd / searches for _ in earlier.T]
     if prior.hill:
         x = (candidates.exponents - HILL_CENTRE) / HILL_WIDTH
         columns += [x, x**2]

@@ -24,6 +24,7 @@ class Posterior:
         freedom: degrees of freedom.
         seed_shares: parts of the noise that are the seed's, (K,).
         design: features of the candidates, (K, M, D); the last of the D stands for one seed.
+        coefficients: their posterior means, (K, D).
         roots: (K, D, D) matrices S: S S' times ``scales`` is the covariance of the coefficients,
             given that the pending trials will end.
     """
@@ -34,6 +35,7 @@ class Posterior:
     freedom: float
     seed_shares: FloatArray
     design: FloatArray
+    coefficients: FloatArray
     roots: FloatArray
 
     @property
@@ -81,7 +83,15 @@ class Posterior:
         """Return the 95 % interval of a candidate's true score, or of its lead over another."""
         contrast = self.design[:, a] - (0 if b is None else self.design[:, b])
         centres = self.means[:, a] - (0 if b is None else self.means[:, b])
-        half = (contrast[:, None] @ self.roots)[:, 0]
+        return self._interval(centres, (contrast[:, None] @ self.roots)[:, 0])
+
+    def coefficient(self, number: int) -> tuple[float, float, float]:
+        """Return the mean and the 95 % interval of a coefficient, from 0 to D - 1."""
+        low, high = self._interval(self.coefficients[:, number], self.roots[:, number])
+        return float(self.weights @ self.coefficients[:, number]), low, high
+
+    def _interval(self, centres: FloatArray, half: FloatArray) -> tuple[float, float]:
+        """The 95 % interval of what has means (K,) and, times its transpose, covariance (K, D)."""
         sds = np.sqrt(self.scales * (half**2).sum(axis=1))
         return _quantile(self, centres, sds, 0.025), _quantile(self, centres, sds, 0.975)
 

@@ -46,7 +46,9 @@ def open_record(plan: Plan, manifest: Manifest) -> Record:
         first = checked_controls(plan.settings, counts)
         folder.record.unlink(missing_ok=True)  # left by a start that died before its settings
         seed = plan.settings.seed
-        record = Record.create(folder.record, first.names, seed, folder.may_write, first.named)
+        record = Record.create(
+            folder.record, first.names, seed, folder.may_write, first.named, plan.prior
+        )
         folder.write_manifest(manifest)
         return record
     known = folder.read_manifest()

@@ -8,6 +8,7 @@ from pathlib import Path
 from search.config.budget import Budget
 from search.config.request import in_arguments
 from search.config.settings import Resources, Settings
+from search.store.facts import PriorRun
 from search.store.run_folder import RunFolder
 from spaces import CLASS_WEIGHTS, SPACES, STRATEGIES
 from spaces.errors import UserError
@@ -26,6 +27,7 @@ class Plan:
         arguments: of the search command, for ``confirm``.
         loggers: names of tools that are told of the run besides.
         owns_process: whether this process may be ended with the run, which a notebook's may not.
+        prior: what earlier runs tell a new one's model; a run that goes on has it on record.
     """
 
     benchmarks: tuple[Benchmark | OwnTraining, ...]
@@ -42,6 +44,7 @@ class Plan:
     arguments: tuple[str, ...]
     loggers: tuple[str, ...] = ()
     owns_process: bool = True
+    prior: tuple[PriorRun, ...] = ()
 
     @property
     def wording(self) -> Callable[[str], str]:

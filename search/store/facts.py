@@ -5,15 +5,19 @@ started is ``asked``, reaches ``rung`` after rung, and has ``ended``. ``plan`` i
 confirmation; the last one counts.
 """
 
-from dataclasses import dataclass, field, fields
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from annotated_types import Ge, Le, MaxLen
+from annotated_types import Ge, Le, MaxLen, MinLen
 
 from search.config.fields import (
     LARGEST_NUMBER,
     MOST_CLASSES,
+    MOST_PRIORS,
+    Count,
     CountFromZero,
     Epochs,
     Label,
@@ -25,6 +29,7 @@ from search.config.fields import (
     text_of,
 )
 from search.samplers.cmaes import Told
+from search.samplers.transfer import POINTS
 from search.store.plan import StoredPlan
 from search.store.validation import read_json
 from spaces.errors import UserError
@@ -64,15 +69,46 @@ InLine: TypeAlias = Annotated[tuple[Waiting, ...], MaxLen(1000)]
 
 
 @dataclass(frozen=True)
+class PriorRun:
+    """An earlier run has told what it expects of weightings, which is all that is taken from it.
+
+    Attributes:
+        run: its name.
+        results: the full-length results on which that rests.
+        weightings: fields of P weightings, the first of which are uniform weights.
+        means: posterior means less their average, in its noise SDs, (P,).
+    """
+
+    run: Word
+    results: Count
+    weightings: Annotated[tuple[Point, ...], MinLen(1), MaxLen(POINTS)]
+    means: Annotated[tuple[Annotated[float, Ge(-1e6), Le(1e6)], ...], MaxLen(POINTS)]
+
+    def __post_init__(self) -> None:
+        if len(self.means) != len(self.weightings):
+            raise UserError(
+                f"prior {self.run} has {len(self.weightings)} weightings and {len(self.means)} "
+                "means, not equally many"
+            )
+
+    @property
+    def entry(self) -> str:
+        """That of ``Settings.prior``."""
+        content = json.dumps(asdict(self), sort_keys=True)
+        return f"{self.run}:{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
 class Begun:
     """The run has begun, with its seed, its controls and the strategies that its space names.
 
-    Both are in the order in which they run.
+    Both are in the order in which they run. ``prior`` are the earlier runs of its model's prior.
     """
 
     seed: Seed
     controls: InLine
     named: InLine = ()
+    prior: Annotated[tuple[PriorRun, ...], MaxLen(MOST_PRIORS)] = ()
 
 
 @dataclass(frozen=True)

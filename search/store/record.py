@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from search.store.earlier.journal import JOURNAL, carry_over, earlier_lines
-from search.store.facts import Drawn, EndWord, Fact, fact_of
+from search.store.facts import Drawn, EndWord, Fact, PriorRun, fact_of
 from search.store.files.jsonl import checksummed, cut_to_whole_lines, is_whole, whole_lines
 from search.store.plan import ConfirmationPlan
 from search.store.run_state import RunState
@@ -87,12 +87,15 @@ class Record(RunState):
         seed: int,
         may_write: Callable[[], None] = anybody,
         named: Iterable[str] = (),
+        prior: Iterable[PriorRun] = (),
     ) -> "Record":
         """Make the record, with named strategies waiting in line; ``seed`` is the run's."""
         content = {"seed": seed, "controls": list(map(waiting, baselines))}
         others = list(map(waiting, named))
         may_write()
         content |= {"named": others} if others else {}
+        earlier = list(map(asdict, prior))
+        content |= {"prior": earlier} if earlier else {}
         write_atomic(path, checksummed(0, "begun", content))
         return cls(path, may_write)
 

@@ -4,13 +4,13 @@ Every command that looks at a run or continues it reads it here first. Epochs ar
 are read, one trial at a time (``RunFolder.read_epochs``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import UNIFORM
 from search.store.attempts import Attempt
-from search.store.facts import Ended, Summary
+from search.store.facts import Ended, PriorRun, Summary
 from search.store.manifest import Manifest
 from search.store.plan import ConfirmationPlan
 from search.store.record import Record
@@ -25,7 +25,7 @@ from search.store.trials import (
     TrialState,
 )
 from search.store.validation import unusable
-from spaces import WeightingError, present_name
+from spaces import Weighting, WeightingError, present_name
 from spaces.errors import UserError
 from trainer.benchmarks.metrics import METRICS
 
@@ -67,6 +67,7 @@ def faults(manifest: Manifest, record: Record) -> Iterator[str]:
     settings, objective = manifest.settings, manifest.objective
     if record.begun.seed != settings.seed:
         yield f"its seed is {record.begun.seed}, and that of settings.json {settings.seed}"
+    yield from prior_faults(record.begun.prior, settings.prior)
     strangers = set(record.controls()) - set(settings.baselines)
     if strangers:
         yield f"its control {min(strangers)} is none of settings.json"
@@ -81,6 +82,20 @@ def faults(manifest: Manifest, record: Record) -> Iterator[str]:
     plan = record.plan()
     if plan:
         yield from (f"the plan {fault}" for fault in plan_faults(plan, rows))
+
+
+def prior_faults(prior: Sequence[PriorRun], entries: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with what was taken from earlier runs; ``entries``: of settings.json."""
+    for run in prior:
+        for number, weighting in enumerate(run.weightings):
+            try:
+                Weighting.from_dict(weighting)
+            except WeightingError as error:
+                yield f"weighting {number} of prior {run.run} is none ({error})"
+    found = [run.entry for run in prior]
+    if found != list(entries):
+        known = [",".join(each) or "none" for each in (found, entries)]
+        yield f"its prior is {known[0]}, and that of settings.json {known[1]}"
 
 
 def trial_faults(trial: RecordedTrial, objective: Objective) -> Iterator[str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.replay.choosing import POINTS, Choice, Lead
 from benchmarks.replay.world import Candidate, World
-from search.samplers.candidates import cover
+from search.samplers.candidates import Counts, cover
 from search.samplers.sequential_design import (
     Asked,
     SequentialDesign,
@@ -24,6 +24,7 @@ from search.samplers.sequential_design import (
 )
 from search.samplers.shares_model import ModelPrior, SharesModel
 from search.samplers.shares_posterior import Posterior
+from search.samplers.transfer import Expected, transferred
 from search.session.design.run_model import APART
 from spaces import NAMED, Space
 
@@ -53,11 +54,24 @@ class SharesSearch:
         asking: seconds of processor time that were spent on proposals.
     """
 
-    def __init__(self, world: World, start: str, workers: int, repetition: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        world: World,
+        start: str,
+        workers: int,
+        repetition: tuple[int, ...],
+        prior: tuple[Expected, ...] = (),
+    ) -> None:
+        """``prior`` is what earlier searches expect."""
         self.world, self.repetition, self.workers = world, repetition, workers
         names = tuple(sorted(world.controls, key=lambda name: name != "uniform"))
         self.model = model_of(world.space, tuple(world.counts.tolist()), names, start)
-        first = start_points(self.model.candidates, powers=start == "powers")
+        if prior:
+            candidates = self.model.candidates
+            told = transferred(candidates, Counts([world.counts]), prior)
+            self.model = SharesModel(candidates, PRIORS[start], told)
+        powers, best = start == "powers", self.model.best_expected
+        first = start_points(self.model.candidates, powers, best)
         self.design = SequentialDesign(self.model, first)
         self.trials: list[Asked] = []
         self.asking = 0.0

@@ -27,6 +27,7 @@ def facts_of(conclusion: Conclusion) -> list[Fact]:
         ("trials of the search", ", ".join(f"{n} {word}" for word, n in ends.items() if n)),
         ("runs with fresh seeds", str(len(conclusion.rows) - len(searched))),
         ("sampler and space", f"{settings.sampler}, {settings.space}"),
+        ("prior", " ".join(prior.sentence().removeprefix("Prior: ") for prior in conclusion.prior)),
         ("seed of the run", str(settings.seed)),
         ("arithmetic", _arithmetic(conclusion)),
         ("training", f"{conclusion.device_hours:.2f} {conclusion.hours_unit}"),

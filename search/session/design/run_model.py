@@ -21,10 +21,11 @@ from search.samplers.candidates import Counts, cover
 from search.samplers.sequential_design import Asked, SequentialDesign, results, start_points
 from search.samplers.shares_model import ModelPrior, SharesModel
 from search.samplers.shares_posterior import Posterior
+from search.samplers.transfer import Expected, transferred
 from search.stats.comparison import Comparison
 from search.stats.priors import NoisePrior
 from search.stats.ranking import Ranking
-from search.store.facts import Begun
+from search.store.facts import Begun, PriorRun
 from search.store.plan import ConfirmationPlan
 from search.store.trials import CONFIRMATION, PROPOSALS, Row, TrialState, trial_seed
 from spaces import SPACES, ParameterValue, Strategy, Weighting
@@ -71,7 +72,8 @@ class RunModel:
     def __init__(self, model: SharesModel, counts: Counts, seed: int) -> None:
         """``seed`` is the run's."""
         self.model, self.counts, self.run_seed = model, counts, seed
-        self.design = SequentialDesign(model, start_points(model.candidates, powers=False))
+        first = start_points(model.candidates, powers=False, best=model.best_expected)
+        self.design = SequentialDesign(model, first)
         self.candidates = {w: c for c, w in enumerate(model.candidates.weightings)}
         self.trials: dict[str, Asked] = {}
         self.diverged: set[str] = set()
@@ -146,6 +148,11 @@ class RunModel:
         return self.model.posterior(results(self.asked()))
 
     @one_thread
+    def kept(self) -> list[tuple[float, float, float]]:
+        """Return how much of what each earlier run expects holds, and 95 % intervals."""
+        return self.model.kept(self.posterior())
+
+    @one_thread
     def ranked(self, ranking: Ranking, strategies: Mapping[int, Strategy]) -> Ranking:
         """Return a ranking with the model's estimates; ``strategies`` are those of its groups."""
         posterior = self.posterior()
@@ -205,7 +212,8 @@ def run_model(settings: Settings, begun: Begun, objective: Objective) -> RunMode
     first = [Strategy.from_dict(waiting.weighting).weighting for waiting in begun.controls]
     counts = tuple(benchmark.counts for benchmark in objective.benchmarks)
     named = (Strategy().weighting, *first)
-    model = shares_model(settings.space, counts, named, objective.noise_prior)
+    earlier = tuple(map(expected_in, begun.prior))
+    model = shares_model(settings.space, counts, named, objective.noise_prior, earlier)
     return RunModel(model, Counts(counts), settings.seed)
 
 
@@ -216,7 +224,15 @@ def shares_model(
     counts: tuple[tuple[int, ...], ...],
     named: tuple[Weighting, ...],
     noise: NoisePrior,
+    earlier: tuple[Expected, ...] = (),
 ) -> SharesModel:
     """Return the model over a cover of a space; the first of ``named`` is uniform weights."""
     arrays = [np.array(numbers) for numbers in counts]
-    return SharesModel(cover(SPACES[space], arrays, named), ModelPrior(apart=APART, noise=noise))
+    candidates = cover(SPACES[space], arrays, named)
+    told = transferred(candidates, Counts(arrays), earlier)
+    return SharesModel(candidates, ModelPrior(apart=APART, noise=noise), told)
+
+
+def expected_in(prior: PriorRun) -> Expected:
+    """Return what an earlier run expects, as a record has it."""
+    return Expected(tuple(map(Weighting.from_dict, prior.weightings)), prior.means)

@@ -26,6 +26,7 @@ OTHERS: dict[str, object] = {
     "precision": "bf16",
     "baselines": ("uniform",),
     "compiled": True,
+    "prior": ("earlier:0123456789abcdef",),
 }
 """For every setting a value that ``make_settings`` does not choose."""
 
@@ -63,6 +64,12 @@ def make_resources(**changes: object) -> Resources:
         ("reduction_factor", 1, "reduction_factor is 1; it must be at least 2"),
         ("seed", 1.0, "seed is 1.0; it must be a whole number"),
         ("benchmarks", (), "benchmarks is (); it must be a list of at least 1"),
+        (
+            "prior",
+            ("earlier:0123456789abcdef",),
+            "prior is earlier, which is for sampler knowledge-gradient, and sampler is random;",
+        ),
+        ("prior", ("earlier",), "prior[0] is 'earlier'; it must be NAME:DIGEST"),
         ("seeds", 1, "seeds is not known (did you mean 'seed'?)"),
         ("seed", -1, "seed is -1; it must be at least 0"),
         ("seed", 2**63, f"seed is {2**63}; it must be at most {2**63 - 1}"),
@@ -139,10 +146,12 @@ def test_settings_go_through_json_and_back() -> None:
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings)])
 def test_every_setting_is_part_of_the_identity(name: str) -> None:
-    mine, theirs = make_settings(), make_settings(**{name: OTHERS[name]})
+    base = {"sampler": KNOWLEDGE_GRADIENT, "early_stopping": "none"} if name == "prior" else {}
+    mine, theirs = make_settings(**base), make_settings(**base | {name: OTHERS[name]})
     assert mine.fingerprint() != theirs.fingerprint()
-    mine_value, their_value = mine.to_dict()[name], theirs.to_dict()[name]
-    assert mine.differences(theirs) == [f"{name}: {mine_value} -> {their_value}"]
+    assert mine.to_dict().get(name) != theirs.to_dict()[name]
+    difference = f"{name}: {getattr(mine, name)} -> {getattr(theirs, name)}"
+    assert mine.differences(theirs) == [difference]
 
 
 def test_the_declaration_of_the_space_is_part_of_the_identity(
