@@ -7,22 +7,31 @@ the best eight again with three seeds; and the confirmation of this project, of 
 says more than the plain means of its runs would. The noise is
 that of the protocol, with a heavy lower tail, and partly what a seed does to all weightings alike.
 No network is trained. Beside FILE.json comes FILE.png.
+
+    python -m benchmarks.honesty --sampler knowledge-gradient --replays 200 --out honesty.json
+
+With ``--sampler``, a replay is a whole search of 64 full-length trials' epochs on a made-up
+benchmark of ``benchmarks.replay``, by the default and by the sampler, and its verdict.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
+from benchmarks.honesty.searches import BUDGET, WORKERS, searched
 from benchmarks.honesty.views import COLUMNS, GUIDE, Table, aligned, lines, plot
-from benchmarks.honesty.ways import WAYS, Statement, statements
-from benchmarks.honesty.world import SETTINGS, Setting, World
+from benchmarks.honesty.ways import Statement, statements
+from benchmarks.honesty.world import SETTINGS, Setting, Truths, World
+from benchmarks.replay.synthetic import SYNTHETIC
+from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.stats.estimate import Estimate
 from trainer.arguments import Parser
 
@@ -33,19 +42,20 @@ def covers(estimate: Estimate | None, truth: float) -> float:
     return np.nan if estimate is None else float(estimate.low <= truth <= estimate.high)
 
 
-def judged(statement: Statement, world: World) -> dict[str, float]:
+def judged(statement: Statement, truths: Truths) -> dict[str, float]:
     """Compare what was said with the truth; nan where nothing was said."""
-    truth, baseline = world.truth, world.baseline()
-    true = truth[statement.chosen]
+    arms, baseline = truths.arms, truths.baseline
+    true = arms[statement.chosen]
     to_uniform, to_baseline = statement.differences
     return {
         "covered": covers(statement.accuracy, true),
-        "covered_uniform": covers(to_uniform, true - truth[0]),
-        "covered_baseline": covers(to_baseline, true - truth[baseline]),
+        "covered_uniform": covers(to_uniform, true - arms[0]),
+        "covered_baseline": covers(to_baseline, true - arms[baseline]),
         "bias": statement.accuracy.mean - true,
-        "worse_than_control": float(true < max(truth[0], truth[baseline])),
-        "quality": true - 40,
-        "regret": truth.max() - true,
+        "bias_uniform": np.nan if to_uniform is None else to_uniform.mean - (true - arms[0]),
+        "worse_than_control": float(true < max(arms[0], arms[baseline])),
+        "quality": true - truths.average,
+        "regret": truths.best - true,
         "runs": float(statement.runs),
         "epochs": float(statement.runs * EPOCHS),
         "half_width": (statement.accuracy.high - statement.accuracy.low) / 2,
@@ -80,51 +90,93 @@ def summarised(name: str, values: Sequence[float]) -> dict[str, float] | None:
     return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
-def study(setting: Setting, replays: int, seed: int) -> Table:
-    """Replay a setting; the same worlds for every way."""
-    kept: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+Judged = dict[str, dict[str, float]]
+"""Way -> figure -> value, in one replay."""
+
+
+def replayed(setting: Setting, replays: int, seed: int) -> Iterator[Judged]:
+    """Yield what becomes of each replay of a setting; the same worlds for every way."""
     for replay in range(replays):
         world = World.of(setting, np.random.default_rng([seed, replay]))
-        for way, statement in statements(world, setting).items():
-            kept[way].append(judged(statement, world))
+        truths, said = world.truths(), statements(world, setting)
+        yield {way: judged(statement, truths) for way, statement in said.items()}
+
+
+def replayed_searches(kind: str, replays: int, seed: int) -> Iterator[Judged]:
+    """Yield what becomes of each search on made-up benchmarks of a kind, by every sampler."""
+    for replay in range(replays):
+        said = searched(kind, seed, replay)
+        yield {way: judged(*found) for way, found in said.items()}
+
+
+def summed_up(kept: Sequence[Judged]) -> Table:
     return {
-        way: {name: summarised(name, [row[name] for row in rows]) for name in rows[0]}
-        for way, rows in kept.items()
+        way: {name: summarised(name, [row[way][name] for row in kept]) for name in figures}
+        for way, figures in kept[0].items()
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = Parser(
-        prog="python -m benchmarks.honesty", description=(__doc__ or "").splitlines()[0]
+def study(setting: Setting, replays: int, seed: int) -> Table:
+    """Replay a setting."""
+    return summed_up(list(replayed(setting, replays, seed)))
+
+
+def parser() -> Parser:
+    made = Parser(prog="python -m benchmarks.honesty", description=(__doc__ or "").splitlines()[0])
+    add = made.add_argument
+    add("--replays", type=int, default=2000, help="of every setting")
+    add("--seed", type=int, default=0)
+    add(
+        "--sampler",
+        choices=[KNOWLEDGE_GRADIENT],
+        help="whole searches by the default and by this sampler; settings are made-up benchmarks",
     )
-    parser.add_argument("--replays", type=int, default=2000, help="of every setting")
-    parser.add_argument("--seed", type=int, default=0)
-    names = [setting.name for setting in SETTINGS]
-    parser.add_argument("--setting", action="append", choices=names, help="only these; repeat it")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file; a PNG comes beside it")
-    options = parser.parse_args(arguments)
+    add("--setting", action="append", help="only these; repeat it")
+    add("--out", type=Path, required=True, help="JSON file; a PNG comes beside it")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Study what the command line asks for; return 0, or 130 after Ctrl-C with what there is."""
+    made = parser()
+    options = made.parse_args(arguments)
     if options.replays < 2:
-        parser.error(f"--replays is {options.replays}; it must be at least 2")
+        made.error(f"--replays is {options.replays}; it must be at least 2")
+    settings = {setting.name: setting for setting in SETTINGS}
+    known = list(SYNTHETIC if options.sampler else settings)
+    for name in options.setting or ():
+        if name not in known:
+            made.error(f"--setting is {name!r}; it must be one of {', '.join(known)}")
     print(GUIDE)
-    print(" " * 17 + aligned([heading for _, heading, _ in COLUMNS]))
+    print(" " * 20 + aligned([heading for _, heading, _ in COLUMNS]))
+    content = {"seed": options.seed, "epochs_per_run": EPOCHS}
+    if options.sampler:
+        content |= {"sampler": options.sampler, "budget_trials": BUDGET, "workers": WORKERS}
     tables: dict[str, Table] = {}
-    start = time.monotonic()
-    for setting in SETTINGS:
-        if options.setting and setting.name not in options.setting:
-            continue
-        tables[setting.name] = study(setting, options.replays, options.seed)
-        print("\n".join(lines(setting.name, tables[setting.name])), flush=True)
-    content = {
-        "replays": options.replays,
-        "seed": options.seed,
-        "epochs_per_run": EPOCHS,
-        "seconds": time.monotonic() - start,
-        "settings": [dataclasses.asdict(s) for s in SETTINGS if s.name in tables],
-        "results": tables,
-    }
-    options.out.write_text(json.dumps(content, indent=1) + "\n")
-    plot(tables, options.out.with_suffix(".png"))
+    done: dict[str, int] = {}
+    start, interrupted = time.monotonic(), False
+    for name in options.setting or known:
+        kept: list[Judged] = []
+        try:
+            if options.sampler:
+                kept.extend(replayed_searches(name, options.replays, options.seed))
+            else:
+                kept.extend(replayed(settings[name], options.replays, options.seed))
+        except KeyboardInterrupt:
+            interrupted = True
+        if len(kept) > 1:
+            tables[name], done[name] = summed_up(kept), len(kept)
+            print("\n".join(lines(name, tables[name])), flush=True)
+        if interrupted:
+            break
+    if not options.sampler:
+        content["settings"] = [dataclasses.asdict(settings[name]) for name in tables]
+    content |= {"replays": done, "seconds": time.monotonic() - start, "results": tables}
+    if tables:
+        options.out.write_text(json.dumps(content, indent=1) + "\n")
+        plot(tables, options.out.with_suffix(".png"))
+    return 130 if interrupted else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.honesty.ways import WAYS
-
 Table = dict[str, dict[str, dict[str, float] | None]]
 """Way -> figure -> mean, low and high; None where the way does not state it."""
 
@@ -40,13 +38,13 @@ def lines(setting: str, table: Table) -> list[str]:
     rows = [setting]
     for way, figures in table.items():
         cells = [cell(figures[name], factor) for name, _, factor in COLUMNS]
-        rows.append(f"  {way:<15}" + aligned(cells))
+        rows.append(f"  {way:<18}" + aligned(cells))
     return rows
 
 
 def aligned(cells: Sequence[str]) -> str:
     """The cells right-justified under their headings, narrower for percentages."""
-    widths = [9 if factor == 100 else 11 for _, _, factor in COLUMNS]
+    widths = [10 if factor == 100 else 11 for _, _, factor in COLUMNS]
     return "".join(f"{text:>{width}}" for text, width in zip(cells, widths, strict=True))
 
 
@@ -67,14 +65,14 @@ def plot(tables: dict[str, Table], path: Path) -> None:
 
     figures = (("covered", "coverage", 0.95), ("bias", "bias, points", 0.0), ("quality", "", None))
     figure, axes = plt.subplots(1, 3, figsize=(13, 0.4 * len(tables) + 2), sharey=True)
-    places = np.arange(len(tables))
+    places, ways = np.arange(len(tables)), list(next(iter(tables.values())))
     for axis, (name, label, target) in zip(axes, figures, strict=True):
-        for shift, way in enumerate(WAYS):
+        for shift, way in enumerate(ways):
             rows = [table[way][name] or {} for table in tables.values()]
             means = np.array([row["mean"] for row in rows])
             errors = [means - [r["low"] for r in rows], [r["high"] for r in rows] - means]
             spot: dict[str, Any] = {"fmt": "o", "markersize": 4, "label": way}
-            axis.errorbar(means, places + 0.18 * (shift - 1.5), xerr=errors, **spot)
+            axis.errorbar(means, places + 0.18 * (shift - (len(ways) - 1) / 2), xerr=errors, **spot)
         if target is not None:
             axis.axvline(target, color="grey", linewidth=0.8)
         axis.set_xlabel(label or "true accuracy above average, points")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,8 @@ from search.stats.best_arm import Confirmation
 from search.stats.comparison import SeededRun, run_table
 from search.stats.estimate import Difference, Estimate
 from search.stats.ranking import rank
-from search.stats.verdict import verdict
+from search.stats.verdict import Verdict, verdict
+from spaces.counts import FloatArray
 
 SINGLE, RERUN = "best single run", "top 8, 3 seeds"
 PLAIN, CONFIRMED = "its plain means", "confirmation"
@@ -104,16 +106,22 @@ def plain_means(world: World, setting: Setting, runs: list[SeededRun]) -> Statem
 def judged_by_verdict(world: World, setting: Setting, runs: list[SeededRun]) -> Statement:
     """State what the verdict over the runs does."""
     found = verdict(runs, "0", str(world.baseline()), prior=setting.prior)
-    best = max((arm.name for arm in found.arms), key=lambda arm: float(world.truth[int(arm)]))
+    numbers = {arm.name: int(arm.name) for arm in found.arms}
+    return stated(found, numbers, world.truth, setting.trials + len(runs))
+
+
+def stated(found: Verdict, numbers: Mapping[str, int], truth: FloatArray, runs: int) -> Statement:
+    """Return the statement of a verdict; ``numbers`` are the places of its arms in ``truth``."""
+    best = max(numbers, key=lambda arm: float(truth[numbers[arm]]))
 
     def points(difference: Difference | None) -> Estimate | None:
         return difference.points if difference else None
 
     return Statement(
-        chosen=int(found.winner),
+        chosen=numbers[found.winner],
         accuracy=found.best.accuracy,
         differences=(points(found.to_uniform), points(found.to_baseline)),
-        runs=setting.trials + len(runs),
+        runs=runs,
         probability=found.best.probability_best,
         best_in_set=float(best in (found.winner, *found.ties)),
         is_best=float(best == found.winner),

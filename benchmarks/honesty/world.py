@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.heavy_tail import heavy_tailed
 from search.stats.comparison import SeededRun
 from search.stats.priors import GUESS, KNOWN_RUNS, NoisePrior
 from spaces.counts import FloatArray
@@ -15,9 +16,6 @@ BASELINES = 3
 SEEDS = 64
 STATED = (0.5, 1 / 1.5, 1.0, 1.5, 2.0)
 """Noise that a benchmark states, as a multiple of the true one."""
-
-BAD_RUN, BAD_BY = 0.1, 2.5
-"""One run in ten is worse by 2.5 standard deviations: skewness -1.1, excess kurtosis 1.7."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +89,27 @@ SETTINGS = (
 
 
 @dataclass(frozen=True)
+class Truths:
+    """What is true of the arms that are spoken of.
+
+    Attributes:
+        arms: true accuracies, (T,); 0 is uniform.
+        baseline: index of the best baseline as far as was known.
+        best: the highest true accuracy that could be found.
+        average: of what could be found.
+    """
+
+    arms: FloatArray
+    baseline: int
+    best: float
+    average: float
+
+
+AVERAGE = 40.0
+"""True accuracy of a weighting on average."""
+
+
+@dataclass(frozen=True)
 class World:
     """The truth of one replay, and every run that could be made.
 
@@ -106,7 +125,7 @@ class World:
 
     @classmethod
     def of(cls, setting: Setting, random: np.random.Generator) -> World:
-        truth = 40 + setting.spread * random.standard_normal(setting.trials)
+        truth = AVERAGE + setting.spread * random.standard_normal(setting.trials)
         if setting.collapsed:
             truth -= 3 * setting.spread * (random.random(setting.trials) < 0.2)
         shared = setting.noise_sd * np.sqrt(setting.seed_share)
@@ -122,15 +141,16 @@ class World:
         """The best of the baselines by the search, uniform weights apart."""
         return 1 + int(self.search[1 : 1 + BASELINES].argmax())
 
+    def truths(self) -> Truths:
+        return Truths(self.truth, self.baseline(), float(self.truth.max()), AVERAGE)
+
     def run(self, arm: str, seed: int) -> SeededRun:
         """A run of the weighting whose index is the arm's name."""
         return SeededRun(arm, seed, float(self.fresh[int(arm), seed]))
 
 
 def noise(setting: Setting, shape: tuple[int, ...], random: np.random.Generator) -> FloatArray:
-    """Noise of mean 0 and standard deviation 1."""
-    if not setting.tail:
-        return np.asarray(random.standard_normal(shape))
-    within = np.sqrt(1 - BAD_RUN * (1 - BAD_RUN) * BAD_BY**2)
-    bad = random.random(shape) < BAD_RUN
-    return np.asarray(within * random.standard_normal(shape) + BAD_BY * (BAD_RUN - bad))
+    """Draw noise of mean 0 and standard deviation 1."""
+    if setting.tail:
+        return heavy_tailed(shape, random)
+    return np.asarray(random.standard_normal(shape))

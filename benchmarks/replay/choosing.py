@@ -82,6 +82,22 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class FreshRuns:
+    """The runs of a confirmation.
+
+    Attributes:
+        arms: by name.
+        controls: names of uniform weights and of the best of the baselines, which may be the same.
+        rounds: of runs at a time.
+    """
+
+    arms: dict[str, Candidate]
+    controls: tuple[str, ...]
+    runs: list[SeededRun]
+    rounds: int
+
+
+@dataclass(frozen=True)
 class Confirmed:
     """The choice by a confirmation with fresh seeds.
 
@@ -95,8 +111,8 @@ class Confirmed:
     k: int
     workers: int
 
-    def choice(self, pool: Pool, world: World, repetition: tuple[int, ...]) -> Choice:
-        """Confirm the best by posterior mean beside uniform weights and the best baseline."""
+    def fresh_runs(self, pool: Pool, world: World, repetition: tuple[int, ...]) -> FreshRuns:
+        """Run the best by posterior mean beside uniform weights and the best baseline."""
         ranking = pool.ranking()
         controls = _controls(pool, ranking)
         candidates = ranking.top(self.k, without=controls)
@@ -109,14 +125,19 @@ class Confirmed:
             for run in planned:
                 value = world.confirmation_run(arms[run.arm], repetition, int(run.arm), run.seed)
                 runs.append(SeededRun(run.arm, run.seed, value))
-        found = compare(runs, plan.controls, DRAWS)
-        uniform = str(controls[0])
+        return FreshRuns(arms, plan.controls, runs, rounds)
+
+    def choice(self, pool: Pool, world: World, repetition: tuple[int, ...]) -> Choice:
+        """Confirm, and name the arm of the highest posterior mean."""
+        fresh = self.fresh_runs(pool, world, repetition)
+        found = compare(fresh.runs, fresh.controls, DRAWS)
+        uniform = fresh.controls[0]
         lead = None if found.winner == uniform else _lead(found, uniform)
         return Choice(
-            truth=arms[found.winner].truth,
+            truth=fresh.arms[found.winner].truth,
             reported=float(found.mean.max()),
-            epochs=len(runs) * world.epochs,
-            time=rounds * world.epochs,
+            epochs=len(fresh.runs) * world.epochs,
+            time=fresh.rounds * world.epochs,
             interval=_interval(found.of(found.winner)),
             lead=lead,
         )

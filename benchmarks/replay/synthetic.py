@@ -27,7 +27,7 @@ import numpy as np
 from scipy.spatial.distance import pdist
 from sklearn.gaussian_process.kernels import Matern
 
-from benchmarks.honesty.world import SETTINGS, noise
+from benchmarks.heavy_tail import heavy_tailed
 from benchmarks.recording.design import first_points
 from benchmarks.replay.surrogate import Replicates, Surrogate
 from spaces import gradient_shares
@@ -143,7 +143,7 @@ def surface(kind: str, shares: FloatArray, seed: int) -> Surface:
     final = scaled(surface_function(kind, shares, random), shares, SPREAD, AVERAGE[-1])
     early = scaled(process(shares, 2.5, 1.0, random), shares, SPREAD, 0.0)
     told = correlations(SYNTHETIC[kind])
-    ends, ways = noise(SETTINGS[0], (500, 1), random), random.standard_normal((500, EPOCHS))
+    ends, ways = heavy_tailed((500, 1), random), random.standard_normal((500, EPOCHS))
     blank = Surface(
         replicates_of(shares, np.empty((0, EPOCHS)), ends, ways), final, early, told, AVERAGE
     )

@@ -57,7 +57,7 @@ class World:
         epochs: E of a full-length trial.
         controls: the baselines, by name; ``uniform`` is one of them.
         best: the highest true accuracy of a dense set of the space and the controls, percent.
-        spread: standard deviation of the true accuracies of that set, points.
+        average, spread: mean and standard deviation of the true accuracies of that set, points.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class World:
         names = controls_for(BASELINES, [counts]).names
         self.controls = {name: self.candidate(NAMED[name].weighting) for name in names}
         dense = surrogate.finals(_dense_shares(tuple(counts.tolist()), space))
-        self.spread = float(dense.std())
+        self.average, self.spread = float(dense.mean()), float(dense.std())
         self.best = max(float(dense.max()), *(c.truth for c in self.controls.values()))
 
     def candidate(self, weighting: Weighting) -> Candidate:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks.honesty.__main__ import judged, main, study, summarised
+from benchmarks.honesty.searches import BUDGET, DEFAULT, MODEL
 from benchmarks.honesty.ways import CONFIRMED, RERUN, SINGLE, Statement, confirm, plain_means
 from benchmarks.honesty.world import SETTINGS, Setting, World, noise
+from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.stats.comparison import SeededRun
 from search.stats.estimate import Estimate
 from search.stats.priors import GUESS, KNOWN_RUNS, NoisePrior
@@ -71,13 +73,13 @@ def test_statements_are_judged_by_the_truth() -> None:
     made = world()
     truth = float(made.truth[5])
     right = Statement(5, Estimate(truth + 0.5, truth - 1, truth + 1), (None, None), 30)
-    found = judged(right, made)
+    found = judged(right, made.truths())
     assert found["covered"] == 1.0
     assert found["bias"] == pytest.approx(0.5)
     assert np.isnan(found["covered_uniform"])
     assert found["regret"] == pytest.approx(made.truth.max() - truth)
     wrong = dataclasses.replace(right, accuracy=Estimate(50.0, 49.0, 51.0))
-    assert judged(wrong, made)["covered"] == 0.0
+    assert judged(wrong, made.truths())["covered"] == 0.0
 
 
 def test_proportions_get_an_interval_within_0_and_1() -> None:
@@ -108,6 +110,32 @@ def test_the_command_writes_its_results_and_a_plot(
     assert content["results"]["protocol"][CONFIRMED]["runs"]["mean"] > 60
     assert out.with_suffix(".png").stat().st_size > 1000
     assert "protocol" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_whole_searches_are_judged_by_what_their_verdicts_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "honesty.json"
+    options = ["--sampler", KNOWLEDGE_GRADIENT, "--setting", "mech", "--replays", "2"]
+    assert main([*options, "--out", str(out)]) == 0
+    content = json.loads(out.read_text())
+    assert content["replays"] == {"mech": 2}
+    for way in (DEFAULT, MODEL):
+        figures = content["results"]["mech"][way]
+        assert figures["runs"]["mean"] == BUDGET
+        assert 0 <= figures["regret"]["mean"] < 1
+        assert abs(figures["bias"]["mean"]) < 1
+    assert "mech" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", (["--setting", "mech"], ["--sampler", "knowledge-gradient"]))
+def test_a_setting_that_is_not_known_is_refused(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([*options, "--setting", "protocl", "--out", str(tmp_path / "honesty.json")])
+    assert "it must be one of" in capsys.readouterr().err
 
 
 def test_replicates_repeat_the_weightings_of_earlier_trials() -> None:

@@ -181,19 +181,33 @@ class RunModel:
             whole.end(row)
         out = {row.label for row in later if row.diverged}
         ran = {row.label for row in later if row.state == TrialState.COMPLETE}
-        arms = tuple(sorted(ran - out))
-        number = np.array([self.candidate(plan.arms[arm]) for arm in arms])
-        posterior = whole.posterior()
-        return Comparison(
-            arms=arms,
-            values=_values(whole.asked(), number),
-            mean=posterior.mean[number],
-            draws=np.clip(posterior.sample(number, DRAWS), *bounds),
-            noise_sd=float(np.sqrt(posterior.weights @ posterior.scales)),
-            seed_share=float(posterior.weights @ posterior.seed_shares),
-            spread_sd=float(posterior.mean.std()),
-            places=tuple(plan.order.index(arm) for arm in arms),
-        )
+        arms = {arm: self.candidate(plan.arms[arm]) for arm in sorted(ran - out)}
+        places = [plan.order.index(arm) for arm in arms]
+        return compared(whole.posterior(), whole.asked(), arms, places, bounds)
+
+
+def compared(
+    posterior: Posterior,
+    trials: Sequence[Asked],
+    arms: Mapping[str, int],
+    places: Sequence[int],
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> Comparison:
+    """Compare arms, which are candidates, by what the trials say of all.
+
+    ``places`` are those of the arms in the order in which equal ones are preferred.
+    """
+    number = np.array(list(arms.values()))
+    return Comparison(
+        arms=tuple(arms),
+        values=_values(trials, number),
+        mean=posterior.mean[number],
+        draws=np.clip(posterior.sample(number, DRAWS), *bounds),
+        noise_sd=float(np.sqrt(posterior.weights @ posterior.scales)),
+        seed_share=float(posterior.weights @ posterior.seed_shares),
+        spread_sd=float(posterior.mean.std()),
+        places=tuple(places),
+    )
 
 
 def _values(trials: Sequence[Asked], arms: npt.NDArray[np.int64]) -> FloatArray:
