@@ -31,6 +31,8 @@ from benchmarks.replay.surrogate import Replicates, Surrogate, cross_validate
 from benchmarks.replay.synthetic import BENCHMARK, design_shares, made_up
 from benchmarks.replay.views import GUIDE, draw, table
 from benchmarks.replay.world import World
+from search.stats.priors import GUESS, GUESSED_RUNS, KNOWN_RUNS, NoisePrior
+from trainer.benchmarks import BENCHMARKS
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 from trainer.runtime import available_cpus
@@ -47,7 +49,8 @@ class Replay:
             recorded = Table.load(plan.table)
             self.replicates = Replicates.of(recorded, plan.epochs)
             surrogate = Surrogate(self.replicates)
-            self.world = World(surrogate, recorded.class_counts, plan.space)
+            noise = stated_noise(recorded, plan.epochs)
+            self.world = World(surrogate, recorded.class_counts, plan.space, noise)
         else:
             self.shares = design_shares()
 
@@ -61,6 +64,15 @@ class Replay:
 
     def repetition(self, number: int) -> dict[str, Measured]:
         return repetition(self.world_of(number), self.plan.arms, self.plan.setting, number)
+
+
+def stated_noise(table: Table, epochs: int | None) -> NoisePrior:
+    """Return what the benchmark of a table states of its noise; ``epochs`` may shorten it."""
+    benchmark = BENCHMARKS.get(table.description.get("benchmark", ""))
+    if benchmark is None or benchmark.noise_sd is None:
+        return GUESS
+    whole = epochs in (None, benchmark.epochs)
+    return NoisePrior(benchmark.noise_sd, KNOWN_RUNS if whole else GUESSED_RUNS)
 
 
 @functools.cache

@@ -6,6 +6,7 @@ import fnmatch
 from dataclasses import dataclass
 from fractions import Fraction
 
+from benchmarks.replay.full_length.oracle import ORACLE
 from benchmarks.replay.full_length.peers import PEERS
 from search.samplers.registry import KNOWLEDGE_GRADIENT, OPTUNA_SAMPLERS
 from search.stopping.rules import STOPPING_RULES
@@ -14,8 +15,9 @@ from spaces.errors import UserError
 RAY = "ray"
 """Sampler and stopping rule of plain Ray Tune."""
 
-STARTS = ("spread", "powers")
-"""How ``knowledge-gradient`` may begin; a search begins as the first."""
+STARTS = ("spread", "powers", ORACLE)
+"""How ``knowledge-gradient`` may begin; a search begins as the first. So does an oracle, which
+knows what truths its world draws."""
 
 SHARES = (Fraction(1, 2), Fraction(2, 3), Fraction(3, 4))
 CANDIDATES = (3, 5, 8)

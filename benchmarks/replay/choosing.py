@@ -63,7 +63,7 @@ class Pool:
     """The full-length trials of a search by distinct weighting, in the order of their ends."""
 
     def __init__(self, trials: Sequence[Ended], world: World) -> None:
-        groups = Groups([world.counts])
+        groups, self.noise = Groups([world.counts]), world.noise
         self.group = [groups.add([trial.candidate.weights]) for trial in trials]
         self.value = [trial.value for trial in trials]
         self.first: dict[int, Candidate] = {}
@@ -73,7 +73,7 @@ class Pool:
 
     def ranking(self, trials: int | None = None) -> Ranking:
         """Rank the weightings by the first ``trials`` trials to end; by all where it is None."""
-        return rank(self.group[:trials], self.value[:trials])
+        return rank(self.group[:trials], self.value[:trials], self.noise)
 
     def posterior_mean(self, trials: int | None = None) -> Choice:
         """Name the weighting of the highest posterior mean."""
@@ -130,7 +130,7 @@ class Confirmed:
     def choice(self, pool: Pool, world: World, repetition: tuple[int, ...]) -> Choice:
         """Confirm, and name the arm of the highest posterior mean."""
         fresh = self.fresh_runs(pool, world, repetition)
-        found = compare(fresh.runs, fresh.controls, DRAWS)
+        found = compare(fresh.runs, fresh.controls, DRAWS, world.noise)
         uniform = fresh.controls[0]
         lead = None if found.winner == uniform else _lead(found, uniform)
         return Choice(

@@ -126,7 +126,7 @@ def searcher_of(method: Method, world: World, seeds: tuple[int, int]) -> Searche
         return RayTuneSearcher(world.space, world.epochs, seed)
     grace = max(1, round(method.grace_share * world.epochs))
     rule = STOPPING_RULES[method.early_stopping](grace, method.factor, world.epochs)
-    pooled = Pooled(world.counts) if method.pooled else None
+    pooled = Pooled(world.counts, world.noise) if method.pooled else None
     return StudySearcher(method.sampler, rule, world.space, seed, pooled)
 
 

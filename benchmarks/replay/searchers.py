@@ -16,6 +16,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.samplers.registry import OPTUNA_SAMPLERS, draw, make_sampler
+from search.stats.priors import NoisePrior
 from search.stats.ranking import rank
 from search.stats.replicates import Groups
 from search.stopping.rules import EarlyStopping
@@ -118,8 +119,9 @@ class StudySearcher(Searcher):
 class Pooled(InMemoryStorage):
     """A storage that shows the posterior mean of its weighting as a full-length trial's value."""
 
-    def __init__(self, counts: npt.ArrayLike) -> None:
+    def __init__(self, counts: npt.ArrayLike, noise: NoisePrior) -> None:
         super().__init__()
+        self.noise = noise
         self.groups = Groups([counts])
         self.group: dict[str, int] = {}
         self.numbers: dict[int, str] = {}
@@ -135,7 +137,8 @@ class Pooled(InMemoryStorage):
     def end(self, key: str, value: float) -> None:
         """Take the final value of a full-length trial."""
         self.values[key] = value
-        ranking = rank([self.group[k] for k in self.values], list(self.values.values()))
+        groups = [self.group[k] for k in self.values]
+        ranking = rank(groups, list(self.values.values()), self.noise)
         self.means = {posterior.group: posterior.mean for posterior in ranking.groups}
 
     def get_all_trials(

@@ -159,6 +159,10 @@ class Surrogate:
         """Return how uncertain the true final accuracies are, points, float64 (N,)."""
         return self._processes[0].sd(shares)
 
+    def final_covariance(self, shares: FloatArray) -> FloatArray:
+        """Return the covariance of ``finals`` over all tables of this design, points^2, (N, N)."""
+        return self._processes[0].covariance(shares)
+
     def residual(self, random: np.random.Generator) -> FloatArray:
         """Draw by how much the curve of a single run differs from the mean, points, (E,)."""
         return np.asarray(random.choice(self.replicates.residuals))
@@ -185,6 +189,13 @@ class Process:
 
     def sd(self, shares: FloatArray) -> FloatArray:
         return np.asarray(self.scale * self.regressor.predict(shares, return_std=True)[1])
+
+    def covariance(self, shares: FloatArray) -> FloatArray:
+        """Return the covariance of ``mean`` over results that the fitted kernel may give."""
+        kernel, known = self.regressor.kernel_, self.regressor.X_train_
+        between = kernel(shares, known)
+        results = kernel(known) + np.diag(self.regressor.alpha)
+        return np.asarray(self.scale**2 * between @ np.linalg.solve(results, between.T))
 
 
 @dataclass(frozen=True)

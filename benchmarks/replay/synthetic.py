@@ -82,6 +82,7 @@ class Surface:
         final: true final accuracies, percent; ``early``: what is true before the first epoch
             besides, points.
         told: correlation with the end by epoch, (E,); ``average``: mean curve, percent, (E,).
+        kind: of ``SURFACES``; "" for none of them.
     """
 
     replicates: Replicates
@@ -89,6 +90,7 @@ class Surface:
     early: Function
     told: FloatArray
     average: FloatArray
+    kind: str = ""
 
     def curves(self, shares: FloatArray) -> FloatArray:
         """Return the true mean curves, float64 (N, E) in percent, for gradient shares (N, C)."""
@@ -144,9 +146,8 @@ def surface(kind: str, shares: FloatArray, seed: int) -> Surface:
     early = scaled(process(shares, 2.5, 1.0, random), shares, SPREAD, 0.0)
     told = correlations(SYNTHETIC[kind])
     ends, ways = heavy_tailed((500, 1), random), random.standard_normal((500, EPOCHS))
-    blank = Surface(
-        replicates_of(shares, np.empty((0, EPOCHS)), ends, ways), final, early, told, AVERAGE
-    )
+    nothing = replicates_of(shares, np.empty((0, EPOCHS)), ends, ways)
+    blank = Surface(nothing, final, early, told, AVERAGE, kind)
     means = blank.curves(shares)
     return dataclasses.replace(blank, replicates=dataclasses.replace(blank.replicates, means=means))
 

@@ -13,6 +13,7 @@ from benchmarks.recording.design import candidates
 from benchmarks.replay.surrogate import LEAST_NOISE, Surrogate
 from benchmarks.replay.synthetic import Surface
 from search.config.controls import controls_for
+from search.stats.priors import GUESS, NoisePrior
 from spaces import (
     BASELINES,
     NAMED,
@@ -58,11 +59,17 @@ class World:
         controls: the baselines, by name; ``uniform`` is one of them.
         best: the highest true accuracy of a dense set of the space and the controls, percent.
         average, spread: mean and standard deviation of the true accuracies of that set, points.
+        noise: what a search knows of the noise beforehand.
     """
 
     def __init__(
-        self, surrogate: Surrogate | Surface, counts: npt.NDArray[np.int64], space: str
+        self,
+        surrogate: Surrogate | Surface,
+        counts: npt.NDArray[np.int64],
+        space: str,
+        noise: NoisePrior = GUESS,
     ) -> None:
+        self.noise = noise
         self.surrogate, self.counts, self.space = surrogate, counts, SPACES[space]
         self.epochs = int(surrogate.replicates.means.shape[1])
         names = controls_for(BASELINES, [counts]).names

@@ -50,6 +50,8 @@ class Candidates:
             side by side.
         features: logarithms of the shares of single classes, (M, F), so scaled that the squared
             distance of two rows is the mean over benchmarks of the mean over classes.
+        plain: the shares of single classes, (M, F), so scaled that it is the mean over benchmarks
+            of the sum over classes.
         exponents: slope of the logarithm of the weights against that of the counts, negative, (M,).
         named: candidates of the named weightings, in their order; two may share one.
         powers: candidates of ``POWERS``.
@@ -59,6 +61,7 @@ class Candidates:
     params: tuple[dict[str, ParameterValue] | None, ...]
     shares: FloatArray
     features: FloatArray
+    plain: FloatArray
     exponents: FloatArray
     named: tuple[int, ...]
     powers: tuple[int, ...]
@@ -101,6 +104,10 @@ class Counts:
         scale = [np.sqrt(c / c.sum() / len(self.classes)) for c in self.classes]
         return np.asarray(np.log(shares / np.concatenate(self.classes)) * np.concatenate(scale))
 
+    def plain(self, shares: FloatArray) -> FloatArray:
+        """Return shares (M, F) in the scale of ``Candidates.plain``, (M, F)."""
+        return np.asarray(shares / np.sqrt(np.concatenate(self.classes) * len(self.classes)))
+
     def exponents(self, shares: FloatArray) -> FloatArray:
         """Return the mean over benchmarks of the exponents (M,) of shares (M, F)."""
         slopes = []
@@ -142,6 +149,7 @@ def cover(
         params=tuple(chosen.params),
         shares=shares,
         features=classes.features(shares),
+        plain=classes.plain(shares),
         exponents=classes.exponents(shares),
         named=tuple(of_named),
         powers=tuple(dict.fromkeys(powers)),

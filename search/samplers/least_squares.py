@@ -98,26 +98,34 @@ class Sums:
             single_square=float((value[alone] ** 2).sum()),
         )
 
-    def whitened(self, features: FloatArray, share: float) -> Whitened:
-        """Return the sums of generalised least squares for features (M, D) of all candidates.
+    def whitened(self, features: FloatArray, share: float) -> list[Whitened]:
+        """Return the sums of generalised least squares for each of L features, (L, M, D), of all
+        candidates.
 
         A seed brings the part ``share`` of the noise variance. That of the next trial is not in
         the noise: it is the last of the coefficients, whose feature is 0 for all candidates.
         """
-        own, x = 1 - share, features[self.rows]
+        own = 1 - share
         one, many = share / own, share / (own * (own + share * self.shared.n))
-        in_seed = self.by_seed @ x
-        gram = (x.T * (self.all.n / own - one * self.single.n)) @ x
-        gram -= (in_seed.T * many) @ in_seed
-        right = (self.all.value / own - one * self.single.value) @ x
-        right -= (many * self.shared.value) @ in_seed
-        beside = self.current.n @ x / own
-        gram[-1] += beside
-        gram[:, -1] += beside
-        gram[-1, -1] += self.current.n.sum() / own
-        right[-1] += self.current.value.sum() / own
+        numbers = self.all.n / own - one * self.single.n
+        values = self.all.value / own - one * self.single.value
+        values -= self.by_seed.T @ (many * self.shared.value)
+        if share:
+            between = (self.by_seed.T @ self.by_seed.multiply(many[:, None])).toarray()
         square = self.square / own - one * self.single_square
         square -= float((many * self.shared.value**2).sum())
         within = self.shared.n.sum() - len(self.shared.n) + self.current.n.sum()
         log_noise = float(np.log(own) * within + np.log(own + share * self.shared.n).sum())
-        return Whitened(gram, right, square, log_noise)
+        found = []
+        for x in features[:, self.rows]:
+            gram = (x.T * numbers) @ x
+            if share:
+                gram -= x.T @ (between @ x)
+            right = values @ x
+            beside = self.current.n @ x / own
+            gram[-1] += beside
+            gram[:, -1] += beside
+            gram[-1, -1] += self.current.n.sum() / own
+            right[-1] += self.current.value.sum() / own
+            found.append(Whitened(gram, right, square, log_noise))
+        return found

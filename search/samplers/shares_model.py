@@ -1,11 +1,12 @@
 """Gaussian process on gradient shares: what results say of all candidates, with their noise.
 
-A result is ``y = c + f(x) + s(seed) + e``: a level, a function of the features of the candidate,
-what the seed does to all candidates alike, and the rest of the noise. ``f`` is a Matern-5/2
-process (Rasmussen and Williams 2006, chapter 4) on its leading eigenfunctions over the candidates,
-so that all of it is Bayesian linear regression (BDA3, chapter 14) of a fixed size. Length
-scale, signal-to-noise ratio and seed share have few values each, which are weighed by their
-marginal likelihood; the variance of the noise has a conjugate prior and is integrated out.
+A result is ``y = c + u + f(x) + s(seed) + e``: a level, what uniform weights have besides, a
+function of the candidate's shares, what the seed does to all candidates alike, and the rest of the
+noise. ``f`` is a Matern-5/2 process (Rasmussen and Williams 2006, chapter 4) on its leading
+eigenfunctions over the candidates, so that all of it is Bayesian linear regression (BDA3, chapter
+14) of a fixed size. Distance, length scale, signal-to-noise ratio and seed share have few values
+each, which are weighed by their marginal likelihood; the variance of the noise has a conjugate
+prior and is integrated out.
 """
 
 from __future__ import annotations
@@ -100,10 +101,11 @@ class SharesModel:
 
     Attributes:
         candidates, prior: as given.
-        bases: features of the candidates for each of the L length scales, (L, M, D): the level,
-            what earlier searches expect, the hill, the uniform weights apart, the process, and
-            zeros for the seed.
-        combinations: K of length scale (its index), seed share and signal-to-noise ratio.
+        bases: features of the candidates for each of L kernels, which differ in distance (of
+            logarithms of shares, of shares) and length scale, (L, M, D): the level, what earlier
+            searches expect, the hill, the uniform weights apart, the process, and zeros for the
+            seed.
+        combinations: K of kernel (its index), seed share and signal-to-noise ratio.
         precisions: prior precisions of the coefficients, in units of the noise precision, (K, D).
         expected: prior means of the coefficients, (D,).
     """
@@ -115,9 +117,11 @@ class SharesModel:
         self.candidates, self.prior = candidates, prior
         self.earlier = np.zeros((len(candidates), 0)) if earlier is None else earlier
         fixed, variances, expected = _fixed_effects(candidates, prior, self.earlier)
-        self.bases = _bases(candidates.features, fixed, prior.lengths)
-        lengths = range(len(prior.lengths))
-        self.combinations = list(product(lengths, prior.seed_shares, prior.signals))
+        points = candidates.features, candidates.plain
+        kernels = [(features, length) for features in points for length in prior.lengths]
+        self.bases = _bases(kernels, fixed)
+        numbers = range(len(kernels))
+        self.combinations = list(product(numbers, prior.seed_shares, prior.signals))
         rank = self.bases.shape[2] - len(variances) - 1
         self.precisions = np.array(
             [
@@ -149,7 +153,7 @@ class SharesModel:
                 [np.stack([results.candidate, results.seed], axis=1), results.pending]
             ).T
             both = Sums.of(candidate, of_seed, np.zeros(len(candidate)), seed)
-            found = self._whitened(both, kept)
+            found = self._whitened(both)
             grams = np.stack([found[self._pair(k)].gram for k in kept])
             roots = np.asarray(np.linalg.cholesky(grams + _diagonal(self.precisions[kept])))
         else:
@@ -182,9 +186,8 @@ class SharesModel:
     def _fit(self, sums: Sums, n: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """By combination: log marginal likelihood (K,), coefficients (K, D), roots of their
         precision (K, D, D), and noise variances (K,), for n results."""
-        everything = np.arange(len(self.combinations))
-        found = self._whitened(sums, everything)
-        parts = [found[self._pair(k)] for k in everything]
+        found = self._whitened(sums)
+        parts = [found[self._pair(k)] for k in range(len(self.combinations))]
         right = np.stack([part.right for part in parts]) + self.precisions * self.expected
         matrices = np.stack([part.gram for part in parts]) + _diagonal(self.precisions)
         roots = np.asarray(np.linalg.cholesky(matrices))
@@ -205,12 +208,10 @@ class SharesModel:
     def _pair(self, combination: int | np.int64) -> tuple[int, float]:
         return self.combinations[combination][:2]
 
-    def _whitened(
-        self, sums: Sums, combinations: npt.NDArray[np.int64]
-    ) -> dict[tuple[int, float], Whitened]:
-        """The whitened sums for each length scale and seed share of the combinations."""
-        pairs = dict.fromkeys(self._pair(k) for k in combinations)
-        return {pair: sums.whitened(self.bases[pair[0]], pair[1]) for pair in pairs}
+    def _whitened(self, sums: Sums) -> dict[tuple[int, float], Whitened]:
+        """The whitened sums for each kernel and seed share."""
+        found = {share: sums.whitened(self.bases, share) for share in self.prior.seed_shares}
+        return {(k, share): parts[k] for share, parts in found.items() for k in range(len(parts))}
 
 
 def _fixed_effects(
@@ -234,11 +235,16 @@ def _fixed_effects(
     return np.stack(columns, axis=1), variances, expected
 
 
-def _bases(features: FloatArray, fixed: FloatArray, lengths: Sequence[float]) -> FloatArray:
-    """The fixed effects (M, H), the eigenfunctions and a column of zeros, (L, M, D)."""
-    m = len(features)
-    typical = float(np.median(pdist(features))) if m > 1 else 1.0
-    functions = [eigenfunctions(features, length * typical) for length in lengths]
+def _bases(kernels: Sequence[tuple[FloatArray, float]], fixed: FloatArray) -> FloatArray:
+    """The fixed effects (M, H), the eigenfunctions and a column of zeros, (L, M, D).
+
+    A kernel is features (M, F) and a length scale in medians of their distances.
+    """
+    m = len(fixed)
+    functions = []
+    for features, length in kernels:
+        typical = float(np.median(pdist(features))) if m > 1 else 1.0
+        functions.append(eigenfunctions(features, length * typical))
     rank = max(function.shape[1] for function in functions)
     bases = np.zeros((len(functions), m, fixed.shape[1] + rank + 1))
     bases[:, :, : fixed.shape[1]] = fixed

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import functools
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.replay.choosing import POINTS, Choice, Lead
+from benchmarks.replay.full_length.oracle import ORACLE, oracle
 from benchmarks.replay.world import Candidate, World
 from search.samplers.candidates import Counts, cover
 from search.samplers.sequential_design import (
@@ -26,6 +28,7 @@ from search.samplers.shares_model import ModelPrior, SharesModel
 from search.samplers.shares_posterior import Posterior
 from search.samplers.transfer import Expected, transferred
 from search.session.design.run_model import APART
+from search.stats.priors import GUESS, NoisePrior
 from spaces import NAMED, Space
 
 BLOCK_RUNS = 9
@@ -39,11 +42,16 @@ PRIORS = {
 
 @functools.cache
 def model_of(
-    space: Space, counts: tuple[int, ...], controls: tuple[str, ...], start: str
+    space: Space,
+    counts: tuple[int, ...],
+    controls: tuple[str, ...],
+    start: str,
+    noise: NoisePrior = GUESS,
 ) -> SharesModel:
     """Return the model over a cover of the space; the first control is uniform weights."""
     named = [NAMED[name].weighting for name in controls]
-    return SharesModel(cover(space, [np.array(counts)], named), PRIORS[start])
+    prior = replace(PRIORS[start], noise=noise)
+    return SharesModel(cover(space, [np.array(counts)], named), prior)
 
 
 class SharesSearch:
@@ -65,13 +73,16 @@ class SharesSearch:
         """``prior`` is what earlier searches expect."""
         self.world, self.repetition, self.workers = world, repetition, workers
         names = tuple(sorted(world.controls, key=lambda name: name != "uniform"))
-        self.model = model_of(world.space, tuple(world.counts.tolist()), names, start)
-        if prior:
-            candidates = self.model.candidates
+        counts = tuple(world.counts.tolist())
+        known = "spread" if start == ORACLE else start
+        self.model: SharesModel = model_of(world.space, counts, names, known, world.noise)
+        candidates = self.model.candidates
+        if start == ORACLE:
+            self.model = oracle(world, candidates)
+        elif prior:
             told = transferred(candidates, Counts([world.counts]), prior)
-            self.model = SharesModel(candidates, PRIORS[start], told)
-        powers, best = start == "powers", self.model.best_expected
-        first = start_points(self.model.candidates, powers, best)
+            self.model = SharesModel(candidates, self.model.prior, told)
+        first = start_points(candidates, start == "powers", self.model.best_expected)
         self.design = SequentialDesign(self.model, first)
         self.trials: list[Asked] = []
         self.asking = 0.0

@@ -21,12 +21,15 @@ from benchmarks.replay.arms import (
     methods,
 )
 from benchmarks.replay.choosing import Confirmed, Pool, best_single_run, full_length
+from benchmarks.replay.full_length import oracle as oracles
+from benchmarks.replay.full_length.oracle import ORACLE
 from benchmarks.replay.full_length.shares_search import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.run import Setting, repetition, searcher_of
 from benchmarks.replay.searchers import Pooled
 from benchmarks.replay.simulation import History, Simulation
 from benchmarks.replay.surrogate import Surrogate
 from benchmarks.replay.synthetic import (
+    AVERAGE,
     SPREAD,
     SURFACES,
     SYNTHETIC,
@@ -198,14 +201,38 @@ def test_the_last_runs_are_of_the_winner_and_the_controls_with_fresh_seeds(noisy
 
 
 def test_knowledge_gradient_spends_the_budget_and_states_its_lead(noisy: World) -> None:
-    arms = [Arm(SHARES, POSTERIOR), Arm(SHARES, BLOCK), Arm(RANDOM, POSTERIOR)]
+    knowing = Method(KNOWLEDGE_GRADIENT, start=ORACLE)
+    methods_, picks = (SHARES, SHARES, knowing, RANDOM), (POSTERIOR, BLOCK, BLOCK, POSTERIOR)
+    arms = [Arm(method, pick) for method, pick in zip(methods_, picks, strict=True)]
     found = [repetition(noisy, arms, Setting(24, 4, 0), n) for n in range(4)]
-    model, block, drawn = ([row[arm.label] for row in found] for arm in arms)
+    model, block, oracle, drawn = ([row[arm.label] for row in found] for arm in arms)
     assert {(row.trials, row.runs) for row in block} == {(15, 9)}
-    assert {row.epochs for row in (*model, *block)} == {24 * EPOCHS}
+    assert {row.epochs for row in (*model, *block, *oracle)} == {24 * EPOCHS}
+    assert np.mean([row.regret for row in oracle]) < np.mean([row.regret for row in block]) + 0.1
     assert np.mean([row.regret for row in block]) < np.mean([row.regret for row in drawn]) + 0.2
     assert all(row.covered in (0, 1) and abs(row.lead_bias) < 3 for row in block)
     assert np.isnan([row.covered for row in drawn]).all()
+
+
+@pytest.mark.parametrize("kind", SURFACES)
+def test_an_oracle_knows_mean_and_covariance_of_what_its_world_draws(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(oracles, "DRAWS", 60)
+    shares = design_shares()
+    mean, covariance = oracles.moments(kind, shares[:40].tobytes(), (40, shares.shape[1]))
+    worlds = [made_up(kind, shares, seed).finals(shares[:40]) for seed in range(60)]
+    away = np.mean(worlds, axis=0) - AVERAGE[-1] - mean
+    assert np.abs(away).mean() < 0.2
+    spread = np.sqrt(np.diag(covariance)).mean() / np.std(worlds, axis=0).mean()
+    assert 0.8 < spread < 1.25
+
+
+def test_an_oracle_of_a_table_knows_how_its_surrogate_varies() -> None:
+    surrogate = Surrogate(synthetic_replicates(0.2, design_shares(), 0))
+    shares = design_shares()[:5]
+    sds = np.sqrt(np.diag(surrogate.final_covariance(shares)))
+    assert 0.3 * SPREAD < sds.min() <= sds.max() < 4 * SPREAD
 
 
 def test_labels_tell_the_arms_apart_and_patterns_find_them() -> None:

@@ -38,14 +38,14 @@ def trials(n: int = 24, block: int = 3, m: int = 20) -> list[tuple[int, int, flo
 
 
 def direct(
-    found: Candidates, results: Results, length: float, signal: float, share: float
+    points: FloatArray, results: Results, length: float, signal: float, share: float
 ) -> tuple[FloatArray, FloatArray, float]:
     """Means and scale matrix of the true scores, and the log density of the results.
 
     All in one covariance over results, in units of a noise variance that is integrated out.
     """
-    typical = np.median(pdist(found.features))
-    prior = signal**2 * matern(cdist(found.features, found.features) / typical / length)
+    typical = np.median(pdist(points))
+    prior = signal**2 * matern(cdist(points, points) / typical / length)
     prior += LEVEL_VARIANCE
     of, y = results.candidate, results.value
     offset = y.mean()
@@ -59,6 +59,12 @@ def direct(
     return offset + gain @ (y - offset), scale * (prior - gain @ prior[of]), float(density)
 
 
+def mixed(densities: list[float]) -> FloatArray:
+    """Weights of combinations with these log densities of the results."""
+    weights = np.exp(np.array(densities) - max(densities))
+    return np.asarray(weights / weights.sum())
+
+
 @pytest.mark.parametrize("share", (0.0, 0.45))
 @pytest.mark.parametrize("block", (1, 3))
 def test_the_regression_equals_a_gaussian_process(
@@ -67,7 +73,13 @@ def test_the_regression_equals_a_gaussian_process(
     results = Results.of(trials(block=block))
     prior = ModelPrior((0.7,), (0.9,), (share,), noise=NOISE)
     posterior = SharesModel(few, prior).posterior(results, seed=1)
-    means, covariance, _ = direct(few, results, 0.7, 0.9, share)
+    of_both = [direct(points, results, 0.7, 0.9, share) for points in (few.features, few.plain)]
+    weights = mixed([density for *_, density in of_both])
+    means = weights @ np.array([m for m, *_ in of_both])
+    covariance = sum(
+        w * (c + np.outer(m - means, m - means))
+        for w, (m, c, _) in zip(weights, of_both, strict=True)
+    )
     assert posterior.mean == pytest.approx(means, abs=1e-4)
     assert posterior.sd() == pytest.approx(np.sqrt(np.diag(covariance)), rel=1e-3)
     rows = np.array([3, 0, 7])
@@ -80,12 +92,12 @@ def test_combinations_are_weighed_by_their_marginal_likelihood(few: Candidates) 
     prior = ModelPrior((0.5, 2.0), (0.3, 1.5), (0.0, 0.45), noise=NOISE)
     model = SharesModel(few, prior)
     posterior = model.posterior(results)
+    kernels = [(points, length) for points in (few.features, few.plain) for length in prior.lengths]
     found = [
-        direct(few, results, prior.lengths[length], signal, share)
-        for length, share, signal in model.combinations
+        direct(kernels[kernel][0], results, kernels[kernel][1], signal, share)
+        for kernel, share, signal in model.combinations
     ]
-    weights = np.exp([density - found[0][2] for *_, density in found])
-    weights /= weights.sum()
+    weights = mixed([density for *_, density in found])
     assert len(posterior.weights) == len(found)
     assert posterior.weights == pytest.approx(weights, rel=1e-3)
     assert posterior.mean == pytest.approx(weights @ np.array([m for m, *_ in found]), abs=1e-3)
