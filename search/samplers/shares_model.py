@@ -160,14 +160,19 @@ class SharesModel:
             roots = roots[kept]
         identity = np.broadcast_to(np.eye(roots.shape[1]), roots.shape)
         inverses = np.asarray(np.linalg.solve(roots, identity))
-        design = self.bases[[self.combinations[k][0] for k in kept]]
+        kernel = np.array([self.combinations[k][0] for k in kept])
+        means = np.empty((len(kept), len(self.candidates)))
+        for number in np.unique(kernel):
+            of_kernel = kernel == number
+            means[of_kernel] = coefficients[kept][of_kernel] @ self.bases[number].T
         return Posterior(
             weights=normalised(log_weights[kept]),
-            means=centre + (design @ coefficients[kept][:, :, None])[:, :, 0],
+            means=centre + means,
             scales=scales[kept],
             freedom=self.prior.noise.runs + n,
             seed_shares=np.array([self.combinations[k][1] for k in kept]),
-            design=design,
+            bases=self.bases,
+            kernel=kernel,
             coefficients=coefficients[kept],
             roots=np.asarray(inverses.transpose(0, 2, 1), dtype=np.float64),
         )

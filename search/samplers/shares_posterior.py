@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,9 @@ class Posterior:
             chi-square variable.
         freedom: degrees of freedom.
         seed_shares: parts of the noise that are the seed's, (K,).
-        design: features of the candidates, (K, M, D); the last of the D stands for one seed.
+        bases: features of the candidates for each of L kernels, (L, M, D); the last of the D stands
+            for one seed.
+        kernel: that of each combination, (K,).
         coefficients: their posterior means, (K, D).
         roots: (K, D, D) matrices S: S S' times ``scales`` is the covariance of the coefficients,
             given that the pending trials will end.
@@ -34,7 +37,8 @@ class Posterior:
     scales: FloatArray
     freedom: float
     seed_shares: FloatArray
-    design: FloatArray
+    bases: FloatArray
+    kernel: npt.NDArray[np.int64]
     coefficients: FloatArray
     roots: FloatArray
 
@@ -50,38 +54,47 @@ class Posterior:
 
     def sd(self) -> FloatArray:
         """Return the posterior standard deviations of the true scores, (M,)."""
-        variances = self.scales[:, None] * ((self.design @ self.roots) ** 2).sum(axis=2)
-        spread = (self.means - self.mean) ** 2
-        return np.asarray(np.sqrt(self.weights @ (variances + spread)))
+        variances = ((self.bases @ self._between) * self.bases).sum(axis=(0, 2))
+        spread = self.weights @ (self.means - self.mean) ** 2
+        return np.asarray(np.sqrt(np.maximum(variances, 0) + spread))
 
     def covariance(self, rows: npt.NDArray[np.int64]) -> FloatArray:
         """Return the covariance of R candidates' true scores and the seed, (R + 1, R + 1)."""
-        k, _, d = self.design.shape
-        seed = np.zeros((k, 1, d))
+        kernels, _, d = self.bases.shape
+        seed = np.zeros((kernels, 1, d))
         seed[:, :, -1] = 1.0
-        half = np.concatenate([self.design[:, rows], seed], axis=1) @ self.roots
-        half *= np.sqrt(self.weights * self.scales)[:, None, None]
-        away = np.zeros((k, len(rows) + 1))
-        away[:, :-1] = (self.means - self.mean)[:, rows] * np.sqrt(self.weights)[:, None]
-        flat = np.concatenate([half, away[:, :, None]], axis=2)
-        flat = flat.transpose(1, 0, 2).reshape(len(rows) + 1, -1)
-        return np.asarray(flat @ flat.T)
+        features = np.concatenate([self.bases[:, rows], seed], axis=1)
+        away = np.zeros((len(self.weights), len(rows) + 1))
+        away[:, :-1] = (self.means - self.mean)[:, rows]
+        found = (features @ self._between @ features.transpose(0, 2, 1)).sum(axis=0)
+        return np.asarray(found + (away.T * self.weights) @ away)
+
+    @functools.cached_property
+    def _between(self) -> FloatArray:
+        """Covariances of the coefficients, summed over the combinations of a kernel with their
+        weights, (L, D, D)."""
+        scaled = self.roots * np.sqrt(self.weights * self.scales)[:, None, None]
+        found = np.zeros((len(self.bases), *self.roots.shape[1:]))
+        for kernel in np.unique(self.kernel):
+            flat = np.concatenate(list(scaled[self.kernel == kernel]), axis=1)
+            found[kernel] = flat @ flat.T
+        return found
 
     def sample(self, rows: npt.NDArray[np.int64], draws: int) -> FloatArray:
         """Draw true scores of R candidates jointly, (draws, R); always the same."""
         random = np.random.default_rng(0)
         picks = random.choice(len(self.weights), size=draws, p=self.weights)
         variances = self.scales[picks] * self.freedom / random.chisquare(self.freedom, draws)
-        half = self.design[:, rows] @ self.roots
-        normal = random.standard_normal((draws, half.shape[2]))
+        normal = random.standard_normal((draws, self.roots.shape[2]))
         deviations = np.empty((draws, len(rows)))
         for k in np.unique(picks):
-            deviations[picks == k] = normal[picks == k] @ half[k].T
+            half = self.bases[self.kernel[k]][rows] @ self.roots[k]
+            deviations[picks == k] = normal[picks == k] @ half.T
         return np.asarray(self.means[picks][:, rows] + np.sqrt(variances)[:, None] * deviations)
 
     def interval(self, a: int, b: int | None = None) -> tuple[float, float]:
         """Return the 95 % interval of a candidate's true score, or of its lead over another."""
-        contrast = self.design[:, a] - (0 if b is None else self.design[:, b])
+        contrast = (self.bases[:, a] - (0 if b is None else self.bases[:, b]))[self.kernel]
         centres = self.means[:, a] - (0 if b is None else self.means[:, b])
         return self._interval(centres, (contrast[:, None] @ self.roots)[:, 0])
 

@@ -12,7 +12,7 @@ import functools
 
 import numpy as np
 
-from benchmarks.honesty.world import SETTINGS, noise
+from benchmarks.heavy_tail import heavy_tailed
 from benchmarks.recording.design import first_points
 from benchmarks.replay.synthetic import (
     AVERAGE,
@@ -52,7 +52,7 @@ def world_of(kind: str, benchmark: str, seed: int, correlation: float = 1.0) -> 
         return np.asarray(AVERAGE[-1] + SPREAD * height)
 
     random = np.random.default_rng([seed, len(shares), round(100 * correlation) + 100])
-    ends, ways = noise(SETTINGS[0], (500, 1), random), random.standard_normal((500, EPOCHS))
+    ends, ways = heavy_tailed((500, 1), random), random.standard_normal((500, EPOCHS))
     replicates = replicates_of(shares, np.empty((0, EPOCHS)), ends, ways)
     surface = Surface(replicates, final, lambda points: 0 * final(points), correlations(1), AVERAGE)
     return World(surface, np.array(BENCHMARKS[benchmark].counts), "core")

@@ -134,7 +134,7 @@ def test_intervals_are_quantiles_of_the_mixture(few: Candidates) -> None:
     posterior = SharesModel(few, ModelPrior()).posterior(Results.of(trials()))
     random = np.random.default_rng(0)
     picks = random.choice(len(posterior.weights), 100_000, p=posterior.weights)
-    contrast = posterior.design[:, 4] - posterior.design[:, 2]
+    contrast = (posterior.bases[:, 4] - posterior.bases[:, 2])[posterior.kernel]
     sds = np.sqrt(posterior.scales * ((contrast[:, None] @ posterior.roots)[:, 0] ** 2).sum(axis=1))
     centres = posterior.means[:, 4] - posterior.means[:, 2]
     draws = centres[picks] + sds[picks] * random.standard_t(posterior.freedom, len(picks))
