@@ -64,11 +64,13 @@ def train(
     report: Callable[..., None],
     epochs: int,
     checkpoints: Path,
+    device: str,
 ) -> None:
     """Train with class weights, and report the correct test images after every epoch."""
     lightning.seed_everything(seed, verbose=False)
     trainer = lightning.Trainer(
         max_epochs=epochs,
+        accelerator=device,
         callbacks=[ModelCheckpoint(checkpoints, save_last=True)],
         num_sanity_val_steps=0,  # it would be an epoch of its own
         logger=False,

@@ -42,9 +42,9 @@ def train(
     report: Callable[..., None],
     epochs: int,
     checkpoints: Path,
+    device: str,
 ) -> None:
     """Train with class weights, and report the correct test images after every epoch."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
     network = pretrained(len(weights)).to(device)
     loss = nn.CrossEntropyLoss(weight=torch.tensor(weights, device=device))
@@ -87,15 +87,13 @@ def restored(checkpoints: Path, parts: dict[str, nn.Module]) -> int:
 
 
 def batches(
-    images: ImageFolder, device: torch.device, shuffle: bool = False
+    images: ImageFolder, device: str, shuffle: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
     for inputs, labels in DataLoader(images, BATCH, shuffle=shuffle):
         yield inputs.to(device), labels.to(device)
 
 
-def correct_by_half(
-    network: nn.Module, images: ImageFolder, device: torch.device
-) -> list[list[int]]:
+def correct_by_half(network: nn.Module, images: ImageFolder, device: str) -> list[list[int]]:
     """Return the correct images of each class in half A and half B, (2, C)."""
     network.eval()
     hits: list[int] = []

@@ -27,6 +27,12 @@ def chosen_confirmation(
     """
     searched = recorded_arguments(folder)
     before = values_in(searched) | {"hours": None, "address": None}  # it leads to where code is run
+    if before["trainable"] and not given.get("trainable"):
+        raise UserError(
+            f"run {folder.path.name!r} trains with a function, and a record, which may be "
+            "anybody's, chooses no code that is run; name it again: --trainable "
+            f"{before['trainable']}"
+        )
     here = {"runs": folder.path.parent, "name": folder.path.name, "resume": True}
     request = request_of(before | dict(given) | here)
     conclusion = Conclusion.of(folder)

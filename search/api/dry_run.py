@@ -172,7 +172,9 @@ def own_epoch_seconds(own: OwnTraining, plan: Plan) -> float:
     """
     function, recipe = load_function(own.trainable, own.place), Strategy().recipe(own.train_counts)
     place = plan.folder.checkpoint_folder(f"dry-run-{own.name}")
-    trial = Running(own, function, recipe, plan.settings.seed, place, plan.resources.cpus)
+    trial = Running(
+        own, function, recipe, plan.settings.seed, place, plan.resources.cpus, plan.device
+    )
     second = min(2, own.epochs)
     try:
         results = filter(None, trial.results())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,7 @@ class Run:
         self,
         confirm_runs: int | None = None,
         *,
+        trainable: str | Callable[..., object] | None = None,
         hours: float | None = None,
         holdout: object = None,
         data_root: AnyPath | None = None,
@@ -104,6 +106,7 @@ class Run:
         Args:
             confirm_runs: at most, those of an earlier confirmation included, 9 or more; None for
                 half as many as the search had trials.
+            trainable: of a training of your own, which a run's record alone does not start.
             hours: wall-clock hours of this attempt, above 0; None for no limit.
             address: of a Ray cluster, or "local"; None for that which this machine is part of, if
                 any.
@@ -122,7 +125,8 @@ class Run:
 
         with arguments_named():
             request, budget, words = chosen_confirmation(self.conclusion.folder, given)
-            again, console = confirm_in_python(self.path, given), console_for(quiet)
+            told = given | ({"trainable": request.trainable} if trainable else {})
+            again, console = confirm_in_python(self.path, told), console_for(quiet)
             ending = begin(
                 request, budget, console, arguments=words, again=again, owns_process=False
             )

@@ -3,7 +3,7 @@
 import argparse
 
 from search.cli.listing import SECTIONS
-from search.cli.options import add_data_root, add_holdout, add_resources
+from search.cli.options import add_data_root, add_holdout, add_resources, add_trainable
 from search.export.formats.registry import FORMATS, SCALES, ZERO_COUNTS
 from trainer.arguments import Parser
 from trainer.user_files import expanded
@@ -38,6 +38,7 @@ def add_confirm(parser: Parser) -> None:
     runs = "at most (default: half as many as the search had trials)"
     add("--confirm-runs", metavar="N", type=int, help=runs)
     add("--hours", type=float, help="wall-clock hours (default: no limit)")
+    add_trainable(parser)
     add_holdout(parser)
     add_data_root(parser)
     add_resources(parser)

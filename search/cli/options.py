@@ -3,6 +3,7 @@
 The ``dest`` of an option is the field of `Request` that it sets, which has its default.
 """
 
+from argparse import _ActionsContainer
 from pathlib import Path
 from typing import get_args
 
@@ -53,11 +54,15 @@ def add_search(parser: Parser) -> None:
 
 def add_own(parser: Parser) -> None:
     """Add the options of a training of the user's own, which take the place of --benchmark."""
-    add = parser.add_argument_group("a training of your own").add_argument
-    what = "function that trains a network: MODULE:FUNCTION or FILE.py:FUNCTION"
-    add("--trainable", metavar="FUNCTION", help=what)
+    group = parser.add_argument_group("a training of your own")
+    add_trainable(group)
     counts = "training images of each class, and test images if the function reports them by class"
-    add("--counts", dest="class_counts", metavar="FILE", help=counts)
+    group.add_argument("--counts", dest="class_counts", metavar="FILE", help=counts)
+
+
+def add_trainable(group: _ActionsContainer) -> None:
+    what = "function that trains a network: MODULE:FUNCTION or FILE.py:FUNCTION"
+    group.add_argument("--trainable", metavar="FUNCTION", help=what)
 
 
 def add_budget(parser: Parser) -> None:

@@ -36,6 +36,8 @@ class FunctionTrainable(tune.Trainable):
         self.hardware: str | None = None
         self.running: Running | None = None
         os.umask(shared.umask)
+        if shared.device == "cpu":
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves them to who holds none
         self.warnings = Warnings()
         logging.getLogger("trainer").addHandler(self.warnings)
         self.legs = legs_of(config)
@@ -55,6 +57,7 @@ class FunctionTrainable(tune.Trainable):
             config["seed"],
             Path(part["checkpoints"]),
             self.shared.threads,
+            self.shared.device,
             self.shared.run / "trials" / f"{config['key']}.out.txt",
         )
 

@@ -16,7 +16,7 @@ from trainer.user_files import expanded
 
 GIVEN = (
     *("weights", "recipe", "seed", "report", "epochs"),
-    *("counts", "dataset", "checkpoints", "threads"),
+    *("counts", "dataset", "checkpoints", "threads", "device"),
 )
 """Names of the parameters that a function may have."""
 FORM = "give MODULE:FUNCTION or FILE.py:FUNCTION, such as my_training:train"

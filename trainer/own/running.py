@@ -64,6 +64,7 @@ class Running:
         seed: int,
         folder: Path,
         threads: int,
+        device: str = "cpu",
         printed: Path | None = None,
     ) -> None:
         """Begin nothing yet.
@@ -71,6 +72,7 @@ class Running:
         Args:
             folder: of the trial's reports and checkpoints; it is made.
             threads: CPUs that the trial holds.
+            device: "cuda" if it holds a GPU or a share of one, else "cpu".
             printed: file to which all that this process prints is added meanwhile; None to leave
                 it where it goes.
         """
@@ -92,6 +94,7 @@ class Running:
             "dataset": training.dataset,
             "checkpoints": checkpoints,
             "threads": threads,
+            "device": device,
         }
         given = values_for(function, training.trainable, values)
         self.thread = threading.Thread(target=self._run, args=(partial(function, **given),))

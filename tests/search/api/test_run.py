@@ -224,6 +224,14 @@ def test_a_confirmation_is_the_search_s_command_with_what_is_given(
         run.confirm()
     with pytest.raises(search.UserError, match=r"^confirm_runs is 8; it must be at least 9"):
         run.confirm(8)
+    own = ("--trainable", "a.py:b", "--counts", "[5, 2]", "--epochs", "3")
+    monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: own)
+    with pytest.raises(search.UserError, match=r"chooses no code .* again: trainable a.py:b$"):
+        run.confirm()
+    with pytest.raises(KeyboardInterrupt):
+        run.confirm(trainable="mine.py:b")
+    assert asked[-1][0].trainable == "mine.py:b"
+    assert asked[-1][2]["again"].endswith(".confirm(trainable='mine.py:b')")
     monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: ("--typo", "1"))
     with pytest.raises(search.UserError, match="recorded command of the run cannot be read"):
         run.confirm()

@@ -18,10 +18,11 @@ from spaces import Recipe
 from trainer.own.declaration import own_training
 
 MODULE = """
+import os
 from pathlib import Path
 
 def train(weights, seed, report, epochs, checkpoints, dataset):
-    print("begins", dataset)
+    print("begins", dataset, repr(os.environ["CUDA_VISIBLE_DEVICES"]))
     for epoch in range(1, epochs + 1):
         if seed == 13:
             raise OSError(f"no image {seed}")
@@ -37,6 +38,7 @@ EPOCHS = 6
 def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerSetup]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # as on a machine with GPUs
     monkeypatch.setattr("search.workers.reports.REPORT_SECONDS", 60.0)
     (tmp_path / "my_module.py").write_text(MODULE)
     (tmp_path / "trials").mkdir()
@@ -81,7 +83,7 @@ def test_a_step_ends_at_a_rung_and_at_the_last_epoch(setup: WorkerSetup) -> None
     assert (epochs_in(first), first["done"], first["within"]) == ([1, 2], False, None)
     assert (epochs_in(last), last["done"]) == ([3, 4, 5, 6], True)
     trial.cleanup()
-    assert (setup.run / "trials" / "a.out.txt").read_text() == "begins searched\n"
+    assert (setup.run / "trials" / "a.out.txt").read_text() == "begins searched ''\n"
 
 
 def test_the_function_is_told_of_the_data_that_are_held_out(
@@ -92,7 +94,7 @@ def test_the_function_is_told_of_the_data_that_are_held_out(
     trial = worker(replace(setup, own=(*setup.own, held)), training=1)
     assert epochs_in(trial.step()) == [1, 2]
     trial.cleanup()
-    assert (setup.run / "trials" / "a.out.txt").read_text() == "begins hidden\n"
+    assert (setup.run / "trials" / "a.out.txt").read_text() == "begins hidden ''\n"
 
 
 def test_a_trial_that_was_stopped_goes_on_where_the_driver_is(setup: WorkerSetup) -> None:

@@ -79,6 +79,7 @@ def test_a_function_is_given_what_it_names(tmp_path: Path) -> None:
         "counts": (50, 20),
         "dataset": "photos",
         "threads": 1,
+        "device": "cpu",
     }
 
 
