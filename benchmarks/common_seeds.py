@@ -15,6 +15,7 @@ import torch
 from spaces import Strategy, Variant
 from spaces.counts import FloatArray
 from spaces.errors import UserError
+from spaces.parts.words import number_of
 from trainer.benchmarks import Benchmark
 from trainer.execution.loop import TrainingError, train
 from trainer.execution.slot import Slot
@@ -107,7 +108,10 @@ class CommonSeeds:
         }
         common = ~np.isnan(list(scores.values())).any(axis=0) if scores else np.zeros(0, bool)
         width = 2 + max(map(len, self.arms))
-        lines = [f"{int(common.sum())} common seeds; mean, and its distance to {against} (95 %)"]
+        lines = [
+            f"{number_of(int(common.sum()), 'common seed')}; mean, and its distance to "
+            f"{against} (95 %)"
+        ]
         for arm in self.arms:
             if arm not in scores:
                 lines.append(f"{arm:{width}}diverged")

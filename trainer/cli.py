@@ -21,6 +21,7 @@ from spaces import (
     renamed,
 )
 from spaces.errors import UserError, did_you_mean
+from spaces.parts.words import number_of
 from trainer import runtime
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
@@ -211,7 +212,7 @@ def show_summary(
     )
     print(f"at that epoch {others}; accuracy of classes in percent: {shots}")
     print(
-        f"{facts['epochs']} epochs in {facts['seconds']:.1f} s, "
+        f"{number_of(facts['epochs'], 'epoch')} in {facts['seconds']:.1f} s, "
         f"{images:.0f} training images/s, evaluation included; {benchmark.protocol_note()}"
     )
     return facts

@@ -10,8 +10,9 @@ import numpy as np
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import Row, TrialState
+from spaces.parts.words import number_of
 
-REPEATED = re.compile(r"(\d+) epochs were trained again")
+REPEATED = re.compile(r"(\d+) epochs? (?:was|were) trained again")
 LOST = re.compile(r"(?:lost its worker|was unfinished) after epoch")
 WELL = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -134,7 +135,9 @@ def table(results: Sequence[Result]) -> str:
         lines.append(
             f"{sum(r.is_whole for r in disturbed)} of {len(disturbed)} disturbed searches are "
             f"whole; time {np.median(ratios):.2f} times a quiet search's ({min(ratios):.2f}-"
-            f"{max(ratios):.2f}); {sum(len(r.losses) for r in disturbed)} kills, {lost} trials "
-            f"interrupted, {again} recorded epochs trained again ({again / max(lost, 1):.1f} each)"
+            f"{max(ratios):.2f}); "
+            f"{number_of(sum(len(r.losses) for r in disturbed), 'kill')}, "
+            f"{number_of(lost, 'trial')} interrupted, "
+            f"{number_of(again, 'recorded epoch')} trained again ({again / max(lost, 1):.1f} each)"
         )
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.throughput.arms import Arm
+from spaces.parts.words import number_of
 
 FILE = "results.jsonl"
 
@@ -63,10 +64,11 @@ def brief(row: Row, width: int) -> str:
         text = f"{row['check']}: {found} ({row['seconds']:g} s)"
     elif "arm" in row:
         text = f"{label_of(row)}: {row['seconds_per_trial']:.4g} s per trial, segment "
-        text += f"{row['segment']} of {row['epochs']} epochs"
+        text += f"{row['segment']} of {number_of(row['epochs'], 'epoch')}"
     elif "story" in row:
         story = row["story"]
-        text = f"{story['hardware']}, {story['cpus']} CPUs, torch {story['versions']['torch']}"
+        cpus, torch = number_of(story["cpus"], "CPU"), story["versions"]["torch"]
+        text = f"{story['hardware']}, {cpus}, torch {torch}"
     elif "kernels" in row:
         most = [f"{us:.0f} us {times:g}x {name[:40]}" for us, times, name in row["costliest"][:6]]
         text = f"{row['step']}: {row['kernels']} kernels, {row['microseconds']} us; "

@@ -12,6 +12,7 @@ from benchmarks.throughput.arms import Arm
 from benchmarks.throughput.comparison import Spread
 from benchmarks.throughput.floors import Ceilings, floor_of, work_of_trial
 from benchmarks.throughput.views import ratio, short
+from spaces.parts.words import number_of
 from trainer.benchmarks import BENCHMARKS
 
 HEADER = (
@@ -41,7 +42,8 @@ class Machine:
     def describe(self) -> str:
         rehearsal = " REHEARSAL: few images and a small network." if self.tiny else ""
         return (
-            f"## {self.hardware}, {self.cpus} CPUs\n\n{self.versions}; revision {self.revision}."
+            f"## {self.hardware}, {number_of(self.cpus, 'CPU')}\n\n{self.versions}; "
+            f"revision {self.revision}."
             f"{rehearsal}"
         )
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from spaces.parts.words import number_of
+
 HEADS = (
     ("trials", 7),
     ("run by", 8),
@@ -53,7 +55,7 @@ def line(texts: Sequence[str]) -> str:
 
 def tenths_line(summary: dict[str, Any]) -> str:
     values = " ".join(f"{1000 * value:.1f}" for value in summary["tenths"])
-    return f"  {summary['trials']} trials, {runner(summary)}: {values or '-'}"
+    return f"  {number_of(summary['trials'], 'trial')}, {runner(summary)}: {values or '-'}"
 
 
 def table(summaries: Sequence[dict[str, Any]]) -> str:
@@ -76,7 +78,7 @@ def draw(summaries: Sequence[dict[str, Any]], path: Path) -> None:
         tenths = summary["tenths"]
         ends = [summary["trials"] * (i + 1) / len(tenths) for i in range(len(tenths))]
         style = "o-" if summary["with_ray"] else "s--"
-        label = f"{summary['trials']} trials, {runner(summary)}"
+        label = f"{number_of(summary['trials'], 'trial')}, {runner(summary)}"
         axes.plot(ends, tenths, style, label=label, markersize=4)
     axes.axhline(GOAL, color="grey", linestyle=":", label="goal")
     axes.set(xscale="log", yscale="log", xlabel="trials so far", ylabel="seconds per trial")

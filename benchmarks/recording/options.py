@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.recording.table_folder import Job
 from spaces.errors import UserError
+from spaces.parts.words import number_of
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.benchmarks.benchmark import SAFE_NAME
@@ -110,7 +111,7 @@ def slots_of(wanted: int | None, device: torch.device) -> int | None:
     if wanted is not None and wanted > cpus:
         raise UserError(
             f"--slots is {wanted}, but on a CPU each trial has a core to itself, and there are "
-            f"{cpus} CPUs here; give at most as many."
+            f"{number_of(cpus, 'CPU')} here; give at most as many."
         )
     return wanted or cpus
 

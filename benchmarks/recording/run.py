@@ -32,6 +32,7 @@ from benchmarks.recording.trainers import (
 )
 from search.session.interrupt import Interrupt
 from spaces import canonical_weights
+from spaces.parts.words import number_of
 from trainer.files import write_atomic
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, now, provenance
@@ -220,7 +221,8 @@ def pack(packing: Packing) -> int:
         raise unwritable(packing.out, "--out", error) from error
     trials, weightings = len(table.seed), len(table.points)
     print(
-        f"packed {trials} trials of {weightings} weightings, {len(table.diverged)} diverged, into "
+        f"packed {number_of(trials, 'trial')} of {number_of(weightings, 'weighting')}, "
+        f"{len(table.diverged)} diverged, into "
         f"{packing.out}: {len(content):,} bytes"
     )
     return 0

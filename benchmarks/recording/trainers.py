@@ -19,6 +19,7 @@ import torch
 from benchmarks.recording.table_folder import Job
 from search.session.interrupt import NAMES
 from spaces.errors import UserError
+from spaces.parts.words import number_of
 from trainer.benchmarks import Benchmark
 from trainer.execution.calibrate import LEAST_EPOCHS, MOST_SLOTS, best_slots, calibrate
 from trainer.execution.engine import Engine
@@ -195,7 +196,7 @@ def make_engine(setup: Setup) -> Engine:
     task = setup.task()
     like = uniform_trial(setup.benchmark, setup.precision)
     slots = setup.slots or paying_slots(setup, task)
-    print(f"{slots} trials side by side on {device_name(setup.device)}", flush=True)
+    print(f"{number_of(slots, 'trial')} side by side on {device_name(setup.device)}", flush=True)
     try:
         return Engine(lambda: Slot(like, task), slots)
     except torch.OutOfMemoryError as error:

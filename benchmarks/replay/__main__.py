@@ -32,6 +32,7 @@ from benchmarks.replay.synthetic import BENCHMARK, design_shares, made_up
 from benchmarks.replay.views import GUIDE, draw, table
 from benchmarks.replay.world import World
 from search.stats.priors import GUESS, GUESSED_RUNS, KNOWN_RUNS, NoisePrior
+from spaces.parts.words import number_of
 from trainer.benchmarks import BENCHMARKS
 from trainer.files import write_atomic
 from trainer.provenance import provenance
@@ -132,7 +133,10 @@ def run(plan: Plan, command: list[str]) -> int:
         for found in repetitions(replay):
             done.append(found)
             passed = time.monotonic() - start
-            print(f"{len(done)} of {plan.repetitions} repetitions, {passed:.0f} s", flush=True)
+            print(
+                f"{len(done)} of {number_of(plan.repetitions, 'repetition')}, {passed:.0f} s",
+                flush=True,
+            )
     except KeyboardInterrupt:
         interrupted = True
     if done:
@@ -150,7 +154,7 @@ def write(plan: Plan, content: dict[str, Any], done: list[dict[str, Measured]]) 
     content |= {"milliseconds_per_proposal": proposals}
     text = json.dumps(content | {"arms": summaries}, indent=1)
     write_atomic(json_path, text.encode())
-    title = f"{plan.name}, {len(done)} repetitions"
+    title = f"{plan.name}, {number_of(len(done), 'repetition')}"
     draw(summaries, content["budget_trials"] * content["epochs_per_trial"], title, picture)
     print(f"wrote {json_path} and {picture}")
 

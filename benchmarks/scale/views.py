@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from spaces.parts.words import number_of
+
 HEADS = (
     ("slots", 6),
     ("trial s", 8),
@@ -70,7 +72,7 @@ def line(texts: Sequence[str]) -> str:
 def tenths_line(case: dict[str, Any]) -> str:
     costs = case["driver_seconds_per_trial_in_tenths"]
     values = " ".join(number(cost, 0, 1000) for cost in costs) or "-"
-    return f"  {case['slots']} slots, {case['trial_seconds']:g} s: {values}"
+    return f"  {number_of(case['slots'], 'slot')}, {case['trial_seconds']:g} s: {values}"
 
 
 def table(cases: Sequence[dict[str, Any]]) -> str:
@@ -116,7 +118,11 @@ def draw_by_slots(axes: Any, cases: Sequence[dict[str, Any]], name: str, factor:
         rows = [c for c in cases if (c["trial_seconds"], c["asked"]) == (seconds, asked)]
         points = sorted((c["slots"], factor * c[name]) for c in rows if c[name] is not None)
         if points:
-            axes.plot(*zip(*points, strict=True), "o-", label=f"{seconds:g} s, {asked} trials")
+            axes.plot(
+                *zip(*points, strict=True),
+                "o-",
+                label=f"{seconds:g} s, {number_of(asked, 'trial')}",
+            )
 
 
 def draw_courses(axes: Any, cases: Sequence[dict[str, Any]]) -> None:
@@ -125,7 +131,7 @@ def draw_courses(axes: Any, cases: Sequence[dict[str, Any]]) -> None:
         costs = [1000 * cost for cost in case["driver_seconds_per_trial_in_tenths"] if cost]
         if costs:
             ends = [case["trials"] * (i + 1) / len(costs) for i in range(len(costs))]
-            label = f"{case['slots']} slots, {case['trial_seconds']:g} s"
+            label = f"{number_of(case['slots'], 'slot')}, {case['trial_seconds']:g} s"
             axes.plot(ends, costs, "o-", markersize=3, label=label)
     axes.set(xlabel="trials so far", ylabel="driver's ms per trial")
     if axes.lines:

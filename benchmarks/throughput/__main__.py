@@ -27,6 +27,7 @@ from benchmarks.throughput.options import Plan, parser, plan_of
 from benchmarks.throughput.processes import child_environment
 from benchmarks.throughput.rounds import compare
 from benchmarks.throughput.views import draw, table
+from spaces.parts.words import number_of
 from trainer.benchmarks import Benchmark, get_benchmark
 from trainer.files import write_atomic
 from trainer.prepared import load, prepare
@@ -131,7 +132,10 @@ def run(plan: Plan, command: list[str]) -> int:
     """Measure, show and write; return 0, 1 if an arm failed, or 130 after Ctrl-C or SIGTERM."""
     content = story(plan, command)
     versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
-    print(f"{content['command']}\n{content['device']}, {content['cpus']} CPUs; {versions}")
+    print(
+        f"{content['command']}\n{content['device']}, {number_of(content['cpus'], 'CPU')}; "
+        f"{versions}"
+    )
     print(f"revision {content['revision']}, seed {plan.seed}, {content['time']}\n{METHOD}\n")
     comparisons: list[Comparison] = []
     content["interrupted"] = False

@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from spaces.parts.words import number_of
+
 REFERENCE_PRECISION = {"cuda": "tf32", "cpu": "fp32"}
 """What torch computes convolutions in when nobody says anything."""
 
@@ -35,7 +37,7 @@ class Arm:
     @property
     def label(self) -> str:
         if self.plain:
-            return f"plain, {self.workers} workers"
+            return f"plain, {number_of(self.workers or 0, 'worker')}"
         words = [f"{self.precision} x{self.together}"]
         words += ["compiled"] * self.compiled
         words += ["no graphs"] * (not self.graphs)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.throughput.arms import REFERENCE_PRECISION, Arm, grid
 from spaces.errors import UserError
+from spaces.parts.words import number_of
 from trainer.arguments import Parser
 from trainer.runtime import PRECISIONS, available_cpus, select_device
 
@@ -75,7 +76,7 @@ def chosen_slots(text: str | None, device: str) -> list[int]:
     if device == "cpu" and slots[-1] > cpus:
         raise UserError(
             f"--slots is {text!r}, but trials on a CPU run in processes with a core or more each, "
-            f"and there are {cpus} CPUs here; give at most as many."
+            f"and this machine has {number_of(cpus, 'CPU')}; give at most as many."
         )
     return slots
 

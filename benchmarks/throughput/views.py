@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from benchmarks.throughput.comparison import Comparison, Outcome, Spread
+from spaces.parts.words import number_of
 
 HEADER = (
     f"{'':<27}{'':>3}{'seconds per trial':^40}{'training':>10}  {'times as fast as plain':^28}"
@@ -105,7 +106,8 @@ def table(comparison: Comparison) -> str:
     """Return a benchmark's arms, what they are compared with, and what went wrong."""
     benchmark = comparison.benchmark
     lines = [
-        f"{benchmark.name}: {benchmark.epochs} epochs of {benchmark.train_images:,} images",
+        f"{benchmark.name}: {number_of(benchmark.epochs, 'epoch')} of "
+        f"{benchmark.train_images:,} images",
         comparison.note,
         HEADER,
         *(row(comparison, outcome) for outcome in comparison.outcomes),

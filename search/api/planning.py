@@ -18,6 +18,7 @@ from search.stats.priors import NOISE_SD
 from search.store.run_folder import RunFolder
 from spaces import SPACES
 from spaces.errors import FieldError, UserError
+from spaces.parts.words import number_of
 from spaces.validation import checked
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.own.declaration import own_training
@@ -236,7 +237,7 @@ def chosen_resources(request: Request) -> Resources:
     resources = asked(Resources, request, gpu=gpu)
     if resources.address is None and resources.cpus > available_cpus():
         raise UserError(
-            f"--cpus-per-trial is {resources.cpus}, but there are {available_cpus()} CPUs here; "
-            "give at most as many."
+            f"--cpus-per-trial is {resources.cpus}, but this machine has "
+            f"{number_of(available_cpus(), 'CPU')}; give at most as many."
         )
     return resources

@@ -18,6 +18,7 @@ from search.stats.verdict import Verdict
 from search.store.run_folder import RunFolder
 from spaces import Strategy
 from spaces.errors import UserError
+from spaces.parts.words import number_of
 from trainer.user_files import expanded
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Run:
         return file
 
     def __repr__(self) -> str:
-        return f"<Run {str(self.path)!r}, {len(self.conclusion.rows)} trials>"
+        return f"<Run {str(self.path)!r}, {number_of(len(self.conclusion.rows), 'trial')}>"
 
     def __str__(self) -> str:
         from search.report.verdict_view import conclusion_view

@@ -23,6 +23,7 @@ from search.session.running import Running
 from search.stats.verdict import Verdict
 from search.store.run_folder import RunFolder
 from spaces.errors import FieldError, UserError
+from spaces.parts.words import number_of
 from spaces.validation import checked
 from trainer.benchmarks import get_benchmark
 from trainer.own.class_counts import counts_text
@@ -95,7 +96,7 @@ class Study:
 
     def __repr__(self) -> str:
         told = len(self._search.ended)
-        return f"<Study {str(self._search.folder.path)!r}, {told} trials told>"
+        return f"<Study {str(self._search.folder.path)!r}, {number_of(told, 'trial')} told>"
 
     @property
     def counts(self) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import yaml
 
 from search.config.settings import Resources
 from spaces.errors import UserError
+from spaces.parts.words import number_of
 
 NODES_SECONDS = 60.0
 """How long a cluster that does not grow by itself is given to show its first worker."""
@@ -66,8 +67,8 @@ class Nodes:
     def describe(self) -> str:
         cpus = sum(resources.get("CPU", 0) for resources in self.present)
         gpus = sum(resources.get("GPU", 0) for resources in self.present)
-        nodes = len(self.present)
-        return f"{nodes} node{'s' if nodes != 1 else ''} with {cpus:g} CPUs and {gpus:g} GPUs"
+        nodes = number_of(len(self.present), "node")
+        return f"{nodes} with {number_of(cpus, 'CPU', 'g')} and {number_of(gpus, 'GPU', 'g')}"
 
 
 def free_resources() -> dict[str, float]:
@@ -129,7 +130,7 @@ def check_offer(resources: Resources, nodes: Nodes) -> None:
     cpus = max((node.get("CPU", 0) for node in nodes.present), default=0)
     if cpus < resources.cpus:
         raise UserError(
-            f"--cpus-per-trial is {resources.cpus}, but Ray offers {cpus:g} CPUs; "
+            f"--cpus-per-trial is {resources.cpus}, but Ray offers {number_of(cpus, 'CPU', 'g')}; "
             "give at most as many."
         )
     if resources.gpu and not nodes.has_gpu:

@@ -8,6 +8,7 @@ from annotated_types import Ge, Gt
 
 from search.stats.best_arm import SEEDS_EACH
 from spaces.errors import FieldError
+from spaces.parts.words import number_of
 
 CONFIRM_SHARE = 1 / 3
 """Part of the budget that is kept for the confirmation."""
@@ -103,7 +104,7 @@ class Budget:
 
     def describe(self) -> str:
         """Return the limits in words."""
-        limits = [f"{self.trials} trials"] if self.trials else []
-        limits += [f"{self.hours:g} hours"] if self.hours else []
+        limits = [number_of(self.trials, "trial")] if self.trials else []
+        limits += [number_of(self.hours, "hour", "g")] if self.hours else []
         limits += [f"{self.gpu_hours:g} GPU-hours"] if self.gpu_hours else []
         return " or ".join(limits)

@@ -22,6 +22,7 @@ from search.store.run_folder import RunFolder, RunFolderGoneError
 from search.tune.saving import SAVE_SECONDS
 from search.workers.code_version import CodeVersion, loaded_version
 from spaces.errors import UserError
+from spaces.parts.words import number_of
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, EXIT_CODE
 log = logging.getLogger("search")
@@ -69,7 +70,8 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
     """Export the best weighting so far, print where things stand, and return how it ended."""
     note = search.events.note
     if repeated := search.spending.repeated_epochs:
-        note(f"{repeated} epochs were trained again from checkpoints")
+        were = "was" if repeated == 1 else "were"
+        note(f"{number_of(repeated, 'epoch')} {were} trained again from checkpoints")
     if CodeVersion.here() != loaded_version():
         note("note: the code was changed meanwhile; the search kept to the code it began with")
     try:

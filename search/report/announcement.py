@@ -12,6 +12,7 @@ from search.samplers.registry import SAMPLERS
 from search.session.plan import Plan
 from search.session.search import Search
 from spaces import PARAMETERS, SPACES, STRATEGIES, Float
+from spaces.parts.words import number_of
 from trainer.benchmarks import Benchmark
 from trainer.benchmarks.metrics import metric_sentence
 from trainer.trial import SCALE_FREE_LOSS
@@ -55,11 +56,13 @@ def forecast_text(forecast: Forecast, plan: Plan, search: Search) -> list[str]:
     gpu_hours = forecast.gpu_hours(left)
     cost = "" if gpu_hours is None else f", {gpu_hours:.2g} GPU-hours"
     epochs = epochs_text(forecast, plan)
-    grounds = [f"{trials:.4g} trials x {f'({epochs})' if len(plan.benchmarks) > 1 else epochs}"]
+    per_trial = f"({epochs})" if len(plan.benchmarks) > 1 else epochs
+    grounds = [f"{number_of(trials, 'trial', '.4g')} x {per_trial}"]
     if plan.holdout:
         runs = f"{holdout_runs(plan)} runs on the hold-out"
         measured = forecast.holdout_seconds(plan) > 0
-        epochs = f" x {plan.holdout.epochs} epochs x {seconds_text(forecast.epoch_seconds[-1])}"
+        epochs = number_of(plan.holdout.epochs, "epoch")
+        epochs = f" x {epochs} x {seconds_text(forecast.epoch_seconds[-1])}"
         grounds.append(f"{runs}{epochs}" if measured else f"without {runs}")
     lines = [
         f"On this hardware: {rough_duration(left)}{cost} if no trial is stopped early "
@@ -80,16 +83,20 @@ def unlimited_text(forecast: Forecast, plan: Plan) -> list[str]:
     enough, limits = forecast.trials_within(plan.budget, trial), plan.budget.describe()
     hours = plan.budget.hours
     if hours is not None and hours * 3600 < trial:
-        lines = [f"On this hardware: {grounds}; no trial ends within {hours:g} hours."]
+        lines = [
+            f"On this hardware: {grounds}; no trial ends within {number_of(hours, 'hour', 'g')}."
+        ]
         return [*lines, advice(forecast, plan, hours)]
-    trials = "" if enough is None else f"; {limits} are enough for about {enough:.0f} trials"
+    trials = ""
+    if enough is not None:
+        trials = f"; {limits} are enough for about {number_of(round(enough), 'trial')}"
     return [f"On this hardware: {grounds}{trials}."]
 
 
 def epochs_text(forecast: Forecast, plan: Plan) -> str:
     """Return the epochs of a trial on each benchmark, and how long one takes."""
     pairs = zip(plan.benchmarks, forecast.epoch_seconds, strict=False)
-    parts = [f"{benchmark.epochs} epochs x {seconds_text(each)}" for benchmark, each in pairs]
+    parts = [f"{number_of(b.epochs, 'epoch')} x {seconds_text(each)}" for b, each in pairs]
     return " + ".join(parts)
 
 
@@ -118,13 +125,15 @@ def phases_text(budget: Budget) -> str:
         return "no confirmation; confirm RUN adds it"
     if not budget.confirm_runs:
         return (
-            f"note: {budget.trials} is too few trials for a confirmation; from "
+            f"note: {number_of(budget.trials or 0, 'trial')}: too few for a confirmation; from "
             f"{budget.fewest_trials} on, "
             f"{'some' if budget.block else 'a third'} of them confirms the best (or: confirm RUN)"
         )
     if budget.trials is None:
         return f"up to two thirds of the time search, the rest confirms in up to {MOST_RUNS} runs"
-    return f"{budget.search_trials} trials search, up to {budget.confirm_runs} confirm the best"
+    searching = number_of(budget.search_trials or 0, "trial")
+    verb = "searches" if budget.search_trials == 1 else "search"
+    return f"{searching} {verb}, up to {budget.confirm_runs} confirm the best"
 
 
 def scores_text(benchmark: BenchmarkObjective) -> list[str]:
@@ -210,7 +219,7 @@ def stopping_notes(settings: Settings, search: Search) -> list[str]:
     if settings.early_stopping != "none" and not rungs:
         return [
             f"note: no trial is stopped early, because --grace-epochs is {settings.grace_epochs} "
-            f"and trials have {search.objective.epochs} epochs"
+            f"and trials have {number_of(search.objective.epochs, 'epoch')}"
         ]
     return []
 
@@ -219,8 +228,11 @@ def progress_notes(search: Search) -> list[str]:
     """Return what earlier attempts left, nothing of a new run."""
     lines = []
     if search.ended or search.running:
-        going_on = f"{len(search.adopted)} go on"
-        lines = [f"resumed: {len(search.ended)} trials ended before, {going_on}", *search.resumed]
+        going_on = "1 goes on" if len(search.adopted) == 1 else f"{len(search.adopted)} go on"
+        lines = [
+            f"resumed: {number_of(len(search.ended), 'trial')} ended before, {going_on}",
+            *search.resumed,
+        ]
     if search.finished():
         lines.append(
             "nothing is left to do: the budget is used up or the confirmation is decided; more "

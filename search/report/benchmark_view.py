@@ -11,6 +11,7 @@ from search.results.on_benchmark import OnBenchmark
 from search.stats.accuracies import Accuracies, Gains
 from search.stats.verdict import Verdict
 from spaces import PostHoc
+from spaces.parts.words import number_of
 from trainer.benchmarks.metrics import METRICS
 
 FEWEST_SEEDS = 5
@@ -78,7 +79,8 @@ def metrics_text(benchmark: OnBenchmark, winner: str) -> str:
     """Return the other metrics of the winner, on the images that judge."""
     objective, reached = benchmark.benchmark, benchmark.arms[winner]
     return (
-        f"  {winner} on the {objective.judged_on} images, mean of {reached.runs} runs: "
+        f"  {winner} on the {objective.judged_on} images, mean of "
+        f"{number_of(reached.runs, 'run')}: "
         f"{other_metrics(reached.metrics, objective.metric)}."
     )
 
@@ -149,6 +151,7 @@ def gains_text(gains: Gains) -> str | None:
         for name, gain in known.items()
     )
     return (
-        f"  Gain over uniform by class frequency, points over {gains.seeds} common seeds "
+        f"  Gain over uniform by class frequency, points over "
+        f"{number_of(gains.seeds, 'common seed')} "
         f"(95 % t interval): {groups}; per class in best.json."
     )

@@ -8,6 +8,7 @@ from rich.console import Console
 from search.report.terminal import is_lost
 from search.session.events import Event, Note, SearchOver, TrialEnded, Warned
 from search.store.trials import Row, TrialState
+from spaces.parts.words import number_of
 
 log = logging.getLogger("search")
 
@@ -35,7 +36,7 @@ def line_of(event: Event) -> str | None:
         case TrialEnded(row):
             return ended_line(row)
         case SearchOver(trials, plan):
-            return f"The search is over after {trials} trials. {plan}"
+            return f"The search is over after {number_of(trials, 'trial')}. {plan}"
     return None
 
 
@@ -46,7 +47,7 @@ def ended_line(row: Row) -> str:
         return f"{label}: failed: {row.reason}"
     reached = " / ".join(f"{summary.best_score:.2f} %" for summary in row.summaries)
     complete = row.state == TrialState.COMPLETE
-    end = "complete" if complete else f"stopped after {row.epochs} epochs"
+    end = "complete" if complete else f"stopped after {number_of(row.epochs, 'epoch')}"
     return f"{label}: {reached}, {end}{weighting_text(row.label, row.strategy.describe())}"
 
 

@@ -10,6 +10,7 @@ from search.store.lease import living_holder
 from search.store.run_folder import RunFolder, part_key
 from search.store.stored_run import parts_of
 from search.store.trials import Row, TrialState
+from spaces.parts.words import number_of
 
 
 def in_flight_text(conclusion: Conclusion) -> list[str]:
@@ -39,10 +40,10 @@ def part_text(folder: RunFolder, key: str, benchmark: BenchmarkObjective) -> str
     """Return how far the part of a trial on a benchmark is."""
     results = folder.read_part(key, benchmark)
     if not results:
-        return f"in the first of {benchmark.epochs} epochs"
+        return f"in the first of {number_of(benchmark.epochs, 'epoch')}"
     last, written = results[-1], folder.epochs_file(key).stat().st_mtime
     ago = max(0.0, time.time() - written)
     return (
-        f"{last.epoch} of {benchmark.epochs} epochs, {last.score:.2f} % "
+        f"{last.epoch} of {number_of(benchmark.epochs, 'epoch')}, {last.score:.2f} % "
         f"(best {last.best_score:.2f}), the last one {rough_duration(ago)} ago"
     )

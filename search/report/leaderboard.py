@@ -19,6 +19,7 @@ from search.stats.priors import GUESSED_RUNS
 from search.stats.ranking import GroupPosterior
 from search.store.trials import Row
 from spaces import CLASS_WEIGHTS, PUBLISHED_ON, PUBLISHED_PROTOCOL, STRATEGIES
+from spaces.parts.words import number_of
 from trainer.benchmarks import Benchmark
 from trainer.benchmarks.published import PUBLISHED, Published
 from trainer.own.training import OwnTraining
@@ -210,7 +211,7 @@ def cells(
     shots = (mean_of([s.shots.get(group) for s in alike]) for group in SHOTS)
     shown = ["" if value is None else f"{value:.0f}" for value in shots]
     if known is None:
-        end = Text(f"{weighting} ({ENDS[row.state]} after {summary.epochs} epochs)")
+        end = Text(f"{weighting} ({ENDS[row.state]} after {number_of(summary.epochs, 'epoch')})")
         return [folded(row.label), "", f"{summary.best_score:.2f}", "", *shown, end]
     mean = fmean(run.summaries[part].best_score for run in runs)
     return [

@@ -18,6 +18,7 @@ from search.report.terminal import is_lost
 from search.report.verdict_view import incumbent_text
 from search.results.snapshot import Snapshot, Snapshots, TrialSnapshot
 from spaces import legend
+from spaces.parts.words import number_of
 
 REFRESH_SECONDS = 0.25
 LINE_SECONDS = 60.0
@@ -101,7 +102,8 @@ class Display:
         bar = Table.grid(expand=True)  # a bar alone does not end its line
         bar.add_row(ProgressBar(total=total or 1, completed=done if total else 0))
         foot = Text(
-            f"{done}/{total or '?'} trials: {counts_text(snapshot)}\n{best_text(snapshot)}\n"
+            f"{done}/{number_of(total, 'trial') if total else '? trials'}: "
+            f"{counts_text(snapshot)}\n{best_text(snapshot)}\n"
             f"{duration(snapshot.elapsed)} elapsed, {time_left(snapshot.seconds_left)}"
         )
         foot.append(f"\n{symbols_text(snapshot)}".rstrip("\n"), style="dim")
@@ -153,7 +155,7 @@ def where(trial: TrialSnapshot) -> str:
     """Return on one line how far a trial is."""
     within = f" and {batch_text(trial)} batches" if trial.batches else ""
     label = run_label(trial.label, trial.seed_index)
-    return f"{label} {trial.epochs}/{trial.length} epochs{within}"
+    return f"{label} {trial.epochs}/{number_of(trial.length, 'epoch')}{within}"
 
 
 def batch_text(trial: TrialSnapshot) -> str:

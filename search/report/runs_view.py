@@ -124,7 +124,7 @@ def compared_runs(conclusions: Sequence[Conclusion]) -> RenderableType:
         if mine != theirs:
             raise UserError(
                 f"{names[0]} and {name} cannot be compared: they are of "
-                f" {_protocols(first)} and of {_protocols(other)}; give runs of one protocol."
+                f"{_protocols(first)} and of {_protocols(other)}; give runs of one protocol."
             )
     scored = first.objective.benchmarks[0].score_words
     unit = "noise SDs" if first.objective.joint else "percent"

@@ -11,6 +11,7 @@ from search.report.benchmark_view import benchmark_view, other_metrics
 from search.results.conclusion import Conclusion, Incumbent
 from search.results.judgement import Judgement
 from spaces import CLASS_WEIGHTS, NAMED, STRATEGIES, Strategy, in_words, legend
+from spaces.parts.words import number_of
 
 SAVED_HOURS = 0.01
 """By early stopping, for them to be told."""
@@ -138,7 +139,10 @@ def judgement_view(judgement: Judgement, objective: Objective) -> list[Renderabl
         Text(use if decided else f"So far: {use}", style="bold"),
         *(Text(f"  {arm_text(label, strategy, objective)}") for label, strategy in arms.items()),
         *(Text(f"  {sentence}") for sentence in half_b_sentences(judgement)),
-        Text(f"{state} after {judgement.runs} runs with fresh seeds ({judgement.reason}):"),
+        Text(
+            f"{state} after {number_of(judgement.runs, 'run')} with fresh seeds "
+            f"({judgement.reason}):"
+        ),
         *(Text(f"  {sentence}") for sentence in more),
         *(Text(f"  {sentence}") for sentence in filter(None, [judgement.grounds])),
     ]

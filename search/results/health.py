@@ -10,6 +10,7 @@ from search.results.conclusion import Conclusion
 from search.stats.priors import GUESSED_RUNS
 from search.store.trials import PROPOSALS, TrialState, trial_key
 from spaces import SPACES, Float, WeightingError, check_recipe
+from spaces.parts.words import number_of
 
 FEWEST_SEEDS = 5
 """Of the winner, for a statement about it to rest on several trainings."""
@@ -75,7 +76,7 @@ def _noise(conclusion: Conclusion) -> Iterator[Check]:
     question = "Is it known how much two runs of one weighting differ?"
     said = f"Standard deviation {ranking.noise_sd:.2f}"
     if ranking.noise_freedom:
-        answer = f"{said}, measured on {ranking.noise_freedom} replicates."
+        answer = f"{said}, measured on {number_of(ranking.noise_freedom, 'replicate')}."
         yield Check(Health.PASS, question, answer)
     elif conclusion.objective.noise_prior.runs > GUESSED_RUNS:
         yield Check(Health.PASS, question, f"{said}, as the benchmark states.")
@@ -120,7 +121,10 @@ def _balance(conclusion: Conclusion) -> Iterator[Check]:
             answer = f"{benchmark.name}: not known, as its function reports one accuracy of all."
             yield Check(Health.WARN, question, answer)
         elif even:
-            answer = f"{benchmark.name}: yes, {benchmark.selection_counts[0]} images of each."
+            answer = (
+                f"{benchmark.name}: yes, "
+                f"{number_of(benchmark.selection_counts[0], 'image')} of each."
+            )
             yield Check(Health.PASS, question, answer)
         elif benchmark.metric != "accuracy":
             answer = f"{benchmark.name}: its images are unequal, and the metric allows for it."

@@ -3,6 +3,7 @@
 import time
 
 from search.config.budget import Budget
+from spaces.parts.words import number_of
 
 
 class Spending:
@@ -57,9 +58,11 @@ class Spending:
     def used_up(self) -> str | None:
         """Return which hours are used up; None if there are some left, or no limit."""
         if self.out_of_gpu_hours():
-            return f"the budget of {self.budget.gpu_hours:g} GPU-hours is used up"
+            return (
+                f"the budget of {number_of(self.budget.gpu_hours or 0, 'GPU-hour', 'g')} is used up"
+            )
         if self.seconds_left() == 0:
-            return f"the budget of {self.budget.hours:g} hours is used up"
+            return f"the budget of {number_of(self.budget.hours or 0, 'hour', 'g')} is used up"
         return None
 
     def search_had_its_share(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.stats.estimate import Arm, Difference, Unit
+from spaces.parts.words import number_of
 
 NOISE_SD_MEANING = (
     "A noise SD is the standard deviation between runs of one weighting that differ in the seed "
@@ -19,11 +20,11 @@ def accuracy_sentence(winner: Arm, given: bool, scored: str) -> str:
     """
     subject = f"The {scored} of {winner.name}" if given else f"Its {scored}"
     caution = "" if given else ", not corrected for the choice,"
-    plural, accuracy = "" if winner.seeds == 1 else "s", winner.accuracy
+    seeds, accuracy = number_of(winner.seeds, "seed"), winner.accuracy
     return (
         f"{subject} with a fresh seed is {accuracy.mean:.2f} % on average "
         f"(95 % interval {accuracy.low:.2f} to {accuracy.high:.2f}; the plain mean "
-        f"of its {winner.seeds} seed{plural}{caution} is {winner.raw_mean:.2f})."
+        f"of its {seeds}{caution} is {winner.raw_mean:.2f})."
     )
 
 

@@ -12,6 +12,7 @@ from scipy import special
 
 from search.stopping.rules import STOPPING_RULES, EarlyStopping, quantile, rank_correlation
 from spaces import CLASS_WEIGHTS
+from spaces.parts.words import number_of
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,14 @@ class RungReport:
 
     def sentence(self) -> str:
         """Say it in English, for a rung that stopped trials."""
-        stops = f"It stopped {_trials(self.stopped)}"
+        stops = f"It stopped {number_of(self.stopped, 'trial')}"
         if not self.may_stop:
             stops += " and, as of now, may stop none"
         of = "" if self.kind == CLASS_WEIGHTS else f" ({self.kind})"
         return f"Rung at epoch {self.epoch}{of}: {self._correlation()}. {stops}."
 
     def _correlation(self) -> str:
-        over = f"over {_trials(self.passed)} of full length"
+        over = f"over {number_of(self.passed, 'trial')} of full length"
         if self.correlation is None:
             return f"no rank correlation with the final score can be given {over}"
         interval = ""
@@ -116,7 +117,8 @@ class StoppingReport:
         if not self.stopped:
             return []
         saved = (
-            f"Early stopping ended {_trials(self.stopped)} and saved {self.saved_epochs} epochs, "
+            f"Early stopping ended {number_of(self.stopped, 'trial')} and saved "
+            f"{number_of(self.saved_epochs, 'epoch')}, "
             f"{100 * self.saved_share:.0f} % of what all trials would have taken at full length."
         )
         return [saved, self._risk(), *(rung.sentence() for rung in self.rungs if rung.stopped)]
@@ -129,7 +131,8 @@ class StoppingReport:
             )
         low, high = (100 * end for end in self.spared_interval)
         return (
-            f"Of {_trials(self.spared)} that it would have stopped and that ran on as a check, "
+            f"Of {number_of(self.spared, 'trial')} that it would have stopped and that "
+            "ran on as a check, "
             f"{self.spared_best} ended among the best {self.best}: a chance of {low:.0f} to "
             f"{high:.0f} % (95 % interval) that a stopped trial would have."
         )
@@ -238,7 +241,3 @@ def _share_interval(count: int, of: int, level: float) -> tuple[float, float] | 
 
     interval = stats.binomtest(count, of).proportion_ci(level, method="exact")
     return float(interval.low), float(interval.high)
-
-
-def _trials(number: int) -> str:
-    return f"{number} trial" if number == 1 else f"{number} trials"

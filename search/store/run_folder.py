@@ -39,6 +39,7 @@ from search.store.lease import Lease, held
 from search.store.manifest import Manifest, read_manifest
 from search.store.trials import Row
 from spaces.errors import UserError
+from spaces.parts.words import number_of
 from trainer.files import write_atomic
 from trainer.own.reports import REPORTS
 from trainer.results import EpochResult
@@ -232,7 +233,8 @@ class RunFolder:
         results, epochs = self.read_epochs(key), row.summaries[part].epochs
         if len(results) != epochs:
             raise UserError(
-                f"{self.epochs_file(key)} has {len(results)} epochs, and the record says {epochs}; "
+                f"{self.epochs_file(key)} has {number_of(len(results), 'epoch')}, and the "
+                f"record says {epochs}; "
                 "restore the file."
             )
         return checked_curve(self.epochs_file(key), results, benchmark)

@@ -27,6 +27,7 @@ from search.store.trials import (
 from search.store.validation import unusable
 from spaces import Weighting, WeightingError, present_name
 from spaces.errors import UserError
+from spaces.parts.words import number_of
 from trainer.benchmarks.metrics import METRICS
 
 ROUNDING = 1e-6
@@ -153,7 +154,7 @@ def summary_faults(summary: Summary, benchmark: BenchmarkObjective, whole: bool)
     """Yield what is wrong with a summary on a benchmark; ``whole``: of the full length."""
     epochs, classes = summary.epochs, len(summary.class_accuracy)
     if epochs > benchmark.epochs or (whole and epochs < benchmark.epochs):
-        yield f"ended after {epochs} of {benchmark.epochs} epochs of {benchmark.name}"
+        yield f"ended after {epochs} of {number_of(benchmark.epochs, 'epoch')} of {benchmark.name}"
     if (summary.best_epoch or 0) > epochs:
         yield f"was best at epoch {summary.best_epoch} of {epochs}"
     if classes not in (0, len(benchmark.counts)):
@@ -210,7 +211,9 @@ def plan_faults(plan: ConfirmationPlan, rows: list[Row]) -> Iterator[str]:
     if next(iter(plan.controls)) != UNIFORM:
         yield f"has the controls {', '.join(plan.controls)}; the first must be {UNIFORM}"
     if plan.search_trials > searched:
-        yield f"rests on {plan.search_trials} trials of the search; there are {searched}"
+        yield (
+            f"rests on {number_of(plan.search_trials, 'trial')} of the search; there are {searched}"
+        )
     for row in rows:
         if not row.in_search and plan.arms.get(row.label, row.strategy) != row.strategy:
             yield f"has another weighting as {row.label} than {row.key}"

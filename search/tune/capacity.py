@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from search.cluster.nodes import NODES_SECONDS, Nodes, free_resources
 from search.config.settings import Resources
 from spaces.errors import UserError
+from spaces.parts.words import number_of
 
 LOOK_SECONDS = 1.0
 """Between looks at the cluster's nodes."""
@@ -88,7 +89,8 @@ class Capacity:
         if fit:
             if fit != before:
                 taken = self.taken_text(self.bounded(fit)) if before < 0 else ""
-                self.say(f"{self.bounded(fit)} trials at a time, on {nodes.describe()}{taken}")
+                trials = number_of(self.bounded(fit), "trial")
+                self.say(f"{trials} at a time, on {nodes.describe()}{taken}")
             self.began = float("inf")  # from here on, nodes may be away for as long as they like
             self.said = -SAY_SECONDS
         elif before > 0 or now - self.said >= SAY_SECONDS:
@@ -111,7 +113,7 @@ class Capacity:
         return " and ".join(f"{share:g} {name.upper()}" for name, share in self.held.items())
 
     def waiting_for(self, nodes: Nodes) -> str:
-        grows = f", and may start up to {nodes.most} workers" if self.possible else ""
+        grows = f", and may start up to {number_of(nodes.most, 'worker')}" if self.possible else ""
         return (
             f"Waiting for a node with {self.needs()} for each trial: the cluster has "
             f"{nodes.describe()}{grows}; 'ray status' tells more, Ctrl-C stops"

@@ -19,6 +19,7 @@ from search.workers.function_trainable import FunctionTrainable
 from search.workers.gpu_proxy import EngineRegistry, ProxySetup, ProxyTrainable
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable, load_task, template_trial
+from spaces.parts.words import number_of
 from trainer import runtime
 from trainer.execution.calibrate import (
     LEAST_EPOCHS,
@@ -154,7 +155,7 @@ def measured_slots(
     """
     given = resources.slots
     say(
-        f"Measuring {given} trials ..."
+        f"Measuring {number_of(given, 'trial')} ..."
         if given
         else "Trying how many trials should share a GPU ..."
     )
@@ -169,9 +170,9 @@ def measured_slots(
     if len(speeds) > 1:
         for benchmark, of_one in zip(setup.benchmarks, speeds, strict=True):
             say(f"{benchmark.name}: {best_slots(of_one)} ({table(of_one)})")
-        say(f"{found} trials share a GPU")
+        say(f"{number_of(found, 'trial')} at a time on a GPU")
     else:
-        say(f"{found} trials share a GPU ({table(speeds[0])})")
+        say(f"{number_of(found, 'trial')} at a time on a GPU ({table(speeds[0])})")
     return found, tuple(of_one[found] for of_one in speeds)
 
 

@@ -9,6 +9,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
 from search.session.search import Search
+from spaces.parts.words import number_of
 
 SAVE_SECONDS = 30.0
 """So long the saving may take: what a worker is doing ends after some seconds, then it saves."""
@@ -70,5 +71,5 @@ class Saving:
         if self.deadline is None:
             return None
         left = max(0.0, self.deadline - time.monotonic())
-        trials = "1 trial" if len(self.calls) == 1 else f"{len(self.calls)} trials"
+        trials = number_of(len(self.calls), "trial")
         return f"Saving {trials}, for at most {left:.0f} s more" if self.calls else "Ending Ray"

@@ -43,9 +43,9 @@ def _weights_in_words(recipe: Recipe, ramp: Ramp) -> list[str]:
         return []
     text = f"the rarest class weighs {_times(rarest)} the commonest"
     if most > max(rarest, 1.0) + _ALIKE:
-        text += f", a class of {_images(numbers[weights.argmax()])} {_times(most)}"
+        text += f", a class of {number_of(numbers[weights.argmax()], 'image')} {_times(most)}"
     if least < min(rarest, 1.0) - _ALIKE:
-        text += f", a class of {_images(numbers[weights.argmin()])} {_times(least)}"
+        text += f", a class of {number_of(numbers[weights.argmin()], 'image')} {_times(least)}"
     return [text + _when(ramp)]
 
 
@@ -123,5 +123,13 @@ def _times(factor: float) -> str:
     return f"{factor:,.0f} times" if factor >= 100 else f"{factor:.3g} times"
 
 
-def _images(number: np.int64) -> str:
-    return f"{number} image" if number == 1 else f"{number} images"
+def number_of(number: float, noun: str, form: str = "") -> str:
+    """Return a number and its noun, such as "1 trial" and "1,200 images".
+
+    Args:
+        number: 0 or more.
+        noun: in the singular.
+        form: of the number, as of Python's ``format``.
+    """
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number:{form}} {noun}{'' if number == 1 else plural}"

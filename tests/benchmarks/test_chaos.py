@@ -82,7 +82,7 @@ def test_the_table_sums_up_the_disturbed_searches(run: Path) -> None:
     quiet = judge(run, "", 8, [], 60.0, {}).with_end(0, 1)
     text = table([quiet, judged(run)])
     assert "1 of 1 disturbed searches are whole; time 1.50 times a quiet search's" in text
-    assert "1 kills, 2 trials interrupted, 5 recorded epochs trained again (2.5 each)" in text
+    assert "1 kill, 2 trials interrupted, 5 recorded epochs trained again (2.5 each)" in text
     assert "NOT WHOLE: exit 1, 8 rows" in table([judge(run, "", 9, [], 60.0, {}).with_end(1, 1)])
 
 

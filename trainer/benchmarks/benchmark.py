@@ -12,6 +12,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 from numpy.typing import NDArray
 
+from spaces.parts.words import number_of
 from spaces.validation import OneOf, Rule
 from trainer.benchmarks.metrics import METRICS
 from trainer.benchmarks.pretrained import Pretrained
@@ -207,7 +208,7 @@ class Benchmark:
     def protocol_note(self) -> str:
         """How much of the protocol a result covers, such as "2 of 200 epochs (shortened)"."""
         if self.shortened_from is None:
-            return f"full protocol of {self.epochs} epochs"
+            return f"full protocol of {number_of(self.epochs, 'epoch')}"
         return f"{self.epochs} of {self.shortened_from} epochs (shortened)"
 
 

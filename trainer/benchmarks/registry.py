@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from spaces.errors import did_you_mean
+from spaces.parts.words import number_of
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.benchmarks.folder_defaults import FolderDefaults, folder_defaults
 from trainer.benchmarks.toml_file import from_toml, read_benchmark
@@ -47,7 +48,8 @@ def check_weights_act(benchmark: Benchmark) -> None:
         why = "batch_size = 1: a batch's loss is divided by the sum of its weights; raise it"
     elif len(set(benchmark.counts.tolist())) == 1:
         why = (
-            f"every class has {benchmark.counts[0]} training images, which weighs all alike; give"
+            f"every class has {number_of(benchmark.counts[0], 'training image')}, which "
+            "weighs all alike; give"
             " images in unequal numbers, or an imbalance_ratio above 1 in [data]"
         )
     if why:

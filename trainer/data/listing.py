@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.parts.words import number_of
 from trainer.data import pixels
 from trainer.data.raw import FolderSpec, RawImages
 from trainer.data.reading import NAMED
@@ -114,7 +115,8 @@ class Listing(Generic[Place]):
         for split, word in SPLITS.items():
             if split in self.splits:
                 counts = list(map(len, self.splits[split]))
-                parts.append(f"{sum(counts):,} {word} images ({spread(counts)} a class)")
+                images = number_of(sum(counts), f"{word} image", ",")
+                parts.append(f"{images} ({spread(counts)} a class)")
         return "; ".join((", ".join(parts), *self.notes))
 
     def remarks(self) -> list[str]:
@@ -146,18 +148,16 @@ class Listing(Generic[Place]):
         lines = []
         copies = len(train) - sum(map(len, different))
         if copies:
-            lines.append(
-                f"{copies:,} of the training images are copies of others, or links to them"
-            )
+            lines.append(f"{copies:,} of the training images: copies of others, or links to them")
         in_several = sum(map(len, different)) - len(np.unique(train))
         if in_several:
-            lines.append(f"warning: {in_several:,} training images are in another class too")
+            lines.append(f"warning: {in_several:,} of the training images in another class too")
         for split, evaluated in digests.items():
             known = int(np.isin(evaluated, train).sum())
             if known:
                 lines.append(
-                    f"warning: {known:,} of the {SPLITS[split]} images are among the training"
-                    " images too, which makes results look better than they are"
+                    f"warning: {known:,} of the {SPLITS[split]} images among the training images"
+                    " too, which makes results look better than they are"
                 )
         return lines
 

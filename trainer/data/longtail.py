@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.parts.words import number_of
 from trainer.errors import DataError
 
 # Any fixed number will do; changing it would make every earlier A/B result incomparable.
@@ -68,7 +69,8 @@ def select_long_tail(
         indices = np.flatnonzero(labels == label)
         if len(indices) < count:
             raise DataError(
-                f"class {label} has {len(indices)} training images but the long tail needs "
+                f"class {label} has {number_of(len(indices), 'training image')} but the "
+                "long tail needs "
                 f"{count}: lower max_count or add images"
             )
         random.shuffle(indices)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from spaces.parts.words import number_of
 from trainer.diagnosis.examination import calibration_error, together
 from trainer.diagnosis.records import Confusion, Examined
 from trainer.diagnosis.scenarios import FEW_IMAGES, Scenario
@@ -36,7 +37,7 @@ class FailureMode:
         """The failure mode, such as "class 3 is taken for class 8 (12 of 60 images)"."""
         named = (names[c] if names else str(c) for c in (self.true, self.taken_for))
         true, other = (f"class {name}" if name.isdigit() else name for name in named)
-        return f"{true} is taken for {other} ({self.images} of {self.of} images)"
+        return f"{true} is taken for {other} ({self.images} of {number_of(self.of, 'image')})"
 
 
 def matrix(confusion: Confusion, classes: int) -> Integers:

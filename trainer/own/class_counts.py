@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spaces.errors import FieldError, UserError
+from spaces.parts.words import number_of
 from trainer.user_files import expanded, read_text
 
 SPLITS = ((), ("test",), ("validation",), ("validation", "test"), ("half_a", "half_b"))
@@ -153,7 +154,7 @@ def _of_lines(text: str) -> OwnCounts:
     for number, cells in rows:
         if len(cells) != len(header):
             raise UserError(
-                f"line {number}: has {len(cells)} columns, not the {len(header)} of "
+                f"line {number}: has {number_of(len(cells), 'column')}, not the {len(header)} of "
                 f"{','.join(header)}; write {FORMS}."
             )
     return _of_rows(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spaces.parts.words import number_of
 from spaces.validation import checked_json
 from trainer.benchmarks.metrics import score
 from trainer.own.training import OwnTraining
@@ -65,7 +66,7 @@ def correct_images(epoch: int, correct: object, images: HalfCounts, in_halves: b
         half, label = wrong[0]
         raise ReportError(
             f"epoch {epoch}: correct is {halves[half, label]} for class {label}, which has "
-            f"{there[half, label]} evaluated images by the class counts."
+            f"{number_of(there[half, label], 'evaluated image')} by the class counts."
         )
     return half_counts(halves.astype(int).tolist())
 

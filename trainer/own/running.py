@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from spaces.parts.words import number_of
 from spaces.recipe import Recipe
 from trainer.files import append_whole
 from trainer.own.function import Function, values_for
@@ -197,7 +198,7 @@ class Running:
 
     def _early_end(self) -> FunctionError:
         done, epochs = len(self.known), self.training.epochs
-        said = f"reported {done} of {epochs} epochs" if done else "reported no epoch"
+        said = f"reported {done} of {number_of(epochs, 'epoch')}" if done else "reported no epoch"
         return FunctionError(
             f"{self.training.trainable} returned and {said}; it must call report(epoch, ...) after "
             f"each of the epochs 1 to {epochs}."

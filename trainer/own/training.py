@@ -11,6 +11,7 @@ import numpy as np
 from annotated_types import Ge, Le, MaxLen
 from numpy.typing import NDArray
 
+from spaces.parts.words import number_of
 from spaces.validation import OneOf, Rule
 from trainer.benchmarks.benchmark import SAFE_NAME, ChosenOn
 from trainer.benchmarks.metrics import METRICS
@@ -72,8 +73,9 @@ class OwnTraining:
             raise BenchmarkError(f"class counts are of {classes} class; there must be at least 2")
         if len(set(self.train_counts)) == 1:
             raise BenchmarkError(
-                f"every class has {self.train_counts[0]} training images, which weighs all alike: "
-                "class weights cannot act; give the counts of images in unequal numbers"
+                f"every class has {number_of(self.train_counts[0], 'training image')}, "
+                "which weighs all alike: class weights cannot act; give the counts of images in "
+                "unequal numbers"
             )
         lengths = {len(n) for n in self.half_counts or ()} | {
             len(self.class_names or "x" * classes)
@@ -127,7 +129,7 @@ class OwnTraining:
         images = f"{self.train_images} images of {self.num_classes} classes"
         if self.told:
             return f"trained elsewhere on {images}"
-        return f"own training of {self.epochs} epochs on {images}"
+        return f"own training of {number_of(self.epochs, 'epoch')} on {images}"
 
     def to_dict(self) -> dict[str, Any]:
         """Every field as JSON-able values, but for its place on this machine."""

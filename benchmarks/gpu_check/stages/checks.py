@@ -17,6 +17,7 @@ from torch import Tensor
 from benchmarks.gpu_check.context import Context
 from benchmarks.gpu_check.stages.exactness import as_exact
 from benchmarks.throughput.worker import one_line
+from spaces.parts.words import number_of
 from trainer.benchmarks import Benchmark
 from trainer.execution.engine import Engine
 from trainer.execution.loop import train
@@ -57,7 +58,7 @@ def run(context: Context) -> None:
     )
     failed += not check(context, "fp32: the loss is the CPU's", lambda: case.agrees(host))
     if failed:
-        raise RuntimeError(f"{failed} checks failed.")
+        raise RuntimeError(f"{number_of(failed, 'check')} failed.")
 
 
 def check(context: Context, name: str, action: Check) -> bool:

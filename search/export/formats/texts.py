@@ -12,6 +12,7 @@ from search.export.formats.ultralytics import ultralytics_text
 from search.export.strategy_facts import requirements
 from search.export.winner import ExportError
 from search.store.validation import printable
+from spaces.parts.words import number_of
 
 
 def torch_text(exported: Exported) -> str:
@@ -98,7 +99,7 @@ def rows(exported: Exported, indent: int, numbered: bool = False) -> Iterator[st
     ):
         name = json.dumps(classes.class_names[index]) if classes.class_names else str(index)
         key = f"{index}: " if numbered else ""
-        yield f"{' ' * indent}{key}{weight:.9g},  # {name}: {count} images\n"
+        yield f"{' ' * indent}{key}{weight:.9g},  # {name}: {number_of(count, 'image')}\n"
 
 
 def quoted(cell: str) -> str:

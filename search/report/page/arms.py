@@ -15,6 +15,7 @@ from search.results.on_benchmark import OnBenchmark
 from search.stats.estimate import Estimate, Unit
 from search.stats.sentences import listed
 from search.stats.verdict import Verdict
+from spaces.parts.words import number_of
 
 ROW = 30
 """Height of a line of a chart with a name to each line."""
@@ -64,7 +65,7 @@ def arms_figure(judgement: Judgement) -> Figure:
             arm.name,
             arm.accuracy,
             0 if arm.name == verdict.winner else 1,
-            f"{arm.name}: {interval_text(arm.accuracy)}, {arm.seeds} runs, "
+            f"{arm.name}: {interval_text(arm.accuracy)}, {number_of(arm.seeds, 'run')}, "
             f"the best with a probability of {arm.probability_best:.0%}",
         )
         for arm in verdict.arms
@@ -163,7 +164,9 @@ def adjusted_figure(benchmark: OnBenchmark) -> Figure | None:
         finding=f"{label}, adjusted by {posthoc_text(best.posthoc)}, reaches {best.half_b:.2f} % "
         f"on half B, and {best.unadjusted:.2f} % as trained{gain}.",
         chart=interval_plot(lines, "gain by the adjustment, points", reference=0.0).drawn(
-            name, f"gain of {len(lines)} weightings adjusted after training, with 95 % intervals"
+            name,
+            f"gain of {number_of(len(lines), 'weighting')} adjusted after training, with "
+            "95 % intervals",
         )
         if lines
         else Markup(),
@@ -200,7 +203,9 @@ def shots_figure(benchmark: OnBenchmark, winner: str) -> Figure | None:
         if estimate.low > 0 or estimate.high < 0
     ]
     if gains.seeds < FEWEST_SEEDS:
-        finding = f"{gains.seeds} common seeds are too few to tell gains by class frequency."
+        finding = (
+            f"{number_of(gains.seeds, 'common seed')}: too few to tell gains by class frequency."
+        )
     elif sure:
         finding = f"{winner} differs from uniform weights by {listed(sure)}."
     else:
@@ -216,6 +221,7 @@ def shots_figure(benchmark: OnBenchmark, winner: str) -> Figure | None:
             ("classes", "gain", "95 % low", "95 % high"),
             [(name, e.mean, e.low, e.high) for name, e in gains.shots.items()],
         ),
-        note=f"Differences within a seed, t intervals over {gains.seeds} common seeds; many: more "
+        note=f"Differences within a seed, t intervals over "
+        f"{number_of(gains.seeds, 'common seed')}; many: more "
         "than 100 training images, few: under 20, or thirds of the classes.",
     )

@@ -12,6 +12,7 @@ from search.report.page.scales import Scale, around, around_log, number
 from search.report.page.svg import LEFT, RIGHT, WIDTH, Plot, x_range, y_range
 from search.results.on_benchmark import OnBenchmark
 from spaces import Strategy, in_words
+from spaces.parts.words import number_of
 
 BAR_SHARE = 0.8
 """Of the room of a class that its bar takes."""
@@ -45,7 +46,7 @@ def weights_figure(
         if series == 0:
             for i in order:
                 who = class_label(names, i)
-                tip = f"{who}, {counts[i]} images: {label} weighs it {weights[i]:.3g}"
+                tip = f"{who}, {number_of(counts[i], 'image')}: {label} weighs it {weights[i]:.3g}"
                 plot.dot(counts[i], weights[i], series, tip, "small dot")
     first = next(iter(strategies))
     return Figure(
@@ -53,7 +54,7 @@ def weights_figure(
         finding=f"With {first}, {in_words(strategies[first], counts)}.",
         chart=plot.drawn(
             f"weights-{benchmark.name}",
-            f"weights of {len(curves)} weightings against the images of a class",
+            f"weights of {number_of(len(curves), 'weighting')} against the images of a class",
         ),
         table=DataTable.of(
             ("class", "training images", *curves),
@@ -81,7 +82,7 @@ def gains_figure(benchmark: OnBenchmark, names: Sequence[str] | None, winner: st
     plot = Plot(x, y, "training images of the class", "gain, points", x_labels=labels)
     width = BAR_SHARE * (WIDTH - RIGHT - LEFT) / len(order)
     for place, i in enumerate(order):
-        tip = f"{class_label(names, i)}, {counts[i]} images: {gains[i]:+z.1f} points"
+        tip = f"{class_label(names, i)}, {number_of(counts[i], 'image')}: {gains[i]:+z.1f} points"
         plot.bar(place, gains[i], width, 0 if gains[i] >= 0 else 1, tip)
     plot.along(0)
     better = sum(gain > 0 for gain in gains)
@@ -98,6 +99,7 @@ def gains_figure(benchmark: OnBenchmark, names: Sequence[str] | None, winner: st
             ("class", "training images", f"{winner} less uniform, points"),
             [(class_label(names, i), int(counts[i]), float(gains[i])) for i in order],
         ),
-        note=f"Means of the differences within {benchmark.gains.seeds} common seeds, at each run's "
+        note=f"Means of the differences within "
+        f"{number_of(benchmark.gains.seeds, 'common seed')}, at each run's "
         "best epoch; a single class is noisy. Classes stand in the order of their images.",
     )

@@ -13,6 +13,7 @@ from search.report.page.figure import DataTable, Figure, legend
 from search.report.page.scales import Scale, around, number
 from search.report.page.svg import Plot, tag, x_range, y_range
 from search.results.diagnoses import ArmDiagnosis
+from spaces.parts.words import number_of
 from trainer.diagnosis.examination import calibration_error, together
 from trainer.diagnosis.records import BINS, CONFIDENCE_UNIT
 from trainer.diagnosis.words import failure_modes, matrix
@@ -189,7 +190,7 @@ def losses_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) -> Fi
                 for label in order
             ],
         ),
-        legend=legend(f"{class_label(names, i)}, {counts[i]} images" for i in shown),
+        legend=legend(f"{class_label(names, i)}, {number_of(counts[i], 'image')}" for i in shown),
         note=f"Mean cross entropy without weights, runs: {told.runs}. "
         + (
             "Solid lines are of test images, dashed ones of training images. Gap: test less "

@@ -10,6 +10,7 @@ from search.report.durations import rough_duration
 from search.report.page.figure import DataTable
 from search.results.conclusion import ENDS, ORDER, Conclusion
 from search.store.attempts import Cost
+from spaces.parts.words import number_of
 
 Fact = tuple[str, str]
 
@@ -47,8 +48,8 @@ def expected(cost: Cost) -> str:
         return ""
     hours = "" if cost.gpu_hours is None else f", {cost.gpu_hours:.2g} GPU-hours"
     return (
-        f"{rough_duration(cost.seconds)}{hours} from the last start on, {cost.concurrency} trials "
-        "at a time, if none was stopped early"
+        f"{rough_duration(cost.seconds)}{hours} from the last start on, "
+        f"{number_of(cost.concurrency, 'trial')} at a time, if none was stopped early"
     )
 
 

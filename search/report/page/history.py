@@ -14,6 +14,7 @@ from search.results.on_benchmark import OnBenchmark
 from search.stats.ranking import GroupPosterior
 from search.store.trials import CONFIRMATION, Row, TrialState
 from spaces.counts import FloatArray
+from spaces.parts.words import number_of
 
 CONTROL, FULL, STOPPED, ESTIMATE = range(4)
 KINDS = ("control", "searched, full length", "stopped early", "best estimate so far")
@@ -46,7 +47,7 @@ def history_figure(conclusion: Conclusion) -> Figure | None:
             best.append((place, max(mean, best[-1][1]) if best else mean))
     plot.line(best, ESTIMATE)
     found = conclusion.incumbent
-    text = f"{len(rows)} trials have a result"
+    text = f"{number_of(len(rows), 'trial')} with a result"
     if found:
         text += f"; {found.row.label} is the best"
         text += f", estimated at {found.known.mean:.2f} from {found.known.n} of them"
@@ -54,7 +55,7 @@ def history_figure(conclusion: Conclusion) -> Figure | None:
     return Figure(
         name="history",
         finding=f"{text}.",
-        chart=plot.drawn("history", f"score of {len(rows)} trials in their order"),
+        chart=plot.drawn("history", f"score of {number_of(len(rows), 'trial')} in their order"),
         table=DataTable.of(
             ("trial", "weighting", "end", "epochs", "score", "estimate"),
             [
@@ -92,7 +93,8 @@ def _kind(row: Row) -> int:
 
 def _tip(row: Row) -> str:
     return (
-        f"{row.label}: {row.value or 0.0:.2f} after {row.epochs} epochs ({ENDS[row.state]}); "
+        f"{row.label}: {row.value or 0.0:.2f} after {number_of(row.epochs, 'epoch')} "
+        f"({ENDS[row.state]}); "
         f"{row.strategy.describe()}"
     )
 
@@ -129,12 +131,16 @@ def curves_figure(
         name=f"curves-{objective.name}",
         finding=f"At the last epoch the means are: {told} percent.",
         chart=plot.drawn(
-            f"curves-{objective.name}", f"{objective.score_words} by epoch of {len(curves)} arms"
+            f"curves-{objective.name}",
+            f"{objective.score_words} by epoch of {number_of(len(curves), 'arm')}",
         ),
         table=DataTable.of(
-            ("epoch", *(f"{arm} ({len(scores)} runs)" for arm, scores in curves.items())),
+            (
+                "epoch",
+                *(f"{arm} ({number_of(len(scores), 'run')})" for arm, scores in curves.items()),
+            ),
             [(int(e) + 1, *(float(s[:, e].mean()) for s in curves.values())) for e in shown],
         ),
-        legend=legend(f"{arm} ({len(scores)} runs)" for arm, scores in curves.items()),
+        legend=legend(f"{arm} ({number_of(len(scores), 'run')})" for arm, scores in curves.items()),
         note="Lines are means over the fresh seeds, bands reach from the worst to the best run.",
     )

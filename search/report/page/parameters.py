@@ -9,6 +9,7 @@ from search.results.conclusion import Conclusion
 from search.results.effects import Effect, effects
 from search.store.trials import PROPOSALS, TrialState
 from spaces import PARAMETERS, SPACES
+from spaces.parts.words import number_of
 
 ROW = 30
 NAMES = 190
@@ -91,7 +92,7 @@ def effect_figure(effect: Effect, unit: str) -> Figure:
     for place, level in enumerate(levels):
         tip = (
             f"{level.name}: {level.score.mean:.2f} ({level.score.low:.2f} to "
-            f"{level.score.high:.2f}) over {level.trials} trials"
+            f"{level.score.high:.2f}) over {number_of(level.trials, 'trial')}"
         )
         plot.whisker(place, level.score.low, level.score.high, 0)
         plot.dot(place, level.score.mean, 0, tip)

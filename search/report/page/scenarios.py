@@ -6,6 +6,7 @@ from search.report.page.arms import Line, interval_plot, interval_text
 from search.report.page.figure import DataTable, Figure, legend
 from search.results.scenarios import ByScenario, image_luck
 from search.stats.estimate import Estimate
+from spaces.parts.words import number_of
 
 MOST_LINES = 40
 """Of the chart, those of the most images first."""
@@ -20,7 +21,9 @@ def scenarios_figure(benchmark: str, found: ByScenario) -> Figure:
     for n in order:
         for series, gains in enumerate(found.gains):
             if points := gains.points[n]:
-                tip = f"{found.names[n]}, {found.images[n]} images: {found.winner} less "
+                tip = (
+                    f"{found.names[n]}, {number_of(found.images[n], 'image')}: {found.winner} less "
+                )
                 tip += f"{gains.control} {interval_text(points, '+')} points"
                 lines.append((found.names[n], points, series, tip))
         if not controls:
@@ -63,7 +66,8 @@ def _reached(found: ByScenario, place: int) -> Line:
     reached = found.arms[found.winner][place] or 0.0
     luck = image_luck(reached, found.images[place]) or 0.0
     estimate = Estimate(reached, max(reached - luck, 0.0), min(reached + luck, 100.0))
-    tip = f"{found.names[place]}, {found.images[place]} images: {interval_text(estimate)} percent"
+    images = number_of(found.images[place], "image")
+    tip = f"{found.names[place]}, {images}: {interval_text(estimate)} percent"
     return found.names[place], estimate, 0, tip
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from search.store.run_folder import RunFolder
 from trainer.own.training import OwnTraining
 
 DIGITS = "resnet8-digitslt"
+PLURAL_OF_ONE = re.compile(r"(?<![\d.,])1 (?:common )?\w*[^\Ws]s\b")
 
 
 @pytest.fixture
@@ -145,7 +147,7 @@ def fails(weights, seed, report):
     ("function", "epochs", "code", "words"),
     (
         ("train", 12, 0, "(9 trials x 12 epochs x "),
-        ("train", 1, 0, "(9 trials x 1 epochs x "),
+        ("train", 1, 0, "(9 trials x 1 epoch x "),
         ("fails", 12, 2, "error: own_function:fails failed: ValueError: no such file: photos.\n"),
     ),
 )
@@ -189,6 +191,19 @@ def test_from_python_it_is_fields_a_text_and_a_table(
     assert not (tmp_path / "runs").exists()
     with pytest.raises(search.UserError, match="dry_run is for a search that has not begun"):
         search.dry_run(DIGITS, resume=True, **here)
+
+
+@pytest.mark.parametrize("limits", (("--trials", "1"), ("--hours", "1"), ("--hours", "0.0001")))
+def test_one_of_a_kind_is_in_the_singular(
+    limits: tuple[str, ...],
+    tmp_path: Path,
+    scratch: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, text = told(tmp_path, capsys, "--epochs", "1", *limits)
+    assert code == 0
+    assert "1 epoch" in text
+    assert PLURAL_OF_ONE.findall(text) == []
 
 
 def test_its_arguments_are_those_of_a_search() -> None:

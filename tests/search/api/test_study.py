@@ -99,7 +99,7 @@ def test_a_trial_says_what_to_train(study: Study) -> None:
     assert pickle.loads(pickle.dumps(controls)) == controls  # for workers elsewhere
     assert repr(controls[1]) == f"<Trial 'baselines-00002', seed {controls[1].seed}: p=1>"
     study.tell(uniform, 0.5)
-    assert repr(study) == f"<Study {str(study.run.path)!r}, 1 trials told>"
+    assert repr(study) == f"<Study {str(study.run.path)!r}, 1 trial told>"
 
 
 @pytest.mark.parametrize("writer", ("record", "files.jsonl"))

@@ -36,7 +36,7 @@ def test_an_ordinary_search_has_no_notes_but_says_what_is_not_searched(tmp_path:
     ("benchmark", "trials", "sampler", "scheduler", "note"),
     (
         ("vgg16bn-cifar100lt", 32, "tpe", "asha", "note: vgg16bn-cifar100lt is the leaderboard's"),
-        ("resnet8-digitslt", 16, "tpe", "asha", "note: 16 is too few trials for a confirmation"),
+        ("resnet8-digitslt", 16, "tpe", "asha", "note: 16 trials: too few for a confirmation"),
         ("resnet8-digitslt", 32, "gp", "asha", "note: sampler gp learns nothing from trials"),
     ),
 )

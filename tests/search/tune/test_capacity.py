@@ -90,7 +90,7 @@ def test_trials_are_begun_for_nodes_that_are_still_to_come(clock: Clock) -> None
     cluster.become(HEAD, GPU_TYPE.resources)
     clock.now += 2
     assert found.limit() == 16
-    assert cluster.told[2:] == ["4 trials at a time, on 2 nodes with 8 CPUs and 1 GPUs"]
+    assert cluster.told[2:] == ["4 trials at a time, on 2 nodes with 8 CPUs and 1 GPU"]
 
 
 def test_a_cluster_of_fixed_size_is_filled_and_followed(clock: Clock) -> None:

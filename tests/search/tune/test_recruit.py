@@ -78,7 +78,7 @@ def test_the_number_found_by_trying_is_told(
 ) -> None:
     assert found_and_told(tmp_path, [{1: 100.0, 2: 190.0, 4: 192.0}], monkeypatch) == (
         2,
-        ["2 trials share a GPU (images/s by number of trials: 1: 100, 2: 190, 4: 192)"],
+        ["2 trials at a time on a GPU (images/s by number of trials: 1: 100, 2: 190, 4: 192)"],
     )
 
 
@@ -91,7 +91,7 @@ def test_of_several_benchmarks_the_one_with_the_fewest_trials_decides(
         [
             "resnet8-digitslt: 2 (images/s by number of trials: 1: 100, 2: 190, 4: 192)",
             "resnet8-digitslt: 4 (images/s by number of trials: 1: 10, 2: 20, 4: 40)",
-            "2 trials share a GPU",
+            "2 trials at a time on a GPU",
         ],
     )
 

@@ -103,14 +103,14 @@ def test_copies_are_counted_and_those_among_the_test_images_are_warned_of(root: 
     shutil.copy(first, root / "test" / "class0" / "copy.png")
     spec = scan(root)
     assert spec.train_counts == (7, 3)
-    assert "1 of the training images are copies of others, or links to them" in spec.notes
+    assert "1 of the training images: copies of others, or links to them" in spec.notes
     assert any(note.startswith("warning: 1 of the test images are among") for note in spec.notes)
 
 
 def test_an_image_of_two_classes_is_warned_of(root: Path) -> None:
     first = root / "train" / "class0" / "000.png"
     shutil.copy(first, root / "train" / "class1" / "same.png")
-    assert "warning: 1 training images are in another class too" in scan(root).notes
+    assert "warning: 1 of the training images in another class too" in scan(root).notes
 
 
 def test_dangling_links_are_counted_and_named(root: Path) -> None:
