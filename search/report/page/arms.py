@@ -58,7 +58,22 @@ def interval_text(estimate: Estimate, sign: str = "") -> str:
 
 def arms_figure(judgement: Judgement) -> Figure:
     """Return what is known of every arm, the best estimate first."""
-    verdict = judgement.stated
+    note = (
+        f"{judgement.grounds or 'Fresh seeds only.'} The estimate is corrected for the choice of "
+        "the best; the bar is its 95 % interval."
+    )
+    return _arms_figure("arms", "", judgement.stated, note)
+
+
+def holdout_figure(holdout: OnBenchmark) -> Figure | None:
+    """Return what the arms reach on the hold-out; None before they have results there."""
+    if holdout.verdict is None:
+        return None
+    note = "It was never searched on, and chose nothing; the bars are 95 % intervals."
+    return _arms_figure("holdout", f"Held out, on {holdout.name}: ", holdout.verdict, note)
+
+
+def _arms_figure(name: str, where: str, verdict: Verdict, note: str) -> Figure:
     unit = "percent" if verdict.unit == Unit.PERCENT else str(verdict.unit)
     lines: list[Line] = [
         (
@@ -73,10 +88,10 @@ def arms_figure(judgement: Judgement) -> Figure:
     best, verb = verdict.best, "reaches" if verdict.given else "leads with"
     tied = f"; {len(verdict.ties)} more cannot be told from it" if verdict.ties else ""
     return Figure(
-        name="arms",
-        finding=f"{best.name} {verb} {interval_text(best.accuracy)} {unit}{tied}.",
+        name=name,
+        finding=f"{where}{best.name} {verb} {interval_text(best.accuracy)} {unit}{tied}.",
         chart=interval_plot(lines, f"{verdict.scored}, {unit}").drawn(
-            "arms", f"{verdict.scored} of {len(lines)} weightings with 95 % intervals"
+            name, f"{verdict.scored} of {len(lines)} weightings with 95 % intervals"
         ),
         table=DataTable.of(
             ("weighting", "runs", "plain mean", "estimate", "95 % low", "95 % high", "best"),
@@ -93,8 +108,7 @@ def arms_figure(judgement: Judgement) -> Figure:
                 for a in verdict.arms
             ],
         ),
-        note=f"{judgement.grounds or 'Fresh seeds only.'} The estimate is corrected for the choice "
-        "of the best; the bar is its 95 % interval.",
+        note=note,
     )
 
 

@@ -18,6 +18,7 @@ from search.report.page.arms import (
     adjusted_figure,
     arms_figure,
     differences_figure,
+    holdout_figure,
     shots_figure,
 )
 from search.report.page.classes import gains_figure, weights_figure
@@ -154,12 +155,20 @@ def sentences(conclusion: Conclusion) -> list[str]:
                 )
             else:
                 said.append(f"{benchmark.name}: {SAME_IMAGES}")
-        return said
+        return said + _held_out(judgement.holdout)
     found = conclusion.incumbent
     if found is None:
         return []
     text = incumbent_text(found, conclusion.objective)
     return [f"{text[:1].upper()}{text[1:]}."]
+
+
+def _held_out(holdout: OnBenchmark | None) -> list[str]:
+    """Return what the arms reach on the hold-out, if there is one with results."""
+    if holdout is None or holdout.verdict is None:
+        return []
+    first, *more = holdout.verdict.sentences(holdout.name)
+    return [f"Held out, on{first.removeprefix('On')}", *more]
 
 
 def _strategies(conclusion: Conclusion) -> dict[str, Strategy]:
@@ -189,6 +198,8 @@ def _verdict_figures(conclusion: Conclusion) -> Iterator[Figure]:
         if found := differences_figure(conclusion.judgement):
             yield found
         holdout = conclusion.judgement.holdout
+        if holdout and (there := holdout_figure(holdout)):
+            yield there
         for judged in (*_judged(conclusion), *([holdout] if holdout else [])):
             if adjusted := adjusted_figure(judged):
                 yield adjusted

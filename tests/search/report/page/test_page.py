@@ -78,6 +78,8 @@ def test_a_page_of_every_kind_of_run_is_whole_and_loads_nothing(case: str, tmp_p
     assert not re.search(r"""(src|href|action|style)\s*=|url\(|@import|https?://""", page)
     assert "nan" not in page.lower().split()
     assert len(page.encode()) < LARGEST
+    holdout = CASES[case][2].holdout
+    assert page.count("Held out, on ") == (0 if holdout is None else 2)
 
 
 @pytest.mark.parametrize(
