@@ -106,5 +106,5 @@ class Budget:
         """Return the limits in words."""
         limits = [number_of(self.trials, "trial")] if self.trials else []
         limits += [number_of(self.hours, "hour", "g")] if self.hours else []
-        limits += [f"{self.gpu_hours:g} GPU-hours"] if self.gpu_hours else []
+        limits += [number_of(self.gpu_hours, "GPU-hour", "g")] if self.gpu_hours else []
         return " or ".join(limits)

@@ -100,8 +100,8 @@ def check_same(plan: Plan, known: Manifest, wanted: Manifest) -> None:
     searched = known.settings
     there, here = (what_is_searched(*manifest.benchmarks) for manifest in (known, wanted))
     differences = []
-    same = searched.benchmarks == plan.settings.benchmarks
-    if there != here and not same:  # in words, which later versions may put otherwise
+    before_now = [[identity(r) for r in m.benchmarks] for m in (known, wanted)]
+    if there != here and before_now[0] != before_now[1]:  # other words alone are no difference
         differences.append(f"{there} -> {here}")
         searched = replace(searched, benchmarks=plan.settings.benchmarks)
     differences += searched.differences(plan.settings)
@@ -118,7 +118,7 @@ def check_same(plan: Plan, known: Manifest, wanted: Manifest) -> None:
 
 
 def identity(recorded: RecordedBenchmark) -> object:
-    """Return what of a hold-out must not change, which of a user's function is not its code."""
+    """Return what of a benchmark must not change, which of a user's function is not its code."""
     if recorded.own:
         return recorded.own.name, recorded.own.fingerprint()
     return recorded.definition.to_dict()

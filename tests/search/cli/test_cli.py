@@ -53,7 +53,7 @@ DIGITS = ["--benchmark", "resnet8-digitslt"]
         ([*DIGITS, "--seed", "-1"], "--seed is -1"),
         ([*DIGITS, "--slots", "2", "--device", "cpu"], "--slots is 2, but trials train on the CPU"),
         ([*DIGITS, "--cpus-per-trial", "0"], "--cpus-per-trial is 0"),
-        ([*DIGITS, "--cpus-per-trial", "4096"], "--cpus-per-trial is 4096, but there are"),
+        ([*DIGITS, "--cpus-per-trial", "4096"], "--cpus-per-trial is 4096, but this machine has"),
         ([*DIGITS, "--concurrent", "0"], "--concurrent is 0"),
         ([*DIGITS, "--save-every", "0"], "--save-every is 0"),
         ([*DIGITS, "--name", ".."], "the run's name is '..'"),

@@ -54,7 +54,7 @@ def test_a_short_search_is_told_its_minutes_alone(tmp_path: Path) -> None:
 
 def test_hours_in_which_no_trial_ends_are_told(tmp_path: Path) -> None:
     text = told(CIFAR, plan_of(tmp_path, "resnet32-cifar100lt", Budget(None, 1.0)))
-    assert "hours a trial, 2 at a time; no trial ends within 1 hours." in text
+    assert "hours a trial, 2 at a time; no trial ends within 1 hour." in text
     assert "--trials 27 --epochs 3 takes about 49 minutes" in text
 
 

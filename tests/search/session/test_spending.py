@@ -79,7 +79,7 @@ def test_hours_that_leave_nothing_to_confirm_are_spent_on_the_search(
     assert trial.row.study == CONFIRMATION
     assert 2 < search.search_trials <= len(PLAIN.baselines) + 1
     clock.seconds = 3601
-    assert search.must_stop() == "the budget of 1 hours is used up"
+    assert search.must_stop() == "the budget of 1 hour is used up"
     assert not search.finished()
 
 
@@ -94,7 +94,7 @@ def test_hours_that_end_before_anything_can_be_confirmed_are_told(
     clock.seconds = 3601
     assert search.next_trial() is None
     assert not search.finished()
-    assert search.must_stop() == "the budget of 1 hours is used up"
+    assert search.must_stop() == "the budget of 1 hour is used up"
 
 
 def test_the_hours_end_a_confirmation_which_goes_first_in_the_next_attempt(
@@ -114,7 +114,7 @@ def test_the_hours_end_a_confirmation_which_goes_first_in_the_next_attempt(
         assert trial is not None
         assert trial.row.study == CONFIRMATION
         clock.seconds = start + 3601
-        assert search.must_stop() == "the budget of 1 hours is used up"
+        assert search.must_stop() == "the budget of 1 hour is used up"
         assert not search.finished()
     assert [t.row.key for t in search.running.values()] == ["confirmation-00000"]
 

@@ -104,7 +104,7 @@ def test_copies_are_counted_and_those_among_the_test_images_are_warned_of(root: 
     spec = scan(root)
     assert spec.train_counts == (7, 3)
     assert "1 of the training images: copies of others, or links to them" in spec.notes
-    assert any(note.startswith("warning: 1 of the test images are among") for note in spec.notes)
+    assert any(note.startswith("warning: 1 of the test images among") for note in spec.notes)
 
 
 def test_an_image_of_two_classes_is_warned_of(root: Path) -> None:

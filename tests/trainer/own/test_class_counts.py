@@ -91,7 +91,7 @@ def test_values_that_are_no_counts_name_the_argument() -> None:
     ("name", "text", "sentence"),
     (
         ("a.csv", "# nothing\n", ": holds no class counts; write a header"),
-        ("a.csv", "cat,50\ndog\n", ", line 2: has 1 columns, not the 2 of class,train"),
+        ("a.csv", "cat,50\ndog\n", ", line 2: has 1 column, not the 2 of class,train"),
         ("a.csv", "cat,50\ndog,0\n", ", line 2: train is '0'; it must be a whole number"),
         ("a.csv", "cat,50\ndog,-2\n", ", line 2: train is '-2'"),
         ("a.csv", "class,train,test\ncat,5,1\ndog,4,1.5\n", ", line 3: test is '1.5'"),
