@@ -46,7 +46,7 @@ LOGGERS: dict[str, NamedLogger] = {
     "wandb": NamedLogger(
         "wandb",
         ("search.loggers.wandb", "WandbLogger"),
-        "your account there, or with WANDB_MODE=offline the run folder",
+        "your account there, or with WANDB_MODE=offline a folder beside the run's",
     ),
 }
 

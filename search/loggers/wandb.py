@@ -16,10 +16,15 @@ PROJECT = "class-weighting-search"
 
 
 class WandbLogger:
-    """Writes to the project of ``WANDB_PROJECT``; offline, into the run folder."""
+    """Writes to the project of ``WANDB_PROJECT``; offline, into a folder beside the run's.
+
+    It is not the run's, for W&B makes links, and a run folder with links is not used.
+    """
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
+        self.place = folder.path.with_name(f"{folder.path.name}.wandb")
+        self.place.mkdir(exist_ok=True)  # W&B would write elsewhere, and say nothing
         self.runs: dict[str, Any] = {}
 
     def _run(self, key: str, name: str, config: Mapping[str, Value]) -> Any:
@@ -33,7 +38,7 @@ class WandbLogger:
                 group=self.folder.path.name,
                 name=name,
                 config=dict(config),
-                dir=str(self.folder.path),
+                dir=str(self.place),
                 settings=wandb.Settings(silent=True, console="off"),
             )
         return self.runs[key]

@@ -15,6 +15,7 @@ from search.loggers.background import Background, concluded, flat, logging_event
 from search.loggers.logger import LoggedTrial
 from search.loggers.registry import LOGGERS, NamedLogger, chosen_loggers
 from search.session.events import Events
+from search.store.files.containment import check_contained
 from search.store.run_folder import RunFolder
 from spaces.errors import UserError
 from trainer.results import EpochResult
@@ -191,13 +192,15 @@ def test_mlflow_has_a_run_for_each_trial_below_that_of_the_search(
 
 
 @pytest.mark.slow
-def test_weights_and_biases_writes_offline_into_the_run_folder(
+def test_weights_and_biases_writes_offline_beside_the_run_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("wandb", reason="wandb is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
     folder = driven(tmp_path, "wandb")
-    assert len(list((folder.path / "wandb").glob("offline-run-*"))) == TRIALS + 1
+    place = folder.path.with_name(f"{folder.path.name}.wandb")
+    assert len(list((place / "wandb").glob("offline-run-*"))) == TRIALS + 1
+    check_contained(folder.path)  # the run is still one that can be shown and resumed
 
 
 def driven(tmp_path: Path, name: str) -> RunFolder:
