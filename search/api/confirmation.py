@@ -49,9 +49,14 @@ def recorded_arguments(folder: RunFolder) -> tuple[str, ...]:
     """Return the arguments of the command that began a run.
 
     Raises:
-        UserError: it is no run, or its first attempt is not on record.
+        UserError: it is no run, one of a study, or its first attempt is not on record.
     """
-    folder.read_manifest()
+    own = folder.read_manifest().benchmarks[0].own
+    if own and own.told:
+        raise UserError(
+            f"run {folder.path.name!r} is of a study, which hands out its trainings; confirm it "
+            "with confirmation() of search.Study(..., folder=...)."
+        )
     arguments = folder.read_attempts()[0].arguments
     if not arguments:
         raise UserError(

@@ -100,6 +100,8 @@ def test_a_trial_says_what_to_train(study: Study) -> None:
     assert repr(controls[1]) == f"<Trial 'baselines-00002', seed {controls[1].seed}: p=1>"
     study.tell(uniform, 0.5)
     assert repr(study) == f"<Study {str(study.run.path)!r}, 1 trial told>"
+    with pytest.raises(search.UserError, match="is of a study, which hands out its trainings"):
+        study.run.confirm()
 
 
 @pytest.mark.parametrize("writer", ("record", "files.jsonl"))
