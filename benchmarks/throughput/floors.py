@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.arguments import Parser
 from trainer.benchmarks import Benchmark
-from trainer.execution.batch_steps import EVALUATION_BATCH, batch_sizes
+from trainer.execution.batch_steps import batch_sizes, evaluation_batch
 from trainer.models import NETWORKS
 from trainer.runtime import PRECISIONS, available_cpus, configure, select_device
 
@@ -135,7 +135,7 @@ def work_of_trial(benchmark: Benchmark, test_images: int) -> Work:
         network = NETWORKS[benchmark.network].make(benchmark.channels, benchmark.num_classes)
     phases = {
         True: batch_sizes(benchmark.train_images, benchmark.batch_size),
-        False: batch_sizes(test_images, EVALUATION_BATCH),
+        False: batch_sizes(test_images, evaluation_batch(side)),
     }
     epoch = Work(0, 0)
     for training, sizes in phases.items():

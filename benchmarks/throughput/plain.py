@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, Dataset
 
 from trainer.benchmarks import Benchmark
-from trainer.execution.batch_steps import EVALUATION_BATCH
+from trainer.execution.batch_steps import evaluation_batch
 from trainer.models import build
 from trainer.prepared import ImageData
 from trainer.prepared.stored_images import Images
@@ -87,7 +87,8 @@ class PlainTraining:
         )
         test_set = PlainImages(data.test_images, data.test_labels, test_transform(data))
         self.train_loader = self.loader(train_set, benchmark.batch_size, workers, shuffle=True)
-        self.test_loader = self.loader(test_set, EVALUATION_BATCH, workers, shuffle=False)
+        tested = evaluation_batch(benchmark.resolution)
+        self.test_loader = self.loader(test_set, tested, workers, shuffle=False)
         torch.manual_seed(seed)
         network = build(benchmark.network, benchmark.channels, benchmark.num_classes, seed)
         self.network = network.to(device)

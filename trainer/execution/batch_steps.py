@@ -23,7 +23,13 @@ from trainer.strategies.heads import cosines, unrecorded
 from trainer.strategies.loss import general_loss, mixed_loss
 from trainer.trial import Trial
 
-EVALUATION_BATCH = 500
+EVALUATION_BATCH, EVALUATION_SIDE = 500, 64
+"""Test images in a batch, if they have at most so many pixels a side."""
+
+
+def evaluation_batch(side: int) -> int:
+    """Return the test images in a batch; of large ones so many that they have as many pixels."""
+    return max(1, EVALUATION_BATCH * EVALUATION_SIDE**2 // max(side, EVALUATION_SIDE) ** 2)
 
 
 def batch_sizes(images: int, batch: int) -> list[int]:
@@ -70,7 +76,8 @@ class BatchSteps:
         self.frozen = {str(variant) for variant in variants if variant.frozen}
         self.priors = log_priors(task.classes.counts).to(device)
         self.position = torch.zeros((), dtype=torch.int64, device=device)
-        self.offsets = torch.arange(max(like.benchmark.batch_size, EVALUATION_BATCH), device=device)
+        tested = evaluation_batch(like.benchmark.resolution)
+        self.offsets = torch.arange(max(like.benchmark.batch_size, tested), device=device)
         numbers = 2 + len(POSTHOC) * 4 * task.num_classes
         self.totals = torch.zeros(numbers, dtype=torch.float64, device=device)
         self.train_loss, self.test_loss = self.totals[:2]
@@ -82,7 +89,7 @@ class BatchSteps:
         self.entries = torch.tensor(entries, device=device)
         self.said = torch.zeros(3, task.test_images, device=device)
         self.train_sizes = batch_sizes(task.images, like.benchmark.batch_size)
-        self.test_sizes = batch_sizes(task.test_images, EVALUATION_BATCH)
+        self.test_sizes = batch_sizes(task.test_images, tested)
 
     def steps(self) -> dict[str, Step]:
         """Return a step for each size of a batch, and each variant.

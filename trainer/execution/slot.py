@@ -149,7 +149,7 @@ class Slot:
             self.batch_steps.image_losses.copy_(within["losses"])
         if within:
             self.batch = within["batch"]
-            if "said" not in within:  # from before all of this was measured
+            if within.get("test_batch") != self.test_sizes[0]:  # tested by others, or not at all
                 self.batch = min(self.batch, len(self.train_sizes))
                 self.totals.zero_()
                 self.batch_steps.train_loss.copy_(within["totals"][0])
@@ -184,7 +184,7 @@ class Slot:
     def _within(self) -> dict[str, Any]:
         seconds = time.perf_counter() - self.began
         within = {"batch": self.batch, "totals": host_copy(self.totals), "seconds": seconds}
-        within["said"] = host_copy(self.batch_steps.said)
+        within |= {"said": host_copy(self.batch_steps.said), "test_batch": self.test_sizes[0]}
         if self.has_losses:
             within["losses"] = host_copy(self.batch_steps.image_losses)
         return within

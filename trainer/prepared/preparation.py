@@ -49,7 +49,10 @@ def prepare(
     if lacking:
         say(f"images are read from disk during the training: {lacking}")
     elif folder.exists():
-        say(f"images are read from disk during the training, as {folder} was prepared for that")
+        say(
+            f"images are read from disk during the training, as {folder} was prepared for that;"
+            " without it they would be held in memory"
+        )
     if folder.exists():
         return folder
     request = Request(data_root, benchmark.resolution, benchmark.folder)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spaces.recipe import Variant
 from trainer.execution.augment import Augmenter
-from trainer.execution.batch_steps import EVALUATION_BATCH
+from trainer.execution.batch_steps import evaluation_batch
 from trainer.execution.task import AUXILIARY, PARTNER, Task
 from trainer.strategies.sampling import Integers
 from trainer.streaming.read_ahead import ReadAhead, in_batches
@@ -47,7 +47,7 @@ class BufferedTask(Task):
         buffer = torch.zeros(streams * batch, channels, height, width, dtype=torch.uint8)
         self.augmenter = Augmenter(buffer.to(device), task.padding)
         self.labels = torch.zeros(streams * batch, dtype=torch.int64, device=device)
-        tested = min(EVALUATION_BATCH, task.test_images), height, width, channels
+        tested = min(evaluation_batch(width), task.test_images), height, width, channels
         self.test_pixels = torch.zeros(tested, dtype=torch.uint8, device=device)
         self.batch, self.pinned = batch, pinned
         self.in_batch = torch.arange(task.images) % batch

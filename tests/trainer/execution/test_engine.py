@@ -13,7 +13,7 @@ import torch
 from training import all_equal, all_numbers, digits_task, digits_trial, threads, without_seconds
 
 from trainer.execution import checkpoint, graphs
-from trainer.execution.batch_steps import batch_sizes
+from trainer.execution.batch_steps import batch_sizes, evaluation_batch
 from trainer.execution.engine import Engine
 from trainer.execution.graphs import WARM_UP_STEPS, Queue, Step, captured, compiled
 from trainer.execution.loop import TrainingError, train
@@ -67,6 +67,7 @@ def test_batches_cover_the_images_and_the_last_is_short() -> None:
     assert batch_sizes(10, 4) == [4, 4, 2]
     assert batch_sizes(8, 4) == [4, 4]
     assert batch_sizes(3, 4) == [3]
+    assert [evaluation_batch(side) for side in (8, 64, 224, 5000)] == [500, 500, 40, 1]
 
 
 def test_a_trial_among_others_equals_the_trial_alone_bit_for_bit() -> None:

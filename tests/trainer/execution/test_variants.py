@@ -320,7 +320,7 @@ def test_a_position_from_before_adjustments_were_measured_goes_on_bit_for_bit(
         assert next(work) is None
     state = slot.state()
     state["within"]["totals"] = state["within"]["totals"][: 2 + 4 * 10]
-    del state["within"]["said"], state["examined"]
+    del state["within"]["said"], state["within"]["test_batch"], state["examined"]
     checkpoint.save(tmp_path, 0, state)
     resumed = list(train(trial, digits_task(), tmp_path))
     assert without_seconds(resumed) == without_seconds(trained(trial))

@@ -1,0 +1,1 @@
+"""Training with images that are read from disk, against the same images in memory."""
