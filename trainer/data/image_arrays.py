@@ -134,6 +134,11 @@ def _tags(
     columns = []
     for column in scenarios:
         name = f"{split}_{column}"
+        if not any(f"{other}_{column}" in arrays for other in SPLITS):
+            raise DataError(
+                f"{file}: scenarios names {column!r}, and there is no array {name}, nor of another"
+                f" split ({', '.join(arrays)}): correct the name"
+            )
         tags = arrays.get(name, np.full(images, ""))
         if name in _used(()) or tags.shape != (images,) or tags.dtype.kind not in "biuU":
             raise DataError(

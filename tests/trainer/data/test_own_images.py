@@ -219,7 +219,10 @@ def test_tags_that_cannot_be_scenarios_are_refused(
     (
         ('root = "images"\nscenarios = "light"', "root is a folder: give csv, parquet or npz"),
         ('npz = "a.npz"\nscenarios = "labels"', "train_labels must be .9,., text or whole numbers"),
-        ('npz = "a.npz"\nscenarios = "light"', "has no light for any image that is evaluated"),
+        (
+            'npz = "a.npz"\nscenarios = "light"',
+            "no array train_light, nor of another split .train_im",
+        ),
     ),
 )
 def test_scenarios_that_are_no_tags_are_refused(here: Path, data: str, message: str) -> None:
