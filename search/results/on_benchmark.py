@@ -200,7 +200,8 @@ class PartJudge:
             if row.label in arms and row.seed_index is not None:
                 epochs = self.folder.read_part(part_key(row.key, part), benchmark)
                 arms[row.label][row.seed_index] = epochs
-        return by_scenario(arms, benchmark.scenarios, benchmark.test_held_out)
+        judging = (1,) if benchmark.test_held_out else (0, 1)
+        return by_scenario(arms, benchmark.scenarios, judging)
 
     def gains(self, curves: dict[str, Curves], benchmark: BenchmarkObjective) -> Gains | None:
         winner, uniform = curves.get(self.winner, {}), curves.get(UNIFORM, {})

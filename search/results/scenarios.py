@@ -35,7 +35,7 @@ class ScenarioGains:
     Attributes:
         control: its name.
         seeds: that both ran with; differences are taken within a seed.
-        points: of each scenario, (S,); None where no image of it judges.
+        points: of each scenario, (S,); None where it has no image.
     """
 
     control: str
@@ -45,12 +45,12 @@ class ScenarioGains:
 
 @dataclass(frozen=True)
 class ByScenario:
-    """The accuracy of arms by scenario on the images that judge, each run at its best epoch.
+    """The accuracy of arms by scenario, each run at its best epoch.
 
     Attributes:
         winner: label of the first arm.
         scenarios: of the benchmark, (S,).
-        images: that judge, of each scenario, (S,).
+        images: of which the accuracies are, of each scenario, (S,).
         arms: label -> mean over its runs, percent, (S,); None where there are no images.
         gains: of the winner over the other arms; empty where too few seeds are common.
     """
@@ -74,16 +74,32 @@ class ByScenario:
             sure = [n for n, p in points.items() if p.low > 0 or p.high < 0]
             sure.sort(key=lambda n: -abs(points[n].mean))
             said += [self._gain(n, points[n], gains.control) for n in sure[:SHOWN]]
-            more = [f"{len(sure) - SHOWN} more differ"] if len(sure) > SHOWN else []
+            pair = f"{self.winner} and {gains.control}"
+            if len(sure) > SHOWN:
+                said.append(f"{pair} differ in {len(sure) - SHOWN} more scenarios.")
             unsure = [repr(self.names[n]) for n in points if n not in sure]
             if unsure:
-                more.append(f"{some(unsure)} cannot be told from seeds")
-            if more:
-                said.append(f"{self.winner} less {gains.control} by scenario: {'; '.join(more)}.")
+                said.append(f"{pair} cannot be told apart on {some(unsure)} images.")
         if few:
             named = [f"{self.names[n]!r} ({self.images[n]})" for n in few]
             said.append(f"Too few images, under {FEW_IMAGES}, to say anything of: {some(named)}.")
         return said
+
+    def spread(self) -> str:
+        """Return in which scenarios of enough images the winner is least and most accurate."""
+        reached = {
+            n: percent
+            for n, percent in enumerate(self.arms[self.winner])
+            if percent is not None and self.images[n] >= FEW_IMAGES
+        }
+        if not reached:
+            return f"No scenario has {FEW_IMAGES} images."
+        ends = (min(reached, key=reached.__getitem__), max(reached, key=reached.__getitem__))
+        said = (
+            f"{reached[n]:.1f} % on {self.names[n]!r} images ({self.images[n]:,})"
+            for n in dict.fromkeys(ends)
+        )
+        return f"{self.winner} reaches {' to '.join(said)}."
 
     def _gain(self, place: int, points: Estimate, control: str) -> str:
         verb, preposition = ("gains", "over") if points.mean > 0 else ("loses", "against")
@@ -98,19 +114,19 @@ class ByScenario:
 
 
 def by_scenario(
-    arms: Mapping[str, Runs], scenarios: tuple[Scenario, ...], test_held_out: bool
+    arms: Mapping[str, Runs], scenarios: tuple[Scenario, ...], halves: Sequence[int] = (0, 1)
 ) -> ByScenario | None:
     """Return what arms reach by scenario; None where the images have none, or the first no run.
 
     Args:
         arms: label -> runs at full length, the winner first; those that are not diagnosed are left
             out.
+        halves: of the images, whose accuracies they are.
     """
-    halves = slice(1, 2) if test_held_out else slice(0, 2)
-    images = np.array([s.evaluated[halves] for s in scenarios]).reshape(len(scenarios), -1).sum(1)
+    images = np.array([[s.evaluated[half] for half in halves] for s in scenarios]).sum(1)
     accuracies = {
         label: {
-            seed: 100 * np.array(found)[:, halves].sum(1) / np.where(images, images, np.nan)
+            seed: 100 * np.array(found)[:, list(halves)].sum(1) / np.where(images, images, np.nan)
             for seed, epochs in runs.items()
             if (found := correct(epochs)) and len(found) == len(scenarios)
         }

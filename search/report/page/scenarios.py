@@ -34,7 +34,7 @@ def scenarios_figure(benchmark: str, found: ByScenario) -> Figure:
     arms = list(found.arms)
     return Figure(
         name=name,
-        finding=" ".join(found.sentences()) or f"Too few seeds are common to {' and '.join(arms)}.",
+        finding=" ".join(found.sentences()) if controls else found.spread(),
         chart=plot.drawn(name, f"{x_title} of {found.winner} by scenario, with 95 % intervals"),
         table=DataTable.of(
             (

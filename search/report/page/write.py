@@ -33,6 +33,8 @@ from search.results.conclusion import Conclusion
 from search.results.diagnoses import arm_diagnosis
 from search.results.health import checks
 from search.results.on_benchmark import OnBenchmark
+from search.results.scenarios import by_scenario
+from search.store.run_folder import part_key
 from search.store.trials import BASELINES, CONFIRMATION
 from spaces import STRATEGIES, Strategy, legend
 from spaces.errors import UserError
@@ -221,6 +223,21 @@ def _class_figures(conclusion: Conclusion) -> Iterator[Figure]:
         yield from (figure for figure in figures if figure)
         if judged.scenarios:
             yield scenarios_figure(judged.name, judged.scenarios)
+    if not conclusion.judgement:
+        yield from _scenarios_of_search(conclusion)
+
+
+def _scenarios_of_search(conclusion: Conclusion) -> Iterator[Figure]:
+    """Those of the best of the search beside uniform weights, a run each."""
+    best = [conclusion.incumbent.row] if conclusion.incumbent else []
+    rows = {r.label: r for r in (*best, *conclusion.rows) if r in best or r.label == UNIFORM}
+    for part, benchmark in enumerate(conclusion.objective.benchmarks):
+        if best and benchmark.scenarios:
+            keys = {label: part_key(row.key, part) for label, row in rows.items()}
+            runs = {a: {0: conclusion.folder.read_part(k, benchmark)} for a, k in keys.items()}
+            choosing = (0,) if benchmark.test_held_out else (0, 1)
+            if found := by_scenario(runs, benchmark.scenarios, choosing):
+                yield scenarios_figure(benchmark.name, found)
 
 
 def _diagnosis_figures(conclusion: Conclusion) -> Iterator[Figure]:

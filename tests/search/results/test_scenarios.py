@@ -44,7 +44,7 @@ ARMS = {
 
 
 def found(held_out: bool = False) -> ByScenario:
-    known = by_scenario(ARMS, SCENARIOS, held_out)
+    known = by_scenario(ARMS, SCENARIOS, (1,) if held_out else (0, 1))
     assert known is not None
     return known
 
@@ -66,14 +66,14 @@ def test_accuracies_are_means_over_the_diagnosed_runs_and_differences_within_see
     assert none is None
     assert found(held_out=True).images == (50, 500, 1, 0)
     assert found(held_out=True).arms["best"][0] == 62.0
-    assert by_scenario({"best": {0: run()}}, SCENARIOS, False) is None
+    assert by_scenario({"best": {0: run()}}, SCENARIOS) is None
 
 
 def test_few_images_and_many_scenarios_are_said_in_bounds() -> None:
     known = found()
     assert known.sentences() == [
         "On 'night' images (100) best gains 30.5 points (24.1 to 36.9) over uniform.",
-        "best less uniform by scenario: 'day' cannot be told from seeds.",
+        "best and uniform cannot be told apart on 'day' images.",
         f"Too few images, under 30, to say anything of: {HOSTILE!r} (5), 'none' (0).",
     ]
     many = replace(
@@ -84,7 +84,7 @@ def test_few_images_and_many_scenarios_are_said_in_bounds() -> None:
     )
     said = many.sentences()
     assert said[0] == "On 'night' images (100) best loses 2.0 points (1.0 to 3.0) against uniform."
-    assert said[5:] == ["best less uniform by scenario: 59 more differ."]
+    assert said[5:] == ["best and uniform differ in 59 more scenarios."]
 
 
 def test_intervals_hold_the_luck_of_seeds_and_of_images() -> None:
@@ -102,11 +102,26 @@ def test_the_figure_shows_gains_or_else_accuracies() -> None:
     assert figure.chart.count('class="interval') == 3
     assert HOSTILE not in figure.chart
     assert figure.table.rows[1][:6] == ("night", 40, 100, 72.0, 41.5, 100.0)
-    alone = by_scenario({"best": ARMS["best"]}, SCENARIOS, False)
+    alone = by_scenario({"best": ARMS["best"]}, SCENARIOS)
     assert alone is not None
     figure = scenarios_figure("b", replace(alone, images=(100, 1000, 50, 30)))
     assert "accuracy, percent" in figure.chart
-    assert figure.finding.startswith("Too few seeds are common")
+    assert figure.finding == (
+        "best reaches 60.2 % on 'day' images (1,000) to 100.0 % on " + f"{HOSTILE!r} images (50)."
+    )
+    assert replace(alone, images=(1, 1, 1, 1)).spread() == "No scenario has 30 images."
+
+
+@pytest.mark.parametrize(("held_out", "images"), ((False, 100), (True, 50)))
+def test_the_best_of_a_search_is_shown_by_scenario_on_the_images_that_choose(
+    held_out: bool, images: int
+) -> None:
+    tagged = replace(BENCHMARK, scenarios=SCENARIOS[:1], test_held_out=held_out)
+    with fast_folder() as place:
+        folder = whole_run(Path(place) / "run", steady, 8, None, Objective((tagged,)))
+        page = report_html(Conclusion.of(folder))
+    assert f"% on &#39;night&#39; images ({images})." in page
+    assert "accuracy, percent of #2 by scenario" in page
 
 
 def test_a_run_with_scenarios_says_them_everywhere() -> None:

@@ -8,24 +8,15 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pytest
+from own_images import arrays, declared, prepared, rows, write_csv
 from pyarrow import parquet
 
 from spaces.errors import UserError
-from trainer.benchmarks import Benchmark, get_benchmark
+from trainer.benchmarks import Benchmark
 from trainer.errors import DataError
-from trainer.prepared import ImageData, changed_images, load, prepare
+from trainer.prepared import changed_images, load, prepare
 
 MakeFolder = Callable[..., Path]
-
-
-def declared(folder: Path, data: str) -> Benchmark:
-    head = 'name = "mine"\nnetwork = "resnet8"\nresolution = 8\n'
-    (folder / "mine.toml").write_text(f"{head}[data]\n{data}\n")
-    return get_benchmark(str(folder / "mine.toml"), folder)
-
-
-def prepared(benchmark: Benchmark, data_root: Path) -> ImageData:
-    return load(prepare(benchmark, data_root), benchmark)
 
 
 def pixels(images: np.ndarray) -> set[bytes]:
@@ -37,24 +28,6 @@ def here(tmp_path: Path, make_folder: MakeFolder) -> Path:
     """A folder that holds `images`, with classes of 6 and 3 images and 2 test images each."""
     make_folder(tmp_path / "images", (6, 3))
     return tmp_path
-
-
-def rows(here: Path, splits: bool = True) -> list[list[str]]:
-    """Path, label and split of all images; validation images are the first of each class."""
-    named = []
-    for path in sorted(here.glob("images/*/*/*.png")):
-        split = path.parts[-3]
-        split = "valid" if (split, path.name) == ("train", "000.png") else split
-        if splits or split != "test":
-            label = {"class0": "10", "class1": "9"}[path.parts[-2]]
-            named.append([str(path.relative_to(here)), label, split][: 3 if splits else 2])
-    return named
-
-
-def write_csv(here: Path, table: list[list[str]], separator: str = ",", header: str = "") -> None:
-    lines = [header or separator.join(("path", "label", "split")[: len(table[0])])]
-    lines += [separator.join(row) for row in table]
-    (here / "rows.csv").write_text("\n".join(lines) + "\n")
 
 
 @pytest.mark.parametrize("separator", (",", ";", "\t"))
@@ -112,125 +85,6 @@ def test_a_difficulty_that_is_no_number_is_refused(here: Path, value: str) -> No
         declared(here, 'csv = "rows.csv"')
 
 
-LIGHT, WHERE = "<i>night</i>", "'in' \"side\""
-
-
-def write_tagged(here: Path, kind: str, light: str = LIGHT) -> str:
-    """Write images with tags, in two columns, and return what declares them."""
-    if kind == "npz":
-        tags = {
-            "train_light": np.array([light] * 4 + ["day"] * 5),
-            "test_light": [light, "", "b", ""],
-        }
-        np.savez(here / "a.npz", **arrays() | tags, test_place=[1, 2, 1, 1])
-        return 'npz = "a.npz"\nscenarios = ["light", "place"]'
-    table = [[*row, light if i % 4 else "", WHERE] for i, row in enumerate(rows(here))]
-    names = ["path", "label", "split", " Light", "place"]
-    if kind == "parquet":
-        columns = [[cell or None for cell in column] for column in zip(*table, strict=True)]
-        parquet.write_table(pyarrow.table(columns, names=names), here / "rows.parquet")
-    else:
-        table = [[*row[:4], '"' + row[4].replace('"', '""') + '"'] for row in table]
-        write_csv(here, table, header=",".join(names))
-    return f'{kind} = "rows.{kind}"\nscenarios = ["LIGHT ", "place"]'
-
-
-@pytest.mark.parametrize("kind", ("csv", "parquet", "npz"))
-def test_columns_of_tags_are_scenarios_and_change_no_other_part_of_the_data(
-    here: Path, kind: str
-) -> None:
-    data = write_tagged(here, kind)
-    benchmark, plain = declared(here, data), declared(here, data.split("\n")[0])
-    tagged, untagged = prepared(benchmark, here), prepared(plain, here)
-    assert tagged.scenarios is not None
-    assert untagged.scenarios is None
-    for name in ("train_images", "train_labels", "test_images", "test_labels", "half_a"):
-        assert np.array_equal(getattr(tagged, name), getattr(untagged, name))
-    assert (tagged.mean, tagged.std) == (untagged.mean, untagged.std)
-    counted = [(s.name, s.train, s.evaluated) for s in tagged.scenarios.counted(tagged.half_a)]
-    assert (
-        counted
-        == {
-            "csv": [
-                (f"{LIGHT} (light)", 5, (1, 3)),
-                ("untagged (light)", 2, (1, 1)),
-                (f"{WHERE} (place)", 7, (2, 4)),
-            ],
-            "npz": [
-                (f"{LIGHT} (light)", 4, (0, 1)),
-                ("b (light)", 0, (1, 0)),
-                ("day (light)", 5, (0, 0)),
-                ("untagged (light)", 0, (1, 1)),
-                ("1 (place)", 0, (2, 1)),
-                ("2 (place)", 0, (0, 1)),
-                ("untagged (place)", 9, (0, 0)),
-            ],
-        }["csv" if kind == "parquet" else kind]
-    )
-
-
-def test_tags_are_part_of_the_identity_of_images(here: Path) -> None:
-    before = declared(here, write_tagged(here, "csv"))
-    path = prepare(before, here)
-    after = declared(here, write_tagged(here, "csv", "dusk"))
-    assert prepared(after, here).scenarios is not None
-    assert (
-        len({b.data_fingerprint() for b in (before, after, declared(here, 'csv = "rows.csv"'))})
-        == 3
-    )
-    changes = changed_images(after, before.data_fingerprint(), here)
-    assert changes == "the same images with other difficulties or tags"
-    with np.load(path) as archive:
-        content = {name: part for name, part in archive.items() if "scenario" not in name}
-    np.savez(path, **content)
-    with pytest.raises(DataError, match="has other scenarios than its benchmark: delete it and"):
-        load(path, before)
-
-
-@pytest.mark.parametrize(
-    ("tags", "scenarios", "message"),
-    (
-        ("day", '"lihgt"', "names the column 'lihgt', and .*rows.csv has light beside those of"),
-        ("day", '"label"', "names the column 'label', and"),
-        ("day", '["light", "Light "]', "column of tags, or a list of up to 8, none twice"),
-        ("day", "3", "scenarios is 3; it must be the name of a column of tags, or a list of up"),
-        ("day", '"\\u0007"', "it must be the name of a column of tags"),
-        ("x" * 10_000, '"light"', r"row 2, has the light 'x{20}\.\.\.': a tag must be at most 100"),
-        (
-            "a\x1bb",
-            '"light"',
-            r"has the light 'a\\x1bb': a tag must be at most 100 characters that",
-        ),
-        ("", '"light"', "has no light for any image that is evaluated: fill it in, or leave it"),
-        (None, '"light"', "has 65 different tags in light: they must be at most 64, so group"),
-    ),
-)
-def test_tags_that_cannot_be_scenarios_are_refused(
-    here: Path, tags: str | None, scenarios: str, message: str
-) -> None:
-    table = [[*row, str(i) if tags is None else tags] for i, row in enumerate(rows(here) * 5)]
-    write_csv(here, table, header="path,label,split,light")
-    with pytest.raises(UserError, match=message):
-        declared(here, f'csv = "rows.csv"\nscenarios = {scenarios}')
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    (
-        ('root = "images"\nscenarios = "light"', "root is a folder: give csv, parquet or npz"),
-        ('npz = "a.npz"\nscenarios = "labels"', "train_labels must be .9,., text or whole numbers"),
-        (
-            'npz = "a.npz"\nscenarios = "light"',
-            "no array train_light, nor of another split .train_im",
-        ),
-    ),
-)
-def test_scenarios_that_are_no_tags_are_refused(here: Path, data: str, message: str) -> None:
-    np.savez(here / "a.npz", **arrays())
-    with pytest.raises(UserError, match=message):
-        declared(here, data)
-
-
 def test_csv_without_splits_sets_a_share_aside(here: Path) -> None:
     write_csv(here, rows(here, splits=False))
     benchmark = declared(here, 'csv = "rows.csv"')
@@ -282,17 +136,6 @@ def test_place_of_another_kind_is_refused(here: Path, data: str) -> None:
     (here / "rows.csv").write_text("")
     with pytest.raises(DataError, match=r"there is no (csv file|npz file|folder of images) '"):
         declared(here, data)
-
-
-def arrays(shape: tuple[int, ...] = (8, 8, 3)) -> dict[str, Any]:
-    """Classes of 6 and 3 training images and 2 test images each."""
-    random = np.random.default_rng(0)
-    return {
-        "train_images": random.integers(0, 256, (9, *shape), dtype=np.uint8),
-        "train_labels": np.repeat([1, 0], [3, 6]),
-        "test_images": random.integers(0, 256, (4, *shape), dtype=np.uint8),
-        "test_labels": np.array([0, 1, 0, 1]),
-    }
 
 
 def of_arrays(here: Path, content: dict[str, Any], extra: str = "") -> Benchmark:
