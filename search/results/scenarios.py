@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from search.stats.accuracies import t_interval
 from search.stats.estimate import Estimate
 from spaces.counts import FloatArray
+from spaces.parts.words import number_of
 from trainer.diagnosis.scenarios import FEW_IMAGES, Scenario
 from trainer.results import EpochResult
 
@@ -67,23 +68,39 @@ class ByScenario:
 
     def sentences(self) -> list[str]:
         """Return where the winner gains or loses, where that cannot be told, and who is too few."""
-        few = [n for n, images in enumerate(self.images) if images < FEW_IMAGES]
+        return [*self.differences(), *self.doubts()]
+
+    def differences(self) -> list[str]:
+        """Return where the winner gains or loses, the largest differences of each pair first."""
         said = []
         for gains in self.gains:
-            points = {n: p for n, p in enumerate(gains.points) if p and n not in few}
-            sure = [n for n, p in points.items() if p.low > 0 or p.high < 0]
-            sure.sort(key=lambda n: -abs(points[n].mean))
-            said += [self._gain(n, points[n], gains.control) for n in sure[:SHOWN]]
-            pair = f"{self.winner} and {gains.control}"
+            sure = [(n, p) for n, p in self._told(gains) if p.low > 0 or p.high < 0]
+            sure.sort(key=lambda told: -abs(told[1].mean))
+            said += [self._gain(n, points, gains.control) for n, points in sure[:SHOWN]]
             if len(sure) > SHOWN:
-                said.append(f"{pair} differ in {len(sure) - SHOWN} more scenarios.")
-            unsure = [repr(self.names[n]) for n in points if n not in sure]
-            if unsure:
-                said.append(f"{pair} cannot be told apart on {some(unsure)} images.")
-        if few:
-            named = [f"{self.names[n]!r} ({self.images[n]})" for n in few]
-            said.append(f"Too few images, under {FEW_IMAGES}, to say anything of: {some(named)}.")
+                more = number_of(len(sure) - SHOWN, "more scenario")
+                said.append(f"{self.winner} and {gains.control} differ in {more}.")
         return said
+
+    def doubts(self) -> list[str]:
+        """Return where the winner cannot be told from the others, and who has too few images."""
+        said = []
+        for gains in self.gains:
+            unsure = [self.names[n] for n, p in self._told(gains) if p.low <= 0 <= p.high]
+            if unsure:
+                pair = f"{self.winner} and {gains.control}"
+                said.append(f"{pair} cannot be told apart on {some(map(repr, unsure))} images.")
+        few = [
+            f"{n!r} ({k})" for n, k in zip(self.names, self.images, strict=True) if k < FEW_IMAGES
+        ]
+        if few:
+            said.append(f"Too few images, under {FEW_IMAGES}, to say anything of: {some(few)}.")
+        return said
+
+    def _told(self, gains: ScenarioGains) -> list[tuple[int, Estimate]]:
+        """The scenarios of enough images, and the differences there."""
+        told = enumerate(zip(gains.points, self.images, strict=True))
+        return [(n, points) for n, (points, k) in told if points and k >= FEW_IMAGES]
 
     def spread(self) -> str:
         """Return in which scenarios of enough images the winner is least and most accurate."""
@@ -165,9 +182,10 @@ def image_luck(percent: float | None, images: int) -> float | None:
     return 100 * NORMAL * math.sqrt(share * (1 - share) / n)
 
 
-def some(names: Sequence[str]) -> str:
+def some(names: Iterable[str]) -> str:
     """Return the first names, and how many more there are."""
-    return ", ".join(names[:SHOWN]) + (f" and {n} more" if (n := len(names) - SHOWN) > 0 else "")
+    every = list(names)
+    return ", ".join(every[:SHOWN]) + (f" and {n} more" if (n := len(every) - SHOWN) > 0 else "")
 
 
 def correct(epochs: Sequence[EpochResult]) -> tuple[tuple[int, int], ...] | None:

@@ -11,7 +11,7 @@ from search.report.page.figure import DataTable, Figure, legend
 from search.report.page.scales import Scale, around, around_log, number
 from search.report.page.svg import LEFT, RIGHT, WIDTH, Plot, x_range, y_range
 from search.results.on_benchmark import OnBenchmark
-from spaces import Strategy, in_words
+from spaces import CLASS_WEIGHTS, Strategy, in_words
 from spaces.parts.words import number_of
 
 BAR_SHARE = 0.8
@@ -64,7 +64,12 @@ def weights_figure(
             ],
         ),
         legend=legend(curves),
-        note="Both axes are logarithmic; the rarest classes are on the right.",
+        note="Both axes are logarithmic; the rarest classes are on the right."
+        + (
+            ""
+            if all(strategy.kind == CLASS_WEIGHTS for strategy in strategies.values())
+            else " What strategies change besides the weights in the loss is not in this chart."
+        ),
     )
 
 

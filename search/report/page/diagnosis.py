@@ -10,7 +10,7 @@ from markupsafe import Markup
 from search.config.objective import BenchmarkObjective
 from search.report.page.classes import class_label
 from search.report.page.figure import DataTable, Figure, legend
-from search.report.page.scales import Scale, around, number
+from search.report.page.scales import Scale, around, epoch_ticks, number
 from search.report.page.svg import Plot, tag, x_range, y_range
 from search.results.diagnoses import ArmDiagnosis
 from spaces.parts.words import number_of
@@ -163,7 +163,8 @@ def losses_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) -> Fi
     kinds += [(told.train_losses, True)] if told.train_losses is not None else []
     every = np.concatenate([losses[np.ix_(at, shown)].ravel() for losses, _ in kinds])
     y = around([0.0, float(np.nanquantile(every, 0.98))], *y_range())
-    plot = Plot(Scale(1, max(epochs, 2), *x_range()), y, "epoch", "mean loss of the class")
+    x = Scale(1, max(epochs, 2), *x_range())
+    plot = Plot(x, y, "epoch", "mean loss of the class", x_labels=epoch_ticks(epochs))
     for losses, dashed in kinds:
         for series, label in enumerate(shown):
             points = [(float(e) + 1, float(losses[e, label])) for e in at]

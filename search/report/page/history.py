@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from search.report.page.figure import DataTable, Figure, legend
-from search.report.page.scales import Scale, around
+from search.report.page.scales import Scale, around, epoch_ticks
 from search.report.page.svg import Plot, x_range, y_range
 from search.results.conclusion import ENDS, Conclusion
 from search.results.on_benchmark import OnBenchmark
@@ -119,7 +119,8 @@ def curves_figure(
     lowest = float(np.quantile(every, OUTLIER_SHARE))
     x = Scale(1, max(epochs, 2), *x_range())
     y = around([value for value in every if value >= lowest], *y_range())
-    plot = Plot(x, y, "epoch", f"{objective.score_words}, percent")
+    x_labels = epoch_ticks(epochs)
+    plot = Plot(x, y, "epoch", f"{objective.score_words}, percent", x_labels=x_labels)
     for series, scores in reversed(list(enumerate(curves.values()))):
         xs = (shown + 1).astype(float).tolist()
         low, mean, high = (f(scores[:, shown], axis=0).tolist() for f in (np.min, np.mean, np.max))

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MOST_TICKS = 7
+FEW_EPOCHS = 10
+"""Of which each has a tick."""
 
 
 @dataclass(frozen=True)
@@ -81,3 +83,8 @@ def _log_ticks(low: float, high: float) -> list[float]:
         if len(inside) <= MOST_TICKS:
             return inside
     return inside[:: math.ceil(len(inside) / MOST_TICKS)]
+
+
+def epoch_ticks(epochs: int) -> list[tuple[float, str]] | None:
+    """Return a tick for each of a few epochs; None for more, which have round numbers."""
+    return [(float(e), str(e)) for e in range(1, epochs + 1)] if epochs <= FEW_EPOCHS else None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from search.report.page.arms import Line, interval_plot, interval_text
 from search.report.page.figure import DataTable, Figure, legend
 from search.results.scenarios import ByScenario, image_luck
 from search.stats.estimate import Estimate
 from spaces.parts.words import number_of
+from trainer.diagnosis.scenarios import FEW_IMAGES
 
 MOST_LINES = 40
 """Of the chart, those of the most images first."""
@@ -15,7 +18,7 @@ MOST_LINES = 40
 def scenarios_figure(benchmark: str, found: ByScenario) -> Figure:
     """Return where the winner gains over the controls by scenario, or else what it reaches."""
     sizes = sorted(range(len(found.images)), key=lambda n: -found.images[n])
-    order = [n for n in sizes if found.images[n]]
+    order = [n for n in sizes if found.images[n] >= FEW_IMAGES]
     controls = [gains.control for gains in found.gains]
     lines: list[Line] = []
     for n in order:
@@ -25,17 +28,19 @@ def scenarios_figure(benchmark: str, found: ByScenario) -> Figure:
                     f"{found.names[n]}, {number_of(found.images[n], 'image')}: {found.winner} less "
                 )
                 tip += f"{gains.control} {interval_text(points, '+')} points"
-                lines.append((found.names[n], points, series, tip))
+                lines.append(("" if series else found.names[n], points, series, tip))
         if not controls:
             lines.append(_reached(found, n))
     x_title = "difference, points" if controls else "accuracy, percent"
-    plot = interval_plot(lines[:MOST_LINES], x_title, reference=0.0 if controls else None)
+    plot = interval_plot(lines[:MOST_LINES], x_title, 0.0 if controls or not lines else None)
     name = f"scenarios-{benchmark}"
     arms = list(found.arms)
     return Figure(
         name=name,
-        finding=" ".join(found.sentences()) if controls else found.spread(),
-        chart=plot.drawn(name, f"{x_title} of {found.winner} by scenario, with 95 % intervals"),
+        finding=_finding(found, controls),
+        chart=plot.drawn(name, f"{x_title} of {found.winner} by scenario, with 95 % intervals")
+        if lines
+        else Markup(),
         table=DataTable.of(
             (
                 *("scenario", "training images", "images", *(f"{arm}, %" for arm in arms)),
@@ -55,11 +60,19 @@ def scenarios_figure(benchmark: str, found: ByScenario) -> Figure:
             ],
         ),
         legend=legend(f"{found.winner} less {control}" for control in controls),
-        note=f"{benchmark}: accuracy at each run's best epoch. Differences within a seed, t "
+        note=" ".join(found.doubts())
+        + f" {benchmark}: accuracy at each run's best epoch. Differences within a seed, t "
         "intervals over the common seeds, no narrower than one image, and not corrected for "
         "looking at several scenarios. Luck of images: how far the accuracy of "
         f"{found.winner} on other images of the scenario may lie from that on these.",
     )
+
+
+def _finding(found: ByScenario, controls: list[str]) -> str:
+    if not controls:
+        return found.spread()
+    none = f"In no scenario {found.winner} can be told from {' or '.join(controls)}."
+    return " ".join(found.differences()[:2]) or none
 
 
 def _reached(found: ByScenario, place: int) -> Line:

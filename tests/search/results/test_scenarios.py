@@ -99,8 +99,12 @@ def test_intervals_hold_the_luck_of_seeds_and_of_images() -> None:
 
 def test_the_figure_shows_gains_or_else_accuracies() -> None:
     figure = scenarios_figure("b", found())
-    assert figure.chart.count('class="interval') == 3
+    assert figure.chart.count('class="interval') == 2, "nothing of few images"
     assert HOSTILE not in figure.chart
+    assert figure.finding == found().differences()[0]
+    assert figure.note.startswith(" ".join(found().doubts()))
+    few = scenarios_figure("b", replace(found(), images=(9, 29, 5, 0)))
+    assert (few.chart, few.finding) == ("", "In no scenario best can be told from uniform.")
     assert figure.table.rows[1][:6] == ("night", 40, 100, 72.0, 41.5, 100.0)
     alone = by_scenario({"best": ARMS["best"]}, SCENARIOS)
     assert alone is not None
