@@ -157,8 +157,8 @@ def prior_text(search: Search) -> list[str]:
     """Return which earlier runs the model's prior comes from."""
     assert search.record.begun is not None
     return [
-        f"prior {run.run}: {run.results} full-length results, of {len(run.weightings)} weightings "
-        "its model says what to expect; how much of that holds here is learnt from the results"
+        f"prior {run.run}: {run.results} full-length results say what to expect of "
+        f"{len(run.weightings)} weightings; how much of that holds here is learnt from the results"
         for run in search.record.begun.prior
     ]
 

@@ -182,7 +182,7 @@ class SharesModel:
 
         1: differences are as large as there, each in its own noise SDs; 0: nothing is left of them.
         """
-        noise, found = self.prior.noise.sd, []
+        noise, found = posterior.noise_sd, []
         for column in range(1, 1 + self.earlier.shape[1]):
             mean, low, high = posterior.coefficient(column)
             found.append((mean / noise, low / noise, high / noise))

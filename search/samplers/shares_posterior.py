@@ -48,6 +48,11 @@ class Posterior:
         return np.asarray(self.weights @ self.means)
 
     @property
+    def noise_sd(self) -> float:
+        """Standard deviation of a result, its seed's part included."""
+        return float(np.sqrt(self.weights @ self.scales))
+
+    @property
     def own_noise(self) -> float:
         """Variance of a result besides what its seed does to all."""
         return float(self.weights @ (self.scales * (1 - self.seed_shares)))

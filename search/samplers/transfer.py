@@ -42,8 +42,7 @@ class Expected:
 
 def expected_of(candidates: Candidates, posterior: Posterior) -> Expected:
     """Return what a search expects; its first candidate is uniform weights."""
-    noise = float(np.sqrt(posterior.weights @ posterior.scales))
-    means = (posterior.mean - posterior.mean.mean())[:POINTS] / noise
+    means = (posterior.mean - posterior.mean.mean())[:POINTS] / posterior.noise_sd
     return Expected(candidates.weightings[:POINTS], tuple(round(float(m), 6) for m in means))
 
 

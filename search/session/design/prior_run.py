@@ -49,8 +49,8 @@ def told_by(run: StoredRun, name: str) -> PriorRun:
     model, results = model_of_all(run)
     if results < LEAST_RESULTS:
         raise UserError(
-            f"run {name!r} has {results} full-length results of class weights; a prior needs "
-            f"{LEAST_RESULTS} or more, so let it go on, or take another."
+            f"run {name!r} has too few full-length results of class weights ({results}); a prior "
+            f"needs {LEAST_RESULTS} or more, so let it go on, or take another."
         )
     expected = expected_of(model.model.candidates, model.posterior())
     weightings = tuple(weighting.to_dict() for weighting in expected.weightings)

@@ -203,7 +203,7 @@ def compared(
         values=_values(trials, number),
         mean=posterior.mean[number],
         draws=np.clip(posterior.sample(number, DRAWS), *bounds),
-        noise_sd=float(np.sqrt(posterior.weights @ posterior.scales)),
+        noise_sd=posterior.noise_sd,
         seed_share=float(posterior.weights @ posterior.seed_shares),
         spread_sd=float(posterior.mean.std()),
         places=tuple(places),

@@ -71,7 +71,10 @@ def test_a_run_of_any_sampler_tells_what_it_expects(tmp_path: Path, sampler: str
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     (
-        ({"trials": LEAST_RESULTS - 1}, "run 'earlier' has 7 full-length results of class weights"),
+        (
+            {"trials": LEAST_RESULTS - 1},
+            "run 'earlier' has too few full-length results of class weights .7.",
+        ),
         ({"seed": OTHER_SEED.seed}, r"has the same benchmark and the same --seed \(8\)"),
         ({"space": "strategies"}, "searched space 'strategies', which has more than class weights"),
     ),

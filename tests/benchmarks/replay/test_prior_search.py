@@ -1,0 +1,55 @@
+"""Searches with and without a prior: pairs of worlds, outcomes, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.replay.full_length import prior_search, transfer_worlds
+from benchmarks.replay.full_length.shares_search import model_of
+from benchmarks.replay.full_length.transfer_worlds import BEFORE, KINDS, NOW, standard
+from search.samplers import candidates
+from spaces import Weighting, gradient_shares
+from trainer.benchmarks import BENCHMARKS
+
+
+def test_an_unknown_kind_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert prior_search.main(["--kinds", "smoth", "--out", str(tmp_path / "x.json")]) == 2
+    assert "--kinds is 'smoth' (did you mean 'smooth'?)" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_truth_of_ten_and_a_hundred_classes_prefers_the_same(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(transfer_worlds, "WEIGHTINGS", 30)
+    transfer_worlds.design_shares.cache_clear()
+    truths = []
+    for benchmark in (BEFORE, NOW):
+        counts = np.array(BENCHMARKS[benchmark].counts)
+        powers = [Weighting(exponent=p).weights(counts) for p in np.linspace(0, 1, 11)]
+        shares = np.stack([gradient_shares(counts, weights) for weights in powers])
+        truths.append(standard(kind, benchmark, [3, 0])(shares))
+    assert np.corrcoef(*truths)[0, 1] > 0.7
+    transfer_worlds.design_shares.cache_clear()
+
+
+@pytest.mark.slow
+def test_outcomes_are_compared_in_pairs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(candidates, "POINTS", 128)
+    for name, value in (("TRIALS_BEFORE", 12), ("TRIALS", 20), ("LOOKS", (8, 20))):
+        monkeypatch.setattr(prior_search, name, value)
+    monkeypatch.setattr(prior_search, "RELATIONS", {"same": 1.0})
+    model_of.cache_clear()
+    out = tmp_path / "found.json"
+    assert prior_search.main(["--kinds", "mech", "--repetitions", "2", "--out", str(out)]) == 0
+    model_of.cache_clear()
+    found = json.loads(out.read_text())["kinds"]["mech"]
+    assert set(found) == {"none", "same"}
+    assert found["none"]["kept"] is None
+    assert found["none"]["against_none"]["8"]["mean"] == 0
+    regrets = [found[name]["regret"]["20"]["mean"] for name in found]
+    assert min(regrets) >= 0
+    assert regrets[1] - regrets[0] == pytest.approx(found["same"]["against_none"]["20"]["mean"])
