@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from fault_table import FAULTS, Tell
+from filelock import FileLock
 from PIL import Image
 
 # Whoever runs the tests may have a cluster, and a token for it: they are not the tests' business.
@@ -22,6 +23,10 @@ os.environ.pop("RAY_AUTH_TOKEN", None)
 # handled.
 if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
+
+# Networks and matrices here are small: threads cost more than they give, and wait for each other
+# where several processes share the cores.
+torch.set_num_threads(1)
 
 DATA_SETS = ("cifar-100-python", "cifar10lt-ir100")
 ARCHIVES = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -61,16 +66,20 @@ def fault(request: pytest.FixtureRequest) -> Tell:
 def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh data root with the real data sets; the test is skipped where there are none.
 
-    They are unpacked from ../shared/data beside the repository, or taken from the folder that
-    LONGTAIL_DATA_ROOT names, to which nothing is written.
+    They are unpacked from ../shared/data beside the repository, once for all processes of a run, or
+    taken from the folder that LONGTAIL_DATA_ROOT names, to which nothing is written.
     """
-    data_root = tmp_path_factory.mktemp("data_root")
     unpacked = os.environ.get("LONGTAIL_DATA_ROOT")
     if unpacked is None:
         if not (ARCHIVES / "unpack").is_file():
             pytest.skip(f"no real data: {ARCHIVES} is absent and LONGTAIL_DATA_ROOT is not set")
-        subprocess.run([ARCHIVES / "unpack", data_root], check=True)
-        return data_root
+        of_run = tmp_path_factory.getbasetemp()
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            of_run = of_run.parent
+        with FileLock(of_run / "data_root.lock"):
+            subprocess.run([ARCHIVES / "unpack", of_run / "data_root"], check=True)
+        return of_run / "data_root"
+    data_root = tmp_path_factory.mktemp("data_root")
     for name in DATA_SETS:
         source = Path(unpacked).absolute() / name
         if not source.is_dir():

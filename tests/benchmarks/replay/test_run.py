@@ -287,17 +287,14 @@ def few(packed: Path, *more: str) -> list[str]:
     return ["--table", str(packed), "--repetitions", "2", "--budget-trials", "20", *arms, *more]
 
 
-def test_the_command_line_writes_the_same_results_for_the_same_seed(
+def test_the_command_line_writes_what_it_found_as_json_plot_and_table(
     packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    contents = []
-    for name in ("a", "b"):
-        assert replay.main(few(packed, "--out", str(tmp_path / name))) == 0
-        contents.append(json.loads((tmp_path / f"{name}.json").read_text()))
-        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
-    assert contents[0]["arms"] == contents[1]["arms"]
-    assert contents[0]["world"]["surrogate"]["weightings"] == 60
-    assert contents[0]["repetitions"] == 2
+    assert replay.main(few(packed, "--out", str(tmp_path / "a"))) == 0
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+    assert content["world"]["surrogate"]["weightings"] == 60
+    assert content["repetitions"] == 2
     assert "random+none confirm-1/2-k3" in capsys.readouterr().out
 
 

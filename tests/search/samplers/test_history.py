@@ -15,7 +15,7 @@ from twin import fast_folder, make_settings
 from search.config.objective import BenchmarkObjective, Objective
 from search.samplers import history
 from search.samplers.history import merit
-from search.samplers.registry import OPTUNA_SAMPLERS, make_sampler
+from search.samplers.registry import OPTUNA_SAMPLERS, STARTUP_TRIALS, make_sampler
 from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
@@ -124,6 +124,8 @@ def test_an_attempt_proposes_the_same_from_a_record_as_from_memory(
 ) -> None:
     monkeypatch.setattr(history, "LATEST", 30)
     first = make_proposer(journal, sampler)
+    if sampler == "gp":  # slow, and it keeps nothing with its trials
+        first.study.sampler = make_sampler("random", 7, 1)
     run_trials(first, 20)
     first.ask()
     run_trials(first, 18)
@@ -211,7 +213,7 @@ def test_proposals_of_a_short_study_are_as_without_the_bound(
     for latest, name in ((30, "bounded"), (10**6, "unbounded")):
         monkeypatch.setattr(history, "LATEST", latest)
         proposer = make_proposer(journal.with_name(name), sampler)
-        run_trials(proposer, 22)
+        run_trials(proposer, STARTUP_TRIALS + 5)
         found.append([trial.params for trial in every(proposer)])
     assert found[0] == found[1]
 
@@ -220,9 +222,9 @@ def test_proposals_of_a_short_study_are_as_without_the_bound(
 @pytest.mark.parametrize("sampler", OPTUNA_SAMPLERS)
 def test_every_sampler_goes_on_in_a_long_study(journal: Path, sampler: str) -> None:
     proposer = make_proposer(journal, sampler)
-    run_trials(proposer, 24)
+    run_trials(proposer, 18)
     drawn = [tuple(trial.params.items()) for trial in every(proposer)]
-    assert len(set(drawn)) == 24
+    assert len(set(drawn)) == 18
 
 
 def test_full_length_trials_are_better_than_stopped_ones_and_those_that_came_far_than_others(

@@ -9,11 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import engines
 import pytest
 import torch
 from engines import BENCHMARK, EPOCHS, config, epochs_in, setup, weights_of
-from repository import REPOSITORY
 from searching import without_seconds
 from training import FOREVER, digits_data, threads
 
@@ -25,8 +23,6 @@ from trainer.execution.engine import Engine
 from trainer.execution.loop import train
 from trainer.execution.task import Task
 from trainer.trial import Trial
-
-HELPERS = Path(engines.__file__).parent
 
 
 def alone(seed: int) -> list[dict[str, object]]:
@@ -213,7 +209,7 @@ print("still there")
 def run_program(program: str, place: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", program, str(place)],
-        env=os.environ | {"PYTHONPATH": f"{HELPERS}:{REPOSITORY}"},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
         text=True,
         timeout=120,

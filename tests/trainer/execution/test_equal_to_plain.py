@@ -174,11 +174,11 @@ def test_resnet32_on_real_images_equals_the_plain_loop_bit_for_bit(shared_data: 
     data = load(prepare(full, shared_data), full)
     few = dataclasses.replace(
         data,
-        train_images=data.train_images[::30],
-        train_labels=data.train_labels[::30],
-        test_images=data.test_images[::25],
-        test_labels=data.test_labels[::25],
-        half_a=data.half_a[::25],
+        train_images=data.train_images[::60],
+        train_labels=data.train_labels[::60],
+        test_images=data.test_images[::50],
+        test_labels=data.test_labels[::50],
+        half_a=data.half_a[::50],
     )
     benchmark = dataclasses.replace(full, epochs=3)
     assert_equal_to_plain(benchmark, few, uneven(benchmark))
