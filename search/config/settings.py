@@ -82,7 +82,8 @@ class Settings:
         elif self.prior:
             raise FieldError(
                 f"prior is {','.join(map(run_of_prior, self.prior))}, which is for sampler "
-                f"{KNOWLEDGE_GRADIENT}, and sampler is {self.sampler}; leave one of them out"
+                f"{KNOWLEDGE_GRADIENT}, and sampler is {self.sampler}; take that one, or leave "
+                "prior out"
             )
 
     def _check_design(self) -> None:
