@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -118,7 +119,6 @@ def search(
 
 
 STRANGERS: dict[str, dict[str, str]] = {
-    "no token": {},
     "no token, though the mode is set": {"RAY_AUTH_MODE": "token"},
     "a wrong token": {"RAY_AUTH_TOKEN": "0" * 64},
     "a token file that is missing": {
@@ -130,33 +130,52 @@ STRANGERS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("who", STRANGERS)
 def test_a_search_without_the_token_is_refused_in_one_sentence(
-    cluster: Cluster, tmp_path: Path, who: str
+    cluster: Cluster, tmp_path: Path
 ) -> None:
     begun = time.monotonic()
-    done = search(cluster, tmp_path, cluster.address, **STRANGERS[who])
+    done = search(cluster, tmp_path, cluster.address)
     seconds = time.monotonic() - begun
-    said("run_search.py --address", who, f"exit code {done.returncode}, {done.stderr.strip()}")
+    said("run_search.py --address", "no token", f"exit code {done.returncode}, {done.stderr}")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: --address is '{cluster.address}', and the Ray cluster")
-    assert "RAY_AUTH_TOKEN" in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "0" * 64 not in done.stderr + done.stdout
+    check_sentence(cluster, done.stderr.removeprefix("error: "))
     assert seconds < 60  # a few, on an idle machine
     assert not (tmp_path / "runs").exists()
 
 
+def check_sentence(cluster: Cluster, sentence: str) -> None:
+    assert sentence.startswith(f"--address is '{cluster.address}', and the Ray cluster")
+    assert "RAY_AUTH_TOKEN" in sentence
+    assert sentence.count("\n") == 1
+    assert "0" * 64 not in sentence
+
+
+ASKING = """
+import sys
+from search.cluster.admission import check_admitted
+from spaces.errors import UserError
+try:
+    check_admitted(sys.argv[1])
+except UserError as error:
+    print(error)
+"""
+
+
 @pytest.mark.slow
-def test_a_search_is_not_driven_through_rays_client(cluster: Cluster, tmp_path: Path) -> None:
-    address = f"ray://me:hunter2@{cluster.client}"
-    token = {"RAY_AUTH_TOKEN_PATH": str(cluster.token_file)}
-    done = search(cluster, tmp_path, address, **token)
-    said("run_search.py --address ray://", "with the token", done.stderr.strip())
-    assert done.returncode == 2
-    assert "submit the search as a job" in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "hunter2" not in done.stderr
+@pytest.mark.parametrize("who", STRANGERS)
+def test_nobody_is_admitted_without_the_token(cluster: Cluster, who: str) -> None:
+    """In a process, as Ray reads once what is known of a token."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASKING, cluster.address],
+        cwd=REPOSITORY,
+        env=environment(cluster, **STRANGERS[who]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said("the door of drivers", who, done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    check_sentence(cluster, done.stdout)
 
 
 def asked(url: str, token: str | None, body: dict[str, object] | None = None) -> int:
@@ -317,7 +336,7 @@ def test_the_token_of_a_ray_of_our_own_is_written_nowhere(
 
 def test_a_client_address_is_refused() -> None:
     with pytest.raises(
-        UserError, match=r"^--address is 'ray://\*\*\*@head:1', and a search cannot"
+        UserError, match=r"^--address is 'ray://\*\*\*@head:1', .* submit the search as a job\.$"
     ):
         check_admitted("ray://me:word@head:1")
 
