@@ -165,14 +165,9 @@ except UserError as error:
 @pytest.mark.parametrize("who", STRANGERS)
 def test_nobody_is_admitted_without_the_token(cluster: Cluster, who: str) -> None:
     """In a process, as Ray reads once what is known of a token."""
-    done = subprocess.run(
-        [sys.executable, "-c", ASKING, cluster.address],
-        cwd=REPOSITORY,
-        env=environment(cluster, **STRANGERS[who]),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-c", ASKING, cluster.address]
+    own = environment(cluster, **STRANGERS[who])
+    done = subprocess.run(command, cwd=REPOSITORY, env=own, capture_output=True, text=True)
     said("the door of drivers", who, done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
     check_sentence(cluster, done.stdout)
