@@ -1,5 +1,6 @@
 """The benchmark that kills: what it kills when, and how it tells a whole search from another."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -126,8 +127,9 @@ def test_a_wrong_option_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_driver_is_found_by_its_pattern_and_the_looker_is_not() -> None:
     looker = ["bash", "-c", f"pgrep -f '{chaos.PROGRAM}-of-nobody'; true"]
     assert subprocess.run(looker, capture_output=True, check=True).stdout == b""
-    program = ["bash", "-c", "sleep 60; true", "run_search.py-of-nobody"]
-    with subprocess.Popen(program) as driver:
+    # one process: a shell's child has the shell's words until it runs its program
+    words, program = ["run_search.py-of-nobody", "60"], shutil.which("sleep")
+    with subprocess.Popen(words, executable=program) as driver:
         found = subprocess.run(looker, capture_output=True, check=True).stdout.split()
         driver.kill()
     assert found == [str(driver.pid).encode()]
