@@ -257,7 +257,7 @@ def test_a_small_comparison_from_end_to_end(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     arms = arms_of(json.loads(out.with_name("speed.json").read_text()))
-    labels = ["plain, 0 workers", "plain, 1 workers", "fp32 x1", "bf16 x1"]
+    labels = ["plain, 0 workers", "plain, 1 worker", "fp32 x1", "bf16 x1"]
     assert list(arms) == labels
     for arm in arms.values():
         assert arm["seconds_per_trial"]["n"] == 2
