@@ -135,7 +135,7 @@ def _again(folder: Path, elsewhere: Path, pick: Pick) -> str:
     """Put a trial on record a second time, under the next number of its study or of another."""
     path = folder / "record.jsonl"
     facts = read(path)
-    keys = sorted({key for fact in facts if (key := _trial_of(fact))})
+    keys = _trials(facts)
     if not keys:
         return "there is no trial"
     key = keys[pick(len(keys))]
@@ -153,7 +153,7 @@ def _removed(folder: Path, elsewhere: Path, pick: Pick) -> str:
     """Take a trial off record, or one kind of its facts; those behind it get its number."""
     path = folder / "record.jsonl"
     facts = read(path)
-    keys = sorted({key for fact in facts if (key := _trial_of(fact))})
+    keys = _trials(facts)
     if not keys:
         return "there is no trial"
     key = keys[pick(len(keys))]
@@ -283,6 +283,10 @@ def _value(pick: Pick) -> Any:
     kinds = (NUMBERS, TEXTS, OTHERS)
     values: tuple[Any, ...] = kinds[pick(len(kinds))]
     return copy.deepcopy(values[pick(len(values))])
+
+
+def _trials(facts: list[Any]) -> list[str]:
+    return sorted({key for fact in facts if (key := _trial_of(fact))})
 
 
 def _trial_of(fact: Any) -> str | None:

@@ -2,23 +2,20 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from confirming import manifest_of, steady, whole_run
-from twin import OBJECTIVE, Twin, attempt, fast_folder, make_settings
+from twin import OBJECTIVE, Twin, attempt, make_settings
 
 from search.api.prior import with_prior
 from search.config.request import Request
 from search.config.settings import Settings
 from search.report.verdict_view import prior_lines
 from search.results.conclusion import Conclusion
-from search.samplers import candidates
 from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.session.design.prior_run import LEAST_RESULTS, prior_run
-from search.session.design.run_model import shares_model
 from search.store.facts import PriorRun
 from search.store.files.jsonl import checksummed
 from search.store.record import Record
@@ -28,21 +25,6 @@ from spaces.errors import UserError
 SETTINGS = make_settings(sampler=KNOWLEDGE_GRADIENT, early_stopping="none")
 OTHER_SEED = replace(SETTINGS, seed=8)
 FLAT = PriorRun("earlier", 8, ({}, {"exponent": 0.5}), (0.5, -0.5))
-
-
-@pytest.fixture(autouse=True)
-def coarse(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Cover a space by few points, which takes less long."""
-    monkeypatch.setattr(candidates, "POINTS", 256)
-    shares_model.cache_clear()
-    yield
-    shares_model.cache_clear()
-
-
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder
 
 
 def earlier(path: Path, trials: int = 12, **changes: object) -> Path:

@@ -1,6 +1,5 @@
 """The model of a run: what it asks for next, and what it makes of replicates and divergence."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from twin import (
     Killer,
     Twin,
     attempt,
-    fast_folder,
     make_run,
     make_settings,
 )
@@ -24,10 +22,9 @@ from search.config.objective import BenchmarkObjective, Objective
 from search.report.leaderboard import rows_in_order
 from search.results.conclusion import Conclusion
 from search.results.judgement import MODELLED
-from search.samplers import candidates
 from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.samplers.sequential_design import BLOCK
-from search.session.design.run_model import RunModel, run_model, shares_model
+from search.session.design.run_model import RunModel, run_model
 from search.store.facts import Begun
 from search.store.record import Record
 from search.store.run_folder import RunFolder
@@ -37,21 +34,6 @@ from spaces.errors import UserError
 
 SETTINGS = make_settings(sampler=KNOWLEDGE_GRADIENT, early_stopping="none")
 MANY = (1000 * 500.0 ** (-np.arange(8142) / 8141)).astype(int).tolist()
-
-
-@pytest.fixture(autouse=True)
-def coarse(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Cover a space by few points, which takes less long."""
-    monkeypatch.setattr(candidates, "POINTS", 256)
-    shares_model.cache_clear()
-    yield
-    shares_model.cache_clear()
-
-
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder
 
 
 def on(*counts: tuple[int, ...], space: str = "core") -> RunModel:
