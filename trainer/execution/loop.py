@@ -178,8 +178,12 @@ def save_position(slot: Slot, folder: Path) -> None:
 
 
 def advance(slot: Slot, work: Iterator[EpochResult | Progress]) -> EpochResult | Progress | None:
-    """Return the next item of the slot's work, queued on the slot's stream; None at its end."""
+    """Return the next item of the slot's work, queued on the slot's stream; None at its end.
+
+    Marks that were reached are seen also while it waits for a disk: a watchdog looks at them.
+    """
     with slot.queue.here():
+        slot.queue.reached()
         return next(work, None)
 
 

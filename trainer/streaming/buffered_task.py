@@ -1,5 +1,6 @@
 """A buffered task has the images of one batch at a time, for the steps of one slot."""
 
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, islice
 
@@ -13,6 +14,9 @@ from trainer.execution.batch_steps import evaluation_batch
 from trainer.execution.task import AUXILIARY, PARTNER, Task
 from trainer.strategies.sampling import Integers
 from trainer.streaming.read_ahead import ReadAhead, in_batches
+
+COPIES = 3
+"""Batches of a slot whose copies to a GPU are queued and not done; each keeps its host memory."""
 
 
 def task_of_slot(task: Task, batch: int, variants: Collection[Variant], pinned: bool) -> Task:
@@ -36,6 +40,7 @@ class BufferedTask(Task):
 
     Attributes:
         batch: images of a training batch.
+        copies: marks behind the copies to a GPU that are not known to be done, the oldest first.
         shown: what the batches of the epoch show, (N,) of each stream by position.
     """
 
@@ -50,6 +55,7 @@ class BufferedTask(Task):
         tested = min(evaluation_batch(width), task.test_images), height, width, channels
         self.test_pixels = torch.zeros(tested, dtype=torch.uint8, device=device)
         self.batch, self.pinned = batch, pinned
+        self.copies: deque[torch.cuda.Event] = deque()
         self.in_batch = torch.arange(task.images) % batch
         self.shown: Mapping[int, Integers] = {}
         self.reading = ReadAhead(pinned)
@@ -69,10 +75,17 @@ class BufferedTask(Task):
         self.reading.begin(islice(portions, done, None))
 
     def has_batch(self) -> bool:
-        return self.reading.is_ready()
+        while self.copies and self.copies[0].query():
+            self.copies.popleft()
+        return len(self.copies) < COPIES and self.reading.is_ready()
 
     def take_batch(self, phase: str, size: int) -> None:
         numbers, pixels = self.reading.take()
+        self.copy(phase, size, numbers, pixels)
+        if self.pinned:
+            self.copies.append(torch.cuda.current_stream(self.device).record_event())
+
+    def copy(self, phase: str, size: int, numbers: Integers, pixels: Tensor) -> None:
         if phase == "test":
             self.test_pixels[:size].copy_(pixels, non_blocking=True)
             return

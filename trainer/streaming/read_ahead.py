@@ -32,11 +32,11 @@ def read_into(portion: Portion, pixels: Pixels) -> None:
     Raises:
         DataError: the file cannot be read, or was damaged.
     """
+    if not isinstance(portion.images, StoredImages):
+        pixels[...] = portion.images[portion.numbers].transpose(0, 2, 3, 1)
+        return
     for number, image in zip(portion.numbers.tolist(), pixels, strict=True):
-        if isinstance(portion.images, StoredImages):
-            portion.images.read(number, image)
-        else:
-            image[...] = portion.images[number].transpose(1, 2, 0)
+        portion.images.read(number, image)
 
 
 class ReadAhead:

@@ -1,7 +1,9 @@
 """A process whose GPU hangs is ended, and no other: shown with marks that a test reaches."""
 
+import contextlib
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +16,8 @@ from search.workers.engine_actor import EngineActor
 from trainer import cli
 from trainer.execution import watchdog
 from trainer.execution.graphs import Queue
+from trainer.execution.loop import advance
+from trainer.execution.slot import Progress
 from trainer.execution.watchdog import LOOKS, keep_watch, watch
 
 
@@ -36,6 +40,7 @@ class Event:
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
     monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
     made = Queue(CPU)
     made.stream = object()  # type: ignore[assignment]
     return made
@@ -95,6 +100,15 @@ def test_marks_are_reached_in_their_order(queue: Queue) -> None:
     for event in list(queue.marks):
         event.done = True  # type: ignore[attr-defined]
     assert (queue.reached(), queue.answers, len(queue.marks)) == (True, 3, 0)
+
+
+def test_a_gpu_that_is_done_is_not_blamed_for_a_disk_that_hangs(queue: Queue) -> None:
+    queue.mark()
+    queue.marks[0].done = True  # type: ignore[attr-defined]
+    slot = SimpleNamespace(queue=queue)
+    reading = iter([Progress.WAITING])
+    assert advance(slot, reading) is Progress.WAITING  # type: ignore[arg-type]
+    assert (queue.answers, len(queue.marks)) == (1, 0)
 
 
 def test_every_slot_of_an_engine_and_that_of_a_single_training_is_watched(

@@ -1,9 +1,11 @@
 """Streamed trainings: bit for bit those of images on the device, whatever a strategy reads."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from images import few_digits, on_disk
 from training import CPU, DIGITS, threads, without_seconds
 
@@ -16,7 +18,7 @@ from trainer.execution.loop import epochs, train
 from trainer.execution.slot import Progress, Slot
 from trainer.execution.task import Task
 from trainer.results import EpochResult
-from trainer.streaming.buffered_task import BufferedTask
+from trainer.streaming.buffered_task import COPIES, BufferedTask
 from trainer.trial import Trial
 
 NAMES = (
@@ -94,6 +96,42 @@ def test_trials_side_by_side_have_buffers_of_their_own(streamed: Task) -> None:
     assert [without_seconds(found[key]) for key in (0, 1)] == [
         results(streamed, trial) for trial in trials
     ]
+
+
+class Copy:
+    """A mark behind a batch's copy to a GPU, which is done when a test says so."""
+
+    done = False
+
+    def query(self) -> bool:
+        return self.done
+
+
+def test_batches_wait_on_the_host_for_a_gpu_that_is_behind(
+    streamed: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies: list[Copy] = []
+
+    class Stream:
+        def record_event(self) -> Copy:
+            copies.append(Copy())
+            return copies[-1]
+
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: Stream())
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    trial = trial_of(CASES["ce"])
+    trial = dataclasses.replace(trial, benchmark=dataclasses.replace(trial.benchmark, batch_size=8))
+    slot = Slot(trial, streamed)
+    assert isinstance(slot.task, BufferedTask)
+    slot.task.pinned = True
+    work = epochs(slot, trial, None, 1)
+    for done in (0, 1):  # of the copies
+        for copy in copies[:done]:
+            copy.done = True
+        while len(copies) < COPIES + done or not slot.task.reading.is_ready():
+            assert isinstance(next(work), Progress)
+        assert [next(work) for _ in range(3)] == [Progress.WAITING] * 3
+        assert len(copies) == COPIES + done
 
 
 def test_a_damaged_image_ends_the_training_with_a_sentence(tmp_path: Path) -> None:
