@@ -25,7 +25,7 @@ from spaces.parts.feedback import Feedback
 from spaces.parts.mixing import Augmentation, Mixing
 from spaces.schedule import Draw, Mix, Ramp
 
-Loss: TypeAlias = Literal["plain", "general", "observed"]
+Loss: TypeAlias = Literal["plain", "general"]
 Head: TypeAlias = Literal["linear", "cosine"]
 HEADS: tuple[Head, ...] = ("linear", "cosine")
 
@@ -45,8 +45,7 @@ class Variant:
     """The structure of a training step, on which a captured graph depends.
 
     Attributes:
-        loss: "plain": weighted cross-entropy; "general": the loss of `spaces/recipe.py`;
-            "observed": the same, and the loss of each image is kept.
+        loss: "plain": weighted cross-entropy; "general": the loss of `spaces/recipe.py`.
         head: the classifier, as `spaces.strategy.Strategy`.
         auxiliary, forwards: the task of a second batch, as `spaces.parts.auxiliary.Auxiliary`.
         mixed: images have boxes of others, or are shifted and cut.
@@ -148,10 +147,13 @@ class Recipe:
         neutral = all(set(getattr(self, name)) == {value} for name, value in _NEUTRAL.items())
         plain = neutral and self.scale == 1.0 and self.focusing == 0.0 and self.head == "linear"
         mixed = (self.mixing, self.augmentation) != (Mixing(), Augmentation())
-        loss: Loss = "plain" if plain and not mixed else "general"
-        if self.feedback.acts or self.curriculum.follows_losses:
-            loss = "observed"
+        loss: Loss = "general" if mixed or self.follows_losses or not plain else "plain"
         return Variant(loss, self.head, self.auxiliary.task, self.auxiliary.forwards, mixed)
+
+    @property
+    def follows_losses(self) -> bool:
+        """Whether the losses of an epoch's images change the epochs behind it."""
+        return self.feedback.acts or self.curriculum.follows_losses
 
     @cached_property
     def variants(self) -> frozenset[Variant]:

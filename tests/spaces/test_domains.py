@@ -114,16 +114,13 @@ def test_a_space_knows_the_steps_that_it_may_need():
     tasks = ("regular", "rotation")
     branches = {"plain", *(f"plain+{task}" for task in tasks)}
     losses = {"plain", "general", "general+cosine"}
-    both = {f"{loss}+{task}" for loss in ("general", "observed") for task in tasks}
+    both = {f"general+{task}" for task in tasks}
     assert {name: set(map(str, space.variants)) for name, space in SPACES.items()} == {
         **{name: {"plain"} for name in ("core", "full", "schedule", "sampling")},
         "losses": losses,
-        "curriculum": {"plain", "observed"},
+        "curriculum": {"plain", "general"},
         "branches": branches,
-        "strategies": losses
-        | branches
-        | both
-        | {"observed", "observed+mixed", "general+mixed", "plain+frozen"},
+        "strategies": losses | branches | both | {"general+mixed", "plain+frozen"},
     }
 
 

@@ -30,9 +30,8 @@ class ClassLosses:
 
     Attributes:
         test: of the images that choose, after the epoch.
-        train: of the images that it showed, as they were shown; None where the training steps do
-            not keep the losses of images, which are those on a GPU or compiled, of strategies that
-            do not follow losses.
+        train: of the images that it showed, as they were shown; None in records of earlier
+            versions, of steps on a GPU or compiled.
     """
 
     test: Losses

@@ -20,7 +20,7 @@ from trainer.execution.task import Task
 from trainer.runtime import arithmetic
 from trainer.strategies.adjustment import add_counts, confidences, log_priors, predictions
 from trainer.strategies.heads import cosines, unrecorded
-from trainer.strategies.loss import general_loss, mixed_loss
+from trainer.strategies.loss import general_loss, image_losses, mixed_loss, plain_loss
 from trainer.trial import Trial
 
 EVALUATION_BATCH, EVALUATION_SIDE = 500, 64
@@ -45,9 +45,7 @@ class BatchSteps:
         totals: float64 (2 + 4 * C * G,): sums over images of the training and the test loss, then
             for each of G post-hoc adjustments test images by half and class: correct, and
             predicted as the class.
-        image_losses: by position in the epoch, float32 (N,), written by steps that observe them.
-        watching: whether the other training steps write them, too; never where they are captured
-            or compiled, which would make other steps of them.
+        image_losses: cross entropies by position in the epoch, float32 (N,).
         posthoc: which of ``POSTHOC`` the trial is scored by, int64 (1,).
         said: of each test image the predicted class, its probability and the image's loss, float32
             (3, T).
@@ -64,11 +62,10 @@ class BatchSteps:
     ) -> None:
         self.like, self.task, self.learner, self.inputs = like, task, learner, inputs
         self.variants, device = variants, task.device
-        self.losses: dict[str, Callable[[int], Tensor]]
+        self.losses: dict[str, Callable[[int], tuple[Tensor, Tensor]]]
         self.losses = {"plain": self.plain_loss, "general": self.general_loss}
-        self.answers, self.observed = self.batch_answers, self.observed_loss
+        self.answers = self.batch_answers
         if like.compiled:
-            self.observed = compiled(self.observed)
             self.losses = {name: compiled(loss) for name, loss in self.losses.items()}
             self.answers = compiled(self.answers)
         for variant in variants:  # the others are not compiled
@@ -82,7 +79,6 @@ class BatchSteps:
         self.totals = torch.zeros(numbers, dtype=torch.float64, device=device)
         self.train_loss, self.test_loss = self.totals[:2]
         self.counts = self.totals[2:].view(len(POSTHOC), 2, -1)
-        self.watching = False
         self.image_losses = torch.zeros(task.images, device=device)
         self.posthoc = torch.zeros(1, dtype=torch.int64, device=device)
         entries = [[entry.tau_norm, entry.adjustment] for entry in POSTHOC]
@@ -111,43 +107,26 @@ class BatchSteps:
     def train_batch(self, variant: str, size: int) -> None:
         """Take one optimizer step, by a loss of ``losses``, on the next images of the plan."""
         self.learner.set_training(variant not in self.frozen)
-        loss = self.observe(size) if variant == "observed" else self.losses[variant](size)
+        loss, losses = self.losses[variant](size)
+        self.image_losses.index_copy_(0, self.next_positions(size), losses)
         self.learner.take(loss)
         self.train_loss += loss.detach() * size
         self.position += size
 
-    def plain_loss(self, size: int) -> Tensor:
-        """Return the weighted cross entropy, float32 (), of the plan's next ``size`` images."""
+    def plain_loss(self, size: int) -> tuple[Tensor, Tensor]:
+        """Return the weighted cross entropy, float32 (), of the plan's next ``size`` images.
+
+        Then the cross entropy of each, float32 (size,).
+        """
+        return plain_loss(*self.training_logits(size), self.inputs.terms)
+
+    def general_loss(self, size: int) -> tuple[Tensor, Tensor]:
+        """Return the general loss, float32 (), of the next images, then each one's as above."""
         logits, labels = self.training_logits(size)
-        if self.watching:
-            self.keep_losses(logits, labels, self.next_positions(size))
-        return functional.cross_entropy(logits, labels, weight=self.inputs.terms.weights)
+        return general_loss(logits, labels, self.inputs.terms), image_losses(logits, labels)
 
-    def general_loss(self, size: int) -> Tensor:
-        """Return the general loss, float32 (), of the plan's next ``size`` images."""
-        logits, labels = self.training_logits(size)
-        if self.watching:
-            self.keep_losses(logits, labels, self.next_positions(size))
-        return general_loss(logits, labels, self.inputs.terms)
-
-    def keep_losses(self, logits: Tensor, labels: Tensor, positions: Tensor) -> None:
-        losses = functional.cross_entropy(logits.detach(), labels, reduction="none")
-        self.image_losses.index_copy_(0, positions, losses)
-
-    def observe(self, size: int) -> Tensor:
-        """Keep the losses of the plan's next ``size`` images; return their general loss."""
-        loss, losses = self.observed(size)
-        self.image_losses.index_copy_(0, self.next_positions(size), losses)
-        return loss
-
-    def observed_loss(self, size: int) -> tuple[Tensor, Tensor]:
-        """Return the general loss, float32 (), of the next images, and their cross entropies."""
-        logits, labels = self.training_logits(size)
-        losses = functional.cross_entropy(logits.detach(), labels, reduction="none")
-        return general_loss(logits, labels, self.inputs.terms), losses
-
-    def variant_loss(self, variant: Variant, size: int) -> Tensor:
-        """Return the loss, float32 (), of the next images, also of those of an auxiliary task."""
+    def variant_loss(self, variant: Variant, size: int) -> tuple[Tensor, Tensor]:
+        """Return the loss of the next images, and of those of an auxiliary task, and each one's."""
         positions, terms = self.next_positions(size), self.inputs.terms
         if variant.mixed:
             images, *labels = self.task.mixed_batch(self.inputs.mixed, positions)
@@ -156,7 +135,7 @@ class BatchSteps:
         if variant.auxiliary == "none":
             with torch.set_grad_enabled(not variant.frozen):
                 features = self.features(images)
-            return self.classification_loss(variant, features, labels, positions)
+            return self.classification_loss(variant, features, labels)
         others, answers = self.task.auxiliary_batch(
             variant.auxiliary, self.inputs.auxiliary, positions
         )
@@ -166,26 +145,28 @@ class BatchSteps:
             features = self.features(images)
             with unrecorded(self.learner.extractor):
                 other_features = self.features(others)
-        loss = self.classification_loss(variant, features, labels, positions)
+        loss, losses = self.classification_loss(variant, features, labels)
         with arithmetic(self.like.precision, self.task.device):
             guesses = self.learner.heads[variant.auxiliary](other_features)
         other_loss = functional.cross_entropy(guesses.float(), answers)
-        return terms.main * loss + terms.auxiliary * other_loss
+        return terms.main * loss + terms.auxiliary * other_loss, losses
 
     def classification_loss(
-        self, variant: Variant, features: Tensor, labels: Sequence[Tensor], positions: Tensor
-    ) -> Tensor:
-        """Return the loss of features (B, F) with labels (B,), or two labels each and shares."""
+        self, variant: Variant, features: Tensor, labels: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss of features (B, F), and each image's by its own label, float32 (B,).
+
+        The labels are (B,), or own ones, partners' and their shares.
+        """
         terms, logits = self.inputs.terms, self.logits(features, variant.head)
-        if variant.loss == "observed" or self.watching:
-            scaled = terms.scale * logits if variant.head == "cosine" else logits
-            self.keep_losses(scaled, labels[0], positions)
+        if variant.loss == "plain":
+            return plain_loss(logits, labels[0], terms)
+        scaled = terms.scale * logits if variant.head == "cosine" else logits
+        losses = image_losses(scaled, labels[0])
         if variant.mixed:
             own, partners, shares = labels
-            return mixed_loss(logits, own, partners, shares, terms)
-        if variant.loss != "plain":
-            return general_loss(logits, labels[0], terms)
-        return functional.cross_entropy(logits, labels[0], weight=terms.weights)
+            return mixed_loss(logits, own, partners, shares, terms), losses
+        return general_loss(logits, labels[0], terms), losses
 
     def features(self, images: Tensor) -> Tensor:
         """Return the features (B, F) of images."""

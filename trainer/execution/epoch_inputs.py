@@ -84,8 +84,8 @@ class EpochInputs:
         self.opened = OpenImages(seed, recipe.curriculum, epochs, classes, difficulties)
         if recipe.curriculum.difficulty == "column":
             difficulties.of("column")  # which not all images have
-        observed = recipe.variant.loss == "observed"
-        self.memory = LossMemory(recipe.feedback, epochs, classes) if observed else None
+        follows = recipe.follows_losses
+        self.memory = LossMemory(recipe.feedback, epochs, classes) if follows else None
 
     def stage(self, epoch: int) -> None:
         """Queue the inputs of ``epoch`` (1-based), when those before are no longer read."""

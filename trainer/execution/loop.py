@@ -88,10 +88,8 @@ def losses_by_class(slot: Slot) -> ClassLosses:
     """Return the losses of the classes in the slot's finished epoch."""
     classes = slot.task.num_classes
     said, labels = chosen_images(slot)
-    train = None
-    if slot.has_losses:
-        shown = slot.inputs.training_labels()
-        train = class_losses(slot.read_losses.numpy(), shown, classes)
+    shown = slot.inputs.training_labels()
+    train = class_losses(slot.read_losses.numpy(), shown, classes)
     return ClassLosses(class_losses(said[2], labels, classes), train)
 
 

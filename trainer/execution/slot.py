@@ -130,8 +130,6 @@ class Slot:
         self.history, self.examined, self.batch = [], None, 0
         self.batch_steps.posthoc.fill_(POSTHOC.index(trial.posthoc))
         self.inputs.enter(trial)
-        eager = self.task.device.type == "cpu" and not trial.compiled
-        self.batch_steps.watching = trial.diagnosed and eager
         self.learner.begin(trial.seed)
         epochs = trial.benchmark.epochs
         self.first_retraining_epoch = trial.recipe.first_retraining_epoch(epochs)
@@ -177,15 +175,15 @@ class Slot:
         }
 
     @property
-    def has_losses(self) -> bool:
-        """Whether the training steps keep the loss of each image."""
-        return self.batch_steps.watching or self.inputs.memory is not None
+    def reads_losses(self) -> bool:
+        """Whether the loss of each training image is read at the end of an epoch."""
+        return self.trial.diagnosed or self.inputs.memory is not None
 
     def _within(self) -> dict[str, Any]:
         seconds = time.perf_counter() - self.began
         within = {"batch": self.batch, "totals": host_copy(self.totals), "seconds": seconds}
         within |= {"said": host_copy(self.batch_steps.said), "test_batch": self.test_sizes[0]}
-        if self.has_losses:
+        if self.reads_losses:
             within["losses"] = host_copy(self.batch_steps.image_losses)
         return within
 
@@ -219,7 +217,7 @@ class Slot:
             yield Progress.QUEUED
         self.read.copy_(self.totals, non_blocking=True)
         self.read_said.copy_(self.batch_steps.said, non_blocking=True)
-        if self.has_losses:
+        if self.reads_losses:
             self.read_losses.copy_(self.batch_steps.image_losses, non_blocking=True)
         yield from self.caught_up()
         self.inputs.observe(number, self.read_losses)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from spaces.recipe import Recipe
 
@@ -82,6 +83,18 @@ def packed_terms(
     scalars = [getattr(recipe, name) for name in SCALARS]
     shares = recipe.auxiliary.shares(epoch, epochs)
     return torch.from_numpy(np.concatenate([*vectors, scalars, shares])).float()
+
+
+def image_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross entropies, float32 (B,), of logits float32 (B, C) and labels (B,)."""
+    return functional.cross_entropy(logits.detach(), labels, reduction="none")
+
+
+def plain_loss(logits: Tensor, labels: Tensor, terms: LossTerms) -> tuple[Tensor, Tensor]:
+    """Return weighted cross entropy, float32 (), and ``image_losses``, which cost little here."""
+    log_p = functional.log_softmax(logits, 1)
+    losses = functional.nll_loss(log_p.detach(), labels, reduction="none")
+    return functional.nll_loss(log_p, labels, weight=terms.weights), losses
 
 
 def mixed_loss(

@@ -41,7 +41,8 @@ def test_a_strategy_with_feedback_says_so(
     recipe = strategy.recipe(COUNTS)
     assert (strategy.describe(), strategy.kind) == (words, kind)
     assert said in in_words(strategy, COUNTS)
-    assert recipe.variant.loss == "observed"
+    assert recipe.follows_losses
+    assert recipe.variant.loss == "general"
     assert Strategy.from_dict(json.loads(json.dumps(strategy.to_dict()))) == strategy
 
 

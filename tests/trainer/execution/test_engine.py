@@ -289,12 +289,15 @@ def test_a_compiled_step_is_as_reproducible_as_was_asked(
 def test_compiled_slots_share_their_code_and_agree_with_each_other_and_when_resumed(
     tmp_path: Path,
 ) -> None:
-    compiled = dataclasses.replace(digits_trial(2, 1), compiled=True)
+    compiled = dataclasses.replace(digits_trial(2, 1), compiled=True, diagnosed=True)
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     full = Engine(lambda: Slot(compiled, digits_task()), 2)
     full.begin("1", compiled, None, 1, 2)
     whole = [x for x in run(full)["1"] if isinstance(x, EpochResult)]
+    assert (losses := whole[-1].class_losses)
+    assert losses.train
+    assert min(x for x in losses.train if x is not None) > 0
     graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     other = dataclasses.replace(compiled, seed=2)
     full.begin("2", other, None, 1, 2)

@@ -25,13 +25,13 @@ from trainer.strategies.loss import LossTerms
 from trainer.streaming.buffered_task import BufferedTask
 from trainer.trial import Trial
 
-LOSSES = ("plain", "general", "observed")
+LOSSES = ("plain", "general")
 CASES = [("cpu", precision) for precision in PRECISIONS] + [("cuda:0", "tf32")]
 """Autocasting on a GPU needs a real one."""
 VARIANTS = (
     *(Variant(loss) for loss in LOSSES),
     Variant("plain", auxiliary="regular"),
-    Variant("observed", "cosine"),
+    Variant("general", "cosine"),
     *(Variant("general", mixed=True), Variant("plain", frozen=True)),
     Variant("general", "cosine", "rotation", "joint"),
 )

@@ -64,7 +64,7 @@ CHANGING = {
         focusing=0.5,
         adjustment=0.5,
     ),
-    "observed": Strategy(
+    "general feedback": Strategy(
         sampling=Sampling(INVERSE, RISING),
         curriculum=Curriculum("hard", "loss", full_at=0.9),
         feedback=Feedback("sampling", 2.0, ramp=Ramp(0.0, 0.9)),
@@ -77,7 +77,7 @@ CHANGING = {
         mixing=Mixing(0.7), augmentation=Augmentation(shift=0.2, flip=0.5, cutout=0.5)
     ),
     "plain+frozen": STRATEGIES["crt"].strategy,
-    "observed+mixed": Strategy(mixing=Mixing(0.5), feedback=Feedback("weights")),
+    "general+mixed feedback": Strategy(mixing=Mixing(0.5), feedback=Feedback("weights")),
     "general+cosine+rotation+joint": Strategy(
         sampling=Sampling(INVERSE, Ramp(0.3, 0.3)),
         logits=Logits(margin=0.5, scale=8.0),
@@ -85,7 +85,7 @@ CHANGING = {
         auxiliary=Auxiliary("rotation", 0.5, alone_until=0.3, forwards="joint"),
     ),
 }
-"""For each variant a strategy, most of which change from epoch to epoch."""
+"""For each variant strategies, most of which change from epoch to epoch."""
 VARIANTS = tuple({v for s in (*CHANGING.values(), Strategy()) for v in s.variants})
 
 
@@ -132,17 +132,17 @@ def test_only_the_order_of_an_epoch_that_draws_differs_from_its_plan() -> None:
 
 
 @pytest.mark.parametrize(  # an epoch has 13 batches to train and 2 to test
-    ("variant", "batches"),
+    ("name", "batches"),
     (
-        *(("plain", 5), ("general", 0), ("general", 14), ("observed", 5)),
+        *(("plain", 5), ("general", 0), ("general", 14), ("general feedback", 5)),
         *(("plain+regular", 5), ("general+cosine+rotation+joint", 14), ("general+mixed", 5)),
     ),
 )
 def test_a_kill_in_the_middle_of_a_ramp_goes_on_bit_for_bit(
-    variant: str, batches: int, tmp_path: Path
+    name: str, batches: int, tmp_path: Path
 ) -> None:
-    trial = trial_of(CHANGING[variant])
-    assert str(trial.recipe.variant) == variant
+    trial = trial_of(CHANGING[name])
+    assert str(trial.recipe.variant) == name.split()[0]
     slots = [Slot(trial, digits_task()) for _ in range(3)]
     whole = list(train(trial, digits_task(), slot=slots[0]))
     work = train_by_batches(slots[1], trial, tmp_path, save_every=9)

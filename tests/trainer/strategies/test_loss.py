@@ -10,7 +10,13 @@ from torch.nn import functional
 
 from spaces.recipe import Recipe
 from spaces.schedule import Ramp
-from trainer.strategies.loss import LossTerms, general_loss, packed_terms
+from trainer.strategies.loss import (
+    LossTerms,
+    general_loss,
+    image_losses,
+    packed_terms,
+    plain_loss,
+)
 
 CLASSES, IMAGES = 6, 24
 COUNTS = torch.tensor([500.0, 200.0, 90.0, 40.0, 12.0, 5.0])
@@ -123,6 +129,18 @@ def test_neutral_terms_are_torchs_weighted_cross_entropy() -> None:
         )
         for left, right in zip(mine, theirs, strict=True):
             torch.testing.assert_close(left, right, rtol=1e-6, atol=1e-6)
+
+
+def test_the_plain_loss_and_those_of_images_are_torchs_bit_for_bit() -> None:
+    logits, labels = batch()
+    values = terms(weights=WEIGHTS)
+    mine = value_and_gradient(lambda z: plain_loss(z, labels, values)[0], logits)
+    theirs = value_and_gradient(lambda z: functional.cross_entropy(z, labels, WEIGHTS), logits)
+    assert all(map(torch.equal, mine, theirs))
+    own = functional.cross_entropy(logits, labels, reduction="none")
+    for losses in (plain_loss(logits, labels, values)[1], image_losses(logits, labels)):
+        assert torch.equal(losses, own)
+        assert not losses.requires_grad
 
 
 def test_all_terms_together_are_the_written_formula() -> None:
