@@ -19,10 +19,14 @@ from PIL import Image
 os.environ["RAY_ADDRESS"] = "local"
 os.environ["RAY_AUTH_TOKEN_PATH"] = str(Path(__file__).parent / "no-token")
 os.environ.pop("RAY_AUTH_TOKEN", None)
-# Under nohup, too, searches heed a hang-up: a program inherits that it is ignored, not that it is
-# handled.
-if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, lambda *_: None)
+# Under nohup and in the background of a script, too, searches heed a hang-up and Ctrl-C: a program
+# inherits that a signal is ignored, not that it is handled.
+for number, handler in (
+    (signal.SIGHUP, lambda *_: None),
+    (signal.SIGINT, signal.default_int_handler),
+):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 # Networks and matrices here are small: threads cost more than they give, and wait for each other
 # where several processes share the cores.

@@ -285,4 +285,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
         .replace('"$venv/', ".venv/")
         .replace('"$venv"', ".venv")
     )
-    assert command in ci.replace('pip"', "pip").replace('python"', "python")
+    ci = ci.replace('pip"', "pip").replace('python"', "python")
+    install, test = command.rsplit(" && ", 1)
+    assert f"\n{install}\n" in ci
+    assert f"\nnice -n 5 {test} -n 2 &" in ci.partition(install)[2]

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,17 +35,6 @@ def threads(number: int) -> Iterator[None]:
     torch.set_num_threads(number)
     yield
     torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def heeding_ctrl_c() -> Iterator[None]:
-    """Start programs that heed SIGINT, also in a shell's background job, which ignores it.
-
-    That a signal is ignored is handed on to programs, and that it is handled is not.
-    """
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, handler)
 
 
 @functools.cache

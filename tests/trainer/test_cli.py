@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from repository import REPOSITORY
-from training import heeding_ctrl_c, threads
+from training import threads
 
 from spaces import Strategy, Weighting
 from trainer.benchmarks import BENCHMARKS
@@ -253,16 +253,14 @@ def test_a_compiler_that_is_missing_is_one_sentence_and_exit_code_2(
 
 def interrupted(place: Path, *options: str) -> tuple[int, str, str]:
     """Run until the third epoch is printed, interrupt, and return exit code, stdout, stderr."""
-    with heeding_ctrl_c():
-        process = subprocess.Popen(
-            [*COMMAND, *options],
-            cwd=place,
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    with process:
+    with subprocess.Popen(
+        [*COMMAND, *options],
+        cwd=place,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         lines = []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from repository import REPOSITORY
 from tables import expected, files, options, table_of
-from training import heeding_ctrl_c, threads
+from training import threads
 
 from benchmarks.recording.table import Table
 
@@ -23,15 +23,14 @@ def one_thread() -> Iterator[None]:
 
 
 def start(place: Path, *more: str) -> subprocess.Popen[str]:
-    with heeding_ctrl_c():
-        return subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.recording", *options(place, *more)],
-            cwd=REPOSITORY,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.recording", *options(place, *more)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def wait_for_files(place: Path, number: int, process: subprocess.Popen[str]) -> None:

@@ -12,7 +12,6 @@ import pytest
 from concluded import CASES, conclusion_of
 from repository import REPOSITORY
 from searching import search_parser
-from training import heeding_ctrl_c
 
 from search.api.words import request_of, values_in, words_of
 from search.cli.commands import COMMANDS, main
@@ -242,9 +241,7 @@ def test_a_recorded_command_means_the_same_in_another_folder(
 def test_ctrl_c_while_the_program_loads_is_no_traceback(tmp_path: Path) -> None:
     for program in ([str(REPOSITORY / "run_search.py")], ["-m", "trainer"]):
         command = [sys.executable, "-X", "importtime", *program, "--benchmark", "resnet8-digitslt"]
-        with heeding_ctrl_c():
-            process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-        with process:
+        with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             for line in process.stderr:
                 if line.rstrip().endswith("torch.version"):  # torch has begun to load
