@@ -3,11 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from spaces import PUBLISHED_ON
 from spaces.errors import UserError, did_you_mean
 
 C100, VGG = "resnet32-cifar100lt", "vgg16bn-cifar100lt"
 GRID = (1, 2, 4, 8, 16)
 CONTROLS = ("uniform", "sqrt_inverse", "inverse")
+STRATEGIES = ("cb_sampling", "two_branch", "ldam_drw", "cmo")
+"""To stand beside the controls, in the same precision."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Stage:
         slots: numbers of trials side by side, ascending.
         workers: numbers of loader workers of the plain script.
         variant: a key of ``benchmarks.gpu_check.stages.variants.VARIANTS``.
-        weightings, seeds: of the trials that are trained to their end, each with each.
+        strategies, seeds: of the trials that are trained to their end, each with each.
         background: runs beside the stages before the first that is timed.
     """
 
@@ -32,7 +35,7 @@ class Stage:
     slots: tuple[int, ...] = (1,)
     workers: tuple[int, ...] = ()
     variant: str = "none"
-    weightings: tuple[str, ...] = CONTROLS
+    strategies: tuple[str, ...] = CONTROLS
     seeds: tuple[int, ...] = (42,)
     background: bool = False
 
@@ -54,29 +57,32 @@ class Stage:
 _IN_ORDER = (
     Stage("warm-bf16", 240, precision="bf16", compiled=True, background=True),
     Stage("warm-tf32", 240, compiled=True, background=True),
-    Stage("facts", 60),
-    Stage("smoke", 100),
-    Stage("speed-bf16", 60, precision="bf16", slots=GRID),
+    Stage("facts", 40),
+    Stage("smoke", 120),
+    Stage("accuracy-bf16", 120, precision="bf16"),
+    Stage("accuracy", 200),
+    Stage("accuracy-strategies", 200, precision="bf16", strategies=STRATEGIES),
+    Stage("accuracy-ldam", 120, PUBLISHED_ON, "bf16", strategies=("ce", "drw", "ldam_drw")),
+    Stage("search", 170, precision="bf16", slots=(8,)),
+    Stage("tests", 240),
     Stage("speed-tf32", 60, slots=GRID),
-    Stage("plain", 45, workers=(4, 12)),
+    Stage("speed-vgg-bf16", 60, VGG, "bf16", slots=(1, 2, 4)),
+    Stage("speed-bf16", 60, precision="bf16", slots=GRID),
+    Stage("speed-bf16-streamed", 45, precision="bf16", slots=(1, 8), variant="streamed"),
     Stage("profile-bf16", 30, precision="bf16"),
-    Stage("accuracy", 260),
+    Stage("profile-tf32", 30),
+    Stage("plain", 45, workers=(4, 12)),
+    Stage("plain-vgg", 45, VGG, workers=(12,)),
+    Stage("accuracy-seeds", 260, precision="bf16", strategies=("uniform",), seeds=(43, 44, 45)),
     Stage("speed-bf16-torch", 60, precision="bf16", slots=(1, 8), variant="torch"),
     Stage("speed-tf32-torch", 60, slots=(1, 8), variant="torch"),
     Stage("speed-bf16-compiled", 100, precision="bf16", compiled=True, slots=(1, 8)),
     Stage("speed-tf32-compiled", 100, compiled=True, slots=(1, 8)),
-    Stage("speed-vgg-bf16", 60, VGG, "bf16", slots=(1, 2, 4)),
     Stage("speed-vgg-bf16-native-bn", 60, VGG, "bf16", slots=(1, 4), variant="native-bn"),
-    Stage("plain-vgg", 45, VGG, workers=(12,)),
     Stage("speed-tf32-native-bn", 45, slots=(1, 8), variant="native-bn"),
     Stage("speed-tf32-fast", 45, slots=(1, 8), variant="fast"),
     Stage("speed-tf32-nchw", 45, slots=(1, 8), variant="nchw"),
-    Stage("profile-tf32", 30),
     Stage("profile-bf16-compiled", 60, precision="bf16", compiled=True),
-    Stage("accuracy-bf16", 200, precision="bf16"),
-    Stage("accuracy-seeds", 260, precision="bf16", weightings=("uniform",), seeds=(43, 44, 45)),
-    Stage("tests", 150),
-    Stage("search", 170, precision="bf16", slots=(8,)),
 )
 STAGES: dict[str, Stage] = {stage.name: stage for stage in _IN_ORDER}
 """In order of worth: what comes late is left out when the time is over."""

@@ -12,8 +12,10 @@ from benchmarks.throughput.arms import Arm
 from benchmarks.throughput.comparison import Spread
 from benchmarks.throughput.floors import Ceilings, floor_of, work_of_trial
 from benchmarks.throughput.views import ratio, short
+from spaces import PUBLISHED_ON, STRATEGIES
 from spaces.parts.words import number_of
 from trainer.benchmarks import BENCHMARKS
+from trainer.benchmarks.published import PUBLISHED, PUBLISHED_SEEDS
 
 HEADER = (
     "| s per trial (min-max) | n | training images/s | times the plain script | share of the floor "
@@ -73,7 +75,14 @@ def section(machine: Machine, rows: list[Row]) -> str:
     for name in dict.fromkeys(row["benchmark"] for row in timed):
         mine = [row for row in timed if row["benchmark"] == name]
         parts.append(speed_table(name, mine, ceilings))
-    parts += [steps(rows), accuracies(rows), checks(rows), tests(rows), search(rows), trouble(rows)]
+    parts += [
+        steps(rows),
+        accuracies(machine, rows),
+        checks(rows),
+        tests(rows),
+        search(rows),
+        trouble(rows),
+    ]
     return "\n\n".join(filter(None, parts))
 
 
@@ -138,26 +147,50 @@ def steps(rows: list[Row]) -> str:
     return "\n".join(["Milliseconds of a step alone:", *lines]) if lines else ""
 
 
-def accuracies(rows: list[Row]) -> str:
+def accuracies(machine: Machine, rows: list[Row]) -> str:
     """Return each trial's accuracies in percent, then what several seeds amount to."""
-    ended = [row for row in rows if "best" in row and "weighting" in row]
+    ended = [row for row in rows if "best" in row and "strategy" in row]
     if not ended:
         return ""
-    lines = ["| weighting | seed | precision | epochs | best | last | mean of the last ten |"]
-    lines.append("|---|---|---|---|---|---|---|")
-    groups: dict[tuple[str, str], list[float]] = {}
+    lines = [
+        "| benchmark | strategy | seed | precision | epochs | best | last | mean of the last ten | "
+        "published |\n|---|---|---|---|---|---|---|---|---|"
+    ]
+    groups: dict[tuple[str, ...], list[float]] = {}
     for row in ended:
-        groups.setdefault((row["weighting"], row["precision"]), []).append(row["best"])
+        names = [row[name] for name in ("benchmark", "strategy", "precision")]
+        groups.setdefault(tuple(names), []).append(row["best"])
+        name, strategy, precision = names
         told = [f"{row[name]:.2f}" for name in ("best", "last", "last_mean")]
-        words = [row["weighting"], str(row["seed"]), row["precision"], str(row["epochs"]), *told]
-        lines.append(f"| {' | '.join(words)} |")
+        words = [f"`{name}`", strategy, str(row["seed"]), precision, str(row["epochs"]), *told]
+        lines.append(f"| {' | '.join([*words, '' if machine.tiny else published(row)])} |")
     lines += [
-        f"\n{name}, {precision}: mean of the best {statistics.mean(values):.2f}, "
+        f"\n{', '.join(names)}: mean of the best {statistics.mean(values):.2f}, "
         f"standard deviation {statistics.stdev(values):.2f}, n {len(values)}"
-        for (name, precision), values in groups.items()
+        for names, values in groups.items()
         if len(values) > 1
     ]
     return "\n".join(lines)
+
+
+def published(row: Row) -> str:
+    """Return what was published of a strategy under the protocol of its benchmark, if whole."""
+    name, member = row["benchmark"], STRATEGIES[row["strategy"]]
+    if row["epochs"] != BENCHMARKS[name].epochs:
+        return ""
+    found = [
+        f"{first:.2f}, mean of {len(PUBLISHED_SEEDS)} seeds {mean:.2f} ({known})"
+        for known, (first, mean) in PUBLISHED.get(name, {}).items()
+        if known in STRATEGIES and STRATEGIES[known].strategy == member.strategy
+    ]
+    if name == PUBLISHED_ON:  # elsewhere, strategies' figures are of another protocol
+        found += [
+            f"{report.accuracies[name]:.2f} ({words})"
+            for report in member.published
+            if name in report.accuracies
+            for words in ["; ".join(filter(None, (report.source, report.differs)))]
+        ]
+    return "; ".join(found)
 
 
 def checks(rows: list[Row]) -> str:

@@ -16,15 +16,15 @@ from benchmarks.gpu_check.plan import STAGES
 from benchmarks.gpu_check.results import FILE, Results
 from benchmarks.gpu_check.stages import (
     accuracy,
-    checks,
     device,
     kernels,
     reference,
     resumed_search,
     speed,
-    suite,
     warm,
 )
+from benchmarks.gpu_check.stages.smoke import checks
+from benchmarks.gpu_check.stages.suite import stage as suite
 from benchmarks.throughput.worker import Warned, one_line
 from trainer.arguments import Parser
 from trainer.provenance import device_name, provenance
@@ -90,7 +90,7 @@ def main() -> int:
                 threads=1,
                 reproducible=stage.variant != "fast",
                 native_batch_norm=stage.variant == "native-bn",
-                fused=stage.variant == "none",
+                fused=stage.variant in ("none", "streamed"),
             )
         found = select_device(options.device)
         story = {"hardware": device_name(found), "cpus": available_cpus(), **provenance()}

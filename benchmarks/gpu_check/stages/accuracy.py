@@ -1,4 +1,4 @@
-"""Stage that measures the accuracy of known weightings at the full protocol, on real images."""
+"""Stage that measures the accuracy of named strategies at the full protocol, on real images."""
 
 import dataclasses
 import statistics
@@ -7,9 +7,9 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from benchmarks.gpu_check.context import Context
-from benchmarks.throughput.worker import NAP_SECONDS, cut
-from spaces import NAMED, canonical_weights
+from benchmarks.gpu_check.context import TINY, Context
+from benchmarks.throughput.worker import NAP_SECONDS
+from spaces import STRATEGIES
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.execution.engine import Engine
 from trainer.execution.loop import TrainingError
@@ -22,16 +22,16 @@ from trainer.trial import Trial
 FIRST_EPOCHS, EVERY = 2, 20
 """A row is put for the first epochs, and then for one in so many."""
 LAST_EPOCHS = 10
-TINY_BATCHES = 1
 
 
 def run(context: Context) -> None:
-    """Train all weightings with all seeds side by side, each to its end."""
-    benchmark, data, counts = real_images(context)
-    trials = trials_of(context, benchmark, counts)
+    """Train all strategies with all seeds side by side, each to its end."""
+    benchmark, data = real_images(context)
+    trials = trials_of(context, benchmark, data)
     task = Task(data, benchmark.padding, context.device)
-    like = next(iter(trials.values()))
-    engine = Engine(lambda: Slot(like, task), len(trials))
+    like, *_ = trials.values()
+    variants = sorted({v for trial in trials.values() for v in trial.recipe.variants}, key=str)
+    engine = Engine(lambda: Slot(like, task, variants=variants), len(trials))
     start = time.perf_counter()
     for key, trial in trials.items():
         engine.begin(key, trial, None, benchmark.epochs, benchmark.epochs)
@@ -47,28 +47,36 @@ def run(context: Context) -> None:
     context.results.put(trained=len(trials), seconds_each=seconds, epochs=benchmark.epochs)
 
 
-def real_images(context: Context) -> tuple[Benchmark, ImageData, np.ndarray]:
-    """Return the benchmark, its images and its class counts, of which a rehearsal keeps all."""
+def real_images(context: Context) -> tuple[Benchmark, ImageData]:
+    """Return the benchmark and its images, few of every class in a rehearsal."""
     assert context.data_root is not None
     benchmark = BENCHMARKS[context.stage.benchmark]
     data = load(prepare(benchmark, context.data_root), benchmark)
-    counts = data.counts
-    if context.tiny:
-        benchmark, data = cut(benchmark.with_epochs(1), data, TINY_BATCHES, seed=0)
-        benchmark = dataclasses.replace(benchmark, network=context.benchmark.network)
-    return benchmark, data, counts
+    if not context.tiny:
+        return benchmark, data
+    number, test_images = TINY
+    _, kept = np.unique(data.train_labels, return_index=True)
+    kept = np.union1d(kept, np.arange(number - len(kept)))
+    few = dataclasses.replace(
+        data,
+        train_images=data.train_images[kept],
+        train_labels=data.train_labels[kept],
+        test_images=data.test_images[:test_images],
+        test_labels=data.test_labels[:test_images],
+        half_a=data.half_a[:test_images],
+    )
+    shortened = dataclasses.replace(benchmark.with_epochs(1), train_images=len(kept))
+    return dataclasses.replace(shortened, network=context.benchmark.network), few
 
 
-def trials_of(context: Context, benchmark: Benchmark, counts: np.ndarray) -> dict[Hashable, Trial]:
-    """Return a trial for each weighting and seed, by both."""
+def trials_of(context: Context, benchmark: Benchmark, data: ImageData) -> dict[Hashable, Trial]:
+    """Return a trial for each strategy and seed, by both."""
     trials: dict[Hashable, Trial] = {}
-    for name in context.stage.weightings:
-        weights = canonical_weights(NAMED[name].weighting.weights(counts))
+    for name in context.stage.strategies:
+        recipe = STRATEGIES[name].strategy.recipe(data.counts)
         for seed in context.stage.seeds:
             trial = context.trial(benchmark, seed)
-            trials[name, seed] = Trial.weighted(
-                trial.benchmark, weights.tolist(), seed, trial.precision, trial.compiled
-            )
+            trials[name, seed] = dataclasses.replace(trial, recipe=recipe)
     return trials
 
 
@@ -81,7 +89,7 @@ def hear(
     elapsed: float,
 ) -> None:
     """Put what is worth knowing of an epoch; any error but a divergence ends the stage."""
-    named = {"weighting": key[0], "seed": key[1], "elapsed": elapsed}
+    named = {"strategy": key[0], "seed": key[1], "elapsed": elapsed}
     if isinstance(outcome, TrainingError):
         context.results.put(**named, diverged=str(outcome))
         return

@@ -11,6 +11,7 @@ import torch
 
 from benchmarks.gpu_check.context import Context
 from benchmarks.gpu_check.stages.variants import VARIANTS
+from benchmarks.gpu_check.stored import stored
 from benchmarks.throughput.arms import Arm
 from benchmarks.throughput.comparison import Segment
 from benchmarks.throughput.rounds import SEGMENT_SECONDS
@@ -31,6 +32,8 @@ def run(context: Context) -> None:
     stage = context.stage
     VARIANTS[stage.variant]()
     benchmark, data = context.images()
+    if stage.variant == "streamed":
+        data = stored(data, context.scratch)
     start = time.perf_counter()
     trial = context.trial(benchmark)
     training = EngineTraining([trial], Task(data, benchmark.padding, context.device), graphs=True)

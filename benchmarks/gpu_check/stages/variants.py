@@ -30,6 +30,7 @@ def channels_first() -> None:
 
 VARIANTS: dict[str, Callable[[], None]] = {
     "none": lambda: None,
+    "streamed": lambda: None,  # images come batch by batch from a file, as the stage has them
     "torch": lambda: None,  # torch's operators in place of kernels of our own, as in those below
     "fast": lambda: None,  # not reproducible: cuDNN's algorithms are timed, as configure sets it
     "native-bn": lambda: None,  # torch's own batch norm, as configure sets it

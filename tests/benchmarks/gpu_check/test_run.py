@@ -223,7 +223,8 @@ def test_the_summary_gives_ratios_to_the_faster_plain_script_on_the_same_machine
 
 
 def test_the_summary_tells_accuracies_by_seed_and_what_went_wrong() -> None:
-    trial = {"weighting": "uniform", "precision": "bf16", "epochs": 200, "last": 3, "last_mean": 2}
+    trial = {"strategy": "uniform", "precision": "bf16", "epochs": 200, "last": 3, "last_mean": 2}
+    trial["benchmark"] = "resnet32-cifar100lt"
     rows: list[dict[str, Any]] = [
         story("A"),
         *({**trial, "seed": seed, "best": 40.0 + seed} for seed in (1, 3)),
@@ -235,11 +236,32 @@ def test_the_summary_tells_accuracies_by_seed_and_what_went_wrong() -> None:
         {"export_exit_code": 0, "trials": {"COMPLETE": 3}},
     ]
     text = summary([{"stage": "s", **row} for row in rows])
-    assert "uniform, bf16: mean of the best 42.00, standard deviation 1.41, n 2" in text
+    spread = "mean of the best 42.00, standard deviation 1.41, n 2"
+    assert f"resnet32-cifar100lt, uniform, bf16: {spread}" in text
     assert "Checks: 1 of 2 hold.\n- FAILED fp32: b: [1, 2]" in text
     assert "Tests: 1 failed.\n- FAILED t[True]" in text
     assert "- s: failed: RuntimeError: no\n- s: left out: ray is not installed." in text
     assert '- export_exit_code 0, trials {"COMPLETE": 3}' in text
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "strategy", "epochs", "published"),
+    (
+        ("resnet32-cifar100lt", "sqrt_inverse", 200, "35.55, mean of 3 seeds 37.76 (mlsbench_inv"),
+        ("resnet32-cifar100lt-ldam", "drw", 200, "41.62 (BagofTricks-LT gallery) |"),
+        ("resnet32-cifar100lt-ldam", "ldam", 200, "38.88 (BagofTricks-LT gallery; a cosine class"),
+        ("resnet32-cifar100lt-ldam", "drw", 199, " |"),
+        ("resnet32-cifar100lt", "drw", 200, " |"),  # there, the protocol is another
+    ),
+)
+def test_published_figures_stand_beside_a_whole_protocol_that_is_theirs(
+    benchmark: str, strategy: str, epochs: int, published: str
+) -> None:
+    trial = {"benchmark": benchmark, "strategy": strategy, "epochs": epochs, "seed": 42}
+    row = {**trial, "precision": "bf16", "best": 1.0, "last": 1.0, "last_mean": 1.0, "stage": "s"}
+    assert f"| 1.00 | 1.00 | 1.00 | {published}" in summary([{"stage": "s", **story("A")}, row])
+    rehearsal = {"stage": "s", **story("A"), "tiny": True}
+    assert "| 1.00 | 1.00 | 1.00 |  |" in summary([rehearsal, row])
 
 
 def check_on_the_cpu(out: Path, *options: str, without: bool = False) -> list[dict[str, Any]]:
@@ -260,7 +282,7 @@ def check_on_the_cpu(out: Path, *options: str, without: bool = False) -> list[di
 def test_stages_run_with_torch_numpy_pillow_scikit_learn_and_annotated_types_alone(
     tmp_path: Path,
 ) -> None:
-    only = "speed-tf32-native-bn,plain-vgg,search"
+    only = "speed-bf16-streamed,plain-vgg,search"
     rows = check_on_the_cpu(
         tmp_path / "out", "--only", only, "--data-root", str(tmp_path), without=True
     )
@@ -277,8 +299,12 @@ def test_everything_is_rehearsed_on_the_cpu(shared_data: Path, tmp_path: Path) -
     stages = {row["stage"] for row in rows}
     assert stages == set(STAGES)
     assert not [row for row in rows if "failed" in row or row.get("ok") is False]
-    trials = [row for row in rows if "best" in row and "weighting" in row]
-    assert len(trials) == 3 + 4 + 3
+    trials = [row for row in rows if "best" in row and "strategy" in row]
+    assert len(trials) == sum(
+        len(stage.strategies) * len(stage.seeds)
+        for stage in STAGES.values()
+        if stage.kind == "accuracy"
+    )
     (exported,) = (row for row in rows if "export_exit_code" in row)
     assert exported["exported"] == ["best.json", "best_weighting.py"]
     assert "plain, 12 workers" in summary(rows)

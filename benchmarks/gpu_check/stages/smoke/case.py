@@ -1,23 +1,13 @@
-"""Stage that checks what the trainer computes on a device: captured, repeated, alone or not."""
+"""Case of the checks: a precision on a device, with a slot and what training in it gives."""
 
-import contextlib
-import dataclasses
-import faulthandler
-import os
-import threading
-import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks.gpu_check.context import Context
-from benchmarks.gpu_check.stages.exactness import as_exact
-from benchmarks.throughput.worker import one_line
-from spaces.parts.words import number_of
+from benchmarks.gpu_check.stages.smoke.exactness import as_exact
 from trainer.benchmarks import Benchmark
 from trainer.execution.engine import Engine
 from trainer.execution.loop import train
@@ -25,73 +15,16 @@ from trainer.execution.slot import Slot
 from trainer.execution.task import Task
 from trainer.prepared import ImageData
 from trainer.results import EpochResult
-from trainer.runtime import PRECISIONS, configure
 from trainer.trial import Trial
 
-IMAGES, TEST_IMAGES = 4 * 128 + 95, 1000
-BATCH = 128
-EPOCHS = 2
 COMPANY = (2, 8)
 """Trials beside each other."""
-HUNG_SECONDS = 60.0
 LOSS_TOLERANCE = 0.02
 
 Losses = list[tuple[float | None, float | None, float]]
 Finding = tuple[bool, Any]
 """Whether it is as it must be, and what was found."""
 Check = Callable[[], Finding]
-
-
-def run(context: Context) -> None:
-    """Check each precision, then a loss against the CPU's."""
-    benchmark, data = context.images(IMAGES, TEST_IMAGES)
-    benchmark = dataclasses.replace(benchmark, epochs=EPOCHS)
-    failed = 0
-    for precision in PRECISIONS:
-        configure(precision, 1)
-        checks = Case(benchmark, data, precision, context.device).checks()
-        failed += sum(not check(context, f"{precision}: {name}", checks[name]) for name in checks)
-    configure("fp32", 1)
-    benchmark, data = context.images(BATCH, TEST_IMAGES)  # after further steps, chaos tells
-    host, case = (
-        Case(benchmark, data, "fp32", device) for device in (torch.device("cpu"), context.device)
-    )
-    failed += not check(context, "fp32: the loss is the CPU's", lambda: case.agrees(host))
-    if failed:
-        raise RuntimeError(f"{number_of(failed, 'check')} failed.")
-
-
-def check(context: Context, name: str, action: Check) -> bool:
-    """Put a row about one check and return whether it held; one that hangs ends the process."""
-    start = time.perf_counter()
-    try:
-        with ended_if_hung(context, name):
-            held, found = action()
-    except Exception as error:  # a finding like others: the next check may hold
-        traceback.print_exc()
-        held, found = False, one_line(error)
-    seconds = round(time.perf_counter() - start, 2)
-    context.results.put(check=name, ok=held, seconds=seconds, found=found)
-    return held
-
-
-@contextlib.contextmanager
-def ended_if_hung(context: Context, name: str) -> Iterator[None]:
-    """End the process, with every thread's stack, if the enclosed code takes too long."""
-    limit = HUNG_SECONDS * (10 if context.tiny else 1)
-
-    def end() -> None:
-        context.results.put(check=name, ok=False, seconds=limit, found="it hangs")
-        faulthandler.dump_traceback(all_threads=True)
-        os._exit(3)
-
-    timer = threading.Timer(limit, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 class Case:
@@ -107,7 +40,7 @@ class Case:
     def checks(self) -> dict[str, Check]:
         among = {f"alone equals among {n}": partial(self.equals_among, n) for n in COMPANY}
         return {
-            "steps are captured": self.is_captured,
+            "steps are captured": lambda: self.is_captured(self.slot()),
             "graphs equal single kernels": self.graphs_equal_kernels,
             "a trial repeats bit for bit": self.repeats,
             **among,
@@ -122,15 +55,9 @@ class Case:
         self.made = self.made or Slot(self.trial(), self.task)
         return self.made
 
-    def is_captured(self) -> Finding:
-        kinds = {type(getattr(s, "__self__", s)).__name__ for s in self.slot().steps.values()}
+    def is_captured(self, slot: Slot) -> Finding:
+        kinds = {type(getattr(s, "__self__", s)).__name__ for s in slot.steps.values()}
         return self.device.type == "cpu" or kinds == {"CUDAGraph"}, sorted(kinds)
-
-    def trained(self, slot: Slot, seed: int = 0) -> tuple[Losses, list[Tensor]]:
-        """Return the losses and accuracies of a whole trial in the slot, and its numbers then."""
-        losses = figures(list(train(self.trial(seed), self.task, slot=slot)))
-        numbers = [*slot.network.state_dict().values(), *slot.momenta()]
-        return losses, [x.clone() for x in numbers]
 
     def is_exact(self) -> Finding:
         if not self.slot().is_fused():
@@ -139,10 +66,10 @@ class Case:
 
     def graphs_equal_kernels(self) -> Finding:
         single = Slot(self.trial(), self.task, graphs=False)
-        return equal(self.trained(self.slot()), self.trained(single))
+        return equal(*(trained(slot, self.trial()) for slot in (self.slot(), single)))
 
     def repeats(self) -> Finding:
-        return equal(self.trained(self.slot(), seed=5), self.trained(self.slot(), seed=5))
+        return equal(*(trained(self.slot(), self.trial(seed=5)) for _ in range(2)))
 
     def equals_among(self, number: int) -> Finding:
         """Compare a trial's losses alone in an engine with those among others, the last one."""
@@ -162,6 +89,13 @@ class Case:
         return abs(losses[0] / losses[1] - 1) < LOSS_TOLERANCE, losses
 
 
+def trained(slot: Slot, trial: Trial) -> tuple[Losses, list[Tensor]]:
+    """Return the losses and accuracies of a whole trial in a slot, and its numbers then."""
+    losses = figures(list(train(trial, slot.task, slot=slot)))
+    numbers = [*slot.network.state_dict().values(), *slot.momenta()]
+    return losses, [x.clone() for x in numbers]
+
+
 def figures(results: list[EpochResult]) -> Losses:
     return [(r.train_loss, r.test_loss, r.score) for r in results]
 
@@ -174,7 +108,8 @@ def equal(left: tuple[Losses, list[Tensor]], right: tuple[Losses, list[Tensor]])
 def together(engine: Engine, trials: list[Trial]) -> dict[int, Losses]:
     """Train the trials side by side and return the losses of each, by its seed."""
     for trial in trials:
-        engine.begin(trial.seed, trial, None, EPOCHS, EPOCHS)
+        epochs = trial.benchmark.epochs
+        engine.begin(trial.seed, trial, None, epochs, epochs)
     history: dict[int, list[EpochResult]] = {trial.seed: [] for trial in trials}
     while engine.jobs:
         for seed, outcome in engine.turn().outcomes:
