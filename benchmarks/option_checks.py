@@ -1,28 +1,10 @@
 """Rules for options of benchmarks, and the sentences on those that are broken."""
 
-import functools
 import math
-import sys
-from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec
+from collections.abc import Mapping
+from typing import Any
 
 from spaces.errors import UserError, did_you_mean
-
-P = ParamSpec("P")
-
-
-def refusing(main: Callable[P, int]) -> Callable[P, int]:
-    """Return a command's ``main`` that says what a UserError says and returns exit code 2."""
-
-    @functools.wraps(main)
-    def call(*args: P.args, **kwargs: P.kwargs) -> int:
-        try:
-            return main(*args, **kwargs)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-
-    return call
 
 
 def check_choice(name: str, value: str, choices: Mapping[str, Any]) -> None:

@@ -2,12 +2,10 @@
 
 import sys
 
-if __name__ == "__main__":
-    try:
-        from trainer.cli import main  # takes seconds, in which Ctrl-C must not end in a traceback
+from trainer.entry_point import loading
 
-        code = main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        code = 130
-    sys.exit(code)
+if __name__ == "__main__":
+    loading()
+    from trainer.cli import main
+
+    sys.exit(main())

@@ -14,7 +14,6 @@ from spaces import (
     NAMED,
     STRATEGIES,
     Strategy,
-    WeightingError,
     in_words,
     legend,
     present_name,
@@ -27,7 +26,7 @@ from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.benchmarks.metrics import METRICS, metric_sentence
 from trainer.diagnosis.words import calibration_sentence, failure_modes, scenario_sentence
-from trainer.errors import CheckpointError
+from trainer.entry_point import FAILED, entry_point
 from trainer.execution.loop import TrainingError, train
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task
@@ -281,15 +280,13 @@ def run(options: argparse.Namespace) -> None:
         write_atomic(options.output, json.dumps(content, indent=1).encode())
 
 
+@entry_point()
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; the exit code is 2 for what the user mends, 1 for a failed training."""
     options = arguments(argv)
     try:
         run(options)
-    except (UserError, WeightingError, CheckpointError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except TrainingError as error:
         print(f"training failed: {error}", file=sys.stderr)
-        return 1
+        return FAILED
     return 0

@@ -18,13 +18,14 @@ from typing import Any
 import numpy.typing as npt
 
 from benchmarks.common_seeds import CommonSeeds, best_epoch, read_runs
-from benchmarks.option_checks import check_choice, check_minimum, refusing
+from benchmarks.option_checks import check_choice, check_minimum
 from spaces import STRATEGIES, Strategy, WeightingError
 from spaces.schedule import Ramp, Schedule
 from trainer import runtime
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS, get_benchmark
 from trainer.cli import read_strategy
+from trainer.entry_point import entry_point
 from trainer.prepared import load, prepare
 from trainer.user_files import expanded
 
@@ -74,7 +75,7 @@ def arms_of(strategy: Strategy, counts: npt.ArrayLike) -> tuple[dict[str, Strate
     return arms, refused
 
 
-@refusing
+@entry_point()
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code, 2 for bad input."""
     options = parser().parse_args(arguments)

@@ -22,8 +22,9 @@ from typing import IO, Any
 import numpy as np
 
 from benchmarks.chaos.result import Loss, Result, judge, table
-from benchmarks.option_checks import check_minimum, refusing
+from benchmarks.option_checks import check_minimum
 from trainer.arguments import Parser
+from trainer.entry_point import entry_point
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 
@@ -183,7 +184,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-@refusing
+@entry_point()
 def main(arguments: list[str] | None = None) -> int:
     """Run the searches, print and write what became of them; return the exit code."""
     options = parser().parse_args(arguments)

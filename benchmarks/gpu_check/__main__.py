@@ -18,9 +18,9 @@ from benchmarks.gpu_check.conductor import Conductor
 from benchmarks.gpu_check.plan import Stage, chosen
 from benchmarks.gpu_check.results import FILE, rows_of
 from benchmarks.gpu_check.summary import summary
-from benchmarks.option_checks import refusing
 from spaces.errors import UserError
 from trainer.arguments import Parser
+from trainer.entry_point import entry_point
 from trainer.runtime import select_device
 
 STRETCH = 6.0
@@ -118,7 +118,7 @@ def summary_of(out: Path) -> str:
     return summary(rows_of(path.read_bytes()))
 
 
-@refusing
+@entry_point()
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.summary:

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.option_checks import refusing
 from spaces.errors import UserError
 from trainer.arguments import Parser
+from trainer.entry_point import entry_point
 from trainer.files import write_atomic
 
 PARTS = ("train_images", "test_images")
@@ -130,7 +130,7 @@ def arrays_of(path: Path) -> dict[str, Array]:
     return arrays
 
 
-@refusing
+@entry_point()
 def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m benchmarks.gpu_check.data_pack")
     commands = parser.add_subparsers(dest="command", required=True)

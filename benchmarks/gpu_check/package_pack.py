@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.throughput.processes import REPOSITORY
 from trainer.arguments import Parser
+from trainer.entry_point import entry_point
 
 WANTED = ("ray", "optuna", "cmaes", "greenlet", "pydantic", "tensorboardX")
 GIVEN = ("numpy", "numpy.libs")
@@ -50,6 +51,7 @@ def trim(site: Path) -> None:
         shutil.rmtree(information)
 
 
+@entry_point()
 def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m benchmarks.gpu_check.package_pack")
     parser.add_argument("pack", type=Path, help="file to write, .tar.xz")

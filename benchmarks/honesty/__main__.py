@@ -34,6 +34,7 @@ from benchmarks.replay.synthetic import SYNTHETIC
 from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.stats.estimate import Estimate
 from trainer.arguments import Parser
+from trainer.entry_point import entry_point
 
 EPOCHS = 200
 
@@ -136,6 +137,7 @@ def parser() -> Parser:
     return made
 
 
+@entry_point()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Study what the command line asks for; return 0, or 130 after Ctrl-C with what there is."""
     made = parser()

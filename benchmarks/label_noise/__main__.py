@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common_seeds import CommonSeeds, last_ten, read_runs
-from benchmarks.option_checks import check_choice, check_minimum, refusing
+from benchmarks.option_checks import check_choice, check_minimum
 from spaces import STRATEGIES, Curriculum, Strategy
 from spaces.errors import UserError
 from trainer import runtime
 from trainer.arguments import Parser
 from trainer.benchmarks import BENCHMARKS
+from trainer.entry_point import entry_point
 from trainer.prepared import ImageData, load, prepare
 from trainer.user_files import expanded
 
@@ -57,7 +58,7 @@ def with_wrong_labels(data: ImageData, noise: float) -> ImageData:
     return dataclasses.replace(data, train_labels=labels)
 
 
-@refusing
+@entry_point()
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code, 2 for bad input."""
     options = parser().parse_args(arguments)

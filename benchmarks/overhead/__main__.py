@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.option_checks import refusing
 from benchmarks.overhead.measurement import measure_apart, summarize
 from benchmarks.overhead.options import cases, parser
 from benchmarks.overhead.run import measure
 from benchmarks.overhead.views import draw, table
 from search.cluster.address import use_token
 from search.session.interrupt import Interrupt
+from trainer.entry_point import entry_point
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 from trainer.runtime import available_cpus
@@ -58,7 +58,7 @@ def measure_and_write(options: argparse.Namespace) -> None:
         write(options.out, options, summaries)  # after each, for the next may take hours
 
 
-@refusing
+@entry_point()
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code, 2 for bad input."""
     measure_and_write(parser().parse_args(arguments))

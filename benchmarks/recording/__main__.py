@@ -8,12 +8,7 @@ From the repository's root, stopped and started again as often as needed; then p
 
 import sys
 
-if __name__ == "__main__":
-    try:
-        from benchmarks.recording.run import main  # takes seconds, in which Ctrl-C may come
+from benchmarks.recording.run import main
 
-        code = main()
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on", file=sys.stderr)
-        code = 130
-    sys.exit(code)
+if __name__ == "__main__":
+    sys.exit(main())

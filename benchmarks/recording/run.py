@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.option_checks import refusing
 from benchmarks.recording.design import Point, first_points
 from benchmarks.recording.options import Packing, Plan, pack_parser, packing_of, parser, plan_of
 from benchmarks.recording.table import from_folder
@@ -33,6 +32,7 @@ from benchmarks.recording.trainers import (
 from search.session.interrupt import Interrupt
 from spaces import canonical_weights
 from spaces.parts.words import number_of
+from trainer.entry_point import entry_point
 from trainer.files import write_atomic
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, now, provenance
@@ -228,7 +228,7 @@ def pack(packing: Packing) -> int:
     return 0
 
 
-@refusing
+@entry_point(interrupted="interrupted; the same command goes on")
 def main(arguments: list[str] | None = None) -> int:
     """Record or pack; return the exit code: 2 for bad input, 1 if training failed."""
     words = sys.argv[1:] if arguments is None else arguments

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.option_checks import refusing
 from benchmarks.recording.table import Table
 from benchmarks.replay.options import Plan, parser, plan_of
 from benchmarks.replay.run import Measured, repetition, summarize
@@ -34,6 +33,7 @@ from benchmarks.replay.world import World
 from search.stats.priors import GUESS, GUESSED_RUNS, KNOWN_RUNS, NoisePrior
 from spaces.parts.words import number_of
 from trainer.benchmarks import BENCHMARKS
+from trainer.entry_point import entry_point
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 from trainer.runtime import available_cpus
@@ -159,7 +159,7 @@ def write(plan: Plan, content: dict[str, Any], done: list[dict[str, Measured]]) 
     print(f"wrote {json_path} and {picture}")
 
 
-@refusing
+@entry_point()
 def main(command: list[str] | None = None) -> int:
     """Replay what the command line asks for; return the exit code, 2 for bad input."""
     arguments = sys.argv[1:] if command is None else command

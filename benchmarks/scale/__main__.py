@@ -14,7 +14,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.option_checks import refusing
 from benchmarks.overhead.measurement import measure_apart
 from benchmarks.scale import ray_costs, run, simulated_ray
 from benchmarks.scale.options import cases, parser
@@ -24,6 +23,7 @@ from benchmarks.scale.views import draw, table
 from search.cluster.address import use_token
 from search.session.interrupt import Interrupt
 from search.workers.reports import REPORT_SECONDS
+from trainer.entry_point import entry_point
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 from trainer.runtime import available_cpus
@@ -76,7 +76,7 @@ def measure_and_write(options: argparse.Namespace) -> None:
         write(options.out, options, summaries)  # after each, for the next may take hours
 
 
-@refusing
+@entry_point()
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code, 2 for bad input."""
     measure_and_write(parser().parse_args(arguments))

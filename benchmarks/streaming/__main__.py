@@ -23,11 +23,12 @@ from unittest.mock import patch
 
 import torch
 
-from benchmarks.option_checks import check_minimum, refusing
+from benchmarks.option_checks import check_minimum
 from spaces.errors import UserError
 from trainer import runtime
 from trainer.arguments import Parser
 from trainer.benchmarks import Benchmark, get_benchmark
+from trainer.entry_point import entry_point
 from trainer.execution.slot import Progress, Slot
 from trainer.execution.task import Task
 from trainer.prepared import load, preparation, prepare
@@ -125,7 +126,7 @@ def compare(words: list[str], repeats: int) -> Iterator[str]:
     yield f"disk / memory: {statistics.median(ratios):.3f} ({ratios[0]:.3f}-{ratios[-1]:.3f})"
 
 
-@refusing
+@entry_point()
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code, 2 for bad input."""
     options = parser().parse_args(arguments)

@@ -20,7 +20,6 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.option_checks import refusing
 from benchmarks.throughput.comparison import Comparison, Outcome
 from benchmarks.throughput.floors import Ceilings, work_of_trial
 from benchmarks.throughput.options import Plan, parser, plan_of
@@ -29,6 +28,7 @@ from benchmarks.throughput.rounds import compare
 from benchmarks.throughput.views import draw, table
 from spaces.parts.words import number_of
 from trainer.benchmarks import Benchmark, get_benchmark
+from trainer.entry_point import entry_point
 from trainer.files import write_atomic
 from trainer.prepared import load, prepare
 from trainer.provenance import device_name, provenance
@@ -153,7 +153,7 @@ def run(plan: Plan, command: list[str]) -> int:
     return int(any(outcome.failure for c in comparisons for outcome in c.outcomes))
 
 
-@refusing
+@entry_point()
 def main(command: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if command is None else command
     options = parser().parse_args(arguments)

@@ -16,6 +16,7 @@ are faster than the copy, so there the memory term is loose: a trial may be fast
 
 import dataclasses
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.arguments import Parser
 from trainer.benchmarks import Benchmark
+from trainer.entry_point import entry_point
 from trainer.execution.batch_steps import batch_sizes, evaluation_batch
 from trainer.models import NETWORKS
 from trainer.runtime import PRECISIONS, available_cpus, configure, select_device
@@ -194,12 +196,14 @@ def ceilings_of(device: torch.device) -> Ceilings:
     return Ceilings(copy_bandwidth(device), rates)
 
 
-def main() -> None:
+@entry_point()
+def main() -> int:
     parser = Parser(prog="python -m benchmarks.throughput.floors")
     parser.add_argument("device", help="cuda, cuda:N or cpu; it should be idle")
     device = select_device(parser.parse_args().device)
     print(json.dumps(dataclasses.asdict(ceilings_of(device))))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,23 +1,11 @@
 """Command line of the search: the console command ``class-weighting-search``, and run_search.py."""
 
-import contextlib
-import os
-import signal
-import sys
+from trainer.entry_point import loading
 
 
 def main() -> int:
     """Run the command line and return its exit code; Ctrl-C while it loads is no traceback."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, leave)  # until the search takes them over
+    loading()  # until the search takes the signals over
     from search.cli import commands
 
     return commands.main()
-
-
-def leave(number: int, frame: object) -> None:
-    """End at once: nothing is being computed yet, and an exception would break half an import."""
-    with contextlib.suppress(OSError):  # the terminal is closed
-        sys.stderr.write("\rinterrupted\n" if sys.stderr.isatty() else "interrupted\n")  # over ^C
-        sys.stderr.flush()
-    os._exit(130)

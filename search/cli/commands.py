@@ -27,12 +27,10 @@ from search.config.request import in_options
 from search.report.terminal import console_on
 from search.store.run_folder import RunFolder
 from search.store.validation import printable
-from spaces import WeightingError
 from spaces.errors import FieldError, UserError, did_you_mean
-from trainer.errors import CheckpointError
+from trainer.entry_point import BAD_INPUT, INTERRUPTED, entry_point, sentence_of
 from trainer.user_files import expanded
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 # Imports inside functions are of modules that take time, which help and errors need not cost.
 
 
@@ -217,18 +215,17 @@ def run_command(words: list[str], console: Console) -> int:
     return COMMANDS[name].run(parser_of(COMMANDS).parse_args(words), rest, console)
 
 
+def wording(error: Exception) -> str:
+    """Return what an error says, with options in place of fields, and without passwords."""
+    told = sentence_of(error)
+    return printable(redacted(in_options(told) if isinstance(error, FieldError) else told))
+
+
+@entry_point(
+    wording,
+    interrupted="interrupted at once; --resume continues from the last checkpoints",
+    raises=False,  # commands load as they go
+)
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line and return its exit code: 2 for bad input, told in one sentence."""
-    console, errors = console_on(sys.stdout), console_on(sys.stderr)
-    try:
-        return run_command(sys.argv[1:] if argv is None else argv, console)
-    except (UserError, WeightingError, CheckpointError) as error:
-        told = in_options(str(error)) if isinstance(error, FieldError) else str(error)
-        errors.print(f"error: {printable(redacted(told))}")
-        return BAD_INPUT
-    except OSError as error:  # a full disk or a lost file system, before or after the search
-        errors.print(f"error: {printable(redacted(f'{type(error).__name__}: {error}'))}")
-        return FAILED
-    except KeyboardInterrupt:
-        errors.print("interrupted at once; --resume continues from the last checkpoints")
-        return INTERRUPTED
+    """Run the command line and return its exit code."""
+    return run_command(sys.argv[1:] if argv is None else argv, console_on(sys.stdout))

@@ -21,6 +21,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from search.cluster import config_check_aws
 from spaces.errors import UserError
 from trainer.arguments import Parser
+from trainer.entry_point import entry_point
 
 Config = dict[str, Any]
 PLACEHOLDER = "CHANGE"
@@ -221,6 +222,7 @@ def read(path: Path) -> Config:
         raise UserError(f"{path} cannot be read as a cluster file: {reason}.") from error
 
 
+@entry_point()
 def main(argv: list[str] | None = None) -> int:
     parser = Parser(
         prog="python -m search.cluster.config_check",

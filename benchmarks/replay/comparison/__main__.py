@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.option_checks import refusing
 from benchmarks.replay.comparison.views import draw, table
 from spaces.errors import UserError
 from trainer.arguments import Parser
+from trainer.entry_point import entry_point
 
 Results = dict[str, dict[str, dict[str, Any]]]
 """Benchmark -> arm -> its figures, as a replay wrote them."""
@@ -101,7 +101,7 @@ def named(options: list[str] | None, results: Results) -> dict[str, str]:
     return names
 
 
-@refusing
+@entry_point()
 def main(command: list[str] | None = None) -> int:
     """Draw and print what the command line asks for; return the exit code, 2 for bad input."""
     options = parser().parse_args(command)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.option_checks import check_choice, check_minimum, refusing
+from benchmarks.option_checks import check_choice, check_minimum
 from benchmarks.replay.choosing import Choice
 from benchmarks.replay.full_length.shares_search import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.full_length.transfer_worlds import BEFORE, KINDS, NOW, RELATIONS, world_of
@@ -26,6 +26,7 @@ from benchmarks.replay.run import RESAMPLES, figure
 from benchmarks.replay.world import World
 from search.samplers.sequential_design import best_tried
 from search.samplers.transfer import Expected, expected_of
+from trainer.entry_point import entry_point
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 from trainer.runtime import available_cpus
@@ -131,7 +132,7 @@ def table(summaries: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-@refusing
+@entry_point()
 def main(command: list[str] | None = None) -> int:
     """Replay what the command line asks for; return the exit code, 2 for bad input.
 

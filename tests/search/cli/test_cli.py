@@ -239,9 +239,16 @@ def test_a_recorded_command_means_the_same_in_another_folder(
 
 
 def test_ctrl_c_while_the_program_loads_is_no_traceback(tmp_path: Path) -> None:
-    for program in ([str(REPOSITORY / "run_search.py")], ["-m", "trainer"]):
+    search = [str(REPOSITORY / "run_search.py")]
+    for program in (search, ["-m", "trainer"], ["-m", "benchmarks.label_noise"]):
         command = [sys.executable, "-X", "importtime", *program, "--benchmark", "resnet8-digitslt"]
-        with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
             assert process.stderr is not None
             for line in process.stderr:
                 if line.rstrip().endswith("torch.version"):  # torch has begun to load

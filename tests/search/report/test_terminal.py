@@ -14,7 +14,6 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from search import cli
 from search.driver.ending import tell_command
 from search.report.event_lines import print_event
 from search.report.terminal import (
@@ -141,20 +140,6 @@ def test_the_keys_of_a_closed_terminal_are_left_alone(
     monkeypatch.setattr(termios, "tcgetattr", lambda terminal: [0] * 7)  # closed just then
     with keys_unseen(closed.file) as restore:
         restore()
-
-
-def test_a_signal_while_the_program_loads_ends_it_on_a_closed_terminal_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Closed(io.StringIO):
-        def write(self, text: str) -> int:
-            raise OSError(errno.EIO, "closed")
-
-    codes: list[int] = []
-    monkeypatch.setattr(os, "_exit", codes.append)
-    with contextlib.redirect_stderr(Closed()):
-        cli.leave(signal.SIGTERM, None)
-    assert codes == [130]
 
 
 @pytest.mark.parametrize(

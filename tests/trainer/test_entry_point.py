@@ -1,0 +1,138 @@
+"""Entry points of programs end with a sentence and an exit code."""
+
+import contextlib
+import errno
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from repository import REPOSITORY
+
+from spaces import WeightingError
+from spaces.errors import UserError
+from trainer.entry_point import entry_point, leave, loading
+from trainer.errors import CheckpointError
+
+SPEAKS_FOR_ITSELF = {
+    "benchmarks/gpu_check/stages/__main__.py",  # its traceback is read where there is no GPU
+    "benchmarks/throughput/worker.py",
+    "search/cluster/environment_check.py",  # runs where nothing is installed yet
+    "search/cluster/preemption.py",
+    "search/cluster/watcher.py",
+    "search/export/probe.py",
+    "search/report/last_words.py",
+}
+"""Programs that others start, and read."""
+TALKS = """
+import sys
+from trainer.entry_point import entry_point
+
+@entry_point()
+def main():
+    print("much " * 3000)
+    print("more")
+    return 0
+
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    (
+        (UserError("seed is 1"), 2, "error: seed is 1"),
+        (WeightingError("p is nan"), 2, "error: p is nan"),
+        (CheckpointError("a.ckpt is damaged"), 2, "error: a.ckpt is damaged"),
+        (OSError(errno.EACCES, "Permission denied", "a"), 1, "error: a: Permission denied"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1, "error: Broken pipe"),  # a worker's
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ),
+)
+def test_what_ends_a_program_is_said_in_a_line(
+    error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @entry_point()
+    def main() -> int:
+        raise error
+
+    with contextlib.redirect_stdout(sys.__stdout__):  # one that a poll can look at
+        assert main() == code
+    assert capsys.readouterr().err == f"{said}\n"
+
+
+def test_a_defect_of_the_program_is_not_hidden() -> None:
+    @entry_point()
+    def main() -> int:
+        raise ValueError("a defect")
+
+    with pytest.raises(ValueError, match="a defect"):
+        main()
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "said"),
+    (
+        ("| true", 1, ""),
+        (">/dev/full", 1, "error: No space left on device\n"),
+        (">&-", 0, ""),
+    ),
+)
+def test_an_output_that_is_gone_full_or_closed_is_no_traceback(
+    output: str, code: int, said: str
+) -> None:
+    command = f'"$0" -c "$1" {output}; exit ${{PIPESTATUS[0]}}'
+    words = ["bash", "-c", command, sys.executable, TALKS]
+    done = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+def test_ctrl_c_raises_within_main_and_ends_the_process_before_and_after_it() -> None:
+    @entry_point()
+    def main() -> int:
+        signal.raise_signal(signal.SIGINT)
+        return 0
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        loading()
+        assert main() == 130
+        assert signal.getsignal(signal.SIGINT) is leave
+        assert signal.getsignal(signal.SIGTERM) is leave
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_signal_while_the_program_loads_ends_it_on_a_closed_terminal_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "closed")
+
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    with contextlib.redirect_stderr(Closed()):
+        leave(signal.SIGTERM, None)
+    assert codes == [130]
+
+
+def test_every_program_has_an_entry_point() -> None:
+    paths = [
+        p for top in ("search", "trainer", "benchmarks") for p in (REPOSITORY / top).rglob("*.py")
+    ]
+    programs = {
+        path: text for path in paths if '__name__ == "__main__"' in (text := path.read_text())
+    }
+    without = set()
+    for path, text in programs.items():
+        imported = re.search(r"from (\S+) import main", text)
+        module = REPOSITORY / Path(*imported[1].split(".")).with_suffix(".py") if imported else path
+        if "@entry_point(" not in module.read_text():
+            without.add(path.relative_to(REPOSITORY).as_posix())
+    assert without == SPEAKS_FOR_ITSELF
