@@ -20,6 +20,7 @@ from trainer.errors import CheckpointError
 
 SPEAKS_FOR_ITSELF = {
     "benchmarks/gpu_check/stages/__main__.py",  # its traceback is read where there is no GPU
+    "benchmarks/gpu_check/stages/suite/process.py",
     "benchmarks/throughput/worker.py",
     "search/cluster/environment_check.py",  # runs where nothing is installed yet
     "search/cluster/preemption.py",
