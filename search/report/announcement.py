@@ -1,17 +1,22 @@
 """The announcement of a search: what is searched, what is not, and how long it takes."""
 
+from dataclasses import replace
+
 from search.config.budget import MOST_RUNS, Budget
 from search.config.controls import sentences_on
 from search.config.objective import BenchmarkObjective
 from search.config.program import PROGRAM
 from search.config.settings import Settings
 from search.report.durations import rough_duration
-from search.report.verdict_view import definition, effect
-from search.results.forecast import Forecast, holdout_runs, trials_left
+from search.report.verdict_view import definition, effect, what_it_is
+from search.results.forecast import Forecast, holdout_left, trials_left
 from search.samplers.registry import SAMPLERS
 from search.session.plan import Plan
 from search.session.search import Search
-from spaces import PARAMETERS, SPACES, STRATEGIES, Float
+from search.stats.best_arm import SEEDS_EACH, confirmation_seed
+from search.stats.sentences import listed
+from search.store.plan import ConfirmationPlan
+from spaces import PARAMETERS, SPACES, STRATEGIES, Float, legend
 from spaces.parts.words import number_of
 from trainer.benchmarks import Benchmark
 from trainer.benchmarks.metrics import metric_sentence
@@ -22,11 +27,23 @@ LONG_HOURS = 12.0
 FEASIBLE_HOURS = 8.0
 """What is offered then takes so long."""
 SMALL = "resnet8-digitslt40"
+TIMED_ALONE = (
+    "An epoch was timed alone just now: trials that share the CPUs, with each other or with other "
+    "work, take longer."
+)
+DONE = (
+    "nothing is left to do: the budget is used up or the confirmation is decided; more --trials "
+    "search on"
+)
 
 
 def announcement(plan: Plan, search: Search) -> list[str]:
-    """Return what is about to be searched, and what is deliberately not."""
+    """Return what is about to be searched, and what is deliberately not.
+
+    Where the search is over, it says what is confirmed, and nothing of the search.
+    """
     settings, budget = plan.settings, plan.budget
+    finished = search.finished()  # chooses what is confirmed, if that is not settled
     rungs = ", ".join(map(str, search.rungs.epochs))
     rule = settings.early_stopping
     stopping = f"early stopping {rule} at epochs {rungs}" if rungs else "no early stopping"
@@ -35,6 +52,10 @@ def announcement(plan: Plan, search: Search) -> list[str]:
         lines = [f"{line}, {settings.precision}" for line in lines]
     if plan.holdout:
         lines.append(f"hold-out {plan.holdout.name}: {plan.holdout.protocol_note()}")
+    folder = f"run folder {plan.folder.path}"
+    if search.later.plan and search.search_is_over():
+        left = [DONE] if finished else search.resumed
+        return [*lines, *confirmation_text(search, search.later.plan), *left, folder]
     lines += [
         f"space {settings.space}, sampler {settings.sampler}, {stopping}; {budget.describe()}",
         phases_text(budget),
@@ -43,9 +64,31 @@ def announcement(plan: Plan, search: Search) -> list[str]:
         *named_text(settings, search),
         symbols_text(settings.space),
         *notes(plan, search),
-        f"run folder {plan.folder.path}",
+        folder,
     ]
     return lines
+
+
+def confirmation_text(search: Search, plan: ConfirmationPlan) -> list[str]:
+    """Return which weightings are confirmed, with how many runs, and with which seeds."""
+    first = [confirmation_seed(search.settings.seed, number) for number in range(SEEDS_EACH)]
+    more = plan.runs > SEEDS_EACH * len(plan.arms)
+    then = "all have more" if plan.interval else "more where it is open which one is the best"
+    ended = plan.runs - search.later.confirmation_left(search.rows())
+    limits = replace(search.budget, trials=None).describe()
+    lines = [
+        f"confirmation: at most {number_of(plan.runs, 'run')}"
+        f"{f', of which {ended} began before' if ended else ''}"
+        f"{f', within {limits}' if limits else ''}; each weighting has the fresh seeds "
+        f"{listed(list(map(str, first)))}{f', then {then}' if more else ''}"
+    ]
+    for kind, arms in (("candidate", plan.candidates), ("control", plan.controls)):
+        lines += [
+            f"{kind} {label}: {what_it_is(label, strategy)}; {effect(strategy, search.objective)}"
+            for label, strategy in arms.items()
+        ]
+    known = legend(strategy.describe() for strategy in plan.candidates.values())
+    return [*lines, *([", ".join(f"{p.symbol}: {p.word}" for p in known)] if known else [])]
 
 
 def forecast_text(forecast: Forecast, plan: Plan, search: Search) -> list[str]:
@@ -57,16 +100,18 @@ def forecast_text(forecast: Forecast, plan: Plan, search: Search) -> list[str]:
     cost = "" if gpu_hours is None else f", {gpu_hours:.2g} GPU-hours"
     epochs = epochs_text(forecast, plan)
     per_trial = f"({epochs})" if len(plan.benchmarks) > 1 else epochs
-    grounds = [f"{number_of(trials, 'trial', '.4g')} x {per_trial}"]
-    if plan.holdout:
-        runs = f"{holdout_runs(plan)} runs on the hold-out"
-        measured = forecast.holdout_seconds(plan) > 0
+    grounds = [f"{number_of(trials, 'trial', '.4g')} x {per_trial}"] if trials else []
+    if plan.holdout and (held := holdout_left(search)):
+        runs = f"{number_of(held, 'run')} on the hold-out"
+        measured = forecast.holdout_seconds(plan, search) > 0
         epochs = number_of(plan.holdout.epochs, "epoch")
         epochs = f" x {epochs} x {seconds_text(forecast.epoch_seconds[-1])}"
         grounds.append(f"{runs}{epochs}" if measured else f"without {runs}")
+    all_run = "all runs are needed" if search.search_is_over() else "no trial is stopped early"
+    timed = f"). {TIMED_ALONE}" if forecast.alone else ", just measured)."
     lines = [
-        f"On this hardware: {rough_duration(left)}{cost} if no trial is stopped early "
-        f"({', '.join(grounds)}, {forecast.concurrency} at a time, just measured)."
+        f"On this hardware: {rough_duration(left)}{cost} if {all_run} "
+        f"({', '.join(grounds)}, {forecast.concurrency} at a time{timed}"
     ]
     if left > 3600 * LONG_HOURS:
         lines.append(advice(forecast, plan, FEASIBLE_HOURS))
@@ -90,7 +135,8 @@ def unlimited_text(forecast: Forecast, plan: Plan) -> list[str]:
     trials = ""
     if enough is not None:
         trials = f"; {limits} are enough for about {number_of(round(enough), 'trial')}"
-    return [f"On this hardware: {grounds}{trials}."]
+    alone = f" {TIMED_ALONE}" if forecast.alone else ""
+    return [f"On this hardware: {grounds}{trials}.{alone}"]
 
 
 def epochs_text(forecast: Forecast, plan: Plan) -> str:
@@ -228,14 +274,11 @@ def progress_notes(search: Search) -> list[str]:
     """Return what earlier attempts left, nothing of a new run."""
     lines = []
     if search.ended or search.running:
-        going_on = "1 goes on" if len(search.adopted) == 1 else f"{len(search.adopted)} go on"
+        going_on = {0: "none goes on", 1: "1 goes on"}.get(n := len(search.adopted), f"{n} go on")
         lines = [
             f"resumed: {number_of(len(search.ended), 'trial')} ended before, {going_on}",
             *search.resumed,
         ]
     if search.finished():
-        lines.append(
-            "nothing is left to do: the budget is used up or the confirmation is decided; more "
-            "--trials search on"
-        )
+        lines.append(DONE)
     return lines

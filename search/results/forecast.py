@@ -28,11 +28,13 @@ class Forecast:
             hold-out may be missing.
         concurrency: trials at a time.
         slots: trials that share a GPU; 0 on CPUs.
+        alone: whether an epoch was timed beside no other trial.
     """
 
     epoch_seconds: tuple[float, ...]
     concurrency: int
     slots: int = 0
+    alone: bool = False
 
     @classmethod
     def of_gpus(
@@ -54,18 +56,19 @@ class Forecast:
         searched = zip(plan.benchmarks, self.epoch_seconds, strict=False)
         return sum(benchmark.epochs * seconds for benchmark, seconds in searched)
 
-    def holdout_seconds(self, plan: Plan) -> float:
-        """Return how long all trials on the hold-out take together; 0 where that is unknown."""
+    def holdout_seconds(self, plan: Plan, search: Search) -> float:
+        """Return how long the trials on the hold-out take together; 0 where that is unknown."""
         if not plan.holdout or len(self.epoch_seconds) < len(plan.all_benchmarks):
             return 0.0
-        return holdout_runs(plan) * plan.holdout.epochs * self.epoch_seconds[-1]
+        return holdout_left(search) * plan.holdout.epochs * self.epoch_seconds[-1]
 
     def seconds(self, plan: Plan, search: Search) -> float | None:
         """Return how long all that is left takes, None without a limit in trials."""
         trials = trials_left(search)
         if trials is None:
             return None
-        return (trials * self.trial_seconds(plan) + self.holdout_seconds(plan)) / self.concurrency
+        seconds = trials * self.trial_seconds(plan) + self.holdout_seconds(plan, search)
+        return seconds / self.concurrency
 
     def gpu_hours(self, seconds: float) -> float | None:
         """Return the GPU-hours of so many seconds of searching; None on CPUs."""
@@ -106,19 +109,26 @@ class FirstEpochs:
         self.begun.add((event.key, part))
 
 
-def holdout_runs(plan: Plan) -> int:
-    """Return how many trials there are on the hold-out."""
-    return SEEDS_EACH * (plan.budget.candidates + CONTROLS)
+def holdout_left(search: Search) -> int:
+    """Return how many trials on the hold-out will begin, 0 without one."""
+    if search.objective.holdout is None or not search.budget.confirm_runs:
+        return 0
+    if search.later.plan is None:
+        return SEEDS_EACH * (search.budget.candidates + CONTROLS)
+    return len(search.later.holdout_left(search.rows()))
 
 
 def trials_left(search: Search) -> float | None:
-    """Return to how many trials of full length all that is left amounts; None without a limit."""
+    """Return to how many trials of full length all that is left amounts, but for the hold-out's.
+
+    None is returned without a limit.
+    """
     left = epochs_left(search)
     return None if left is None else left / search.objective.epochs_of_all
 
 
 def epochs_left(search: Search) -> float | None:
-    """Return the epochs that are still to be trained, None without a limit in trials.
+    """Return the epochs to train, but for the hold-out's; None without a limit in trials.
 
     Trials to come are as long as those that have ended were on average.
     """
@@ -128,8 +138,7 @@ def epochs_left(search: Search) -> float | None:
     shares = [row.epochs / search.objective.epochs for row in search.ended if row.in_search]
     usual = whole * sum(shares) / len(shares) if any(shares) else whole
     waiting = max(0, (search.budget.search_trials or 0) - search.search_trials) * usual
-    begun = len(search.rows()) - search.search_trials
-    waiting += max(0, search.budget.confirm_runs - begun) * whole
+    waiting += search.later.confirmation_left(search.rows()) * whole
     return waiting + sum(t.length - t.progress for t in search.running.values())
 
 
@@ -139,6 +148,8 @@ def seconds_left(search: Search, elapsed: float) -> float | None:
     ``elapsed`` are the seconds since trials began; None is returned while nothing is known.
     """
     spending, epochs = search.spending, epochs_left(search)
+    if epochs is not None and search.objective.holdout:
+        epochs += holdout_left(search) * search.objective.holdout.epochs
     if spending.trained_epochs and search.ended:
         pace = spending.trained_epochs / elapsed
     else:
@@ -170,7 +181,7 @@ def forecast(
             if stop():
                 return None
             seconds.append(epoch_seconds(trial, data))
-    return Forecast(tuple(seconds), trials_here(resources))
+    return Forecast(tuple(seconds), trials_here(resources), alone=True)
 
 
 def trials_here(resources: Resources) -> int:

@@ -106,7 +106,7 @@ class LaterPhases:
         if any(row.state == TrialState.RUNNING and not row.in_search for row in rows):
             return False  # what is decided without it may be undecided with it, and it may be lost
         decided = self.plan.confirmation(self.objective).is_decided(self._runs(rows))
-        return decided and not self._holdout_left(rows)
+        return decided and not self.holdout_left(rows)
 
     def next_run(self, rows: Sequence[Row]) -> tuple[str, FreshRun] | None:
         """Return the study and the run to begin now, None if there is none or it must wait."""
@@ -117,7 +117,7 @@ class LaterPhases:
         if not confirmation.is_decided(runs):
             chosen = confirmation.next_runs(runs, self._pending(rows), 1)
             return (CONFIRMATION, self._fresh(chosen[0])) if chosen else None
-        left = self._holdout_left(rows)
+        left = self.holdout_left(rows)
         return (HOLDOUT, self._fresh(left[0])) if left and not self._pending(rows) else None
 
     def _runs(self, rows: Sequence[Row]) -> list[SeededRun]:
@@ -135,8 +135,14 @@ class LaterPhases:
             and row.seed_index is not None
         ]
 
-    def _holdout_left(self, rows: Sequence[Row]) -> list[Planned]:
-        """The hold-out runs that have not begun: every arm that did not diverge, three seeds."""
+    def confirmation_left(self, rows: Sequence[Row]) -> int:
+        """Return how many runs of the confirmation may begin yet, if it is not decided before."""
+        if self.plan is None:
+            return self.budget.confirm_runs
+        return max(0, self.plan.runs - len(self._runs(rows)) - len(self._pending(rows)))
+
+    def holdout_left(self, rows: Sequence[Row]) -> list[Planned]:
+        """Return the hold-out runs to begin: every arm that did not diverge, three seeds."""
         if self.objective.holdout is None or self.plan is None:
             return []
         out = {run.arm for run in self._runs(rows) if run.value is None}

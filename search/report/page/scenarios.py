@@ -15,8 +15,11 @@ MOST_LINES = 40
 """Of the chart, those of the most images first."""
 
 
-def scenarios_figure(benchmark: str, found: ByScenario) -> Figure:
-    """Return where the winner gains over the controls by scenario, or else what it reaches."""
+def scenarios_figure(benchmark: str, found: ByScenario, where: str = "") -> Figure:
+    """Return where the winner gains over the controls by scenario, or else what it reaches.
+
+    ``where`` is said before the finding.
+    """
     sizes = sorted(range(len(found.images)), key=lambda n: -found.images[n])
     order = [n for n in sizes if found.images[n] >= FEW_IMAGES]
     controls = [gains.control for gains in found.gains]
@@ -37,7 +40,7 @@ def scenarios_figure(benchmark: str, found: ByScenario) -> Figure:
     arms = list(found.arms)
     return Figure(
         name=name,
-        finding=_finding(found, controls),
+        finding=f"{where}{_finding(found, controls)}",
         chart=plot.drawn(name, f"{x_title} of {found.winner} by scenario, with 95 % intervals")
         if lines
         else Markup(),

@@ -202,6 +202,9 @@ def _verdict_figures(conclusion: Conclusion) -> Iterator[Figure]:
         holdout = conclusion.judgement.holdout
         if holdout and (there := holdout_figure(holdout)):
             yield there
+        if holdout and holdout.scenarios:
+            where = f"Held out, on {holdout.name}: "
+            yield scenarios_figure(holdout.name, holdout.scenarios, where)
         for judged in (*_judged(conclusion), *([holdout] if holdout else [])):
             if adjusted := adjusted_figure(judged):
                 yield adjusted

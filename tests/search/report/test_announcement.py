@@ -4,13 +4,14 @@ import io
 from pathlib import Path
 
 import pytest
-from confirming import PLAIN, drive, new_run, usual
+from confirming import PLAIN, WITH_HOLDOUT, drive, new_run, steady, usual, whole_run
 from rich.console import Console
 from twin import OBJECTIVE, attempt, lines_told, make_plan, make_run, make_settings
 
 from search.config.budget import FEWEST_RUNS, Budget
 from search.driver.ending import conclude
-from search.report.announcement import announcement
+from search.report.announcement import announcement, forecast_text
+from search.results.forecast import Forecast
 from search.session.interrupt import Interrupt
 
 
@@ -80,3 +81,24 @@ def test_a_search_of_controls_alone_says_at_its_end_why_nothing_was_confirmed(
     assert told[-1].startswith("nothing was confirmed: its search has no full-length ")
     said = "\n".join(announcement(plan, search))
     assert "nothing is left to do: the budget is used up" in said
+
+
+def test_a_confirmation_says_what_it_confirms_and_nothing_of_the_search(tmp_path: Path) -> None:
+    folder = whole_run(tmp_path / "run", steady, 20, 12, WITH_HOLDOUT)
+    budget = Budget(8 + 16, 2.0, runs=16)
+    search = attempt(folder, PLAIN, 24, 2.0, WITH_HOLDOUT, confirm=True, runs=16)
+    plan = make_plan(folder, "resnet8-digitslt", budget, PLAIN)
+    known = "\n".join(announcement(plan, search))
+    began = 16 - search.later.confirmation_left(search.rows())
+    assert 0 < began < 16
+    assert (
+        f"at most 16 runs, of which {began} began before, within 2 hours; each weighting has "
+        in (known)
+    )
+    assert "the fresh seeds 42, 123 and 456, then more where it is open which one is " in known
+    assert "candidate #2: p=" in known
+    assert "control sqrt_inverse: n^(-1/2)" in known
+    for word in ("space", "sampler", "searched", "inverse:  1 / n", "search,", "resumed"):
+        assert word not in known
+    text = " ".join(forecast_text(Forecast((0.2,), 2), plan, search))
+    assert f"if all runs are needed ({16 - began} trials x 40 epochs x 0.2 s, 2 at " in text

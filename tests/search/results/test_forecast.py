@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from confirming import HELD
 from training import DIGITS, digits_data, digits_trial
 from twin import attempt, make_plan, make_run, make_settings, results_of
 
@@ -29,7 +30,8 @@ def told(found: Forecast, plan: Plan) -> str:
     make_run(plan.folder.path, plan.settings)
     [benchmark], budget = plan.benchmarks, plan.budget
     objective = Objective(
-        (BenchmarkObjective(benchmark.name, benchmark.epochs, (9, 3), ((1, 1), (1, 1))),)
+        (BenchmarkObjective(benchmark.name, benchmark.epochs, (9, 3), ((1, 1), (1, 1))),),
+        holdout=HELD if plan.holdout else None,
     )
     search = attempt(
         plan.folder, plan.settings, budget.trials, budget.hours, objective, confirm=True
@@ -46,10 +48,11 @@ def test_a_long_search_is_told_its_hours_and_what_would_be_feasible(tmp_path: Pa
 
 
 def test_a_short_search_is_told_its_minutes_alone(tmp_path: Path) -> None:
-    found = Forecast((0.2,), concurrency=2)
+    found = Forecast((0.2,), concurrency=2, alone=True)
     text = told(found, plan_of(tmp_path, "resnet8-digitslt", Budget(32, None)))
     assert text.startswith("On this hardware: about 2.1 minutes if no trial is stopped early")
     assert "sooner" not in text
+    assert "2 at a time). An epoch was timed alone just now: trials that share the CPUs" in text
 
 
 def test_hours_in_which_no_trial_ends_are_told(tmp_path: Path) -> None:
@@ -70,11 +73,9 @@ def test_runs_on_a_hold_out_count(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "resnet8-digitslt", Budget(32, None))
     both = replace(plan, holdout=BENCHMARKS["resnet8-digitslt40"])
     # The best candidate and two controls, three seeds and 40 epochs each.
-    assert Forecast((0.2, 5.0), 2).holdout_seconds(both) == 3 * 3 * 40 * 5.0
-    assert Forecast((0.2,), 2).holdout_seconds(plan) == 0
-    assert "trials x 40 epochs x 0.2 s, 9 runs on the hold-out x 40 epochs x 5 s, 2 at" in told(
-        Forecast((0.2, 5.0), 2), both
-    )
+    text = told(Forecast((0.2, 5.0), 2), both)
+    assert "(32 trials x 40 epochs x 0.2 s, 9 runs on the hold-out x 40 epochs x 5 s, 2 at" in text
+    assert f"On this hardware: {rough_duration((32 * 8 + 9 * 200) / 2)} " in text
 
 
 def test_a_hold_out_that_was_not_measured_is_left_out_and_said(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from concluded import shown
-from confirming import steady, whole_run
+from confirming import HELD, steady, whole_run
 from twin import BENCHMARK, fast_folder
 
 from search.config.objective import Objective
@@ -130,7 +130,8 @@ def test_the_best_of_a_search_is_shown_by_scenario_on_the_images_that_choose(
 
 def test_a_run_with_scenarios_says_them_everywhere() -> None:
     tagged = (Scenario("night", 40, (50, 50)), *SCENARIOS[2:], Scenario("fog", 3, (1, 2)))
-    objective = Objective((replace(BENCHMARK, scenarios=tagged),))
+    held = replace(HELD, scenarios=tagged)
+    objective = Objective((replace(BENCHMARK, scenarios=tagged),), held)
     with fast_folder() as place:
         folder = whole_run(Path(place) / "run", steady, 20, 12, objective)
         conclusion = Conclusion.of(folder)
@@ -138,7 +139,9 @@ def test_a_run_with_scenarios_says_them_everywhere() -> None:
     assert conclusion.objective == objective, "read back from settings.json"
     assert "On 'night' images (100) #2 gains " in text
     assert "over uniform" in text
-    assert "On &#39;night&#39; images (100) #2 gains " in page
+    gained = "On &#39;night&#39; images (100) #2 gains "
+    assert gained in page
+    assert f"Held out, on {held.name}: {gained}" in page
     assert HOSTILE not in page
     (said,) = conclusion.story()["verdict"]["benchmarks"]
     assert [s["name"] for s in said["scenarios"]["scenarios"]] == [s.name for s in tagged]
