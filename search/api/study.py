@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -59,6 +59,7 @@ class Study:
         space: str = Request.space,
         baselines: Names | None = Request.baselines,
         sampler: str = Request.sampler,
+        prior: AnyPath | Sequence[AnyPath] = Request.prior,
         seed: int = Request.seed,
         data_root: AnyPath = Request.data_root,
     ) -> None:
@@ -74,6 +75,8 @@ class Study:
             space: what is searched, a key of ``spaces.SPACES``.
             baselines: names of the controls, or "none"; None for those of the space.
             sampler: what proposes strategies; "auto" chooses.
+            prior: with "knowledge-gradient": earlier runs, or their folders, from which it learns
+                what to expect; a study that goes on has them on record.
             seed: all seeds of trials derive from it, 0 or more.
             data_root: folder of the data sets, for a benchmark.
 
@@ -91,7 +94,9 @@ class Study:
                 class_counts = counts_of_benchmark(benchmark, class_counts, str(data_root))
             self._training = told_training(place.path.name, counts_text(class_counts))
             given = {"space": space, "baselines": baselines, "sampler": sampler, "seed": seed}
-            self._search = stack.enter_context(opened(self._training, place, given))
+            self._search = stack.enter_context(
+                opened(self._training, place, given | {"prior": prior})
+            )
             self._leave = weakref.finalize(self, stack.pop_all().close)
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from search.api.planning import chosen_baselines, chosen_settings
+from search.api.prior import with_prior
 from search.api.words import request_of
 from search.config.budget import Budget
 from search.config.request import Request
@@ -79,6 +80,7 @@ def opened(training: OwnTraining, folder: RunFolder, given: Mapping[str, Any]) -
     ours = {"benchmark": training.name, "early_stopping": "none", "resume": folder.exists()}
     request = request_of(defaults | dict(given) | ours)
     settings = chosen_settings(request, (training,), chosen_baselines(request, folder))
+    settings, prior = with_prior(settings, request, folder)
     plan = Plan(
         benchmarks=(training,),
         holdout=None,
@@ -92,6 +94,7 @@ def opened(training: OwnTraining, folder: RunFolder, given: Mapping[str, Any]) -
         resume=request.resume,
         resume_command="",
         arguments=(),
+        prior=prior,
     )
     folder.create()
     with folder.locked():

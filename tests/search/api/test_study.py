@@ -55,6 +55,20 @@ def study(tmp_path: Path) -> Iterator[Study]:
         yield study
 
 
+def test_a_study_learns_from_an_earlier_one_and_has_that_on_record(
+    study: Study, tmp_path: Path
+) -> None:
+    searched(study, 9)
+    again: dict[str, Any] = {"folder": tmp_path / "new", "sampler": "knowledge-gradient"}
+    with Study([90, 9], **again, prior=study.run) as new:
+        assert [run.run for run in new._search.record.begun.prior] == ["mine"]
+        assert new.ask().label == "uniform"
+    with Study([90, 9], **again) as known:
+        assert [trial.label for trial in known.pending()] == ["uniform"]
+    with pytest.raises(search.UserError, match=r"^prior is other, and run 'new' began with mine; "):
+        Study([90, 9], **again, prior="other")
+
+
 def test_a_study_finds_confirms_and_exports_as_a_search_does(
     study: Study,
     tmp_path: Path,
