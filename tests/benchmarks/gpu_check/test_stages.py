@@ -51,12 +51,15 @@ def test_a_test_that_hangs_breaks_the_gpu_or_ends_costs_no_other(tmp_path: Path)
         ("test_breaks", "failed"),
         ("test_passes[False]", "passed"),
         ("test_ends", "failed"),
-        ("test_passes[True]", "passed"),
     ]
     reasons = [row.get("reason", "") for row in rows]
     assert reasons[0] == "it ended its process (exit code 1), or took over 1 s"
     assert "CUDA error" in reasons[1]
     assert reasons[3] == "it ended its process (exit code 7), or took over 1 s"
+    compiled = Results(tmp_path / "compiled", "tests-compiled")
+    assert run_tests([tests], compiled, tmp_path / "begun", 1.0)
+    (row,) = rows_of(compiled.path.read_bytes())
+    assert row["test"].endswith("test_passes[True]")
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
     python -m benchmarks.gpu_check.stages.suite.process RESULTS STAGE BEGUN SECONDS FILE [FILE ...]
 
 BEGUN is a file: a line for each test that began, and an empty one when it ended. Tests that began
-in an earlier process are left out. A test that takes longer than SECONDS ends the process.
+in an earlier process are left out. A test that takes longer than SECONDS ends the process. As its
+STAGE says, either the tests that compile run, or all others.
 """
 
 import faulthandler
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.gpu_check.plan import STAGES
 from benchmarks.gpu_check.results import Results
 
 COMPILED = "True"
-"""In the name of a test's case, where it says that networks are compiled: they take longest."""
+"""In the name of a test's case, where it says that networks are compiled."""
 BROKEN = "CUDA error"
 """In what a test says after which no other can use the GPU in the same process."""
 
@@ -26,12 +28,13 @@ class Reporter:
 
     def __init__(self, results: Results, begun: Path, seconds: float) -> None:
         self.results, self.begun, self.seconds = results, begun, seconds
+        self.compiled = STAGES[results.stage].compiled
         self.stderr = os.dup(2)  # pytest puts another in its place
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         begun = {*self.begun.read_text().splitlines()}
-        items[:] = [item for item in items if item.nodeid not in begun]
-        items.sort(key=lambda item: COMPILED in item.name)
+        mine = [item for item in items if (COMPILED in item.name) == self.compiled]
+        items[:] = [item for item in mine if item.nodeid not in begun]
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self.session = session
