@@ -10,15 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spaces import (
-    NAMED,
-    STRATEGIES,
-    Strategy,
-    in_words,
-    legend,
-    present_name,
-    renamed,
-)
+from spaces import NAMED, STRATEGIES, Strategy, in_words, legend, present_name, renamed
 from spaces.errors import UserError, did_you_mean
 from spaces.parts.words import number_of
 from trainer import runtime
@@ -37,7 +29,7 @@ from trainer.provenance import device_name, provenance
 from trainer.results import EpochResult, selection, shot_groups, summary
 from trainer.runtime import available_cpus
 from trainer.trial import Trial
-from trainer.user_files import expanded
+from trainer.user_files import expanded, read_text
 
 SHOWN_MODES = 3
 """Failure modes that are printed after a training."""
@@ -110,11 +102,15 @@ def read_strategy(option: str, name: str, known: Collection[str]) -> Strategy:
             f"{option} is {name!r}{did_you_mean(name, known)}; it must be a JSON file or one of "
             f"{', '.join(known)}."
         )
+    text = read_text(path)
     try:
-        content = json.loads(path.read_text())
-        # best.json and the story of a training have a strategy; older ones have a weighting.
-        return Strategy.from_dict(content.get("strategy", content.get("weighting", content)))
-    except (ValueError, AttributeError, RecursionError) as error:
+        content = json.loads(text)
+        if isinstance(content, dict):  # best.json has a strategy; older ones have a weighting
+            content = content.get("strategy", content.get("weighting", content))
+        if not isinstance(content, dict):
+            raise ValueError("it must be an object, in braces")
+        return Strategy.from_dict(content)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} does not hold a {option}: {error}") from error
 
 
@@ -127,6 +123,9 @@ def check_options(options: argparse.Namespace) -> None:
     """Refuse what would fail only later: after hours of training in the case of ``--output``."""
     for name in ("epochs", "threads", "save-every"):
         check_positive(name, getattr(options, name.replace("-", "_")))
+    if (options.threads or 0) > available_cpus():
+        here = number_of(available_cpus(), "CPU")
+        raise UserError(f"--threads is {options.threads}; it must be at most the {here} here.")
     if not 0 <= options.seed < 2**63:
         raise UserError(f"--seed is {options.seed}; it must be in 0..2**63-1.")
     if options.output and (options.output.is_dir() or not options.output.parent.is_dir()):
@@ -237,7 +236,7 @@ def show_trial(
     """Print what is trained, in symbols and in words."""
     print(
         f"{trial.benchmark.name}, {strategy.describe()}, seed {trial.seed}, {trial.precision} on "
-        f"{device}, {threads} threads"
+        f"{device}, {number_of(threads, 'thread')}"
     )
     symbols = (f"{known.symbol}: {known.word}" for known in legend([strategy.describe()]))
     print("; ".join([in_words(strategy, data.counts), *symbols]))

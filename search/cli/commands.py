@@ -210,8 +210,7 @@ def run_command(words: list[str], console: Console) -> int:
         words = ["search", *words]
     name, *rest = words
     if name not in COMMANDS:
-        print(f"error: {no_command(name, COMMANDS)}\n\n{overview(COMMANDS)}", file=sys.stderr)
-        return BAD_INPUT
+        raise UserError(no_command(name, COMMANDS))
     return COMMANDS[name].run(parser_of(COMMANDS).parse_args(words), rest, console)
 
 

@@ -150,7 +150,7 @@ def add_resources(parser: Parser) -> None:
         metavar="N",
         type=int,
         default=Request.cpus_per_trial,
-        help="or per GPU; and CPU threads",
+        help="CPUs of a trial, or of all trials that share a GPU, and as many threads",
     )
     add("--concurrent", metavar="N", type=int, help="trials at a time (default: as many as fit)")
     add(

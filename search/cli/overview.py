@@ -68,6 +68,7 @@ def version() -> str:
 
 def no_command(name: str, commands: Mapping[str, Command]) -> str:
     """Say that no command bears the name, and what was probably meant."""
+    meant = did_you_mean(name, commands)
     if name in BENCHMARKS or name.endswith(".toml") or Path(name).is_dir():
-        return f"there is no command {name!r} (did you mean --benchmark {name}?)."
-    return f"there is no command {name!r}{did_you_mean(name, commands)}."
+        meant = f" (did you mean --benchmark {name}?)"
+    return f"there is no command {name!r}{meant}; '{PROGRAM} help' shows all of them."

@@ -15,6 +15,7 @@ from typing import Any
 
 from spaces import WeightingError, check_counts
 from spaces.errors import UserError
+from spaces.parts.words import number_of
 from trainer.user_files import read_text
 
 _COUNT = re.compile(r"[0-9]{1,16}")
@@ -46,7 +47,8 @@ class ClassCounts:
 
     def describe(self) -> str:
         """One line for people that says what was read."""
-        read = f"{len(self.counts)} class counts from {min(self.counts)} to {max(self.counts)}"
+        number = number_of(len(self.counts), "class count")
+        read = f"{number} from {min(self.counts)} to {max(self.counts)}"
         return f"{read}, below the header {self.header!r}" if self.header else read
 
 

@@ -46,7 +46,7 @@ def write_study_copy(folder: RunFolder, path: Path) -> None:
     """
     if (path.parent / SETTINGS).is_file():
         raise UserError(f"{path} lies in a run's folder; give --output FILE elsewhere.")
-    if path.exists() and not path.read_bytes().startswith(b'{"op_code":'):
+    if path.exists() and not (path.is_file() and path.read_bytes().startswith(b'{"op_code":')):
         raise UserError(f"{path} exists and is no journal of Optuna; give another --output FILE.")
     run = read_run(folder)
     studies = {

@@ -63,7 +63,9 @@ def stands(conclusion: Conclusion) -> str:
     running = sum(row.state == TrialState.RUNNING for row in conclusion.rows)
     judgement = conclusion.judgement
     done = "confirmed" if judgement and judgement.decided else "searched"
-    return f"{running} {ENDS[TrialState.RUNNING]}" if running else done
+    if running:
+        return f"{running} {ENDS[TrialState.RUNNING]}"
+    return done if conclusion.rows else "no trial yet"
 
 
 def named(conclusion: Conclusion) -> tuple[str, str]:

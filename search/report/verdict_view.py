@@ -10,6 +10,8 @@ from search.config.program import PROGRAM
 from search.report.benchmark_view import benchmark_view, other_metrics
 from search.results.conclusion import Conclusion, Incumbent
 from search.results.judgement import Judgement
+from search.session.phases import nothing_to_confirm
+from search.store.trials import TrialState
 from spaces import CLASS_WEIGHTS, NAMED, STRATEGIES, Strategy, in_words, legend
 from spaces.parts.words import number_of
 
@@ -76,7 +78,10 @@ def export_note(conclusion: Conclusion) -> str | None:
 
 
 def unconfirmed_notes(conclusion: Conclusion) -> list[str]:
-    """Return the other metrics of the best of the search, and what only a verdict will say."""
+    """Return the other metrics of the best of the search, what a verdict will say, and how to one.
+
+    A run with running trials has its confirmation to come, and a study has its own.
+    """
     notes = []
     for benchmark, reached in zip(
         conclusion.objective.benchmarks, conclusion.reached, strict=False
@@ -90,6 +95,11 @@ def unconfirmed_notes(conclusion: Conclusion) -> list[str]:
         for benchmark in conclusion.objective.benchmarks
         if benchmark.test_held_out
     ]
+    rows, study = conclusion.rows, conclusion.told
+    running = any(row.state == TrialState.RUNNING for row in rows)
+    if not (running or study or nothing_to_confirm(conclusion.standings, rows)):
+        run = conclusion.folder.path
+        notes.append(f"'{PROGRAM} confirm {run}' trains it and the controls with fresh seeds")
     return notes
 
 

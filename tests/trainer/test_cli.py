@@ -68,7 +68,7 @@ def test_it_exits_with_0_and_says_nothing_on_stderr(
 def test_it_says_first_what_is_trained(done: subprocess.CompletedProcess[str]) -> None:
     first = done.stdout.splitlines()[0]
     assert first.startswith("resnet8-digitslt, p=1, seed 7, tf32 on ")
-    assert first.endswith(", 1 threads")
+    assert first.endswith(", 1 thread")
 
 
 def test_its_last_lines_are_the_scores_and_the_protocol(
@@ -174,6 +174,7 @@ def test_a_weighting_is_read_from_each_form_of_file(content: object, tmp_path: P
         (["--weighting", "invers"], "weighting is 'invers'"),
         (["--weighting", "broken.json"], "broken.json does not hold a weighting"),
         (["--weighting", "deep.json"], "deep.json does not hold a weighting"),
+        (["--weighting", "list.json"], "list.json does not hold a weighting: it must be an object"),
         (["--weighting", "late.json"], "late.json holds focal loss; give it as --strategy."),
         (
             ["--strategy", "logit_adjust"],
@@ -187,6 +188,7 @@ def test_a_weighting_is_read_from_each_form_of_file(content: object, tmp_path: P
         (["--epochs", "0"], "--epochs is 0"),
         (["--epochs", "41"], "epochs = 41"),
         (["--threads", "0"], "--threads is 0"),
+        (["--threads", "1000000"], "--threads is 1000000; it must be at most the "),
         (["--save-every", "0"], "--save-every is 0"),
         (["--output", "absent/out.json"], "--output is absent/out.json"),
         (["--output", "."], "--output is ."),
@@ -204,6 +206,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.json").write_text('{"exponent": ')
     (tmp_path / "deep.json").write_text("[" * 100_000)
+    (tmp_path / "list.json").write_text('{"strategy": [1]}')
     (tmp_path / "late.json").write_text('{"strategy": {"focusing": 1.0}}')
     assert call(*options) == 2
     captured = capsys.readouterr()
@@ -212,7 +215,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert captured.err.count("\n") == 1
     assert captured.out == ""
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"broken.json", "deep.json", "late.json"}
+    assert left == {"broken.json", "deep.json", "late.json", "list.json"}
 
 
 @pytest.mark.parametrize("options", (["--epoch", "2"], ["--sed", "1"], ["--precision", "fp16"]))

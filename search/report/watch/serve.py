@@ -48,6 +48,8 @@ def serve(path: Path, host: str, port: int, console: Console) -> None:
 
 
 def _listening(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 2**16:
+        raise UserError(f"--port is {port}; it must be in 0..{2**16 - 1}, 0 for any that is free.")
     try:
         return socket.create_server((host, port))
     except OSError as error:

@@ -39,6 +39,7 @@ def test_what_was_read_is_said_and_a_header_is_shown(tmp_path):
     said = read_counts(tmp_path / "counts.csv").describe()
     assert said == "2 class counts from 5 to 300, below the header 'label,n'"
     assert ClassCounts((7, 2), None).describe() == "2 class counts from 2 to 7"
+    assert ClassCounts((7,), None).describe() == "1 class count from 7 to 7"
 
 
 @pytest.mark.parametrize("form", ("csv", "json"))

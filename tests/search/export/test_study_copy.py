@@ -88,6 +88,7 @@ def test_a_copy_is_written_again_and_nothing_else_is_written_over(
     Path("notes").write_text("mine")
     for output, words in (
         ("notes", "notes exists and is no journal of Optuna; give another"),
+        (".", ". exists and is no journal of Optuna; give another"),
         (str(run.path / "copy"), "lies in a run's folder; give --output FILE elsewhere"),
         ("notes/copy", "cannot be written ("),
     ):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from concluded import CASES, conclusion_of
+from confirming import PLAIN, new_run
+from twin import OBJECTIVE, attempt
 
 from search.cli.commands import main
 
@@ -33,6 +35,14 @@ def test_runs_of_a_folder_are_listed_with_what_they_name(
     assert "not confirmed" in lines["searched"]
     assert lines["joint"].split()[:4] == ["joint", "small,", "other", "20"]
     assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_a_run_that_was_ended_before_its_first_trial_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = new_run(tmp_path / "early", OBJECTIVE)
+    attempt(folder, PLAIN, 8)
+    assert "no trial yet" in printed(capsys, "list", tmp_path)[1]
 
 
 def test_a_run_that_cannot_be_read_says_why_in_the_list(

@@ -109,6 +109,8 @@ def test_what_is_not_confirmed_says_so(place: Path) -> None:
     assert "on the test images of small: balanced accuracy 66.00 %, macro F1 " in text
     assert "\np: steepness; " in text
     assert "Verdict" not in text
+    again = f"'python run_search.py confirm {place / 'run'}' trains it and the controls with fresh"
+    assert again in " ".join(text.split())
 
 
 def test_a_test_set_that_is_held_out_is_in_the_verdict_alone(place: Path) -> None:

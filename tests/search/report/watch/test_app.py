@@ -141,5 +141,8 @@ def test_a_port_that_is_taken_and_a_folder_that_is_none_are_one_sentence(
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port}"):
             serve(runs.path, "127.0.0.1", port, Console())
+    for port in (-1, 2**16):
+        with pytest.raises(UserError, match=f"--port is {port}; it must be in 0..65535, 0 for any"):
+            serve(runs.path, "127.0.0.1", port, Console())
     with pytest.raises(UserError, match="there is no folder"):
         serve(tmp_path / "none", "127.0.0.1", 0, Console())
