@@ -4,7 +4,6 @@ Every trial reaches its end once, nothing stays RUNNING, and what was recorded i
 what an uninterrupted training gives.
 """
 
-import contextlib
 import errno
 import os
 import re
@@ -17,19 +16,22 @@ from pathlib import Path
 
 import pytest
 import searching
-from clusters import below, stopped, wait_for_end, workers
+from clusters import below
 from enduring import (
+    GCS,
+    LONG,
+    MANY,
     OPTIONS,
     WHOLE,
     check_equal_to_plain_training,
     check_whole,
+    interrupted,
     line,
     repeated,
     running,
 )
 from fault_table import Tell
 
-from search.report.last_words import WORDS
 from search.store.trials import TrialState
 from trainer.execution.checkpoint import saved_epochs
 
@@ -46,94 +48,34 @@ def stopping() -> list[subprocess.Popen[str]]:
         process.communicate()
 
 
-def interrupted(
-    place: Path, epochs: int, number: signal.Signals, *again: str
-) -> subprocess.Popen[str]:
-    """Start a search, send it a signal once so many epochs are recorded, and wait for its end."""
-    process = searching.start(place, *OPTIONS, *again)
-    try:
-        searching.wait_for_epochs(place, epochs, process)
-        with contextlib.nullcontext() if number == signal.SIGKILL else stopped(workers(process)):
-            family = below(process.pid, "")
-            process.send_signal(number)
-        process.wait(timeout=60)
-        wait_for_end(family)  # Ray's processes and the workers, which go on for a while, and save
-    finally:
-        process.kill()
-    return process
-
-
 def test_ctrl_c_at_any_moment_keeps_what_is_done(tmp_path: Path, fault: Tell) -> None:
-    epochs = 40  # as a trial may report ten at once
-    options = (*OPTIONS, "--epochs", str(epochs))
-    again: tuple[str, ...] = ()
-    ends = []
-    for seconds, number in ((1, signal.SIGINT), (4, signal.SIGTERM)):
-        process = searching.start(tmp_path, *options, *again)
-        time.sleep(seconds)
-        process.send_signal(number)
-        output, errors = process.communicate(timeout=100)
-        assert "Traceback" not in output + errors
-        assert process.returncode in (130, -number)
-        ends.append(output)
-        again = ("--resume",) if searching.folder(tmp_path).exists() else ()
+    """Where Ray starts and where trials train; ``tests/search/cli`` has it where torch loads."""
+    process = searching.start(tmp_path, *LONG)
+    searching.wait_until(lambda: below(process.pid, GCS), process)  # Ray starts
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=100)
+    assert "Traceback" not in output + errors
+    assert process.returncode == 130
+    again = ("--resume",) if searching.folder(tmp_path).exists() else ()
     left: list[str] = []
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):
-        if number == signal.SIGINT and left:
-            break
-        recorded = searching.recorded_epochs(tmp_path)
-        process = interrupted(tmp_path, recorded + 8, number, *options[-2:], *again)
-        output, errors = process.communicate()
-        assert (process.returncode, errors) == (130, "")
-        assert "--resume" in output.splitlines()[-1]
-        again = ("--resume",)
+    for _ in range(2):
         # A trial goes on to its next report, which in the last half of a short one is its end:
         # then the next signal finds others at their beginning.
-        left = running(tmp_path) if number == signal.SIGINT else []
+        if not left:
+            recorded = searching.recorded_epochs(tmp_path)
+            process = interrupted(tmp_path, recorded + 8, signal.SIGINT, LONG, *again)
+            output, errors = process.communicate()
+            assert (process.returncode, errors) == (130, "")
+            assert "--resume" in output.splitlines()[-1]
+            again = ("--resume",)
+            left = running(tmp_path)
     assert left, "the signal came too late to interrupt anything"
-    done = searching.search(tmp_path, *options, "--resume")
+    done = searching.search(tmp_path, *LONG, "--resume")
     assert done.returncode == 0, done.stderr
     check_whole(tmp_path)
     assert repeated(done.stdout) == "nothing"
-    check_equal_to_plain_training(tmp_path, left, epochs)
+    check_equal_to_plain_training(tmp_path, left, MANY)
     fault("Ctrl-C, at any moment", line(output, "Stopped: Ctrl-C"), repeated(done.stdout), WHOLE)
-
-
-def test_a_killed_driver_and_torn_files_are_resumed(tmp_path: Path, fault: Tell) -> None:
-    process = interrupted(tmp_path, 40, signal.SIGKILL)
-    _, errors = process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    assert errors.startswith(WORDS)
-    assert errors.endswith("--resume\n")
-    folder = searching.folder(tmp_path)
-    for path in (folder.record, folder.trials / f"{running(tmp_path)[0]}.jsonl"):
-        line_before = path.read_bytes().splitlines()[-1]
-        path.write_bytes(path.read_bytes() + line_before[: len(line_before) // 2])
-    left = running(tmp_path)
-    assert left, "the signal came too late to interrupt anything"
-    done = searching.search(tmp_path, *OPTIONS, "--resume")
-    assert done.returncode == 0, done.stderr
-    check_whole(tmp_path)
-    check_equal_to_plain_training(tmp_path, left)
-    seen = line(done.stdout, "resumed:")
-    fault("the driver is killed", f"with --resume: {seen}", repeated(done.stdout), WHOLE)
-    fault("the record's last line is torn", "nothing: the line is cut off", "what it said", WHOLE)
-
-
-def test_a_killed_worker_costs_epochs_since_the_checkpoint_and_nothing_else(
-    tmp_path: Path, stopping: list[subprocess.Popen[str]], fault: Tell
-) -> None:
-    process = searching.start(tmp_path, *OPTIONS)
-    stopping.append(process)
-    searching.wait_for_epochs(tmp_path, 10, process)
-    victims = running(tmp_path)
-    os.kill(workers(process)[0], signal.SIGKILL)
-    output, errors = process.communicate(timeout=200)
-    assert process.returncode == 0, errors
-    assert errors == ""
-    check_whole(tmp_path)
-    check_equal_to_plain_training(tmp_path, victims)
-    fault("a worker is killed", line(output, "lost its worker"), repeated(output), WHOLE)
 
 
 @pytest.mark.long
@@ -181,7 +123,7 @@ def test_a_truncated_checkpoint_is_told_and_the_one_before_is_used(
     tmp_path: Path, fault: Tell
 ) -> None:
     # Two trials have reported their second rung, epoch 6, and saved epochs 4 and 6.
-    interrupted(tmp_path, 12, signal.SIGKILL).communicate()
+    interrupted(tmp_path, 12, signal.SIGKILL, OPTIONS).communicate()
     left = running(tmp_path)
     # Only where there is one before it: a trial whose only checkpoint is torn stops the search.
     folders = [searching.folder(tmp_path).checkpoint_folder(key) for key in left]

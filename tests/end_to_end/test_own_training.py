@@ -138,9 +138,10 @@ def test_a_search_that_is_killed_and_stopped_goes_on_from_the_functions_checkpoi
     process.communicate()
     process = start(place, "--resume")
     wait_for_epochs(place, 8, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     out, _ = process.communicate()
     assert process.returncode == 130
+    assert "Stopped: SIGTERM. " in out
     assert "it goes on from its function's own checkpoint" in out
     assert "Every running trial will go on from the last checkpoint of its function" in out
     process = start(place, "--resume")

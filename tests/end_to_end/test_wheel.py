@@ -70,7 +70,7 @@ def test_its_command_searches_and_exports_from_another_folder(
 
     assert "  class-weighting-search show runs/" in told("help")
     assert "usage: class-weighting-search [search]" in told("--help")
-    told("--benchmark", "resnet8-digitslt", "--trials", "8", "--epochs", "2", "--name", "run")
+    told("--benchmark", "resnet8-digitslt", "--trials", "5", "--epochs", "1", "--name", "run")
     assert "mlsbench_balanced_softmax" in told("show", "runs/run")
     assert told("export", "runs/run", "--output", "out").endswith("out/best_weighting.py\n")
     assert "revision" not in told("--version")  # no commit is known of what is installed

@@ -1,6 +1,6 @@
 """The table of faults in the documentation, made from what the tests of the faults saw.
 
-python -m pytest -m "slow or not slow" -k fault --faults faults.jsonl tests
+python -m pytest -m "slow or not slow" -k "fault or servers" --faults faults.jsonl tests
 python tests/helpers/fault_table.py faults.jsonl docs/faults.md
 """
 

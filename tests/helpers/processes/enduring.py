@@ -1,8 +1,15 @@
-"""What the tests of faults ask of a search that is over, and say of it."""
+"""What the tests of faults do to a search, ask of it once it is over, and say of it."""
 
+import contextlib
+import re
+import signal
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import searching
+from clusters import below, stopped, wait_for_end, workers
 
 from search.store.trials import TrialState
 from trainer.benchmarks import BENCHMARKS
@@ -21,6 +28,11 @@ OPTIONS = (
 )
 WHOLE = "all: every trial ended once, disturbed ones bit for bit as if they had not been"
 """What ``check_whole`` and ``check_equal_to_plain_training`` have shown."""
+MANY = 24
+"""Epochs of trials that are long enough to be hit several times; one may report ten at once."""
+LONG = (*OPTIONS, "--epochs", str(MANY))
+GCS = r"\S*/gcs_server\0"
+"""How the title of the process of Ray's head begins."""
 
 
 def check_whole(place: Path) -> None:
@@ -50,6 +62,28 @@ def check_equal_to_plain_training(place: Path, keys: list[str], epochs: int = EP
         )
 
 
+def hit(place: Path, how: Callable[[subprocess.Popen[str]], None]) -> CompletedProcess[str]:
+    """Start a search, hit its Ray while trials run, and return its end, which leaves no process."""
+    process = searching.start(place, *LONG)
+    try:
+        searching.wait_for_epochs(place, 8, process)
+        family = below(process.pid, "")
+        how(process)
+        output, errors = process.communicate(timeout=searching.SOON_SECONDS)
+    finally:
+        process.kill()
+    wait_for_end(family)
+    return CompletedProcess((), process.returncode, output, errors)
+
+
+def reason(done: CompletedProcess[str], log: str) -> str:
+    """Return why a search stopped; it says how to go on, on the screen and in its log."""
+    last = done.stdout.splitlines()[-1]
+    assert last.endswith("--resume")
+    assert last.strip() in log
+    return re.sub(r" \([^)]*:\d+\)", "", line(done.stdout, "Stopped: "))
+
+
 def running(place: Path) -> list[str]:
     """Return the keys of the trials that have not ended."""
     return [row.key for row in searching.rows(place) if row.state == TrialState.RUNNING]
@@ -66,3 +100,20 @@ def repeated(output: str) -> str:
     """Return what a search said it trained again."""
     again = [text for text in output.splitlines() if "were trained again" in text]
     return again[0] if again else "nothing"
+
+
+def interrupted(
+    place: Path, epochs: int, number: signal.Signals, options: tuple[str, ...], *again: str
+) -> subprocess.Popen[str]:
+    """Start a search, send it a signal once so many epochs are recorded, and wait for its end."""
+    process = searching.start(place, *options, *again)
+    try:
+        searching.wait_for_epochs(place, epochs, process)
+        with contextlib.nullcontext() if number == signal.SIGKILL else stopped(workers(process)):
+            family = below(process.pid, "")
+            process.send_signal(number)
+        process.wait(timeout=60)
+        wait_for_end(family)  # Ray's processes and the workers, which go on for a while, and save
+    finally:
+        process.kill()
+    return process

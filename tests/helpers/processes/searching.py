@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from repository import REPOSITORY
@@ -71,13 +72,18 @@ def recorded_epochs(place: Path) -> int:
     return sum(file.read_bytes().count(b"\n") for file in files)
 
 
-def wait_for_epochs(place: Path, epochs: int, process: subprocess.Popen[str]) -> None:
-    """Wait until the search has recorded so many epochs."""
+def wait_until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Wait until a condition of a search holds that still runs."""
     deadline = time.monotonic() + 240  # on a machine that others use, too
-    while recorded_epochs(place) < epochs:
+    while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the search makes no progress"
         time.sleep(0.05)
+
+
+def wait_for_epochs(place: Path, epochs: int, process: subprocess.Popen[str]) -> None:
+    """Wait until the search has recorded so many epochs."""
+    wait_until(lambda: recorded_epochs(place) >= epochs, process)
 
 
 def without_seconds(results: list[EpochResult]) -> list[dict[str, object]]:

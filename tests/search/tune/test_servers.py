@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -12,24 +11,13 @@ from pathlib import Path
 
 import pytest
 import searching
-from clusters import below, wait_for_end
-from enduring import (
-    OPTIONS,
-    WHOLE,
-    check_equal_to_plain_training,
-    check_whole,
-    line,
-    repeated,
-    running,
-)
+from clusters import below
+from enduring import hit, reason
 from fault_table import Tell
 
 from search.tune import servers
 from search.tune.saving import Saving
 from search.tune.servers import refuses, servers_watched
-
-EPOCHS = 40
-LONG = (*OPTIONS, "--epochs", str(EPOCHS))
 
 
 class Watched:
@@ -104,18 +92,9 @@ def test_silence_is_no_refusal(watched: Watched, monkeypatch: pytest.MonkeyPatch
     assert not refuses(watched.address)
 
 
-def below_named(process: subprocess.Popen[str], name: str) -> int:
-    """Return the process below another that was started as a program of this name."""
-    (found,) = below(process.pid, rf"\S*/{name}\0")
-    return found
-
-
-def kill_head(process: subprocess.Popen[str]) -> None:
-    os.kill(below_named(process, "gcs_server"), signal.SIGKILL)
-
-
 def kill_server(process: subprocess.Popen[str]) -> None:
-    os.kill(below_named(process, "raylet"), signal.SIGKILL)
+    (raylet,) = below(process.pid, r"\S*/raylet\0")
+    os.kill(raylet, signal.SIGKILL)
 
 
 def terminate_all(process: subprocess.Popen[str]) -> None:
@@ -124,46 +103,17 @@ def terminate_all(process: subprocess.Popen[str]) -> None:
             os.kill(pid, signal.SIGTERM)
 
 
-def hit_and_ended(
-    place: Path, hit: Callable[[subprocess.Popen[str]], None], code: int
-) -> tuple[str, list[str]]:
-    """Start a search, hit its Ray, and return why it stopped and what it would have gone on with.
-
-    It says so, here and in its log, and leaves no process.
-    """
-    process = searching.start(place, *LONG)
-    try:
-        searching.wait_for_epochs(place, 8, process)
-        family = below(process.pid, "")
-        hit(process)
-        output, errors = process.communicate(timeout=searching.SOON_SECONDS)
-    finally:
-        process.kill()
-    assert process.returncode == code, output + errors
-    last = output.splitlines()[-1]
-    assert last.endswith("--resume")
-    assert last.strip() in searching.folder(place).log.read_text()
-    wait_for_end(family)
-    return re.sub(r" \([^)]*:\d+\)", "", line(output, "Stopped: ")), running(place)
-
-
-@pytest.mark.slow
-def test_a_search_whose_head_is_killed_ends_soon_and_goes_on_bit_for_bit(
-    tmp_path: Path, fault: Tell
-) -> None:
-    seen, left = hit_and_ended(tmp_path, kill_head, 1)
-    assert seen.startswith("Stopped: Ray's head is gone. ")
-    done = searching.search(tmp_path, *LONG, "--resume")
-    assert done.returncode == 0, done.stderr
-    check_whole(tmp_path)
-    check_equal_to_plain_training(tmp_path, left, EPOCHS)
-    fault("Ray's head is killed, on its own (gcs)", seen, repeated(done.stdout), WHOLE)
+def hit_and_ended(place: Path, how: Callable[[subprocess.Popen[str]], None], code: int) -> str:
+    """Start a search, hit its Ray, and return why it stopped."""
+    done = hit(place, how)
+    assert done.returncode == code, done.stdout + done.stderr
+    return reason(done, searching.folder(place).log.read_text())
 
 
 @pytest.mark.slow
 @pytest.mark.long
 def test_a_search_whose_server_is_killed_ends_soon(tmp_path: Path, fault: Tell) -> None:
-    seen, _ = hit_and_ended(tmp_path, kill_server, 1)
+    seen = hit_and_ended(tmp_path, kill_server, 1)
     assert seen.startswith("Stopped: Ray's server on this machine is gone. ")
     fault(
         "Ray's server on the driver's machine is killed (raylet)",
@@ -178,7 +128,7 @@ def test_a_search_whose_server_is_killed_ends_soon(tmp_path: Path, fault: Tell) 
 def test_a_search_all_of_whose_processes_are_told_to_end_does_soon(
     tmp_path: Path, fault: Tell
 ) -> None:
-    seen, _ = hit_and_ended(tmp_path, terminate_all, 130)
+    seen = hit_and_ended(tmp_path, terminate_all, 130)
     fault(
         "SIGTERM to all processes of a search at once",
         seen,
