@@ -4,6 +4,7 @@ import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -24,12 +25,15 @@ from search.cli.options import add_search
 from search.cli.overview import Command, no_command, overview, parser_of, version
 from search.config.redaction import redacted
 from search.config.request import in_options
-from search.report.terminal import console_on
+from search.report.terminal import console_on, output_error
 from search.store.run_folder import RunFolder
 from search.store.validation import printable
 from spaces.errors import FieldError, UserError, did_you_mean
 from trainer.entry_point import BAD_INPUT, INTERRUPTED, entry_point, sentence_of
 from trainer.user_files import expanded
+
+if TYPE_CHECKING:
+    from search.driver.ending import Ending
 
 # Imports inside functions are of modules that take time, which help and errors need not cost.
 
@@ -44,7 +48,7 @@ def search_command(given: Namespace, words: list[str], console: Console) -> int:
     budget = chosen_budget(request)
     if not given.dry_run:
         again, arguments = again_in_shell(words), words_of(request)
-        return begin(request, budget, console, arguments=arguments, again=again).code
+        return code_of(begin(request, budget, console, arguments=arguments, again=again), console)
     try:
         begin_dry(request, budget, console)
     except KeyboardInterrupt:  # it has said so
@@ -61,7 +65,19 @@ def confirm_command(given: Namespace, words: list[str], console: Console) -> int
     options = {name: value for name, value in vars(given).items() if name not in ("command", "run")}
     request, budget, arguments = chosen_confirmation(RunFolder(given.run), options)
     again = again_in_shell(["confirm", *words])
-    return begin(request, budget, console, arguments=arguments, again=again).code
+    return code_of(begin(request, budget, console, arguments=arguments, again=again), console)
+
+
+def code_of(ending: "Ending", console: Console) -> int:
+    """Return the exit code of a run.
+
+    Raises:
+        OSError: its output was lost on the way, and somebody could have read it.
+    """
+    error = output_error(console.file)
+    if error and not isinstance(error, BrokenPipeError):
+        raise error
+    return ending.code
 
 
 def show_command(given: Namespace, words: list[str], console: Console) -> int:

@@ -20,8 +20,14 @@ from search.loggers.background import logging_events
 from search.report.announcement import announcement, forecast_text
 from search.report.event_lines import log_event
 from search.report.last_words import last_words
-from search.report.terminal import connection_note, keys_unseen
+from search.report.terminal import (
+    connection_note,
+    keys_unseen,
+    outlive_output,
+    output_error,
+)
 from search.results.forecast import FirstEpochs, Forecast, forecast
+from search.session.events import Event
 from search.session.interrupt import Interrupt, leave_soon
 from search.session.logs import logging_to, warnings_published
 from search.session.opening import begin_attempt, check_name, open_record
@@ -39,6 +45,7 @@ def run(plan: Plan, console: Console) -> Ending:
     Raises:
         UserError: the plan cannot be carried out.
     """
+    outlive_output(console)
     events = opened_events(plan, console)
     events.subscribe(log_event)
     images = prepared_images(plan, events)
@@ -51,6 +58,7 @@ def run(plan: Plan, console: Console) -> Ending:
         known = plan.folder.read_manifest()
         objective = known.objective
         search = Search(plan.settings, plan.budget, objective, plan.folder, record, attempt, events)
+        events.subscribe(partial(halt_unread, search, console))
         events.note("\n".join(announcement(plan, search)))
         if note := changed_code(plan, known):
             events.note(note)
@@ -60,6 +68,14 @@ def run(plan: Plan, console: Console) -> Ending:
             ending = search_and_export(plan, images, search, attempt, console)
             loggers.conclude(plan.folder)
             return ending
+
+
+def halt_unread(search: Search, console: Console, event: Event) -> None:
+    """Halt a search of which people can be told no more; its log tells the rest."""
+    if error := output_error(console.file):
+        unread = isinstance(error, BrokenPipeError)
+        why = "nobody reads it any more" if unread else f"it cannot be written: {error.strerror}"
+        search.halt(f"its output is lost ({why})")
 
 
 def search_and_export(
@@ -89,7 +105,7 @@ def search_and_export(
 
         with interrupt.caught():
             try:
-                if not search.finished():
+                if not (search.finished() or search.halted):
                     train(plan, images, search, attempt, interrupt, console, give_up)
                 return conclude(plan, search, interrupt, console)
             except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The terminal of a search: left as it was found, and done without once it is closed."""
+"""The output of a search: a terminal is left as it was found; what is closed is done without."""
 
 import contextlib
 import errno
@@ -14,23 +14,31 @@ from typing import IO, TextIO, cast
 from rich.console import Console
 
 from search.session.interrupt import hang_up_ignored
+from trainer.entry_point import drop
 
 ECHO = 3
 """Index of the local modes in what ``termios.tcgetattr`` returns."""
+LOST = (errno.EIO, errno.EPIPE, errno.ENOSPC, errno.EDQUOT)
+"""What is wrong with an output that nobody reads, or that takes no more."""
 CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 """Of ECMA-48: colours, and moves of the cursor."""
 
 
-class TerminalStream(io.TextIOBase):
-    """A terminal as a text stream, which goes on when the terminal is closed.
+class OutputStream(io.TextIOBase):
+    """A terminal, a pipe or a file as a text stream, which goes on when it is closed or full.
 
     What is written from then on goes as plain text to where ``sys.stdout`` is redirected, which
     during a run is its log, and nowhere at other times.
+
+    Attributes:
+        lost: whether nothing can be written any more.
+        error: with which that was found; None for a terminal that was closed.
     """
 
     def __init__(self, terminal: TextIO) -> None:
         self.terminal = terminal
         self.lost = False
+        self.error: OSError | None = None
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -40,15 +48,16 @@ class TerminalStream(io.TextIOBase):
         return self.terminal.fileno()
 
     def isatty(self) -> bool:
-        return not self.is_lost()
+        return self.terminal.isatty() and not self.is_lost()
 
     def is_lost(self) -> bool:
-        """Return whether the terminal was closed."""
+        """Return whether the terminal was closed, or nobody reads the output any more."""
         if not self.lost:
-            try:
-                termios.tcgetattr(self.fileno())
-            except termios.error as error:
-                self.lost = error.args[0] == errno.EIO
+            with contextlib.suppress(io.UnsupportedOperation):  # text in memory
+                try:
+                    termios.tcgetattr(self.fileno())
+                except termios.error as error:
+                    self.lost = error.args[0] == errno.EIO
         return self.lost
 
     def write(self, text: str) -> int:
@@ -58,20 +67,14 @@ class TerminalStream(io.TextIOBase):
                 self.terminal.flush()
                 return len(text)
             except OSError as error:
-                if error.errno != errno.EIO:
+                if error.errno not in LOST:
                     raise
-                self._give_up()
+                self.lost, self.error = True, None if error.errno == errno.EIO else error
+                drop(self.terminal)
         if sys.stdout is not sys.__stdout__:
             sys.stdout.write(CONTROL_SEQUENCE.sub("", text))
             sys.stdout.flush()
         return len(text)
-
-    def _give_up(self) -> None:
-        """Drop what the terminal did not take, which would fail again when the program ends."""
-        self.lost = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())
-        os.close(nowhere)
 
 
 def console_on(stream: TextIO, terminal: bool | None = None) -> Console:
@@ -81,7 +84,7 @@ def console_on(stream: TextIO, terminal: bool | None = None) -> Console:
     """
     if terminal is None:
         terminal = stream.isatty()
-    file = cast(TextIO, TerminalStream(stream)) if terminal else stream
+    file = cast(TextIO, OutputStream(stream)) if terminal else stream
     return Console(
         file=file,
         highlight=False,
@@ -93,8 +96,19 @@ def console_on(stream: TextIO, terminal: bool | None = None) -> Console:
 
 
 def is_lost(stream: IO[str]) -> bool:
-    """Return whether a stream was a terminal that is closed by now."""
-    return isinstance(stream, TerminalStream) and stream.is_lost()
+    """Return whether a stream is closed or full by now."""
+    return isinstance(stream, OutputStream) and stream.is_lost()
+
+
+def outlive_output(console: Console) -> None:
+    """Have a console go on when its output is closed or full."""
+    if not isinstance(console.file, OutputStream):
+        console.file = cast(TextIO, OutputStream(cast(TextIO, console.file)))
+
+
+def output_error(stream: IO[str]) -> OSError | None:
+    """Return with what a stream was lost; None where it is not, or was a terminal."""
+    return stream.error if isinstance(stream, OutputStream) else None
 
 
 def connection_note(stream: IO[str]) -> str | None:

@@ -10,21 +10,25 @@ import shlex
 import signal
 import termios
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.console import Console
+from twin import attempt, make_run, make_settings
 
 from search.driver.ending import tell_command
+from search.driver.run import halt_unread
 from search.report.event_lines import print_event
 from search.report.terminal import (
     ECHO,
-    TerminalStream,
+    OutputStream,
     command_lines,
     connection_note,
     console_on,
     hidden_keys,
     is_lost,
     keys_unseen,
+    outlive_output,
 )
 from search.session.events import Note
 
@@ -116,10 +120,40 @@ def test_other_errors_of_a_terminal_are_not_hidden(monkeypatch: pytest.MonkeyPat
         def write(self, text: str) -> int:
             raise OSError(errno.EBADF, "not open")
 
-    broken = TerminalStream(Broken())
+    broken = OutputStream(Broken())
     monkeypatch.setattr(broken, "is_lost", lambda: False)
     with pytest.raises(OSError, match="not open"):
         broken.write("text")
+
+
+def unwritable(full: bool) -> int:
+    """Return a descriptor that is full, or a pipe that nobody reads."""
+    if full:
+        return os.open("/dev/full", os.O_WRONLY)
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+@pytest.mark.parametrize("full", (False, True))
+def test_a_search_whose_output_is_closed_or_full_stops_and_its_log_has_the_rest(
+    full: bool, tmp_path: Path
+) -> None:
+    search = attempt(make_run(tmp_path / "run", make_settings()), make_settings(), 8)
+    with (
+        os.fdopen(unwritable(full), "w") as stream,
+        contextlib.redirect_stdout(io.StringIO()) as log,
+    ):
+        console = console_on(stream)
+        outlive_output(console)
+        halt_unread(search, console, Note("nothing was printed yet"))
+        assert not search.halted
+        for text in ("first", "second"):
+            console.print(text)
+        halt_unread(search, console, Note("printed"))
+    assert log.getvalue() == "first\nsecond\n"
+    assert is_lost(console.file)
+    assert str(search.must_stop()).startswith("its output is lost (")
 
 
 def test_what_is_logged_anyway_is_not_printed_on_a_closed_terminal(
