@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import optuna
@@ -12,6 +13,9 @@ from optuna.distributions import (
     FloatDistribution,
 )
 from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+from threadpoolctl import threadpool_limits
 
 from spaces import Choice, Domain, Float, ParameterValue, Space
 
@@ -27,10 +31,22 @@ def tpe(seed: int) -> BaseSampler:
     )
 
 
+class OneThreadGP(optuna.samplers.GPSampler):
+    """Gaussian process of Optuna that computes on one thread.
+
+    Its matrices are small, and trials train on the same CPUs: more threads wait for each other.
+    """
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draw parameters on one thread; torch and BLAS have as many as before after that."""
+        with threadpool_limits(1):
+            return super().sample_relative(study, trial, search_space)
+
+
 def gp(seed: int) -> BaseSampler:
-    return optuna.samplers.GPSampler(
-        seed=seed, n_startup_trials=STARTUP_TRIALS, deterministic_objective=False
-    )
+    return OneThreadGP(seed=seed, n_startup_trials=STARTUP_TRIALS, deterministic_objective=False)
 
 
 def cmaes(seed: int) -> BaseSampler:

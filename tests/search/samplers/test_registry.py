@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 from optuna.samplers import GPSampler, RandomSampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import threadpool_info, threadpool_limits
 from twin import fast_folder, make_settings
 
 from search.config.objective import BenchmarkObjective, Objective
@@ -169,6 +171,22 @@ def test_a_proposal_that_is_running_is_not_proposed_again(tmp_path: Path) -> Non
         ask_and_tell(proposer, STARTUP_TRIALS + (1 if name == "gp" else 6))  # which is slow
         flying = [proposer.ask().strategy for _ in range(4)]
         assert len(set(flying)) == 4, name
+
+
+def test_the_gaussian_process_asks_on_one_thread_and_gives_the_others_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info()}
+
+    monkeypatch.setattr(GPSampler, "sample_relative", lambda *_: {"threads": threads()})
+    with threadpool_limits(2):
+        before, sampler = threads(), OPTUNA_SAMPLERS["gp"].make(0)
+        assert before == {2}
+        study = optuna.create_study(sampler=sampler)
+        trial = FrozenTrial(0, TrialState.RUNNING, None, None, None, {}, {}, {}, {}, {}, 0)
+        assert sampler.sample_relative(study, trial, {}) == {"threads": {1}}
+        assert threads() == before
 
 
 def test_the_default_sampler_is_tpe_unless_all_is_full_length_and_unconditional() -> None:
