@@ -162,6 +162,11 @@ class RunFolder:
         Raises:
             UserError: there is no such run, or the file breaks a rule.
         """
+        if not self.exists() and self.record.exists():
+            raise UserError(
+                f"{self.path} holds the record of a run but no {self.settings.name}; restore that "
+                "file, or search again."
+            )
         if not self.exists():
             raise UserError(f"there is no run at {self.path}{other_runs(self.path)}.")
         check_contained(self.path)

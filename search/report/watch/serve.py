@@ -45,6 +45,8 @@ def serve(path: Path, host: str, port: int, console: Console) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C ends the page, as was said
         uvicorn.Server(config).run(sockets=[listening])
+    if console.is_terminal:
+        console.print()  # below ^C
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -128,6 +128,12 @@ def test_unusable_settings_are_refused(
         folder.read_manifest()
 
 
+def test_a_record_without_settings_says_what_to_restore(folder: RunFolder) -> None:
+    folder.record.write_bytes(b"")
+    with pytest.raises(UserError, match=r"the record of a run but no settings.json; restore that"):
+        folder.read_manifest()
+
+
 def test_attempts_are_numbered_and_a_torn_one_is_not_counted(folder: RunFolder) -> None:
     assert [folder.begin_attempt({"device": "cpu"}) for _ in range(2)] == [1, 2]
     with folder.attempts.open("a") as file:
