@@ -64,7 +64,7 @@ _IN_ORDER = (
     Stage("accuracy-strategies", 200, precision="bf16", strategies=STRATEGIES),
     Stage("accuracy-ldam", 120, PUBLISHED_ON, "bf16", strategies=("ce", "drw", "ldam_drw")),
     Stage("search", 170, precision="bf16", slots=(8,)),
-    Stage("tests", 100),
+    Stage("tests", 180),
     Stage("speed-tf32", 60, slots=GRID),
     Stage("speed-vgg-bf16", 60, VGG, "bf16", slots=(1, 2, 4)),
     Stage("speed-bf16", 60, precision="bf16", slots=GRID),
