@@ -118,6 +118,17 @@ def holdout_left(search: Search) -> int:
     return len(search.later.holdout_left(search.rows()))
 
 
+def trials_in_all(search: Search) -> int | None:
+    """Return how many trials a search has at most, those on a hold-out too; None without a limit.
+
+    Runs of the confirmation that an earlier plan had are in it.
+    """
+    if search.budget.search_trials is None:
+        return None
+    rows, waiting = search.rows(), max(0, search.budget.search_trials - search.search_trials)
+    return len(rows) + waiting + search.later.confirmation_left(rows) + holdout_left(search)
+
+
 def trials_left(search: Search) -> float | None:
     """Return to how many trials of full length all that is left amounts, but for the hold-out's.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from search.config.objective import Objective
 from search.results.conclusion import ENDS, Incumbent, incumbent
-from search.results.forecast import seconds_left
+from search.results.forecast import seconds_left, trials_in_all
 from search.session.running import Running
 from search.session.search import Search
 from search.store.stored_run import parts_of
@@ -47,7 +47,7 @@ class Snapshot:
     """A search as it stands.
 
     Attributes:
-        trials: that its budget has; None without a limit.
+        trials: that it has at most, the hold-out's included; None without a limit.
         best: of the search's own trials; None before a full-length one.
         elapsed: seconds since its trials began in this attempt.
         seconds_left: estimated; None while nothing is known.
@@ -87,7 +87,7 @@ class Snapshots:
         self.ended += [ended_trial(row, search.objective) for row in new]
         return Snapshot(
             objective=search.objective,
-            trials=search.budget.trials,
+            trials=trials_in_all(search),
             ended=tuple(self.ended),
             running=tuple(map(running_trial, search.running.values())),
             best=incumbent(search.standings),

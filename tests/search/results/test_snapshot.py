@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from confirming import PLAIN, drive, new_run, usual
+from confirming import PLAIN, WITH_HOLDOUT, drive, new_run, usual
 from twin import JOINT, OBJECTIVE, attempt, results_of
 
 from search.config.budget import FEWEST_TRIALS
@@ -47,3 +47,15 @@ def test_what_has_ended_is_kept_and_the_best_is_named(tmp_path: Path) -> None:
     best = search.standings.candidates(1, ())[0]
     assert content["best"]["label"] == best.label
     assert content["best"]["weighting"] == best.strategy.to_dict()
+
+
+def test_the_runs_on_a_hold_out_count_also_where_a_confirmation_gets_more(tmp_path: Path) -> None:
+    folder, runs = new_run(tmp_path / "run", WITH_HOLDOUT), FEWEST_TRIALS // 3
+    search = attempt(folder, PLAIN, FEWEST_TRIALS, objective=WITH_HOLDOUT, confirm=True)
+    assert Snapshots(search).take().trials == FEWEST_TRIALS + runs
+    drive(search, usual)
+    ended = len(search.ended)
+    limits = {"confirm": True, "runs": runs + 6}
+    again = attempt(folder, PLAIN, FEWEST_TRIALS + 6, objective=WITH_HOLDOUT, **limits)
+    again.finished()  # chooses two arms more
+    assert Snapshots(again).take().trials == ended + 2 * 6
