@@ -213,5 +213,6 @@ def driven(tmp_path: Path, name: str) -> RunFolder:
     with logging_events([name], folder, search.events, search.record.row, OBJECTIVE) as loggers:
         drive(search, steady)
         loggers.conclude(folder)
-    assert not [note for note in notes if "--log" in note]
+    said = [note for note in notes if "--log" in note]
+    assert all(note.startswith("Waiting for") for note in said), said  # on a busy machine
     return folder
