@@ -288,4 +288,4 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     ci = ci.replace('pip"', "pip").replace('python"', "python")
     install, test = command.rsplit(" && ", 1)
     assert f"\n{install}\n" in ci
-    assert f"\n{test} -n 2 &" in ci.partition(install)[2]
+    assert f"\n{test} -n 2\n" in ci.partition(install)[2]
