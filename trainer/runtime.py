@@ -6,7 +6,9 @@ Functions import torch themselves: it takes seconds, which a list of names need 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import platform
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +30,8 @@ NATIVE_BATCH_NORM = False
 may have to wait for what other slots do (``benchmarks.gpu_check``, speed-tf32-native-bn)."""
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_BYTES = 2**31 - 1  # the largest value that mallopt takes
 
 
 def select_device(name: str) -> torch.device:
@@ -85,6 +89,18 @@ def configure(
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
     torch.set_num_threads(threads)
+
+
+def keep_freed_memory() -> None:
+    """Let the memory that tensors on the CPU free be used again, in place of being given back.
+
+    A step makes and frees the same large tensors. By default the GNU C library maps each anew, and
+    the kernel clears its pages. With another library nothing changes. Source: mallopt(3).
+    """
+    if platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 @contextlib.contextmanager

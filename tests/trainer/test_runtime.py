@@ -1,6 +1,9 @@
 """Number formats, devices, threads and CPUs; what needs a GPU is skipped where there is none."""
 
 import os
+import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -260,3 +263,34 @@ def test_the_lower_of_affinity_and_quota_counts_and_at_least_one(
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 2, 3, 7})
     monkeypatch.setattr(runtime, "cpu_quota", lambda: quota)
     assert available_cpus() == cpus_left
+
+
+PAGE_FAULTS = """
+import ctypes, resource, sys
+from trainer.runtime import keep_freed_memory
+
+libc, size = ctypes.CDLL(None), 64 << 20
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    memory = libc.malloc(size)
+    ctypes.memset(memory, 1, size)
+    libc.free(memory)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults()
+given_back = faults()
+keep_freed_memory()
+faults()
+print(given_back, faults())
+"""
+"""Page faults of writing to 64 MiB of memory that was made and freed before."""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is of the GNU C library")
+def test_freed_memory_is_used_again() -> None:
+    done = subprocess.run([sys.executable, "-c", PAGE_FAULTS], capture_output=True, check=True)
+    given_back, kept = map(int, done.stdout.split())
+    assert kept < 10 < given_back

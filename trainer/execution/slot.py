@@ -24,6 +24,7 @@ from trainer.execution.learner import Learner, host_copy
 from trainer.execution.task import Task
 from trainer.models import BatchNorm2d, ResNet
 from trainer.results import EpochResult
+from trainer.runtime import keep_freed_memory
 from trainer.streaming.buffered_task import task_of_slot
 from trainer.trial import Trial
 
@@ -65,6 +66,8 @@ class Slot:
             variants: of the recipes that may come; None for those of ``like``.
         """
         self.like, self.queue = like, Queue(task.device)
+        if task.device.type == "cpu":
+            keep_freed_memory()
         self.variants = tuple(variants or like.recipe.variants)
         pinned = self.queue.stream is not None
         self.task = task = task_of_slot(task, like.benchmark.batch_size, self.variants, pinned)
