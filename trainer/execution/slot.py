@@ -66,6 +66,7 @@ class Slot:
             variants: of the recipes that may come; None for those of ``like``.
         """
         self.like, self.queue = like, Queue(task.device)
+        self.trial = like  # until one enters
         if task.device.type == "cpu":
             keep_freed_memory()
         self.variants = tuple(variants or like.recipe.variants)

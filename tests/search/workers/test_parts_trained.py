@@ -19,11 +19,13 @@ from training import DIGITS, FOREVER, threads
 
 from search.workers.code_version import CodeVersion
 from search.workers.engine_actor import EngineActor
+from search.workers.schedule import parts_of
 from search.workers.setup import WorkerSetup
-from search.workers.trainable import TrialTrainable
+from search.workers.trainable import TrialTrainable, load_task, save_parts, template_trial
 from spaces import STRATEGIES, Logits, Recipe, Strategy, Variant
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.execution.loop import train
+from trainer.execution.slot import Slot
 from trainer.execution.task import Task
 from trainer.prepared import load, prepare
 from trainer.results import EpochResult
@@ -256,6 +258,14 @@ def test_a_part_that_fails_in_the_code_is_no_divergence(
     assert report["failure"] == f"ZeroDivisionError: {broken}"
     assert report["diverged"] is False
     assert broken in report["traceback"]
+
+
+def test_a_part_whose_slot_no_trial_has_entered_yet_has_nothing_to_save(tmp_path: Path) -> None:
+    shared = setup(tmp_path)
+    device = torch.device("cpu")
+    slot = Slot(template_trial(shared, 1), load_task(shared, 1, device))
+    save_parts(parts_of(config(shared, 1), shared), {1: slot})
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_a_slot_trains_strategies_and_class_weights_in_turn(
