@@ -32,6 +32,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 2**31 - 1  # the largest value that mallopt takes
+OLDER_MMAP_BYTES = 2**25  # the largest of M_MMAP_THRESHOLD in older versions of the library
 
 
 def select_device(name: str) -> torch.device:
@@ -95,11 +96,13 @@ def keep_freed_memory() -> None:
     """Let the memory that tensors on the CPU free be used again, in place of being given back.
 
     A step makes and frees the same large tensors. By default the GNU C library maps each anew, and
-    the kernel clears its pages. With another library nothing changes. Source: mallopt(3).
+    the kernel clears its pages. Older versions keep tensors of up to 32 MiB only; with another
+    library nothing changes. Source: mallopt(3).
     """
     if platform.libc_ver()[0] == "glibc":
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        if not mallopt(M_MMAP_THRESHOLD, KEPT_BYTES):
+            mallopt(M_MMAP_THRESHOLD, OLDER_MMAP_BYTES)
         mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 

@@ -1,11 +1,13 @@
 """Number formats, devices, threads and CPUs; what needs a GPU is skipped where there is none."""
 
+import ctypes
 import os
 import platform
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -294,3 +296,18 @@ def test_freed_memory_is_used_again() -> None:
     done = subprocess.run([sys.executable, "-c", PAGE_FAULTS], capture_output=True, check=True)
     given_back, kept = map(int, done.stdout.split())
     assert kept < 10 < given_back
+
+
+@pytest.mark.parametrize("most", (2**25, 2**31 - 1))
+def test_older_libraries_keep_what_they_can(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = {}
+
+    def mallopt(option: int, value: int) -> int:
+        is_taken = option != runtime.M_MMAP_THRESHOLD or value <= most
+        taken.update({option: value} if is_taken else {})
+        return int(is_taken)
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=mallopt))
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.28"))
+    runtime.keep_freed_memory()
+    assert taken == {runtime.M_MMAP_THRESHOLD: most, runtime.M_TRIM_THRESHOLD: 2**31 - 1}
