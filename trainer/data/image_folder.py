@@ -248,10 +248,11 @@ def _same_classes(
 
 
 def _unused(root: Path, names: SplitNames) -> list[str]:
-    """The folders beside those of the splits."""
-    if names.train == ".":
+    """The folders beside those of the splits; none where the root itself is a split."""
+    paths = [Path(name) for name in names.folders().values()]
+    if Path() in paths:
         return []
-    used = {Path(name).parts[0] for name in names.folders().values()}
+    used = {path.parts[0] for path in paths}
     return [f"{e.name}/" for e in _entries(root) if e.is_dir() and e.name not in used]
 
 

@@ -72,7 +72,7 @@ def list_table(file: Path, val: float | None, scenarios: Sequence[str]) -> Listi
 def sorted_labels(labels: Iterable[str]) -> list[str]:
     """Labels in the order of their numbers if all are whole numbers, else by name."""
     try:
-        return sorted(labels, key=int)
+        return sorted(labels, key=lambda label: (int(label), label))
     except ValueError:
         return sorted(labels)
 
@@ -150,7 +150,8 @@ def _read_csv(file: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[str]]
         raise DataError(f"{file} is not a CSV file ({error}): mend that line") from error
     names = [_normal(name) for name in lines[0]] if lines else []
     stripped = ([value.strip() for value in line] for line in lines[1:])
-    return names, ((number, line) for number, line in enumerate(stripped, 2) if any(line))
+    rows = ((number, line) for number, line in enumerate(stripped, 2) if any(line))
+    return names, ((number, line + [""] * (len(names) - len(line))) for number, line in rows)
 
 
 def _read_parquet(

@@ -86,6 +86,7 @@ def test_litter_of_systems_needs_no_mention(root: Path) -> None:
 def test_folders_beside_the_splits_are_mentioned(root: Path) -> None:
     (root / "unlabelled").mkdir()
     assert note(root).endswith("; not used: unlabelled/")
+    assert "not used" not in note(root / "train", train="./")
 
 
 def test_loops_of_links_end_and_a_folder_is_read_once(root: Path) -> None:

@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from spaces.errors import UserError
 from trainer.benchmarks import Benchmark
+from trainer.data.image_table import sorted_labels
 from trainer.errors import DataError
 from trainer.prepared import changed_images, load, prepare
 
@@ -113,6 +114,8 @@ def test_parquet_is_read_as_a_csv_is(here: Path) -> None:
         ("path,class\na,b\n", "has the columns path, class, but none that is named 'label'"),
         ("path,label\na.png\n", "row 2, lacks its label"),
         ("path,label,split\na.png,x,trian\n", "row 2, has the split 'trian': it must be train"),
+        ("path,label,split\na.png,x\n", "row 2, has the split '': it must be train"),
+        ("path,label,difficulty\na.png,x\n", "row 2, has the difficulty '': it must be a num"),
         ("path,label,split\na.png,x,test\n", "names no training images"),
         ('path,label\n"a.png,x\n', "is not a CSV file .*mend that line"),
         ("path,label\na.png,x\n", r"a\.png \(No such file or directory\) cannot be read"),
@@ -123,6 +126,10 @@ def test_faulty_csv_is_refused(here: Path, text: str, message: str) -> None:
     (here / "rows.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         declared(here, 'csv = "rows.csv"')
+
+
+def test_labels_that_are_the_same_number_have_one_order() -> None:
+    assert sorted_labels(["1", "01"]) == sorted_labels(["01", "1"]) == ["01", "1"]
 
 
 def test_file_that_is_no_parquet_is_refused(here: Path) -> None:
