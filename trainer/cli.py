@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -130,19 +131,23 @@ def check_options(options: argparse.Namespace) -> None:
         raise UserError(f"--seed is {options.seed}; it must be in 0..2**63-1.")
     if options.output and (options.output.is_dir() or not options.output.parent.is_dir()):
         raise UserError(f"--output is {options.output}; it must be a file in an existing folder.")
+    if options.output:
+        check_place("output", options.output, options.output.parent)
     if options.checkpoints and options.checkpoints.is_file():
         raise UserError(f"--checkpoints is {options.checkpoints}; it must be a folder, not a file.")
     if options.checkpoints:
-        make_folder(options.checkpoints)
+        check_place("checkpoints", options.checkpoints, options.checkpoints)
 
 
-def make_folder(path: Path) -> None:
+def check_place(name: str, given: Path, folder: Path) -> None:
+    """Make a folder if it is missing, and refuse one in which no file can be made."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UserError(
-            f"--checkpoints is {path}, which cannot be made ({error.strerror}); give a folder that "
-            "you may write to."
+            f"--{name} is {given}, which cannot be written to ({error.strerror}); give a place "
+            "where you may write."
         ) from error
 
 

@@ -192,8 +192,9 @@ def test_a_weighting_is_read_from_each_form_of_file(content: object, tmp_path: P
         (["--save-every", "0"], "--save-every is 0"),
         (["--output", "absent/out.json"], "--output is absent/out.json"),
         (["--output", "."], "--output is ."),
+        (["--output", "/proc/out.json"], "--output is /proc/out.json, which cannot be written to"),
         (["--checkpoints", "broken.json"], "--checkpoints is broken.json"),
-        (["--checkpoints", "broken.json/a"], "cannot be made (Not a directory)"),
+        (["--checkpoints", "broken.json/a"], "cannot be written to (Not a directory)"),
     ),
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(

@@ -94,9 +94,10 @@ def load_function(trainable: str, place: str) -> Function:
     function: Function | None = getattr(module, name, None)
     if function is None:
         known = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        where = getattr(module, "__file__", None) or "it"  # a folder of modules has no file
         raise UserError(
             f"module {module_name} has no function {name!r}{did_you_mean(name, known)}; "
-            f"{module.__file__} has {', '.join(known) or 'none'}."
+            f"{where} has {', '.join(known) or 'none'}."
         )
     if not callable(function) or inspect.isclass(function):
         what = "class" if inspect.isclass(function) else type(function).__name__

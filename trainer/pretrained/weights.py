@@ -47,8 +47,10 @@ def read_weights(path: Path) -> StateDict:
         raise BenchmarkError(
             f"pretrained is {str(path)!r}, which is no file that torch reads as data; {ADVICE}"
         ) from error
-    tensors = isinstance(state, Mapping) and all(isinstance(x, Tensor) for x in state.values())
-    if not state or not tensors:
+    named = isinstance(state, Mapping) and all(
+        isinstance(name, str) and isinstance(x, Tensor) for name, x in state.items()
+    )
+    if not named or not state:
         found = ", ".join(map(str, list(state)[:3])) if isinstance(state, Mapping) else "no names"
         raise BenchmarkError(
             f"pretrained is {str(path)!r}, which holds other things than tensors by name ({found});"

@@ -38,6 +38,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "broken.py").write_text("x = 1\nraise RuntimeError('no data\\nhere')\n")
     (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
     (tmp_path / "needing.py").write_text("import not_installed_anywhere\n")
+    (tmp_path / "bare").mkdir()
     (tmp_path / "pack" / "deep").mkdir(parents=True)
     for name in ("pack/__init__.py", "pack/deep/__init__.py"):
         (tmp_path / name).touch()
@@ -91,6 +92,7 @@ def test_a_function_of_python_is_named_by_its_module(place: Path) -> None:
         ("leaving:train", "module leaving cannot be imported (SystemExit: 3; line 1 of"),
         ("needing:train", "module needing cannot be imported (ModuleNotFoundError: No module"),
         ("my_own:trainn", "module my_own has no function 'trainn' (did you mean 'train'?)"),
+        ("bare:train", "module bare has no function 'train'; it has none."),
         ("my_own:table", "my_own:table is no function but a list"),
         ("my_own:Trainer", "my_own:Trainer is no function but a class"),
         ("my_own:later", "my_own:later returns before it trains"),

@@ -91,6 +91,8 @@ def test_the_content_of_the_file_is_part_of_the_identity_and_its_place_is_not(pl
         ),
         (lambda state: {"state_dict": state}, r"other things than tensors by name \(state_dict\)"),
         (lambda state: list(state.values()), r"other things than tensors by name \(no names\)"),
+        (lambda state: state["bn.bias"], r"other things than tensors by name \(no names\)"),
+        (lambda state: {0: state["bn.bias"]}, r"other things than tensors by name \(0\)"),
         (lambda state: {}, "other things than tensors by name"),
         (lambda state: Path("code"), "which is no file that torch reads as data; write one"),
     ),
