@@ -31,7 +31,8 @@ def checkpoint_path(folder: Path, epoch: int) -> Path:
 
 def saved_epochs(folder: Path) -> list[Path]:
     """Return the folder's checkpoints, newest epoch first (empty if there is no folder)."""
-    return sorted(folder.glob("epoch-*.ckpt"), reverse=True)
+    found = folder.glob("epoch-*.ckpt")
+    return sorted(found, key=lambda path: (len(path.name), path.name), reverse=True)
 
 
 def last_saved_epoch(folder: Path) -> int:

@@ -87,6 +87,8 @@ def unrecorded(network: nn.Module) -> Iterator[None]:
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     for norm in norms:
         norm.track_running_stats = False
-    yield
-    for norm in norms:
-        norm.track_running_stats = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

@@ -301,11 +301,10 @@ def test_nothing_is_made_anew_below_a_folder_that_was_deleted(tmp_path: Path) ->
     assert not deleted.exists()
 
 
-def test_only_the_two_newest_files_are_kept(tmp_path: Path) -> None:
-    for epoch in (2, 4, 6, 8):
-        save(tmp_path, epoch)
-    kept = sorted(path.name for path in tmp_path.iterdir())
-    assert kept == ["epoch-00006.ckpt", "epoch-00008.ckpt"]
+@pytest.mark.parametrize("epochs", ((2, 4, 6, 8), (99_998, 99_999, 100_000)))
+def test_only_the_two_newest_files_are_kept(epochs: tuple[int, ...], tmp_path: Path) -> None:
+    paths = [save(tmp_path, epoch) for epoch in epochs]
+    assert set(tmp_path.iterdir()) == {*paths[-2:]}
 
 
 class Code:

@@ -71,5 +71,7 @@ def test_an_unrecorded_batch_is_normalised_by_itself_and_leaves_no_trace(
         assert torch.equal(norm(images), other(images))
     assert torch.equal(norm.running_mean, torch.zeros(2))
     assert not torch.equal(other.running_mean, torch.zeros(2))
+    with pytest.raises(MemoryError), unrecorded(norm):
+        raise MemoryError
     norm(images)
     assert torch.equal(norm.running_mean, other.running_mean)
