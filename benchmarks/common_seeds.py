@@ -44,8 +44,10 @@ def read_runs(path: Path) -> Runs:
     """Return the runs of a file; none where it does not exist.
 
     Raises:
-        UserError: it holds something else.
+        UserError: it holds something else, or its folder does not exist.
     """
+    if not path.parent.is_dir():
+        raise UserError(f"--out is {path}; it must be a file in an existing folder.")
     try:
         known = json.loads(path.read_text()) if path.exists() else {}
         return {name: None if score is None else float(score) for name, score in known.items()}

@@ -10,6 +10,7 @@ compressed are colour differences less the guess that their neighbours give.
 import bz2
 import io
 import sys
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,9 @@ def unpack(source: Path, data_root: Path) -> None:
     """Write the prepared files of a pack where a data root has them."""
     try:
         packed = bz2.decompress(source.read_bytes())
-    except (OSError, ValueError, EOFError) as error:
+        content = dict(np.load(io.BytesIO(packed), allow_pickle=False))
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{source} is no pack of images ({error}).") from error
-    content = dict(np.load(io.BytesIO(packed), allow_pickle=False))
     images = np.ascontiguousarray(images_of(planes_from(content.pop("images"))))
     files: dict[str, dict[str, Array]] = {}
     for key, array in content.items():
@@ -122,8 +123,9 @@ def arrays_of(path: Path) -> dict[str, Array]:
         UserError: the file cannot be read, or is no prepared file.
     """
     try:
-        arrays = dict(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, zlib.error) as error:
+        with path.open("rb") as file:
+            arrays = dict(np.load(file, allow_pickle=False))
+    except (OSError, ValueError, zlib.error, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read ({error}); give prepared .npz files.") from error
     if not arrays.keys() >= {*PARTS}:
         raise UserError(f"{path} has no {' and '.join(PARTS)}; give prepared .npz files.")

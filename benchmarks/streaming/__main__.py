@@ -71,18 +71,27 @@ class OwnMemory:
         return max(self.most, self.now()) - self.begin
 
 
-def timed_batches(benchmark: Benchmark, path: Path, batches: int) -> Iterator[float]:
-    """Train on some batches, and yield the seconds of the processor that each took."""
+def timed_batches(benchmark: Benchmark, path: Path, batches: int) -> Iterator[tuple[int, float]]:
+    """Train on some batches, and yield each one's images and the seconds of the processor.
+
+    Raises:
+        UserError: there is one batch only, which sets things up.
+    """
     task = Task(load(path, benchmark), benchmark.padding, torch.device("cpu"))
     trial = Trial.weighted(benchmark, (1.0,) * benchmark.num_classes, 42, "fp32")
     slot = Slot(trial, task)
     slot.enter(trial)
+    if len(slot.train_sizes) == 1:
+        raise UserError(
+            f"the training images of {benchmark.name} are one batch, and the first is not timed; "
+            "give more images, or a smaller batch_size."
+        )
     work = (item for item in slot.epoch(1, 0.01) if item is Progress.QUEUED)
     next(work)  # sets things up
-    for _ in range(min(batches, len(slot.train_sizes) - 1)):
+    for size in slot.train_sizes[1 : batches + 1]:  # the last one may be short
         begin = time.process_time()
         next(work)
-        yield time.process_time() - begin
+        yield size, time.process_time() - begin
 
 
 def part(benchmark: Benchmark, way: str, action: str, folder: Path, batches: int) -> str:
@@ -92,8 +101,8 @@ def part(benchmark: Benchmark, way: str, action: str, folder: Path, batches: int
         path = prepare(benchmark, folder / way, lambda _: None)
     found = {"seconds": time.process_time() - begin}
     if action == "train":
-        seconds = list(timed_batches(benchmark, path, batches))
-        found = {"speed": benchmark.batch_size / statistics.mean(seconds)}
+        images, seconds = map(sum, zip(*timed_batches(benchmark, path, batches), strict=True))
+        found = {"speed": images / seconds}
     return json.dumps(found | {"memory": memory.taken()})
 
 
@@ -102,7 +111,8 @@ def measured(words: list[str], way: str, action: str, folder: Path) -> dict[str,
     command = [sys.executable, "-m", "benchmarks.streaming", *words, "--part"]
     done = subprocess.run([*command, f"{way} {action} {folder}"], capture_output=True, text=True)
     if done.returncode:
-        raise UserError(done.stderr.strip().splitlines()[-1].removeprefix("error: "))
+        said = done.stderr.strip().splitlines() or [f"a process ended with {done.returncode}."]
+        raise UserError(said[-1].removeprefix("error: "))
     answer: dict[str, float] = json.loads(done.stdout)
     return answer
 

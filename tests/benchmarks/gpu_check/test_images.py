@@ -80,13 +80,16 @@ def test_only_colour_images_of_one_size_are_packed(
 ) -> None:
     grey = np.zeros((2, 1, 4, 4), np.uint8)
     prepared(tmp_path / "grey.npz", grey, grey)
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "grey.npz").read_bytes()[:200])
     pack = tmp_path / "pack.bz2"
     for path, sentence in (
         (tmp_path / "grey.npz", "the images are of (1, 4, 4); pack colour images of one size"),
         (tmp_path / "none.npz", "cannot be read"),
+        (tmp_path / "cut.npz", "cannot be read"),
     ):
         assert data_pack.main(["pack", str(pack), str(path)]) == 2
         assert sentence in capsys.readouterr().err
-    pack.write_bytes(b"no pack")
-    assert data_pack.main(["unpack", str(pack), str(tmp_path)]) == 2
-    assert "is no pack of images" in capsys.readouterr().err
+    for content in (b"no pack", bz2.compress(b"no pack")):
+        pack.write_bytes(content)
+        assert data_pack.main(["unpack", str(pack), str(tmp_path)]) == 2
+        assert "is no pack of images" in capsys.readouterr().err
