@@ -53,7 +53,7 @@ def _sampling_in_words(recipe: Recipe) -> list[str]:
     if recipe.sampling is None:
         return []
     numbers = np.array(recipe.counts)
-    shown = recipe.class_probabilities_at(recipe.sampling_ramp.stop) * numbers.sum() / numbers
+    shown = recipe.class_probabilities_at(1.0) * numbers.sum() / numbers
     rarest, commonest = float(shown[numbers.argmin()]), float(shown[numbers.argmax()])
     return [
         f"an epoch shows an image of the rarest class {_times(rarest)} and one of the commonest "
@@ -108,11 +108,16 @@ def _posthoc_in_words(recipe: Recipe) -> list[str]:
 
 
 def _when(ramp: Ramp) -> str:
+    """When something acts, and with which share where it is not in full."""
+    start, stop = ramp.start, ramp.stop
     if ramp.end == 0.0:
-        return ""
+        return "" if stop == 1.0 else f", with a share of {stop:.3g}"
+    shares = f", with a share of {start:.3g} before and {stop:.3g} after"
+    shares = "" if (start, stop) == (0.0, 1.0) else shares
     if ramp.end == ramp.begin:
-        return f", from {100 * ramp.begin:.3g} % of training on"
-    return f", rising from {100 * ramp.begin:.3g} to {100 * ramp.end:.3g} % of training"
+        return f", from {100 * ramp.begin:.3g} % of training on{shares}"
+    way, span = "rising" if start < stop else "falling", (100 * ramp.begin, 100 * ramp.end)
+    return f", {way} from {span[0]:.3g} to {span[1]:.3g} % of training{shares}"
 
 
 _ALIKE = 0.005

@@ -10,6 +10,9 @@ from spaces import (
     STRATEGIES,
     Logits,
     NamedStrategy,
+    Ramp,
+    Sampling,
+    Schedule,
     Strategy,
     Weighting,
     in_words,
@@ -105,6 +108,28 @@ def test_plain_words_are_true_of_the_weights(weighting: Weighting, words: str) -
 )
 def test_plain_words_are_true_of_a_strategy(name: str, words: str) -> None:
     assert in_words(STRATEGIES[name].strategy, COUNTS) == words
+
+
+@pytest.mark.parametrize(
+    ("ramp", "words"),
+    (
+        (Ramp(stop=0.5), ", with a share of 0.5"),
+        (
+            Ramp(0.8, 0.8, start=0.25, stop=0.5),
+            ", from 80 % of training on, with a share of 0.25 before and 0.5 after",
+        ),
+        (
+            Ramp(0.2, 0.6, start=1.0, stop=0.0),
+            ", falling from 20 to 60 % of training, with a share of 1 before and 0 after",
+        ),
+    ),
+)
+def test_what_never_acts_in_full_says_with_which_share(ramp: Ramp, words: str) -> None:
+    point = Weighting(exponent=1.0)
+    weights, sampling = Strategy(Schedule(point, ramp)), Strategy(sampling=Sampling(point, ramp))
+    balanced = in_words(STRATEGIES["cb_sampling"].strategy, COUNTS)
+    assert in_words(weights, COUNTS) == f"the rarest class weighs 417 times the commonest{words}"
+    assert in_words(sampling, COUNTS) == balanced + words
 
 
 def test_a_scale_and_an_adjustment_are_put_in_words() -> None:
