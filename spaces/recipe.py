@@ -186,17 +186,6 @@ class Recipe:
         """Whether constant class weights are all that differs from plain cross-entropy."""
         return self == Recipe(self.counts, self.weights)
 
-    def first_constant_epoch(self, epochs: int) -> int:
-        """The first epoch, from 1, from which nothing changes any more; 1 if nothing ever does.
-
-        What follows from losses is taken for constant from where its ramp ends.
-        """
-        ramps = (
-            *(self.weights_ramp, self.sampling_ramp, self.curriculum.pacing),
-            *(self.feedback.ramp, self.auxiliary.ramp, self.retraining),
-        )
-        return max(ramp.first_constant_epoch(epochs) for ramp in ramps)
-
     def loss_weights(self, epoch: int, epochs: int) -> FloatArray:
         """The class weights of an epoch, from 1; float64 (C,), summing to C."""
         return self.loss_weights_at(self.weights_ramp.at(epoch, epochs))

@@ -21,7 +21,6 @@ def test_deferred_weights_are_exactly_uniform_and_then_exactly_the_weights() -> 
         np.testing.assert_array_equal(deferred.loss_weights(epoch, 200), like.weights)
     assert not deferred.is_static
     assert deferred.variant == Variant()
-    assert deferred.first_constant_epoch(200) == 161
 
 
 @pytest.mark.parametrize("tau", (0.25, 0.5))

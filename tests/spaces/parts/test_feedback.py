@@ -51,7 +51,6 @@ def test_feedback_is_apart_unless_its_numbers_are_alike() -> None:
     alike = Strategy(feedback=Feedback("sampling", 0.505, 0.9, 3.0, 0.1, Ramp(0.2, 0.6)))
     recipes = [strategy.recipe(COUNTS) for strategy in (BOTH, other, alike, Strategy())]
     assert [strategy_distance(recipes[0], recipe) for recipe in recipes] == [0.0, 1.0, 0.0, 1.0]
-    assert recipes[0].first_constant_epoch(11) == 7
 
 
 @pytest.mark.parametrize(
