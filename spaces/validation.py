@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, NewType, TypeAlias, TypeVar, get_args, get_type_hints
 
+import numpy as np
+
 from spaces.errors import UserError, did_you_mean
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -84,9 +86,9 @@ def checked(
 ) -> T:
     """An instance of a dataclass from content as JSON or TOML gives it, every value checked.
 
-    Numbers are not read from text, nor truth values from numbers, and all are finite; lists become
-    tuples where those are declared, and tables the dataclasses that are declared within `kind`.
-    What `__post_init__` raises passes through.
+    Numbers are not read from text, nor truth values from numbers, and all are finite; those of
+    numpy count as Python's. Lists become tuples where those are declared, and tables the
+    dataclasses that are declared within `kind`. What `__post_init__` raises passes through.
 
     Args:
         kind: a dataclass of the standard library; a key of the content that is none of its fields
@@ -99,12 +101,17 @@ def checked(
         UserError: such as "mine.toml: epochs is 0; it must be at least 1".
     """
     # As JSON, so that a list is read as a tuple, and a table as a dataclass, but no text as a
-    # number. A date of TOML, which no field takes, becomes a table.
+    # number.
     try:
-        text = json.dumps(content, default=lambda _value: {})
+        text = json.dumps(content, default=_plain)
     except RecursionError as found:
         raise _fault(kind, content, where, error, found) from found
     return _read(kind, text, lambda: content, where, error)
+
+
+def _plain(value: object) -> Any:
+    """A number of numpy as Python's; what no field takes, such as a date of TOML, as a table."""
+    return value.item() if isinstance(value, np.generic) else {}
 
 
 def checked_json(kind: type[T], text: str | bytes) -> T:
@@ -161,6 +168,9 @@ def first_sentence(kind: type, content: object, found: Any) -> str:
         keys = [field.name for field in fields(declared)]
         meant = did_you_mean(key, keys)
         return f"{place} is not known{meant}; known are {', '.join(keys)}"
+    if first["type"] == "json_invalid" and (beyond := _beyond_utf_8(content)):
+        place, text = _place(beyond[0]) or "it", shown(beyond[1])
+        return f"{place} is {text}; it must be text that UTF-8 can hold"
     path, value = _reached(content, first["loc"])
     # Each type of a union has an error of its own.
     same = [error for error in errors if _reached(content, error["loc"])[0] == path]
@@ -240,6 +250,21 @@ def _reached(content: object, location: Sequence[str | int]) -> tuple[Path, obje
             break
         path = (*path, key)
     return path, content
+
+
+def _beyond_utf_8(content: object) -> tuple[Path, str] | None:
+    """A text within the content that holds bytes of another encoding, as names of files may."""
+    waiting: list[tuple[Path, Any]] = [((), content)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+            return path, value
+        if isinstance(value, dict):
+            waiting += [(path, key) for key in value]
+            waiting += [((*path, key), part) for key, part in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [((*path, index), part) for index, part in enumerate(value)]
+    return None
 
 
 def _place(path: Sequence[str | int]) -> str:

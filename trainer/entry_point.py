@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import io
 import os
 import select
 import signal
@@ -93,6 +94,8 @@ def open_output() -> Iterator[None]:
     """
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="surrogateescape")  # for names of files that are no UTF-8
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 
@@ -56,6 +57,8 @@ def test_lists_become_tuples_and_tables_dataclasses() -> None:
     job = checked(Job, content)
     assert job.more == (Images(0.2, 0.0, (0.0, 1.0)), Images("x"))
     assert (job.rate, job.counts, job.halves) == (0.1, {"q": 3}, (1, 2))
+    numpys = {"epochs": np.int64(3), "rate": np.float32(0.5), "flip": np.bool_(True)}
+    assert checked(Job, VALID | numpys) == Job("a", 3, 0.5, flip=True)
     assert checked(Job, VALID) == Job("a", 1)
 
 
@@ -113,8 +116,10 @@ def test_the_first_broken_rule_is_told_with_name_value_and_remedy(
         ({"name": "a"}, "job.toml: epochs is missing; add a whole number"),
         (
             VALID | {"note": "\ud800"},
-            "job.toml: it is .*; it must be JSON without a fault .*hex escape",
+            r"job.toml: note is '.ud800'; it must be text that UTF-8 can hold\Z",
         ),
+        (VALID | {"counts": {"\udcff": 1}}, "job.toml: counts is '.udcff'; it must be text that"),
+        (VALID | {"more": [{}, {"split": "\udcff"}]}, r"job.toml: more.1..split is '.udcff'; it"),
         (deep(100_000), "job.toml: it is nested too deeply; it must be"),
         (deep(300), "job.toml: it is .*; it must be JSON without a fault .*recursion"),
         ([1], "job.toml: it is [1]; it must be a table of keys and values"),

@@ -92,6 +92,20 @@ def test_an_output_that_is_gone_full_or_closed_is_no_traceback(
     assert (done.returncode, done.stderr) == (code, said)
 
 
+def test_the_name_of_a_file_that_is_no_utf_8_is_printed_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @entry_point()
+    def main() -> int:
+        print("\udcff.json")
+        return 0
+
+    with (tmp_path / "told").open("w", encoding="utf-8") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        assert main() == 0
+    assert (tmp_path / "told").read_bytes() == b"\xff.json\n"
+
+
 def test_ctrl_c_raises_within_main_and_ends_the_process_before_and_after_it() -> None:
     @entry_point()
     def main() -> int:
