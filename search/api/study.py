@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,7 +26,7 @@ from search.stats.verdict import Verdict
 from search.store.run_folder import RunFolder
 from spaces.errors import FieldError, UserError
 from spaces.parts.words import number_of
-from spaces.validation import checked
+from spaces.validation import checked, shown
 from trainer.benchmarks import get_benchmark
 from trainer.own.class_counts import counts_text
 from trainer.own.declaration import told_training
@@ -54,7 +56,7 @@ class Study:
         self,
         class_counts: object = None,
         *,
-        benchmark: str | None = None,
+        benchmark: AnyPath | None = None,
         folder: AnyPath | None = None,
         space: str = Request.space,
         baselines: Names | None = Request.baselines,
@@ -89,9 +91,10 @@ class Study:
             if folder is None:
                 scratch = tempfile.TemporaryDirectory(prefix="study-")
                 folder = Path(stack.enter_context(scratch)) / "study"
-            place = RunFolder(expanded(str(folder)))
+            place = RunFolder(expanded(path_text("folder", folder)))
             if benchmark is not None:
-                class_counts = counts_of_benchmark(benchmark, class_counts, str(data_root))
+                name, root = path_text("benchmark", benchmark), path_text("data_root", data_root)
+                class_counts = counts_of_benchmark(name, class_counts, root)
             self._training = told_training(place.path.name, counts_text(class_counts))
             given = {"space": space, "baselines": baselines, "sampler": sampler, "seed": seed}
             self._search = stack.enter_context(
@@ -167,7 +170,7 @@ class Study:
         """
         key = trial.key if isinstance(trial, Trial) else trial
         with self._held():
-            running = self._search.running.get(key)
+            running = self._search.running.get(key) if isinstance(key, str) else None
             if running is None:
                 raise UserError(
                     f"trial {key} is not pending; tell each one that was asked for once."
@@ -175,9 +178,15 @@ class Study:
             if failed is not None:
                 if accuracy is not None or correct is not None:
                     raise UserError(f"trial {key} failed and has a result; tell one of the two.")
+                if not isinstance(failed, str):
+                    raise UserError(
+                        f"trial {key}: failed is {shown(failed)}; tell why in a text, such as "
+                        "str(error)."
+                    )
                 self._search.fail(key, failed or "failed")
                 return
-            took = time.time() - self._asked.get(key, time.time()) if seconds is None else seconds
+            now = time.monotonic()
+            took = now - self._asked.get(key, now) if seconds is None else seconds
             self._record(running, accuracy, correct, took)
 
     def confirmation(self, slots: int = 1, runs: int | None = None) -> list[Trial]:
@@ -188,7 +197,7 @@ class Study:
 
         Args:
             slots: most trainings to return, 1 or more.
-            runs: most of the confirmation, 9 or more; None for half of the trials so far.
+            runs: most of the confirmation, 9 or more; None for half of the trials so far, or 9.
 
         Returns:
             Trials to train and tell; none where it is decided, or waits for what is pending.
@@ -196,7 +205,7 @@ class Study:
         Raises:
             UserError: trials of the search are pending, or there is nothing to confirm.
         """
-        if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
+        if isinstance(slots, bool) or not isinstance(slots, Integral) or slots < 1:
             raise FieldError(f"slots is {slots!r}; it must be a whole number, at least 1.")
         with self._held():
             self._begin_confirmation(runs)
@@ -237,7 +246,7 @@ class Study:
             yield
 
     def _handed(self, running: Running) -> Trial:
-        self._asked.setdefault(running.row.key, time.time())
+        self._asked.setdefault(running.row.key, time.monotonic())
         return Trial.of(running.row, self.counts)
 
     def _record(self, running: Running, accuracy: Any, correct: object, seconds: float) -> None:
@@ -270,6 +279,17 @@ class Study:
             runs = known.runs if known and begun else max(FEWEST_RUNS, search.search_trials // 2)
         limits = {"trials": None, "hours": None, "runs": runs}
         search.confirm(checked(Budget, limits, error=FieldError))
+
+
+def path_text(argument: str, given: object) -> str:
+    """Return a name or a path as text.
+
+    Raises:
+        FieldError: it is neither; ``argument`` is what the sentence names.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise FieldError(f"{argument} is {shown(given)}; it must be text or a path")
+    return str(os.fspath(given))
 
 
 def counts_of_benchmark(name: str, given: object, data_root: str) -> list[int]:

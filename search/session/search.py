@@ -22,6 +22,7 @@ from search.store.facts import EndWord
 from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import HOLDOUT, Row, TrialState
+from search.store.validation import in_utf_8
 from trainer.results import EpochResult
 
 MAX_FAILURES_IN_A_ROW = 3
@@ -266,6 +267,7 @@ class Search:
         trial = self.running.get(key)
         if trial is None:
             return
+        reason, details = in_utf_8(reason), in_utf_8(details)
         self.folder.write_error(key, f"{reason}\n\n{details}")
         if trial.row.in_search or not diverged:  # later, that an arm diverges is a result
             self.failures_in_a_row += 1

@@ -85,6 +85,11 @@ def from_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
+def in_utf_8(text: str) -> str:
+    """Return a text that UTF-8 can hold: bytes of another encoding, as in names of files, spelt."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def printable(text: str) -> str:
     """Return a text without the characters that steer a terminal or turn its direction round."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

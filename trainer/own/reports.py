@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spaces.counts import as_number
 from spaces.parts.words import number_of
 from spaces.validation import checked_json
 from trainer.benchmarks.metrics import score
@@ -120,11 +121,11 @@ def told_result(
     Raises:
         ReportError: a value breaks a rule.
     """
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not number or not 0 <= seconds <= LONGEST_SECONDS:  # type: ignore[operator]
+    took = as_number(seconds)
+    if not 0 <= took <= LONGEST_SECONDS:
         raise ReportError(f"seconds is {seconds!r}; tell a number from 0 to {LONGEST_SECONDS:g}.")
     percent, images = reported_score(training, 1, accuracy, correct)
-    return result_of(1, percent, 0.0, images, float(seconds))  # type: ignore[arg-type]
+    return result_of(1, percent, 0.0, images, took)
 
 
 def recorded(folder: Path) -> list[EpochResult]:

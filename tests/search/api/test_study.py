@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from repository import REPOSITORY
 
@@ -135,8 +136,11 @@ def test_a_full_disk_loses_nothing_that_can_be_told_again(
     assert [row["score"] for row in study.run.trials()] == [50.0]
 
 
-def test_pending_trials_are_told_in_any_order_and_from_any_thread(study: Study) -> None:
+def test_pending_trials_are_told_in_any_order_and_from_any_thread_whatever_the_clock_says(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trials = [study.ask() for _ in range(12)]
+    monkeypatch.setattr("time.time", lambda: 0.0)
     assert len({trial.key for trial in trials}) == 12
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda trial: study.tell(trial.key, trained(trial)), reversed(trials)))
@@ -198,7 +202,7 @@ def test_a_confirmation_goes_on_where_a_study_was_closed(tmp_path: Path) -> None
     given: dict[str, Any] = {"folder": tmp_path / "mine", "sampler": "random"}
     with Study(COUNTS, **given) as study:
         searched(study, 20)
-        first = study.confirmation(slots=3, runs=9)
+        first = study.confirmation(slots=np.int64(3), runs=9)
         assert len({trial.label for trial in first}) == len(first) == 3  # a seed for each arm
         study.tell(first[0], trained(first[0]))
     with Study(COUNTS, **given) as study:
@@ -227,6 +231,7 @@ def test_a_confirmation_goes_on_where_a_study_was_closed(tmp_path: Path) -> None
         ({"accuracy": 0.5, "failed": "no"}, "failed and has a result; tell one of the two."),
         ({"accuracy": 0.5, "seconds": -1}, "seconds is -1; tell a number from 0 to 1e+09."),
         ({"accuracy": 0.5, "seconds": math.nan}, "seconds is nan; tell a number"),
+        ({"failed": ValueError("no")}, "failed is ValueError('no'); tell why in a text, such as"),
     ),
 )
 def test_what_is_told_wrongly_is_one_sentence_and_changes_nothing(
@@ -239,17 +244,18 @@ def test_what_is_told_wrongly_is_one_sentence_and_changes_nothing(
     assert sentence in str(caught.value)
     assert study.pending() == [trial]
     study.tell(trial, 0.5)
-    for again in (trial, "proposals-00009"):
+    for again in (trial, "proposals-00009", [trial]):
         with pytest.raises(search.UserError, match="is not pending; tell each one that was asked"):
             study.tell(again, 0.5)
 
 
 def test_failures_are_recorded_and_stop_nothing(study: Study) -> None:
-    for _ in range(5):
+    for _ in range(4):
         study.tell(study.ask(), failed="out of memory")
+    study.tell(study.ask(), failed="no \udcff.png")  # the name of a file that is no UTF-8
     study.tell(study.ask(), math.nan)
     rows = study.run.conclusion.rows
-    assert [row.reason for row in rows[:5]] == ["out of memory"] * 5
+    assert [row.reason for row in rows[:5]] == [*["out of memory"] * 4, r"no \udcff.png"]
     assert [row.diverged for row in rows] == [False] * 5 + [True]
     assert study.ask().key == "proposals-00003"  # after three of the four controls
 
@@ -293,7 +299,7 @@ def test_a_study_needs_no_folder_and_leaves_nothing() -> None:
     with Study(benchmark="resnet8-digitslt", baselines="none") as study:
         assert len(study.counts) == 10
         place = study.run.path
-        study.tell(study.ask(), 0.5)
+        study.tell(study.ask(), np.float32(0.5), seconds=np.int64(3))
         assert Record(place / "record.jsonl").rows()
     assert not place.exists()
 
@@ -310,6 +316,9 @@ def test_a_study_needs_no_folder_and_leaves_nothing() -> None:
         ({"seed": -1}, "seed is -1; it must be at least 0"),
         ({"seed": 8}, "(seed: 42 -> 8); resume with the same, or choose another folder."),
         ({"class_counts": [500, 100, 20, 11]}, "choose another folder."),
+        ({"class_counts": None, "benchmark": 5}, "benchmark is 5; it must be text or a path"),
+        ({"class_counts": None, "benchmark": Path("no.toml")}, "no.toml"),
+        ({"folder": 5.5}, "folder is 5.5; it must be text or a path"),
     ),
 )
 def test_a_study_that_cannot_be_is_one_sentence(
