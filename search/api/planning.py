@@ -8,13 +8,14 @@ from typing import TypeVar
 from search.api.prior import with_prior
 from search.config.budget import Budget
 from search.config.controls import default_baselines
-from search.config.request import ARGUMENTS, DEFAULT_TRIALS, SAVE_EVERY, Request
+from search.config.request import ARGUMENTS, AUTO, DEFAULT_TRIALS, SAVE_EVERY, Request
 from search.config.settings import Resources, Settings
 from search.loggers.registry import chosen_loggers
 from search.samplers.registry import KNOWLEDGE_GRADIENT, default_sampler
 from search.session.plan import Plan
 from search.stats.best_arm import SEEDS_EACH, seeds_for
-from search.stats.priors import NOISE_SD
+from search.stats.priors import guessed_noise
+from search.store.manifest import RecordedBenchmark
 from search.store.run_folder import RunFolder
 from spaces import SPACES
 from spaces.errors import FieldError, UserError
@@ -46,15 +47,16 @@ def chosen_plan(
         UserError: nothing can be searched so.
     """
     everything = chosen_benchmarks(request)
-    benchmarks = tuple(everything[:-1] if request.holdout else everything)
-    holdout = everything[-1] if request.holdout else None
+    held_out = request.holdout is not None
+    benchmarks = tuple(everything[:-1] if held_out else everything)
+    holdout = everything[-1] if held_out else None
     budget = long_enough(budget, benchmarks)
     resources = chosen_resources(request)
     if budget.gpu_hours and not resources.gpu:
         raise UserError(
             f"--gpu-hours is {budget.gpu_hours:g}, but trials train on the CPU; give --hours."
         )
-    if request.holdout and not budget.confirm_runs:
+    if held_out and not budget.confirm_runs:
         raise UserError(
             f"--holdout is {request.holdout!r}, but nothing is confirmed that could be tried "
             f"there; leave --no-confirm out and give at least {budget.fewest_trials} --trials."
@@ -95,7 +97,7 @@ def chosen_benchmarks(request: Request) -> Sequence[Benchmark | OwnTraining]:
     if request.trainable is not None:
         return chosen_own(request)
     check_benchmark_given(request)
-    names = [*request.benchmark, *([request.holdout] if request.holdout else [])]
+    names = [*request.benchmark, *([] if request.holdout is None else [request.holdout])]
     benchmarks = [get_benchmark(name, expanded(request.data_root)) for name in names]
     if request.epochs is None:
         return benchmarks
@@ -157,7 +159,7 @@ def chosen_settings(
     baselines: tuple[str, ...],
 ) -> Settings:
     sampler = request.sampler
-    if sampler == "auto" and request.space in SPACES:
+    if sampler == AUTO and request.space in SPACES:
         domains = SPACES[request.space].searched(SCALE_FREE_LOSS)
         sampler = default_sampler(request.early_stopping, domains)
     stopping, grace = request.early_stopping, request.grace_epochs
@@ -207,8 +209,7 @@ def long_enough(budget: Budget, benchmarks: tuple[Benchmark | OwnTraining, ...])
     """
     if budget.interval is None:
         return budget
-    stated = benchmarks[0].noise_sd or NOISE_SD
-    noise = stated if len(benchmarks) == 1 else 1 / math.sqrt(len(benchmarks))
+    noise = noise_of(*benchmarks) if len(benchmarks) == 1 else 1 / math.sqrt(len(benchmarks))
     long = replace(budget, block=seeds_for(budget.interval, noise))
     if not long.confirm_runs:
         raise UserError(
@@ -217,6 +218,18 @@ def long_enough(budget: Budget, benchmarks: tuple[Benchmark | OwnTraining, ...])
             f"or at least {long.fewest_trials} --trials."
         )
     return long
+
+
+def noise_of(benchmark: Benchmark | OwnTraining) -> float:
+    """Return the standard deviation of a score between seeds, points: as it is stated, or a guess.
+
+    Images of a benchmark that are not looked at yet count as of equal numbers in each class.
+    """
+    if isinstance(benchmark, OwnTraining):
+        return RecordedBenchmark.of_own(benchmark).objective.noise_prior.sd
+    folder = benchmark.folder
+    images = folder.evaluated_counts if folder else (1,) * benchmark.num_classes
+    return benchmark.noise_sd or guessed_noise(benchmark.metric, images)
 
 
 def chosen_resources(request: Request) -> Resources:

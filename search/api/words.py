@@ -4,7 +4,7 @@ import argparse
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
@@ -40,8 +40,8 @@ def request_of(given: Mapping[str, Any]) -> Request:
     content["class_counts"] = counts_text(content["class_counts"])
     if content["trainable"]:
         content["holdout"] = counts_text(content["holdout"], "holdout")
-    content["log"] = names_in(content["log"] or (), split)
-    content["prior"] = names_in(content["prior"] or (), separate_names)
+    for name, parts in (("log", split), ("prior", separate_names)):
+        content[name] = () if content[name] is None else names_in(content[name], parts)
     if content["baselines"] is not None:
         names = content["baselines"]
         content["baselines"] = () if names == NONE else names_in(names, split)
@@ -143,5 +143,5 @@ def asked_for(request: Request) -> dict[str, Any]:
     return {
         field.name: getattr(request, field.name)
         for field in fields(request)
-        if field.default is MISSING or getattr(request, field.name) != field.default
+        if getattr(request, field.name) != field.default
     }

@@ -11,9 +11,14 @@ from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Ge
 
+from search.samplers.registry import SAMPLERS
+from spaces.validation import OneOf
+
+AUTO = "auto"
+"""As ``sampler``: that which suits the space and early stopping."""
 DEFAULT_TRIALS = 64
 SAVE_EVERY = {"cpu": 5, "cuda": 20}
-"""Epochs between checkpoints: a minute or less of training in either case."""
+"""Epochs between checkpoints."""
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 Names: TypeAlias = str | Sequence[str]
 """One name, several, or several in a text with commas between."""
@@ -49,7 +54,7 @@ class Request:
         epochs: shorten the protocol to; None for the benchmark's. Of a trainable, its length.
         space: a key of ``spaces.SPACES``.
         baselines: names of the controls; None for those of the space.
-        sampler: a key of ``SAMPLERS``, or "auto".
+        sampler: a key of ``SAMPLERS``, or ``AUTO``.
         prior: folders of earlier runs whose results the model of ``knowledge-gradient`` begins
             with.
         early_stopping: a key of ``STOPPING_RULES``.
@@ -84,7 +89,7 @@ class Request:
     epochs: int | None = None
     space: str = "core"
     baselines: tuple[str, ...] | None = None
-    sampler: str = "auto"
+    sampler: Annotated[str, OneOf((AUTO, *SAMPLERS))] = AUTO
     prior: tuple[str, ...] = ()
     early_stopping: str = "auto"
     grace_epochs: int | None = None

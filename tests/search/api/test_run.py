@@ -70,6 +70,11 @@ def test_every_field_of_a_request_is_an_argument_with_the_same_default() -> None
         ({"device": "gpu"}, "device is 'gpu'; it must be 'auto', 'cpu' or 'cuda'"),
         ({"baselines": ["uniform", "typo"]}, "baselines is 'typo'"),
         ({"log": "mflow"}, "log is 'mflow' (did you mean 'mlflow'?)"),
+        ({"log": ""}, "log is ''; it must be one of"),
+        ({"prior": "", "sampler": "knowledge-gradient"}, "prior is '': the run's name is ''"),
+        ({"holdout": ""}, "there is no benchmark ''"),
+        ({"sampler": "atuo"}, "sampler is 'atuo' (did you mean 'auto'?); it must be one of auto, "),
+        ({"name": "\udcff"}, "name is '\\udcff'; it must be text that UTF-8 can hold"),
         ({"save_every": 0}, "save_every is 0; it must be at least 1"),
         ({"runs": 5}, "runs is 5; it must be text"),
         ({"gpu_hours": 1, "device": "cpu"}, "gpu_hours is 1, but trials train on the CPU; give"),
@@ -266,6 +271,9 @@ def test_a_run_is_written_where_it_is_told(tmp_path: Path, monkeypatch: pytest.M
     assert run.export(tmp_path / "out").module == tmp_path / "out" / "best_weighting.py"
     assert run.report() == tmp_path / "run" / "report.html"
     assert run.report(tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run.export("~/home").record == tmp_path / "home" / "best.json"
+    assert run.report("~/home/page.html") == tmp_path / "home" / "page.html"
 
 
 def test_texts_of_a_run_are_escaped_in_a_notebook(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from searching import search_parser
 
-from search.api.planning import chosen_budget, long_enough
+from search.api.planning import chosen_budget, long_enough, noise_of
 from search.cli.request import options_request
 from search.config.budget import (
     CONFIRM_SHARE,
@@ -20,9 +20,12 @@ from search.config.budget import (
 )
 from search.config.request import DEFAULT_TRIALS
 from search.stats.best_arm import SEEDS_EACH, seeds_for
+from search.stats.priors import guessed_noise
 from spaces.errors import UserError
 from spaces.validation import checked
 from trainer.benchmarks import BENCHMARKS
+from trainer.own.class_counts import counts_text
+from trainer.own.declaration import told_training
 
 
 def of(*options: str) -> Budget:
@@ -94,6 +97,12 @@ def test_an_interval_keeps_the_runs_that_it_takes() -> None:
     asked = of("--sampler", "knowledge-gradient", "--interval", "0.8")
     assert long_enough(asked, (benchmark,)).confirm_runs == 3 * seeds_for(0.8, 0.7) == 18
     assert long_enough(of(), (benchmark,)) == of()
+    worst = replace(benchmark, metric="worst_class")  # of a hundred classes
+    with pytest.raises(UserError, match=r"two runs of one weighting differ by 10 \(SD\)"):
+        long_enough(asked, (worst,))
+    counts = {"train": [500, 20], "test": [90, 10]}
+    own = told_training("mine", counts_text(counts))
+    assert noise_of(own) == guessed_noise("balanced_accuracy", counts["test"]) > 1
     narrow = of("--sampler", "knowledge-gradient", "--interval", "0.2")
     with pytest.raises(UserError, match=r"--interval is 0.2, for which 285 runs .* least 570"):
         long_enough(narrow, (benchmark,))
