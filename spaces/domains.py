@@ -200,7 +200,7 @@ class Space:
         return _composed(values)
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of the declaration, the description aside: equal spaces only."""
+        """16 hexadecimal digits of the name and the domains, on which draws depend."""
         declared = [[type(domain).__name__, asdict(domain)] for domain in self.domains]
         text = json.dumps([self.name, declared], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

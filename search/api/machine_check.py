@@ -1,6 +1,5 @@
 """The check of this machine for what Ray and torch cannot do without, before they are loaded."""
 
-import os
 import resource
 import socket
 
@@ -29,7 +28,7 @@ def check_loopback() -> None:
         with socket.create_server((LOOPBACK, 0)) as server:
             socket.create_connection(server.getsockname(), timeout=ANSWER_SECONDS).close()
     except OSError as error:
-        reason = os.strerror(error.errno or 0)
+        reason = error.strerror or error  # a timeout has no number
         raise UserError(
             f"this machine does not reach itself at {LOOPBACK} ({reason}), as Ray's processes do; "
             "give it a loopback interface with this address (ip link set lo up)."

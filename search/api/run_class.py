@@ -106,7 +106,7 @@ class Run:
 
         Args:
             confirm_runs: at most, those of an earlier confirmation included, 9 or more; None for
-                half as many as the search had trials.
+                those that the search was given, or else half as many as it had trials.
             trainable: of a training of your own, which a run's record alone does not start.
             hours: wall-clock hours of this attempt, above 0; None for no limit.
             address: of a Ray cluster, or "local"; None for that which this machine is part of, if
@@ -148,7 +148,7 @@ class Run:
         winner = winner_of(self.conclusion)
         if winner is None:
             raise UserError(f"run {self.path.name!r} has no full-length trial to export yet.")
-        return export(self.path if folder is None else Path(folder), winner)
+        return export(self.path if folder is None else expanded(str(folder)), winner)
 
     def report(self, path: AnyPath | None = None) -> Path:
         """Write the report, one HTML file, and return where it is.
@@ -161,7 +161,7 @@ class Run:
         """
         from search.report.page import write_report
 
-        file = self.conclusion.folder.report if path is None else Path(path)
+        file = self.conclusion.folder.report if path is None else expanded(str(path))
         write_report(self.conclusion, file)
         return file
 

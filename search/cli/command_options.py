@@ -35,7 +35,7 @@ def add_confirm(parser: Parser) -> None:
     )
     add_run(parser)
     add = parser.add_argument
-    runs = "at most (default: half as many as the search had trials)"
+    runs = "at most (default: as the search was told, else half as many as it had trials)"
     add("--confirm-runs", metavar="N", type=int, help=runs)
     add("--hours", type=float, help="wall-clock hours (default: no limit)")
     add_trainable(parser)

@@ -36,7 +36,9 @@ def weightings() -> RenderableType:
     for name, named in NAMED.items():
         found.add_row(f"{name} *" if name in BASELINES else name, named.formula)
         found.add_row("", Text(named.source, style="dim"))
-    return Group(found, Text("*: a control of every search, unless --baselines says otherwise."))
+    of = ", ".join(s.name for s in SPACES.values() if {*BASELINES} <= {*s.named})
+    note = f"*: a control in the spaces {of}, unless --baselines says otherwise."
+    return Group(found, Text(note))
 
 
 def strategies() -> RenderableType:

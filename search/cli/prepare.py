@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 import textwrap
 from argparse import Namespace
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from search.config.program import PROGRAM
+from search.report.terminal import print_command
 from spaces.errors import UserError
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.benchmarks.folder_defaults import RULE, FolderDefaults, folder_defaults
@@ -54,7 +56,8 @@ def prepare_folder(options: Namespace, console: Console) -> None:
         raise UserError(
             f"{output} cannot be written ({error.strerror}); give another --output."
         ) from error
-    console.print(f"wrote {output}; search with\n  {PROGRAM} --benchmark {output}")
+    console.print(f"wrote {output}; search with")
+    print_command(f"{PROGRAM} --benchmark {shlex.quote(str(output))}", console)
 
 
 def check_output(output: Path, overwrite: bool) -> None:
@@ -114,14 +117,14 @@ def toml_text(benchmark: Benchmark, defaults: FolderDefaults, root: Path, output
     found = "\n".join(map(comment, benchmark.notes()))
     splits = defaults.splits
     test = "# no test images" if splits.test is None else f"test = {quoted(splits.test)}"
-    val = "# val = 0.2"
+    val = "# val = 0.2                   # sets them aside; default here: none"
     if splits.val is not None:
         val = f"val = {quoted(splits.val) if isinstance(splits.val, str) else splits.val}"
     return f"""\
 # A benchmark of the images in a folder; examples/cifar10lt-folder.toml explains every key. Those
 # that are commented out show their defaults.
 #
-#     {PROGRAM} --benchmark {output.name}
+#     {PROGRAM} --benchmark {shlex.quote(output.name)}
 #
 {found}
 

@@ -33,7 +33,8 @@ class Expected:
 
     Attributes:
         weightings: P of them, POINTS at most.
-        means: posterior means less their average, in noise SDs of the earlier search, (P,).
+        means: posterior means less the average of all candidates, in noise SDs of the earlier
+            search, (P,).
     """
 
     weightings: tuple[Weighting, ...]

@@ -76,7 +76,7 @@ class PriorRun:
         run: its name.
         results: the full-length results on which that rests.
         weightings: fields of P weightings, the first of which are uniform weights.
-        means: posterior means less their average, in its noise SDs, (P,).
+        means: posterior means less the average of all its candidates, in its noise SDs, (P,).
     """
 
     run: Word

@@ -31,7 +31,7 @@ BASELINES: tuple[str, ...] = (
     "effective",
     "mlsbench_balanced_softmax",
 )
-"""The controls with which each search starts; on given counts, each distinct weighting once.
+"""The controls of a search of class weights; on given counts, each distinct weighting once.
 
 Of the leaderboard's three, `mlsbench_inverse_freq` is `sqrt_inverse`, and up to some thousand
 images a class so is `mlsbench_effective_number`, nearly (total variation .0004 on the digits, .0016

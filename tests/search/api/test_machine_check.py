@@ -47,13 +47,17 @@ def test_an_address_space_that_is_large_enough_passes(monkeypatch: pytest.Monkey
         check_address_space()
 
 
+@pytest.mark.parametrize(
+    "error", (OSError(101, "Network is unreachable"), TimeoutError("timed out"))
+)
 def test_a_machine_without_a_loopback_interface_is_refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: OSError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def unreachable(*_: object, **__: object) -> socket.socket:
-        raise OSError(101, "Network is unreachable")
+        raise error
 
     monkeypatch.setattr(socket, "create_connection", unreachable)
     assert main(SEARCH) == 2
     told = " ".join(capsys.readouterr().err.split())
-    assert told.startswith("error: this machine does not reach itself at 127.0.0.1 (Network is")
+    reason = error.strerror or error
+    assert told.startswith(f"error: this machine does not reach itself at 127.0.0.1 ({reason}), as")

@@ -178,6 +178,7 @@ def test_list_names_every_entry_of_the_registries_in_80_columns(
     searched = {domain.name for space in SPACES.values() for domain in space.domains}
     for name in (*BENCHMARKS, *NAMED, *SAMPLERS, *(searched & PARAMETERS.keys())):
         assert name in text
+    assert "*: a control in the spaces core, full, schedule, unless --baselines" in text
     assert max(map(len, text.splitlines())) <= 80
 
 

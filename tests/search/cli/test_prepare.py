@@ -49,20 +49,27 @@ def test_a_folder_is_described_and_its_file_declares_the_same_benchmark(
 
 @pytest.mark.parametrize("val", ("valid", None))
 def test_validation_stands_in_the_file_and_home_and_variables_are_replaced(
-    root: Path, val: str | None, monkeypatch: pytest.MonkeyPatch
+    root: Path,
+    val: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in ("HERE", "HOME"):
         monkeypatch.setenv(name, str(root.parent))
     (root / "test").rename(root / "valid")
     if val is None:
         shutil.rmtree(root / "valid")
-    assert main(["prepare", "$HERE/my pets", "--output", "x.toml", "--data-root", "~/here"]) == 0
+    words = ["prepare", "$HERE/my pets", "--output", "my x.toml", "--data-root", "~/here"]
+    assert main(words) == 0
+    assert capsys.readouterr().out.endswith("search.py --benchmark 'my x.toml'\n")
     assert Path("here", "prepared").is_dir()
-    read = get_benchmark("x.toml", Path())
+    read = get_benchmark("my x.toml", Path())
     assert read.folder is not None
     assert (read.folder.val, read.folder.test) == (val or 0.2, None)
     declared = "val = 0.2\n" if val is None else 'val = "valid"\n'
-    assert declared in Path("x.toml").read_text()
+    text = Path("my x.toml").read_text()
+    assert declared in text
+    assert "search.py --benchmark 'my x.toml'\n" in text
 
 
 def test_a_file_that_exists_is_kept_unless_told_otherwise(
