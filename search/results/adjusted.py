@@ -25,7 +25,8 @@ class Adjusted:
     Attributes:
         posthoc: the adjustment; it may be that with which the arm was scored.
         runs: how many.
-        half_b: the metric on half B, percent, at each run's epoch that is the best on half A.
+        half_a: the metric on half A, percent, at each run's epoch that is the best there.
+        half_b: on half B at these epochs.
         unadjusted: the same as the arm was scored.
         gain: of ``half_b`` over ``unadjusted``, points, with a t interval over the runs; None for
             one run.
@@ -33,6 +34,7 @@ class Adjusted:
 
     posthoc: PostHoc
     runs: int
+    half_a: float
     half_b: float
     unadjusted: float
     gain: Estimate | None
@@ -64,6 +66,7 @@ def adjusted(runs: Sequence[Sequence[EpochResult]], own: PostHoc) -> Adjusted | 
     return Adjusted(
         posthoc=POSTHOC[chosen],
         runs=len(runs),
+        half_a=float(means[chosen]),
         half_b=float(on_b[:, chosen].mean()),
         unadjusted=float(on_b[:, before].mean()),
         gain=t_interval(gains) if len(runs) >= FEWEST_RUNS else None,

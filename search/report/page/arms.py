@@ -156,7 +156,8 @@ def _difference(verdict: Verdict, control: str, points: Estimate, unit: str) -> 
     if points.low > 0:
         return f"It is better than {control} by {interval_text(points)} {unit}."
     if points.high < 0:
-        return f"It is worse than {control} by {interval_text(points)} {unit}."
+        turned = Estimate(-points.mean, -points.high, -points.low)
+        return f"It is worse than {control} by {interval_text(turned)} {unit}."
     return f"It cannot be told from {control}: {interval_text(points, '+')} {unit}."
 
 
@@ -171,12 +172,12 @@ def adjusted_figure(benchmark: OnBenchmark) -> Figure | None:
         if arm.gain
     ]
     name = f"adjusted-{benchmark.name}"
-    label, best = max(adjusted.items(), key=lambda item: item[1].half_b)
+    label, best = max(adjusted.items(), key=lambda item: item[1].half_a)
     gain = f", a difference of {interval_text(best.gain, '+')} points" if best.gain else ""
     return Figure(
         name=name,
-        finding=f"{label}, adjusted by {posthoc_text(best.posthoc)}, reaches {best.half_b:.2f} % "
-        f"on half B, and {best.unadjusted:.2f} % as trained{gain}.",
+        finding=f"{label}, adjusted by {posthoc_text(best.posthoc)}, is the best on half A; on "
+        f"half B it reaches {best.half_b:.2f} %, and {best.unadjusted:.2f} % as trained{gain}.",
         chart=interval_plot(lines, "gain by the adjustment, points", reference=0.0).drawn(
             name,
             f"gain of {number_of(len(lines), 'weighting')} adjusted after training, with "

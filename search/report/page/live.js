@@ -38,12 +38,12 @@ async function renew() {
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const open = new Set(Array.from(document.querySelectorAll("details"))
-    .filter((one) => one.open).map((one) => one.closest("figure").querySelector("svg").id));
+    .filter((one) => one.open).map((one) => one.closest("figure").id));
   for (const name of ["header", "main"]) {
     document.querySelector(name).replaceWith(fresh.querySelector(name));
   }
   for (const one of document.querySelectorAll("details")) {
-    one.open = open.has(one.closest("figure").querySelector("svg").id);
+    one.open = open.has(one.closest("figure").id);
   }
   prepareTables();
 }

@@ -260,7 +260,7 @@ def test_arms_are_shown_adjusted_after_training(place: Path) -> None:
     judgement = found.judgement
     assert judgement is not None
     assert "adjusted" not in text_of(found)
-    adjusted = Adjusted(PostHoc(adjustment=0.5), 3, 66.0, 61.5, Estimate(4.5, 1.0, 8.0))
+    adjusted = Adjusted(PostHoc(adjustment=0.5), 3, 67.0, 66.0, 61.5, Estimate(4.5, 1.0, 8.0))
     (benchmark,) = judgement.benchmarks
     arms = dict.fromkeys(benchmark.arms, adjusted)
     known = replace(judgement, benchmarks=(replace(benchmark, adjusted=arms),))

@@ -27,14 +27,14 @@ def test_the_strength_and_the_epochs_are_chosen_on_half_a_and_half_b_states_them
     found = adjusted(RUNS, NOTHING)
     assert found is not None
     assert (found.posthoc, found.runs) == (QUARTER, 2)
-    assert (found.half_b, found.unadjusted) == (68, 62)
+    assert (found.half_a, found.half_b, found.unadjusted) == (70.5, 68, 62)
     assert isinstance(found.gain, Estimate)
     assert found.gain.mean == 6
     assert found.gain.low < 0 < found.gain.high
 
 
 def test_an_arm_that_is_the_best_as_it_was_scored_stays_so() -> None:
-    assert adjusted(RUNS[:1], QUARTER) == Adjusted(QUARTER, 1, 66, 66, None)
+    assert adjusted(RUNS[:1], QUARTER) == Adjusted(QUARTER, 1, 70, 66, 66, None)
     alike = [epoch(plain=(60, 55), quarter=(60, 57))]
     for own in (NOTHING, QUARTER):
         found = adjusted([alike], own)

@@ -14,11 +14,12 @@ from recorded_runs import replay
 from search.cli.commands import main
 from search.driver import ending
 from search.export import export
+from search.report.page.arms import differences_figure
 from search.report.page.facts import expected
 from search.report.page.write import report_html
 from search.results.adjusted import Adjusted
 from search.results.conclusion import Conclusion
-from search.stats.estimate import Estimate
+from search.stats.estimate import Difference, Estimate
 from search.store.attempts import Cost
 from search.store.run_folder import RunFolder
 from spaces import PostHoc
@@ -102,17 +103,35 @@ def test_arms_are_shown_adjusted_after_training(gain: Estimate | None, tmp_path:
     judgement = found.judgement
     assert judgement is not None
     assert "adjusted" not in report_html(found)
-    adjusted = Adjusted(PostHoc(adjustment=0.5), 3, 66.0, 61.5, gain)
+    adjusted = Adjusted(PostHoc(adjustment=0.5), 3, 67.0, 66.0, 61.5, gain)
     (benchmark,) = judgement.benchmarks
     arms = dict.fromkeys(benchmark.arms, adjusted)
+    *_, lucky = arms
+    arms[lucky] = replace(adjusted, half_a=66.9, half_b=99.0)
     known = replace(judgement, benchmarks=(replace(benchmark, adjusted=arms),))
     reading = read(report_html(replace(found, judgement=known)))
-    for label in arms:
-        assert f"\n{label}, adjusted3adjustment=0.566.0061.50" in reading.text.replace("\n\n", "\n")
-    assert "adjusted by adjustment=0.5, reaches 66.00 % on half B" in reading.text
-    assert "on half B, and 61.50 % as trained" in reading.text
+    for label, arm in arms.items():
+        row = f"\n{label}, adjusted3adjustment=0.5{arm.half_b:.2f}61.50"
+        assert row in reading.text.replace("\n\n", "\n")
+    chosen, *_ = arms
+    said = f"{chosen}, adjusted by adjustment=0.5, is the best on half A; on half B it reaches"
+    assert f"{said} 66.00 %, and 61.50 % as trained" in reading.text
+    figures = [attrs.get("id") for kind, attrs in reading.kinds if kind == "figure"]
+    assert all(figures), "by which a live page keeps tables open, also where there is no chart"
     assert ("a difference of +4.50 (+1.00 to +8.00) points." in reading.text) == bool(gain)
     assert "not comparable with the class-weight leaderboard" in reading.text
+
+
+def test_a_winner_that_is_worse_than_a_control_says_by_how_much_without_a_sign(
+    tmp_path: Path,
+) -> None:
+    judgement = conclusion_of(tmp_path / "run", *CASES["confirmed"]).judgement
+    assert judgement is not None
+    worse = Difference("uniform", Estimate(-2.0, -3.0, -1.0), 0.0)
+    said = replace(judgement, verdict=replace(judgement.verdict, to_uniform=worse))
+    figure = differences_figure(said)
+    assert figure is not None
+    assert figure.finding.startswith("It is worse than uniform by 2.00 (1.00 to 3.00) points.")
 
 
 def test_the_search_writes_its_page_and_says_where(
