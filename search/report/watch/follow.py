@@ -24,8 +24,8 @@ PAGE_SECONDS = 3.0
 """At least, between two makings of a page that changes."""
 PAGE_SHARE = 20
 """So many times as long as making the page took passes before it is made again."""
-LAST_LINE = 200_000
-"""Bytes at the end of a file of epochs that hold its last line."""
+TAIL = 200_000
+"""Bytes at the end of a file of epochs that are read first for its last line."""
 
 
 @dataclass(frozen=True)
@@ -155,12 +155,9 @@ class FollowedRun:
         if known and known[0] == size:
             return known[1]
         row: dict[str, Any] = {}
-        if size:
-            with path.open("rb") as file:
-                file.seek(max(0, size - LAST_LINE))
-                lines = file.read().split(b"\n")[:-1]
+        if line := last_line(path, size):
             try:
-                read = json.loads(lines[-1]) if lines else {}
+                read = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise UserError(
                     f"the last line of {path} is no epoch; restore the file."
@@ -169,6 +166,19 @@ class FollowedRun:
             row = {k: read[k] for k in numbers if isinstance(read.get(k), int | float)}
         self._epochs[key] = (size, row)
         return row
+
+
+def last_line(path: Path, size: int) -> bytes:
+    """Return the last whole line of a file of so many bytes; nothing where it has none."""
+    length = TAIL
+    while size:
+        with path.open("rb") as file:
+            file.seek(max(0, size - length))
+            lines = file.read().split(b"\n")[:-1]
+        if len(lines) > 1 or length >= size:  # the first may be the end of a line
+            return lines[-1] if lines else b""
+        length *= 4
+    return b""
 
 
 class FollowedRuns:

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import pytest
 from confirming import PLAIN, drive, new_run, steady, train
-from twin import OBJECTIVE, attempt
+from twin import OBJECTIVE, attempt, results_of
 
 from search.report.watch import follow
 from search.report.watch.follow import FollowedRun, FollowedRuns
@@ -79,6 +79,21 @@ def test_progress_tells_where_running_trials_are(search: Search) -> None:
     progress = run.look()
     assert progress["running"] == []
     assert progress["ended"]["complete"] == 1
+
+
+@pytest.mark.parametrize("tail", (1, 100, 10_000))
+def test_a_last_line_of_any_length_is_read_whole(
+    search: Search, tail: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "TAIL", tail)
+    trial = search.next_trial()
+    assert trial
+    run, file = FollowedRun(search.folder), search.folder.epochs_file(f"{trial.row.key}")
+    for epoch, result in enumerate(results_of(1), 1):
+        search.report(trial.row.key, 0, result)
+        assert file.stat().st_size > 100
+        (told,) = run.look()["running"]
+        assert (told["epoch"], told["best"]) == (epoch, result.best_score)
 
 
 def test_the_page_is_made_anew_when_a_trial_has_ended_and_only_then(search: Search) -> None:
