@@ -77,6 +77,12 @@ class Float:
             f"{self.name}: got {value!r}; must be a number in [{self.low:g}, {self.high:g}]"
         )
 
+    def share(self, value: float) -> float:
+        """The share of the draws that lie below a value, in [0, 1] for one of the domain."""
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
 
 @dataclass(frozen=True)
 class Choice:

@@ -17,7 +17,7 @@ FEWEST_SEEDS = 5
 MANY_FAILED = 0.1
 """Share of trials above which failures are told as doubtful."""
 EDGE = 0.02
-"""Part of a parameter's range that counts as its edge."""
+"""Part of a parameter's range, as it is drawn, that counts as its edge."""
 
 
 class Health(StrEnum):
@@ -161,7 +161,7 @@ def _edges(conclusion: Conclusion) -> Iterator[Check]:
         if isinstance(d, Float)
         and space.active(d, point)
         and isinstance(value := point.get(d.name), float)
-        and not d.low + EDGE * (d.high - d.low) <= value <= d.high - EDGE * (d.high - d.low)
+        and not (d.low < value < d.high and EDGE <= d.share(value) <= 1 - EDGE)
     ]
     question = "Does the winner lie inside of the space?"
     if at_edge:

@@ -165,9 +165,6 @@ def encoded(space: Space, params: Params) -> FloatArray:
             numbers += [float(value == choice) for choice in domain.choices]
         elif value is None:
             numbers.append(0.5)
-        elif domain.log:
-            whole = math.log(domain.high / domain.low)
-            numbers.append(math.log(float(value) / domain.low) / whole)
         else:
-            numbers.append((float(value) - domain.low) / (domain.high - domain.low))
+            numbers.append(domain.share(float(value)))
     return np.array(numbers)

@@ -67,10 +67,19 @@ def test_weights_that_cannot_train_fail(
     assert found(steep)[TRAINABLE] == health
 
 
-@pytest.mark.parametrize(("exponent", "health"), ((1.25, Health.WARN), (0.6, Health.PASS)))
+@pytest.mark.parametrize(
+    ("params", "health"),
+    (
+        ({"exponent": 1.25}, Health.WARN),
+        ({"exponent": 0.6}, Health.PASS),
+        ({"exponent": 0.6, "bend": "effective", "nu": 0.2}, Health.PASS),  # .26 of .05 to 10
+        ({"exponent": 0.6, "bend": "effective", "nu": 0.055}, Health.WARN),
+        ({"exponent": 0.6, "bend": "effective", "nu": -1.0}, Health.WARN),
+    ),
+)
 def test_a_winner_at_the_edge_of_the_space_is_doubtful(
-    runs: dict[str, Conclusion], exponent: float, health: Health
+    runs: dict[str, Conclusion], params: dict[str, float | str], health: Health
 ) -> None:
-    moved = named(runs["searched"], "#3", Weighting(exponent=exponent))
-    drawn = {"proposals-00003": {"exponent": exponent, "bend": "none"}}
+    moved = named(runs["searched"], "#3", Weighting(exponent=0.6))
+    drawn = {"proposals-00003": {"bend": "none"} | params}
     assert found(replace(moved, drawn=drawn))[INSIDE] == health
