@@ -20,6 +20,7 @@ from spaces.errors import UserError
 Line = list[str | Text]
 WRAPPED = ("stands", "score (95 %)", "parameters")
 """Columns whose words may stand on several lines."""
+OVER_UNIFORM = "noise SDs over uniform"
 
 
 def listed_runs(folder: Path) -> RenderableType:
@@ -72,13 +73,17 @@ def named(conclusion: Conclusion) -> tuple[str, str]:
     """Return the weighting that a run names, and what it scores; one not confirmed says so."""
     if conclusion.judgement:
         verdict = conclusion.judgement.stated
-        if verdict.unit == Unit.NOISE_SDS and verdict.to_uniform:
-            return verdict.winner, f"{interval(verdict.to_uniform.points)} noise SDs over uniform"
-        return verdict.winner, interval(verdict.best.accuracy)
+        if verdict.unit == Unit.PERCENT:
+            return verdict.winner, interval(verdict.best.accuracy)
+        gain = verdict.to_uniform
+        return verdict.winner, f"{interval(gain.points)} {OVER_UNIFORM}" if gain else ""
     found = conclusion.incumbent
     if found is None:
         return "", ""
-    return found.row.label, f"{found.known.mean:.2f}, not confirmed"
+    score = f"{found.known.mean:.2f}"
+    if conclusion.objective.joint:
+        score = "" if found.gain is None else f"{found.gain:.2f} {OVER_UNIFORM}"
+    return found.row.label, ", ".join(filter(None, (score, "not confirmed")))
 
 
 def interval(estimate: Estimate) -> str:
@@ -128,11 +133,12 @@ def compared_runs(conclusions: Sequence[Conclusion]) -> RenderableType:
                 f"{names[0]} and {name} cannot be compared: they are of "
                 f"{_protocols(first)} and of {_protocols(other)}; give runs of one protocol."
             )
-    scored = first.objective.benchmarks[0].score_words
-    unit = "noise SDs" if first.objective.joint else "percent"
     named = dict(zip(names, conclusions, strict=True))
+    scored = {run: _scored(conclusion) for run, conclusion in named.items()}
+    words = "score" if len(set(scored.values())) > 1 else scored[names[0]]
+    unit = "noise SDs" if first.objective.joint else "percent"
     lines = [line for _, line in sorted(_arms(named), key=lambda pair: -pair[0])]
-    headers = ("weighting", "run", "runs", f"{scored}, {unit} (95 %)", "parameters")
+    headers = ("weighting", "run", "runs", f"{words}, {unit} (95 %)", "parameters")
     parts: list[RenderableType] = [
         Text(_protocols(first)),
         fitting(headers, lines, right=("runs",)),
@@ -141,7 +147,7 @@ def compared_runs(conclusions: Sequence[Conclusion]) -> RenderableType:
             "marked * is not confirmed: its number is the search's own and partly luck."
         ),
     ]
-    return Group(*parts, *map(Text, settings_that_differ(named)))
+    return Group(*parts, *map(Text, (*_that_differ("score", scored), *settings_that_differ(named))))
 
 
 def told_apart(runs: Sequence[Path]) -> list[str]:
@@ -166,6 +172,13 @@ def _protocols(conclusion: Conclusion) -> str:
     return "; ".join(f"{b.facts.name}: {b.protocol}" for b in conclusion.manifest.benchmarks)
 
 
+def _scored(conclusion: Conclusion) -> str:
+    """What the numbers of a run are, such as "test accuracy on half B"."""
+    if conclusion.judgement:
+        return conclusion.judgement.stated.scored
+    return conclusion.objective.benchmarks[0].score_words
+
+
 def _arms(named: Mapping[str, Conclusion]) -> list[tuple[float, Line]]:
     arms: list[tuple[float, Line]] = []
     for run, conclusion in named.items():
@@ -186,12 +199,17 @@ def settings_that_differ(named: Mapping[str, Conclusion]) -> list[str]:
     asked = [c.settings.to_dict() | {"trials": len(c.rows)} for c in named.values()]
     lines = []
     for name in asked[0]:
-        values = [settings[name] for settings in asked]
-        if any(value != values[0] for value in values):
-            pairs = zip(named, values, strict=True)
-            told = ", ".join(f"{run} {_said(value)}" for run, value in pairs)
-            lines.append(f"{name}: {told}")
+        values = (settings[name] for settings in asked)
+        lines += _that_differ(name, dict(zip(named, values, strict=True)))
     return lines or ["The runs have the same settings and as many trials."]
+
+
+def _that_differ(name: str, values: Mapping[str, object]) -> list[str]:
+    """The value of each run in a line, none where all are the same."""
+    first, *others = values.values()
+    if all(value == first for value in others):
+        return []
+    return [f"{name}: {', '.join(f'{run} {_said(value)}' for run, value in values.items())}"]
 
 
 def _said(value: object) -> str:

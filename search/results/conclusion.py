@@ -261,13 +261,16 @@ class Conclusion:
         metric = self._metric()
         if self.judgement:
             verdict = self.judgement.stated
-            best, value = verdict.best, verdict.best.accuracy
+            best = verdict.best
+            value: Estimate | None = best.accuracy
             if self.objective.joint:
-                value = verdict.to_uniform.points if verdict.to_uniform else Estimate(0, 0, 0)
+                value = verdict.to_uniform.points if verdict.to_uniform else None
+            if self.objective.joint and verdict.winner == verdict.uniform:
+                value = Estimate(0, 0, 0)
             return {
                 "metric": metric,
-                "value": value.mean,
-                "interval_95": [value.low, value.high],
+                "value": value and value.mean,
+                "interval_95": value and [value.low, value.high],
                 "runs": best.seeds,
                 "basis": self.judgement.grounds
                 or "fresh seeds that the search never used; corrected for the choice",

@@ -4,18 +4,24 @@ import shutil
 from pathlib import Path
 
 import pytest
-from concluded import CASES, conclusion_of
+from concluded import CASES, RUNS, conclusion_of, uniform_wins
 from confirming import PLAIN, new_run
-from twin import OBJECTIVE, attempt
+from twin import JOINT, OBJECTIVE, attempt
 
 from search.cli.commands import main
+from search.report import runs_view as view
+from search.results.conclusion import Conclusion
+from search.store.run_folder import RunFolder
+
+JOINTS = ("joint", "joint-searched", "joint-uniform")
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    for name in ("confirmed", "searched", "uniform", "joint"):
-        conclusion_of(folder / name, *CASES[name])
+    for name in ("confirmed", "searched", "uniform", "joint", "joint, searched"):
+        conclusion_of(folder / name.replace(", ", "-"), *CASES[name])
+    conclusion_of(folder / "joint-uniform", uniform_wins, RUNS, JOINT)
     return folder
 
 
@@ -35,6 +41,15 @@ def test_runs_of_a_folder_are_listed_with_what_they_name(
     assert "not confirmed" in lines["searched"]
     assert lines["joint"].split()[:4] == ["joint", "small,", "other", "20"]
     assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_of_several_benchmarks_a_gain_is_listed_and_no_score(
+    runs: Path,
+) -> None:
+    named = {name: view.named(Conclusion.of(RunFolder(runs / name))) for name in JOINTS}
+    assert all(" noise SDs over uniform" in named[name][1] for name in JOINTS[:2])
+    assert named["joint-searched"][1].endswith("noise SDs over uniform, not confirmed")
+    assert named["joint-uniform"] == ("uniform", "")
 
 
 def test_a_run_that_was_ended_before_its_first_trial_says_so(
@@ -91,6 +106,21 @@ def test_runs_of_one_benchmark_are_compared_arm_by_arm(
     assert means == sorted(means, reverse=True)
     assert "#2 *" in out
     assert "trials: confirmed" in out
+    assert "test accuracy, percent (95 %)" in out
+    assert "score: " not in out
+
+
+def test_runs_that_state_other_numbers_are_compared_with_a_word_on_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = {"confirmed": CASES["held out"], "searched": CASES["held out, searched"]}
+    for name, case in runs.items():
+        conclusion_of(tmp_path / name, *case)
+    code, out, _ = printed(capsys, "compare", *map(tmp_path.joinpath, runs))
+    assert code == 0
+    assert "score, percent (95 %)" in out
+    said = "confirmed test balanced accuracy, searched validation balanced accuracy"
+    assert f"score: {said}\n" in out
 
 
 def test_runs_of_equal_names_are_told_apart_by_their_folders(

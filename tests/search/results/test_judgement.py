@@ -204,6 +204,9 @@ def test_a_benchmark_says_nothing_of_a_joint_winner_that_diverged(place: Path) -
     found = judged(folder, JOINT)
     assert found is not None
     assert found.verdict.out == ("uniform",)
+    folder.begin_attempt({"resources": {}, "device": "cpu"})
+    story = Conclusion.of(folder).story()
+    assert story["value"] is story["interval_95"] is None, "a gain over uniform"
     assert all(b.verdict is not None and b.verdict.to_uniform is None for b in found.benchmarks)
     assert all(benchmark.gains is None for benchmark in found.benchmarks)
     assert all("uniform" not in benchmark.arms for benchmark in found.benchmarks)
