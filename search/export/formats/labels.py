@@ -25,6 +25,8 @@ HEADERS = ("label", "labels", "class", "class_name", "target", "category", "y")
 """What the last word of a first line is that is no label."""
 MOST_CLASSES = 1_000_000
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_OTHER_NUMBER = re.compile(r"-[0-9]+|[0-9]+\.0*")
+"""A number that programs write where a class is not known, or for a column with gaps."""
 
 
 class LabelsFileError(UserError):
@@ -139,9 +141,20 @@ def _labels(
                 "classes from 0, or write their names."
             )
     else:
+        _check_names(path, different)
         names = tuple(sorted(different))
     known = names if names is not None else [*map(str, range(max(map(int, words)) + 1))]
     index_of = {name: index for index, name in enumerate(known)}
     indices = [index_of[word] for word in words]
     counts = np.bincount(indices, minlength=len(known))
     return Labels(indices, ClassCounts(tuple(counts.tolist()), names), images, header)
+
+
+def _check_names(path: Path, words: set[str]) -> None:
+    """Refuse names that are numbers, of which the order as words is another one."""
+    odd = sorted(filter(_OTHER_NUMBER.fullmatch, words))
+    if odd and all(_NUMBER.fullmatch(word) for word in words.difference(odd)):
+        raise LabelsFileError(
+            f"{path}: the label {odd[0]} is not written as a whole number from 0; number the "
+            "classes 0, 1, 2, or write their names."
+        )
