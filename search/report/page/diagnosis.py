@@ -105,6 +105,7 @@ def confusion_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) ->
             f"{class_label(names, worst.taken_for)}: {percent(worst.share)} of its images{before}."
         )
     name = f"confusion-{benchmark.name}"
+    cut = np.count_nonzero(own) > MOST_CELLS
     return Figure(
         name=name,
         finding=finding,
@@ -117,7 +118,8 @@ def confusion_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) ->
             rows,
         ),
         note=f"Sums over the best epochs, runs: {told.runs}. Classes stand in the order of their "
-        "training images, the commonest at the top left. The darker, the more of a class's images.",
+        "training images, the commonest at the top left. The darker, the more of a class's images."
+        + (f" Shares below the {MOST_CELLS:,} largest are not drawn." if cut else ""),
     )
 
 

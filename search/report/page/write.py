@@ -233,7 +233,8 @@ def _class_figures(conclusion: Conclusion) -> Iterator[Figure]:
 def _scenarios_of_search(conclusion: Conclusion) -> Iterator[Figure]:
     """Those of the best of the search beside uniform weights, a run each."""
     best = [conclusion.incumbent.row] if conclusion.incumbent else []
-    rows = {r.label: r for r in (*best, *conclusion.rows) if r in best or r.label == UNIFORM}
+    searched = [row for row in conclusion.rows if row.in_search]
+    rows = {r.label: r for r in (*best, *searched) if r in best or r.label == UNIFORM}
     for part, benchmark in enumerate(conclusion.objective.benchmarks):
         if best and benchmark.scenarios:
             keys = {label: part_key(row.key, part) for label, row in rows.items()}

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from concluded import shown
-from confirming import HELD, steady, whole_run
-from twin import BENCHMARK, fast_folder
+from confirming import HELD, PLAIN, new_run, steady, train, whole_run
+from twin import BENCHMARK, attempt, fast_folder
 
 from search.config.objective import Objective
 from search.report.page.scenarios import scenarios_figure
@@ -126,6 +126,20 @@ def test_the_best_of_a_search_is_shown_by_scenario_on_the_images_that_choose(
         page = report_html(Conclusion.of(folder))
     assert f"% on &#39;night&#39; images ({images})." in page
     assert "accuracy, percent of #2 by scenario" in page
+
+
+def test_a_fresh_run_that_has_just_begun_does_not_take_the_place_of_that_of_the_search() -> None:
+    objective = Objective((replace(BENCHMARK, scenarios=SCENARIOS[:1]),))
+    with fast_folder() as place:
+        folder = new_run(Path(place) / "run", objective)
+        search = attempt(folder, PLAIN, 20, objective=objective, confirm=True, runs=12)
+        while (trial := search.next_trial()) and (
+            trial.row.in_search or trial.row.label != "uniform"
+        ):
+            train(search, trial, steady)
+        folder.begin_attempt({"resources": {}, "device": "cpu"})
+        page = report_html(Conclusion.of(folder))
+    assert '<th scope="col">uniform, %</th>' in page
 
 
 def test_a_run_with_scenarios_says_them_everywhere() -> None:

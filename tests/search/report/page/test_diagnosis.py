@@ -94,3 +94,5 @@ def test_the_confusion_of_many_classes_draws_the_darkest_cells_alone() -> None:
     figure = confusion_figure(objective, None, {"best": many})
     assert 0 < figure.chart.count("<rect") <= 1200
     assert len(figure.chart) < 250_000
+    assert figure.note.endswith("Shares below the 1,200 largest are not drawn.")
+    assert "not drawn" not in confusion_figure(OBJECTIVE, None, {"best": known(WRONG)}).note
