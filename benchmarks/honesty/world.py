@@ -132,7 +132,7 @@ class World:
         own = setting.noise_sd * np.sqrt(1 - setting.seed_share)
         seeds = shared * random.standard_normal(SEEDS)
         fresh = truth[:, None] + seeds + own * noise(setting, (setting.trials, SEEDS), random)
-        truth = truth[setting.groups]
+        truth, fresh = truth[setting.groups], fresh[setting.groups]
         search = truth + shared * random.standard_normal(setting.trials)
         search += own * noise(setting, (setting.trials,), random)
         return cls(truth, search, fresh)

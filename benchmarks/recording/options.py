@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     made = Parser(
         prog="python -m benchmarks.recording",
         description="Train a design of weightings and keep what every epoch counted.",
-        epilog="record.py pack --help: one compact file of what is recorded.",
+        epilog="python -m benchmarks.recording pack --help: one compact file of what is recorded.",
     )
     add = made.add_argument
     add("--benchmark", required=True, help=f"{', '.join(BENCHMARKS)}, or a TOML file")
@@ -129,7 +129,7 @@ def pack_parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.recording pack",
         description="Write all recorded trials of a benchmark into one compact file.",
     )
-    made.add_argument("--table", type=Path, required=True, help="as it was given to record.py")
+    made.add_argument("--table", type=Path, required=True, help="as it was given for the recording")
     made.add_argument("--benchmark", required=True, help="its name, as the folder in --table has")
     made.add_argument("--out", type=Path, required=True, help="the .npz file to write")
     return made

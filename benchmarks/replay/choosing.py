@@ -117,7 +117,8 @@ class Confirmed:
         controls = _controls(pool, ranking)
         candidates = ranking.top(self.k, without=controls)
         arms = {str(g): pool.first[g] for g in (*candidates, *controls)}
-        plan = Confirmation(tuple(map(str, candidates)), tuple(map(str, controls)), self.budget)
+        names = tuple(map(str, candidates)), tuple(map(str, controls))
+        plan = Confirmation(*names, self.budget, prior=world.noise)
         runs: list[SeededRun] = []
         rounds = 0
         while planned := plan.next_runs(runs, [], self.workers):

@@ -45,6 +45,12 @@ def test_a_seed_shifts_all_weightings_alike() -> None:
     assert np.std(made.search - made.truth) == pytest.approx(setting.noise_sd, abs=0.1)
 
 
+def test_a_weighting_that_is_tried_again_is_the_same_one() -> None:
+    made = world(dataclasses.replace(SMALL, replicates=1))
+    assert made.truth[-1] == made.truth[4]
+    assert made.fresh[-1].tolist() == made.fresh[4].tolist()
+
+
 def test_a_replay_is_a_function_of_its_seed() -> None:
     assert confirm(world(), SMALL) == confirm(world(), SMALL)
 

@@ -1,5 +1,6 @@
 """Replayed searches: that they spend, stop, choose and repeat as they should."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -39,6 +40,7 @@ from benchmarks.replay.synthetic import (
 )
 from benchmarks.replay.world import World
 from search.samplers.registry import KNOWLEDGE_GRADIENT
+from search.stats.priors import NoisePrior
 from search.stopping.rules import rank_correlation
 from spaces import NAMED
 
@@ -109,6 +111,16 @@ def test_without_noise_the_best_of_what_was_tried_is_chosen(exact: World) -> Non
     assert pool.posterior_mean().truth == pytest.approx(best, abs=0.1)
     assert best_single_run(history.trials).truth == pytest.approx(best, abs=0.1)
     assert Confirmed(20, 3, 4).choice(pool, exact, SEEDS).truth == pytest.approx(best, abs=0.1)
+
+
+@pytest.mark.parametrize(("noise_sd", "runs"), ((1e-3, 15), (30.0, 40)))
+def test_a_confirmation_decides_by_the_noise_that_its_benchmark_states(
+    exact: World, noise_sd: float, runs: int
+) -> None:
+    told = copy.copy(exact)
+    told.noise = NoisePrior(noise_sd, 100)
+    pool = Pool(full_length(searched(RANDOM, exact)), told)
+    assert len(Confirmed(40, 3, 1).fresh_runs(pool, told, SEEDS).runs) == runs
 
 
 def test_a_misleading_rung_hurts_asha_and_earns_no_right_under_auto(deceptive: World) -> None:
