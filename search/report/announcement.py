@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from search.config.budget import MOST_RUNS, Budget
+from search.config.budget import Budget
 from search.config.controls import sentences_on
 from search.config.objective import BenchmarkObjective
 from search.config.program import PROGRAM
@@ -176,7 +176,8 @@ def phases_text(budget: Budget) -> str:
             f"{'some' if budget.block else 'a third'} of them confirms the best (or: confirm RUN)"
         )
     if budget.trials is None:
-        return f"up to two thirds of the time search, the rest confirms in up to {MOST_RUNS} runs"
+        runs = budget.confirm_runs
+        return f"up to two thirds of the time search, the rest confirms in up to {runs} runs"
     searching = number_of(budget.search_trials or 0, "trial")
     verb = "searches" if budget.search_trials == 1 else "search"
     return f"{searching} {verb}, up to {budget.confirm_runs} confirm the best"

@@ -10,7 +10,7 @@ from twin import OBJECTIVE, attempt, lines_told, make_plan, make_run, make_setti
 
 from search.config.budget import FEWEST_RUNS, Budget
 from search.driver.ending import conclude
-from search.report.announcement import announcement, forecast_text
+from search.report.announcement import announcement, forecast_text, phases_text
 from search.results.forecast import Forecast
 from search.session.interrupt import Interrupt
 
@@ -47,6 +47,11 @@ def test_what_may_surprise_is_one_note(
     text = said(tmp_path, benchmark, trials, sampler, scheduler)
     assert note in text
     assert text.count("note:") == 1
+
+
+@pytest.mark.parametrize(("given", "most"), ((None, 48), (12, 12)))
+def test_a_search_by_hours_says_how_many_runs_confirm_at_most(given: int | None, most: int) -> None:
+    assert phases_text(Budget(None, 5.0, runs=given)).endswith(f"confirms in up to {most} runs")
 
 
 def test_gp_without_early_stopping_needs_no_note(tmp_path: Path) -> None:
