@@ -142,7 +142,7 @@ def effect(strategy: Strategy, objective: Objective) -> str:
 def judgement_view(judgement: Judgement, objective: Objective) -> list[RenderableType]:
     """Return what to use first, then on what grounds, and what the weightings are."""
     verdict, decided = judgement.verdict, judgement.decided
-    use, more = judgement.use, verdict.sentences()[1:]
+    use, more = judgement.use, judgement.more
     state = "Verdict" if decided else "Verdict so far"
     arms = {verdict.winner: judgement.plan.arms[verdict.winner]} | judgement.plan.candidates
     parts: list[RenderableType] = [

@@ -69,11 +69,20 @@ class Judgement:
     @property
     def use(self) -> str:
         """What to use and what it gains, in words, on the images that state it."""
-        if self.stated is self.verdict or self.verdict.alike:
+        if self._uses_verdict:
             return self.verdict.sentences()[0]
         chosen_on = self.benchmarks[0].benchmark.chosen_on
         half = f"on half B of the {chosen_on} images"
         return self.stated.use(half if self.half_b else "on the test images")
+
+    @property
+    def more(self) -> list[str]:
+        """What the verdict says besides, in words."""
+        return self.verdict.sentences(used=self._uses_verdict)[1:]
+
+    @property
+    def _uses_verdict(self) -> bool:
+        return self.stated is self.verdict or self.verdict.alike
 
     def to_dict(self) -> dict[str, Any]:
         return {

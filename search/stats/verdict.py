@@ -105,16 +105,17 @@ class Verdict:
         means = [arm.raw_mean for arm in self.arms]
         return len(means) > 1 and max(means) - min(means) <= TIE
 
-    def sentences(self, benchmark: str | None = None) -> list[str]:
+    def sentences(self, benchmark: str | None = None, used: bool = True) -> list[str]:
         """Say the verdict in plain English, a sentence or two per entry.
 
         Args:
             benchmark: named at the beginning, where verdicts over several stand together.
+            used: what to use is said as here, with the first difference, which is not said again.
         """
         said = self._who()
         differences = self._differences()
-        if not self.given and self.winner != self.uniform:
-            differences = differences[1:]  # the first is in what to use
+        if used and not self.given and self.winner != self.uniform:
+            differences = differences[1:]
         said += [sentences.difference_sentence(d, self.unit) for d in differences]
         if self.ties and not self.given and not self.alike:
             said.append(sentences.ties_sentence(self.winner, self.ties, self.loss, self.unit))

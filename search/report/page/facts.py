@@ -10,6 +10,7 @@ from search.report.durations import rough_duration
 from search.report.page.figure import DataTable
 from search.results.conclusion import ENDS, ORDER, Conclusion
 from search.store.attempts import Cost
+from spaces import CLASS_WEIGHTS
 from spaces.parts.words import number_of
 
 Fact = tuple[str, str]
@@ -67,8 +68,10 @@ def stopping_table(conclusion: Conclusion) -> tuple[list[str], DataTable | None]
     said = report.sentences() or ["Early stopping ended no trial."]
     if not report.rungs:
         return said, None
+    several = any(rung.kind != CLASS_WEIGHTS for rung in report.rungs)
     rows = [
         (
+            *((rung.kind,) if several else ()),
             rung.epoch,
             rung.passed,
             rung.stopped,
@@ -79,6 +82,7 @@ def stopping_table(conclusion: Conclusion) -> tuple[list[str], DataTable | None]
         for rung in report.rungs
     ]
     headers = (
+        *(("kind",) if several else ()),
         "epoch",
         "full-length trials",
         "stopped",

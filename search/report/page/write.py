@@ -145,8 +145,9 @@ def sentences(conclusion: Conclusion) -> list[str]:
     """Return what stands behind that."""
     judgement = conclusion.judgement
     if judgement:
-        said = [*half_b_sentences(judgement), *judgement.verdict.sentences()[1:]]
+        said = [*half_b_sentences(judgement), *judgement.more]
         for benchmark in judgement.benchmarks:
+            said += benchmark.verdict.sentences(benchmark.name) if benchmark.verdict else []
             if benchmark.benchmark.test_held_out:
                 continue
             if split := benchmark.half_split:

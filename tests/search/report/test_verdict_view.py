@@ -117,6 +117,7 @@ def test_a_test_set_that_is_held_out_is_in_the_verdict_alone(place: Path) -> Non
     text = text_of(conclusion_of(place / "confirmed", *CASES["held out"]))
     assert "Use #2: 8.01 points over uniform on the test images (95 % interval " in text
     assert "Its validation balanced accuracy with a fresh seed is 68." in text
+    assert text.count("points better than uniform") == 2, "by validation, and by the test images"
     assert "On small: The test balanced accuracy of #2 with a fresh seed is 53." in text
     assert "small, test balanced accuracy in percent" in text
     assert "#2 on the test images, mean of 3 runs: accuracy 54.00 %, macro F1 " in text
@@ -245,6 +246,7 @@ def test_more_than_class_weights_is_told_by_half_b_and_in_a_table_of_its_own(pla
     assert "  drw (scheduled class weights): class weights 1 for .8 of the epochs" in text
     assert "cb_sampling, drw differ from plain training in more than class weights" in text
     assert "Half B comes first, because" in text
+    assert text.count("points better than uniform") == 2, "on half B, and by all images"
     tables = shown(folder).split(OTHER_TRAINING)
     assert len(tables) == 2
     weights, others = (

@@ -5,6 +5,8 @@ import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -15,14 +17,15 @@ from search.cli.commands import main
 from search.driver import ending
 from search.export import export
 from search.report.page.arms import differences_figure
-from search.report.page.facts import expected
+from search.report.page.facts import expected, stopping_table
 from search.report.page.write import report_html
 from search.results.adjusted import Adjusted
 from search.results.conclusion import Conclusion
 from search.stats.estimate import Difference, Estimate
+from search.stopping.report import RungReport, StoppingReport
 from search.store.attempts import Cost
 from search.store.run_folder import RunFolder
-from spaces import PostHoc
+from spaces import CLASS_WEIGHTS, PostHoc
 
 LARGEST = 500_000
 """Bytes of a page."""
@@ -79,7 +82,10 @@ def test_a_page_of_every_kind_of_run_is_whole_and_loads_nothing(case: str, tmp_p
     assert not re.search(r"""(src|href|action|style)\s*=|url\(|@import|https?://""", page)
     assert "nan" not in page.lower().split()
     assert len(page.encode()) < LARGEST
-    holdout = CASES[case][2].holdout
+    objective, holdout = CASES[case][2], CASES[case][2].holdout
+    several = objective.joint or objective.benchmarks[0].test_held_out
+    judged = [f"\nOn {b.name}: The " in reading.text for b in objective.benchmarks]
+    assert all(judged) if several and "searched" not in case else not any(judged)
     assert page.count("Held out, on ") == (0 if holdout is None else 2)
 
 
@@ -132,6 +138,17 @@ def test_a_winner_that_is_worse_than_a_control_says_by_how_much_without_a_sign(
     figure = differences_figure(said)
     assert figure is not None
     assert figure.finding.startswith("It is worse than uniform by 2.00 (1.00 to 3.00) points.")
+
+
+def test_rungs_of_several_kinds_are_told_apart() -> None:
+    rung = RungReport(4, 9, 0.5, (0.1, 0.8), True, 2)
+    whole = StoppingReport((rung, replace(rung, kind="sampling")), 4, 10, 0.1, 3, 0, 0, None)
+    for rungs, first in ((1, [4]), (2, [CLASS_WEIGHTS, "sampling"])):
+        known: Any = SimpleNamespace(stopping=replace(whole, rungs=whole.rungs[:rungs]))
+        table = stopping_table(known)[1]
+        assert table is not None
+        assert [row[0] for row in table.rows] == first
+        assert len(table.headers) == len(table.rows[0])
 
 
 def test_the_search_writes_its_page_and_says_where(
