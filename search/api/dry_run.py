@@ -19,7 +19,7 @@ from search.report.announcement import announcement, forecast_text
 from search.results.forecast import Forecast, forecast, threads, trials_here, trials_left
 from search.session.events import Events
 from search.session.logs import warnings_published
-from search.session.opening import open_record
+from search.session.opening import open_run
 from search.session.plan import Plan
 from search.session.search import Search
 from search.store.manifest import Manifest
@@ -128,9 +128,9 @@ def told_plan(
 
 def search_of(plan: Plan, manifest: Manifest, events: Events) -> Search:
     """Return the search of a new run."""
-    record = open_record(plan, manifest)
+    record, attempt = open_run(plan, manifest)
     objective = manifest.objective
-    return Search(plan.settings, plan.budget, objective, plan.folder, record, FIRST, events)
+    return Search(plan.settings, plan.budget, objective, plan.folder, record, attempt, events)
 
 
 def measured(plan: Plan, images: tuple[ImageData, ...], events: Events) -> Forecast:

@@ -13,7 +13,7 @@ from search.api.words import request_of
 from search.config.budget import Budget
 from search.config.request import Request
 from search.config.settings import Resources
-from search.session.opening import begin_attempt, open_record
+from search.session.opening import open_run
 from search.session.plan import Plan
 from search.session.search import Search
 from search.store.manifest import Manifest, RecordedBenchmark
@@ -98,7 +98,7 @@ def opened(training: OwnTraining, folder: RunFolder, given: Mapping[str, Any]) -
     )
     folder.create()
     with folder.locked():
-        record = open_record(plan, Manifest.of(settings, (RecordedBenchmark.of_own(training),)))
-        attempt = begin_attempt(plan)
+        manifest = Manifest.of(settings, (RecordedBenchmark.of_own(training),))
+        record, attempt = open_run(plan, manifest)
         objective = folder.read_manifest().objective
         yield Search(settings, plan.budget, objective, folder, record, attempt)

@@ -30,7 +30,7 @@ from search.results.forecast import FirstEpochs, Forecast, forecast
 from search.session.events import Event
 from search.session.interrupt import Interrupt, leave_soon
 from search.session.logs import logging_to, warnings_published
-from search.session.opening import begin_attempt, check_name, open_record
+from search.session.opening import check_name, open_run
 from search.session.plan import Plan
 from search.session.search import Search
 from search.store.attempts import Cost
@@ -53,8 +53,7 @@ def run(plan: Plan, console: Console) -> Ending:
     plan.folder.create()
     with warnings_published(events), plan.folder.locked(events.note), logging_to(plan.folder.log):
         check_name(plan)  # again: another process may have come first
-        record = open_record(plan, manifest)
-        attempt = begin_attempt(plan)
+        record, attempt = open_run(plan, manifest)
         known = plan.folder.read_manifest()
         objective = known.objective
         search = Search(plan.settings, plan.budget, objective, plan.folder, record, attempt, events)

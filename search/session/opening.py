@@ -29,8 +29,11 @@ def check_name(plan: Plan) -> None:
         )
 
 
-def open_record(plan: Plan, manifest: Manifest) -> Record:
-    """Make the run's settings and record, or open them after checking that they are the same.
+def open_run(plan: Plan, manifest: Manifest) -> tuple[Record, int]:
+    """Make the run's files, or open them after checking that they are of the same settings.
+
+    A run exists once it has its settings, which are written last: a start that died before can be
+    repeated. Returned are the record and the number of this attempt.
 
     Raises:
         UserError: the run was started with other settings, or its files cannot be used.
@@ -44,20 +47,22 @@ def open_record(plan: Plan, manifest: Manifest) -> Record:
             )
         counts = [benchmark.counts for benchmark in manifest.objective.benchmarks]
         first = checked_controls(plan.settings, counts)
-        folder.record.unlink(missing_ok=True)  # left by a start that died before its settings
+        for left in (folder.record, folder.attempts):  # by a start that died before its settings
+            left.unlink(missing_ok=True)
         seed = plan.settings.seed
         record = Record.create(
             folder.record, first.names, seed, folder.may_write, first.named, plan.prior
         )
+        attempt = begin_attempt(plan)
         folder.write_manifest(manifest)
-        return record
+        return record, attempt
     known = folder.read_manifest()
     check_same(plan, known, manifest)
     record = reopen_run(folder).record
     check_budget(plan, sum(row.in_search for row in record.rows()))
     if manifest.holdout and not known.holdout:
         folder.write_manifest(replace(known, holdout=manifest.holdout))
-    return record
+    return record, begin_attempt(plan)
 
 
 def begin_attempt(plan: Plan) -> int:

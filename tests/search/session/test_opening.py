@@ -6,14 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from twin import make_settings, plan_in
+from twin import Killed, Killer, make_settings, plan_in
 
 from search.config.budget import Budget
 from search.config.objective import BenchmarkObjective
 from search.config.settings import Settings
-from search.session.opening import check_budget, check_same
+from search.session.opening import check_budget, check_same, open_run
 from search.session.plan import Plan
 from search.store.manifest import Manifest, RecordedBenchmark
+from search.store.stored_run import read_run
 from spaces.errors import UserError
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.prepared import prepare
@@ -41,6 +42,24 @@ def test_the_same_run_goes_on_and_a_holdout_may_be_added(tmp_path: Path) -> None
     check_same(plan, manifest(None), manifest(None))
     check_same(plan, manifest(None), manifest(OTHER))
     check_same(plan, manifest(OTHER), manifest(OTHER))
+
+
+@pytest.mark.parametrize("how", ("before", "torn", "after"))
+@pytest.mark.parametrize("writes", (1, 2))
+def test_a_run_whose_start_was_killed_is_started_again_or_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int, how: str
+) -> None:
+    plan, killer = plan_in(tmp_path), Killer(monkeypatch)
+    plan.folder.create()
+    killer.arm(writes, how)
+    with pytest.raises(Killed):
+        open_run(replace(plan, resume=False), manifest(None))
+    killer.disarm()
+    resumed = plan.folder.exists()
+    assert resumed == (writes == 2 and how != "before")
+    record, attempt = open_run(replace(plan, resume=resumed), manifest(None))
+    assert (record.rows(), attempt) == ([], 2 if resumed else 1)
+    assert len(read_run(plan.folder).attempts) == attempt
 
 
 def test_a_run_whose_images_changed_says_which(
