@@ -87,7 +87,7 @@ def _write_atomic(path: Path, data: bytes | memoryview) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync(path.parent)  # the new name, which the file's own fsync does not cover
 
 
 def append_whole(path: Path, data: bytes, sync: bool = False) -> None:
@@ -113,9 +113,9 @@ def _append(path: Path, data: bytes, before: int, sync: bool) -> None:
             raise
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut; the file's own fsync does not cover it."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make the content of a file, or the names in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

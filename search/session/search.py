@@ -258,6 +258,8 @@ class Search:
         scores = trial.scores(stage)
         score = scores[0] if trial.row.study == HOLDOUT else self.objective.score(scores)
         epoch, summaries = trial.stages[stage][0], trial.summaries()
+        for part in range(len(trial.results)):
+            self.folder.sync_epochs(part_key(key, part))
         state: EndWord = "complete" if complete else "stopped"
         self._end(key, state, score=score, epoch=epoch, summaries=summaries)
         self.failures_in_a_row = 0

@@ -25,6 +25,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from search.store.manifest import Manifest, read_manifest
 from search.store.trials import Row
 from spaces.errors import UserError
 from spaces.parts.words import number_of
-from trainer.files import write_atomic
+from trainer.files import patiently, sync, write_atomic
 from trainer.own.reports import REPORTS
 from trainer.results import EpochResult
 
@@ -190,7 +191,7 @@ class RunFolder:
     def add_to_attempt(self, number: int, facts: dict[str, Any]) -> None:
         """Write a line about a start, without passwords."""
         self.may_write()
-        append_line(self.attempts, redacted({"attempt": number, **facts}))
+        append_line(self.attempts, redacted({"attempt": number, **facts}), sync=True)
 
     def make_proof(self, attempt: int) -> Path:
         """Make a file by whose name, which was never there before, workers know this folder."""
@@ -202,6 +203,11 @@ class RunFolder:
     def append_epoch(self, key: str, result: EpochResult) -> None:
         self.may_write()
         append_line(self.epochs_file(key), result.to_dict())
+
+    def sync_epochs(self, key: str) -> None:
+        """Make the recorded epochs of trial part ``key`` survive a power cut."""
+        for path in (self.epochs_file(key), self.trials):
+            patiently(partial(sync, path), path)
 
     def epochs_file(self, key: str) -> Path:
         return self.trials / f"{key}.jsonl"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trainer.data.memory import GIB
 from trainer.errors import DataError
-from trainer.files import sync_folder
+from trainer.files import sync
 
 UNFINISHED = ".unfinished"
 """Suffix of a folder that is being written, and locked meanwhile."""
@@ -30,13 +30,13 @@ def write_folder(folder: Path, size: int, fill: Callable[[Path], None]) -> None:
         check_room(folder, size)
         with unfinished(folder) as temporary:
             fill(temporary)
-            sync_folder(temporary)
+            sync(temporary)
             try:
                 temporary.rename(folder)
             except OSError:
                 if not folder.is_dir():  # else another process was faster
                     raise
-        sync_folder(folder.parent)
+        sync(folder.parent)
     except OSError as error:
         raise DataError(
             f"{folder} cannot be written ({error.strerror}): make room or choose a data root that"

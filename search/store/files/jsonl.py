@@ -17,9 +17,9 @@ TAIL = len(b',"crc":"01234567"}')
 """Bytes of a checksum at the end of a line."""
 
 
-def append_line(path: Path, content: dict[str, Any]) -> None:
-    """Append one JSON line and hand it to the operating system at once."""
-    append_whole(path, json.dumps(content, separators=(",", ":")).encode() + b"\n")
+def append_line(path: Path, content: dict[str, Any], sync: bool = False) -> None:
+    """Append one JSON line and hand it to the operating system at once; ``append_whole``'s sync."""
+    append_whole(path, json.dumps(content, separators=(",", ":")).encode() + b"\n", sync)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
