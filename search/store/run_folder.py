@@ -245,8 +245,7 @@ class RunFolder:
         if len(results) != epochs:
             raise UserError(
                 f"{self.epochs_file(key)} has {number_of(len(results), 'epoch')}, and the "
-                f"record says {epochs}; "
-                "restore the file."
+                f"record says {epochs}; restore the file."
             )
         return checked_curve(self.epochs_file(key), results, benchmark)
 
@@ -259,6 +258,7 @@ class RunFolder:
         return epochs_in(self.epochs_file(key))
 
     def write_error(self, key: str, text: str) -> None:
+        self.may_write()
         write_atomic(self.trials / f"{key}.error.txt", text.encode())
 
     def checkpoint_folder(self, key: str) -> Path:
@@ -271,11 +271,15 @@ class RunFolder:
         """
         if (self.checkpoint_folder(key) / REPORTS).exists():
             return None
-        from trainer.execution.checkpoint import (
-            last_saved_epoch,  # torch, which takes seconds to import
-        )
+        from trainer.execution.checkpoint import last_saved_epoch  # torch, slow to import
 
         return last_saved_epoch(self.checkpoint_folder(key))
+
+    def drop_scratch(self) -> None:
+        """Delete Ray Tune's scratch, unless the run is gone or another process's by now."""
+        with contextlib.suppress(OSError):
+            self.may_write()
+            shutil.rmtree(self.ray, ignore_errors=True)
 
     def drop_checkpoints(self, key: str) -> None:
         """Delete the checkpoints of all parts of a trial."""

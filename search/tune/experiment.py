@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable
 
 import ray
@@ -87,7 +86,7 @@ def search_on_ray(
                 searcher = StudySearcher(search, capacity.limit, stop, display.refresh)
                 tuner(searcher, workers, saving, attempt).fit()
     finally:
-        shutil.rmtree(search.folder.ray, ignore_errors=True)
+        search.folder.drop_scratch()
 
 
 def tuner(searcher: StudySearcher, workers: Workers, saving: Saving, attempt: int) -> tune.Tuner:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from confirming import WITH_HOLDOUT, manifest_of
+from leases import holder
 from repository import REPOSITORY
 from twin import BENCHMARK, make_settings, results_of
 
 from search.store.attempts import Attempt, Cost
 from search.store.files.jsonl import append_line, cut_torn_line, read_lines
+from search.store.lease import LeaseLostError
 from search.store.run_folder import RunFolder, RunFolderGoneError, other_runs
 from spaces.errors import UserError
 
@@ -297,6 +299,24 @@ def test_nothing_is_written_to_a_folder_that_is_not_where_it_was(folder: RunFold
                 write()
     assert list(folder.path.iterdir()) == [folder.ray]
     assert not (elsewhere / "trials" / f"{KEY}.jsonl").exists()
+
+
+def test_nothing_is_written_to_or_deleted_from_a_run_that_another_machine_took_over(
+    folder: RunFolder,
+) -> None:
+    proof = folder.make_proof(2)
+    with folder.locked():
+        assert folder.lease is not None
+        holder(folder.path)
+        folder.lease._look()
+        for write in (folder.may_write, lambda: folder.write_error(KEY, "it failed")):
+            with pytest.raises(LeaseLostError, match="was taken over by process 12 on far"):
+                write()
+        folder.drop_scratch()
+    assert proof.exists()
+    assert list(folder.trials.iterdir()) == []
+    folder.drop_scratch()
+    assert not folder.ray.exists()
 
 
 def test_a_path_that_is_no_run_is_answered_with_the_runs_that_may_be_meant(
