@@ -148,27 +148,32 @@ class EngineActor:
         """Let the trial that ``config`` describes enter, from its newest checkpoint."""
         key, client = config["key"], Client(parts_of(config, self.setup), legs_of(config))
         self.leave(key)
-        self.make_room()
-        with self.lock:
-            self.clients[key] = client
-            if self.unusable:
-                client.outcomes.put(self.unusable)
-        self.commands.put(partial(client.enter, self.setup.save_every))
-
-    def make_room(self) -> None:
-        """Wait until a slot is free, taking it from a trial that was forgotten."""
-        while len(self.clients) >= self.slots:
-            for key in [key for key, client in self.clients.items() if client.is_forgotten()][:1]:
-                self.leave(key)
+        while not self.admit(key, client):
             time.sleep(0.1)
+
+    def admit(self, key: str, client: Client) -> bool:
+        """Let a trial enter if a slot is free, and tell whether one was.
+
+        If none is, a trial that was forgotten leaves.
+        """
+        with self.lock:
+            forgotten = [key for key, known in self.clients.items() if known.is_forgotten()]
+            if free := len(self.clients) < self.slots:
+                self.clients[key] = client
+                if self.unusable:
+                    client.outcomes.put(self.unusable)
+                self.commands.put(partial(client.enter, self.setup.save_every))
+        if not free and forgotten:
+            self.leave(forgotten[0])
+        return free
 
     def leave(self, key: str) -> None:
         """Take the trial out; a key that is not here changes nothing."""
-        with self.lock:
+        with self.lock:  # whoever takes its place must enter behind it
             client = self.clients.pop(key, None)
-        if client:
-            client.outcomes.put(EvictedError(key))  # whoever waits for it waits no longer
-            self.commands.put(client.leave)
+            if client:
+                client.outcomes.put(EvictedError(key))  # whoever waits for it waits no longer
+                self.commands.put(client.leave)
 
     def report(self, key: str) -> dict[str, Any]:
         """Return the trial's next report, letting it go on to where the driver decides.

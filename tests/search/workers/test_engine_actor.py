@@ -4,9 +4,11 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from search.store.run_folder import RunFolder
 from search.workers import engine_actor, reports
 from search.workers.engine_actor import EngineActor, EvictedError
 from trainer.execution.checkpoint import checkpoint_path, saved_epochs
-from trainer.execution.engine import Engine
+from trainer.execution.engine import Engine, Turn
 from trainer.execution.loop import train
 from trainer.execution.task import Task
 from trainer.trial import Trial
@@ -97,6 +99,39 @@ def test_a_forgotten_trial_makes_room(engine: EngineActor, monkeypatch: pytest.M
     with pytest.raises(EvictedError, match="trial-1"):
         engine.report("trial-1")
     assert epochs_in(engine.report("trial-3")) == alone(3)[:2]
+
+
+class Interleaved(SimpleQueue[Any]):
+    """The outcomes of a trial: while it leaves, another one begins on another thread."""
+
+    def __init__(self, begin: threading.Thread) -> None:
+        self.begin = begin
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        self.begin.start()
+        self.begin.join(0.3)
+
+
+def test_a_trial_that_takes_the_place_of_another_enters_after_that_one_has_left(
+    engine: EngineActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, free = Engine.begin, []
+
+    def watched(self: Engine, *arguments: Any) -> Any:
+        free.append(len(self.free))
+        return begin(self, *arguments) if self.free else None
+
+    monkeypatch.setattr(Engine, "turn", lambda self: Turn([], idle=True, held=True))
+    for seed in (1, 2):
+        engine.begin(config(engine.setup, seed))
+    engine.save_now("trial-2")  # both have entered
+    monkeypatch.setattr(Engine, "begin", watched)
+    third = threading.Thread(target=engine.begin, args=(config(engine.setup, 3),))
+    engine.clients["trial-1"].outcomes = Interleaved(third)
+    engine.leave("trial-1")
+    third.join()
+    engine.save_now("trial-3")
+    assert free == [1]
 
 
 def test_a_trial_that_leaves_while_it_is_waited_for_ends_the_wait(
