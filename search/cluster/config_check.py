@@ -1,8 +1,9 @@
 """The check of a cluster file finds what Ray would accept, or find out too late.
 
 ``python -m search.cluster.config_check cluster.yaml`` prints a sentence for each fault. Ray's own
-check comes first; the others find what it lets pass: open ports, machines that are paid and not
-used, misspelled keys, and values that have not been filled in. Nothing is asked of the network.
+check comes first, and on AWS that of EC2's parameters; the others find what these let pass: open
+ports, machines that are paid and not used, misspelled keys, and values that have not been filled
+in. Nothing is asked of the network.
 """
 
 import contextlib
@@ -202,10 +203,13 @@ def faults(config: Config) -> list[str]:
     Raises:
         UserError: it is no cluster file, or one for a provider that this project has no file for.
     """
-    kind = config.get("provider", {}).get("type") if isinstance(config, dict) else None
-    if kind not in PROVIDER_KEYS:
+    provider = config.get("provider") if isinstance(config, dict) else None
+    kind = provider.get("type") if isinstance(provider, dict) else None
+    if kind not in list(PROVIDER_KEYS):
         raise UserError(f"provider.type is {kind!r}, and this check knows aws and local.")
     if refused := list(refused_by_ray(config)):
+        return refused
+    if kind == "aws" and (refused := list(config_check_aws.refused_by_ec2(config))):
         return refused
     settings = (*SETTINGS["any"], *SETTINGS[kind])
     rules = [unfilled, provider_faults, command_faults, token_faults, folder_faults]

@@ -1,7 +1,7 @@
 """The check of a cluster file for AWS: what costs money, lets others in, or EC2 refuses."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import botocore.session
@@ -116,18 +116,26 @@ def run_instances() -> Shape:
     return model.operation_model("RunInstances").input_shape
 
 
-def parameter_faults(config: Config) -> Iterator[str]:
-    """Yield what EC2 would refuse."""
-    shape = run_instances()
+def refused_by_ec2(config: Config) -> Iterator[str]:
+    """Yield which parameters of machines are unknown to EC2 or of another type."""
     for name, node in config["available_node_types"].items():
-        report = ParamValidator().validate(node["node_config"] | OF_RAY, shape)
-        wrong = [
-            line.partition(", must be one of")[0] for line in report.generate_report().split("\n")
-        ]
-        if not report.has_errors():
-            wrong = list(unknown_values(node["node_config"], shape, "node_config"))
-        for line in wrong:
-            yield f"{name}: {line}; see run_instances in boto3's documentation."
+        report = ParamValidator().validate(node["node_config"] | OF_RAY, run_instances())
+        if report.has_errors():
+            yield from parameter_sentences(name, report.generate_report().split("\n"))
 
 
-RULES = [spending_faults, market_faults, access_faults, role_faults, parameter_faults]
+def value_faults(config: Config) -> Iterator[str]:
+    """Yield what EC2 would refuse of parameters that have their types."""
+    for name, node in config["available_node_types"].items():
+        wrong = unknown_values(node["node_config"], run_instances(), "node_config")
+        yield from parameter_sentences(name, wrong)
+
+
+def parameter_sentences(name: str, wrong: Iterable[str]) -> Iterator[str]:
+    """Yield what is wrong with the parameters of a node type, in sentences."""
+    for line in wrong:
+        fault = line.partition(", must be one of")[0]
+        yield f"{name}: {fault}; see run_instances in boto3's documentation."
+
+
+RULES = [spending_faults, market_faults, access_faults, role_faults, value_faults]

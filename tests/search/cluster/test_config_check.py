@@ -143,6 +143,8 @@ ON_AWS = (
     ("            ImageId", "            Imageid", r'Unknown parameter in input: "Imageid"'),
     ("HttpEndpoint:", "HttpEndpont:", "Unknown parameter in MetadataOptions"),
     ("VolumeSize: 150", "VolumeSize: big", "Ebs.VolumeSize, value: big"),
+    ("MetadataOptions: {", "MetadataOptions: #", "MetadataOptions, value: None, type: .*NoneType"),
+    ("Ebs: {VolumeSize", "Ebs: #", r"BlockDeviceMappings\[0\].Ebs, value: None"),
     ("InstanceType: g6.xlarge", "InstanceType: g6.xlarg", "InstanceType is 'g6.xlarg'"),
     ("VolumeType: gp3", "VolumeType: gp33", "VolumeType is 'gp33'"),
 )
@@ -173,7 +175,10 @@ def test_a_fault_is_told(name: str, text: str, becomes: str, sentence: str | Non
     assert all(line.endswith(".") for line in told)
 
 
-@pytest.mark.parametrize("content", ("provider: {type: gcp}", "provider: {}", "- a list", ""))
+@pytest.mark.parametrize(
+    "content",
+    ("provider: {type: gcp}", "provider: {}", "provider:", "provider: {type: [aws]}", "- aws", ""),
+)
 def test_files_for_other_providers_are_not_judged(content: str) -> None:
     with pytest.raises(UserError, match="and this check knows aws and local"):
         faults(yaml.safe_load(content))
