@@ -56,14 +56,16 @@ def run(plan: Plan, console: Console) -> Ending:
         record, attempt = open_run(plan, manifest)
         known = plan.folder.read_manifest()
         objective = known.objective
-        search = Search(plan.settings, plan.budget, objective, plan.folder, record, attempt, events)
-        events.subscribe(partial(halt_unread, search, console))
-        events.note("\n".join(announcement(plan, search)))
-        if note := changed_code(plan, known):
-            events.note(note)
-        if note := connection_note(console.file):
-            events.note(note)
         with logging_events(plan.loggers, plan.folder, events, record.row, objective) as loggers:
+            search = Search(
+                plan.settings, plan.budget, objective, plan.folder, record, attempt, events
+            )
+            events.subscribe(partial(halt_unread, search, console))
+            events.note("\n".join(announcement(plan, search)))
+            if note := changed_code(plan, known):
+                events.note(note)
+            if note := connection_note(console.file):
+                events.note(note)
             ending = search_and_export(plan, images, search, attempt, console)
             loggers.conclude(plan.folder)
             return ending

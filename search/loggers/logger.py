@@ -18,7 +18,7 @@ class LoggedTrial:
     Attributes:
         key: unique in the run, and the same when the run goes on.
         label: what people are shown.
-        study: baselines, proposals, confirmation or holdout.
+        study: baselines, named, proposals, confirmation or holdout.
         parameters: of its strategy and its seed, by name.
     """
 

@@ -1,17 +1,22 @@
-"""A run says what its search costs as soon as that is known."""
+"""A run from its first second: what it costs is said, and its loggers are told of all of it."""
 
+import contextlib
 import io
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confirming import PLAIN, manifest_of, new_run, results_worth
 from rich.console import Console
-from twin import attempt, lines_told, make_plan, make_run, make_settings, results_of
+from twin import OBJECTIVE, attempt, lines_told, make_plan, make_run, make_settings, results_of
 
 from search.config.budget import Budget
 from search.driver import run
-from search.session.events import EpochReported
+from search.driver.ending import FINISHED, Ending
+from search.session.events import EpochReported, Event, Events, TrialEnded
 from search.session.interrupt import Interrupt
 from search.session.search import Search
 from search.store.attempts import Cost
@@ -46,3 +51,29 @@ def test_where_nothing_is_measured_before_the_first_epochs_tell_the_cost(
     assert "(8 trials x 40 epochs x 2 s, 8 at a time, just measured)" in line
     hours = 8 * 40 * 2 / 4 / 3600 if slots else None
     assert folder.read_attempts()[-1].cost == Cost((2.0,), 8, 80.0, hours)
+
+
+def test_a_trial_whose_end_a_kill_has_lost_is_told_to_the_loggers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = new_run(tmp_path / "run", OBJECTIVE)
+    search = attempt(folder, PLAIN, 8)
+    trial = search.next_trial()
+    assert trial is not None
+    for result in results_worth(50):
+        search.report(trial.row.key, 0, result)
+    told: list[Event] = []
+
+    @contextlib.contextmanager
+    def logging(names: object, folder: object, events: Events, *_: object) -> Iterator[Any]:
+        events.subscribe(told.append)
+        yield SimpleNamespace(conclude=lambda folder: None)
+
+    monkeypatch.setattr(run, "prepared_images", lambda *_: ())
+    monkeypatch.setattr(run, "manifest_of", lambda *_: manifest_of(OBJECTIVE, PLAIN))
+    monkeypatch.setattr(run, "logging_events", logging)
+    monkeypatch.setattr(run, "search_and_export", lambda *_: Ending(folder, FINISHED))
+    plan = make_plan(folder, "resnet8-digitslt", Budget(8, None, confirm=False), PLAIN)
+    run.run(replace(plan, resume=True), Console(file=io.StringIO()))
+    ended = [event.row.key for event in told if isinstance(event, TrialEnded)]
+    assert ended == [trial.row.key]
