@@ -54,7 +54,7 @@ class Background:
     def close(self) -> None:
         """Wait for the logger to write what is left, but not for long."""
         with contextlib.suppress(queue.Full):
-            self.calls.put_nowait(None)
+            self.calls.put(None, timeout=SLOW_SECONDS)
         self.thread.join(SLOW_SECONDS)
         if self.thread.is_alive():
             self.note(

@@ -109,6 +109,24 @@ def test_a_logger_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one.lost >= 6
 
 
+def test_a_logger_that_catches_up_at_the_end_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "MOST_WAITING", 2)
+    monkeypatch.setattr(background, "CLOSE_SECONDS", 0.05)
+    notes: list[str] = []
+    busy, let_go = threading.Event(), threading.Event()
+    late = Kept()
+    late.concluded = lambda summary: busy.set() or let_go.wait(30)  # type: ignore[assignment,method-assign,return-value]
+    one = Background("late", lambda: late, notes.append)
+    one.call("concluded", {})
+    assert busy.wait(30)
+    while not one.lost:
+        one.call("concluded", {})
+    threading.Timer(0.05, let_go.set).start()
+    one.close()
+    assert late.closed
+    assert all("did not end" not in note for note in notes)
+
+
 def test_a_run_on_a_hold_out_is_logged_under_its_name(tmp_path: Path, kept: Kept) -> None:
     objective = CASES["holdout"][2]
     folder = new_run(tmp_path / "run", objective)
