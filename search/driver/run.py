@@ -33,7 +33,7 @@ from search.session.logs import logging_to, warnings_published
 from search.session.opening import check_name, open_run
 from search.session.plan import Plan
 from search.session.search import Search
-from search.store.attempts import Cost
+from search.store.attempts import Cost, last_share
 from search.tune.experiment import SESSION_ERRORS, search_on_ray
 from search.tune.recruit import Workers, at_a_time, recruit
 from trainer.prepared import ImageData
@@ -57,8 +57,9 @@ def run(plan: Plan, console: Console) -> Ending:
         known = plan.folder.read_manifest()
         objective = known.objective
         with logging_events(plan.loggers, plan.folder, events, record.row, objective) as loggers:
+            share = last_share(plan.folder.read_attempts())
             search = Search(
-                plan.settings, plan.budget, objective, plan.folder, record, attempt, events
+                plan.settings, plan.budget, objective, plan.folder, record, attempt, events, share
             )
             events.subscribe(partial(halt_unread, search, console))
             events.note("\n".join(announcement(plan, search)))

@@ -52,7 +52,9 @@ class Search:
         record: Record,
         attempt: int,
         events: Events | None = None,
+        device_share: float = 1.0,
     ) -> None:
+        """``device_share``: as it was in the attempt before, until it is known of this one."""
         self.settings, self.budget, self.objective = settings, budget, objective
         self.folder, self.record = folder, record
         self.standings = Standings(objective, model_of(settings, record, objective))
@@ -65,7 +67,7 @@ class Search:
         )
         self.rungs = Rungs(make_rule, objective, record)
         self.later = LaterPhases(record, settings.seed, objective, budget)
-        self.spending = Spending(budget)
+        self.spending = Spending(budget, device_share)
         self.running: dict[str, Running] = {}
         self.ended: list[Row] = []
         self.search_trials = 0

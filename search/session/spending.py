@@ -18,10 +18,9 @@ class Spending:
         expected_seconds: all that was left was to take so long when it began; None if unknown.
     """
 
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
+    def __init__(self, budget: Budget, device_share: float = 1.0) -> None:
+        self.budget, self.device_share = budget, device_share
         self.started = time.monotonic()
-        self.device_share = 1.0
         self.hours_before = 0.0
         self.seconds = 0.0
         self.trained_epochs = 0

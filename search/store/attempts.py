@@ -1,10 +1,11 @@
 """An attempt at a run, as attempts.jsonl has it: how it was started, with what, at what cost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from annotated_types import Ge, Le, MaxLen
+from annotated_types import Ge, Gt, Le, MaxLen
 
 from search.config.fields import LARGEST_NUMBER, Phrase, ShownText, Word
 from search.store.files.jsonl import read_lines
@@ -41,6 +42,7 @@ class Attempt:
         budget, resources: as they were asked for; nothing acts on them.
         time, versions, cpu, revision: ``trainer.provenance``.
         cost: None where it was not known yet when the attempt ended.
+        device_share: part of a GPU that each trial held; None on CPUs, and where it was not known.
     """
 
     attempt: Annotated[int, Ge(1), Le(10**6)]
@@ -53,6 +55,7 @@ class Attempt:
     cpu: Annotated[str, MaxLen(1000)] | None = None
     revision: Word | None = None
     cost: Cost | None = None
+    device_share: Annotated[float, Gt(0), Le(1)] | None = None
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -70,6 +73,12 @@ def read_attempts(path: Path) -> list[Attempt]:
     if not starts:
         raise UserError(f"{path} does not say how the run was started; restore it.")
     return [read_known(Attempt, facts, f"line {number} of {path}") for number, facts in starts]
+
+
+def last_share(attempts: Sequence[Attempt]) -> float:
+    """Return the part of a device that the trials of the last attempts held, 1 on CPUs."""
+    known = [attempt.device_share for attempt in attempts if attempt.device_share is not None]
+    return known[-1] if known else 1.0
 
 
 def attempt_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:

@@ -79,7 +79,7 @@ def search_on_ray(
             workers = recruit()
             if interrupt.reason():
                 return
-            search.spending.device_share = workers.held.get("gpu", 1.0)
+            note_share(search, workers, attempt)
             name = search.folder.path.name
             with Display(Snapshots(search), console, name, saving.text) as display:
                 capacity = capacity_of(workers.held, resources, search.events.note)
@@ -87,6 +87,13 @@ def search_on_ray(
                 tuner(searcher, workers, saving, attempt).fit()
     finally:
         search.folder.drop_scratch()
+
+
+def note_share(search: Search, workers: Workers, attempt: int) -> None:
+    """Count the hours of trials by the part of a GPU that each holds, and keep it for a resume."""
+    if share := workers.held.get("gpu"):
+        search.spending.device_share = share
+        search.folder.add_to_attempt(attempt, {"device_share": share})
 
 
 def tuner(searcher: StudySearcher, workers: Workers, saving: Saving, attempt: int) -> tune.Tuner:

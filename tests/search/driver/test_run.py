@@ -20,6 +20,7 @@ from search.session.events import EpochReported, Event, Events, TrialEnded
 from search.session.interrupt import Interrupt
 from search.session.search import Search
 from search.store.attempts import Cost
+from search.tune.experiment import note_share
 from search.tune.recruit import Recruit, Workers
 
 
@@ -53,11 +54,12 @@ def test_where_nothing_is_measured_before_the_first_epochs_tell_the_cost(
     assert folder.read_attempts()[-1].cost == Cost((2.0,), 8, 80.0, hours)
 
 
-def test_a_trial_whose_end_a_kill_has_lost_is_told_to_the_loggers(
+def test_a_trial_whose_end_a_kill_has_lost_is_told_to_the_loggers_with_its_hours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = new_run(tmp_path / "run", OBJECTIVE)
     search = attempt(folder, PLAIN, 8)
+    note_share(search, Workers(object, {"cpu": 1, "gpu": 0.25}), 1)
     trial = search.next_trial()
     assert trial is not None
     for result in results_worth(50):
@@ -75,5 +77,6 @@ def test_a_trial_whose_end_a_kill_has_lost_is_told_to_the_loggers(
     monkeypatch.setattr(run, "search_and_export", lambda *_: Ending(folder, FINISHED))
     plan = make_plan(folder, "resnet8-digitslt", Budget(8, None, confirm=False), PLAIN)
     run.run(replace(plan, resume=True), Console(file=io.StringIO()))
-    ended = [event.row.key for event in told if isinstance(event, TrialEnded)]
-    assert ended == [trial.row.key]
+    (row,) = (event.row for event in told if isinstance(event, TrialEnded))
+    assert row.key == trial.row.key
+    assert row.device_hours == pytest.approx(0.25 * trial.seconds / 3600)
