@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.option_checks import check_out
 from spaces import Strategy, Variant
 from spaces.counts import FloatArray
 from spaces.errors import UserError
@@ -46,8 +47,7 @@ def read_runs(path: Path) -> Runs:
     Raises:
         UserError: it holds something else, or its folder does not exist.
     """
-    if not path.parent.is_dir():
-        raise UserError(f"--out is {path}; it must be a file in an existing folder.")
+    check_out(path)
     try:
         known = json.loads(path.read_text()) if path.exists() else {}
         return {name: None if score is None else float(score) for name, score in known.items()}

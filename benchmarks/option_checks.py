@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from spaces.errors import UserError, did_you_mean
@@ -24,3 +25,9 @@ def check_positive(name: str, value: float | None) -> None:
     """Raise UserError if ``value`` is given and is not above 0 and finite."""
     if value is not None and not 0 < value < math.inf:
         raise UserError(f"{name} is {value}; it must be more than 0 and finite.")
+
+
+def check_out(out: Path) -> None:
+    """Raise UserError unless ``out`` names a file in an existing folder."""
+    if not out.name or not out.parent.is_dir():
+        raise UserError(f"--out is {out}; it must be a file name in an existing folder.")

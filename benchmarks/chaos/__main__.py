@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from benchmarks.chaos.result import Loss, Result, judge, table
-from benchmarks.option_checks import check_minimum
+from benchmarks.option_checks import check_minimum, check_out
 from trainer.arguments import Parser
 from trainer.entry_point import entry_point
 from trainer.files import write_atomic
@@ -191,6 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
     results: list[Result] = []
     for name in ("workers", "trials", "searches", "save_every", "kills"):
         check_minimum(f"--{name.replace('_', '-')}", getattr(options, name), 1)
+    check_out(options.out)
     for result in searches(options):
         results.append(result)
         print(table(results), flush=True)

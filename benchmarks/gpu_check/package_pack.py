@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.throughput.processes import REPOSITORY
+from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.entry_point import entry_point
 
@@ -29,14 +30,20 @@ PLATFORMS = ("2_28", "2_27", "2_24", "2_17", "2_5")
 
 
 def install(site: Path, python: str, packages: Sequence[str]) -> None:
-    """Install packages, in the versions of constraints.txt, into a folder."""
+    """Install packages, in the versions of constraints.txt, into a folder.
+
+    Raises:
+        UserError: pip fails, which has said why.
+    """
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(site)]
     command += ["--only-binary=:all:", "--python-version", python, "--implementation", "cp"]
     for version in PLATFORMS:
         command += ["--platform", f"manylinux_{version}_x86_64"]
     command += ["--platform", "manylinux2014_x86_64", "--no-compile"]
     constraints = [line for line in pinned() if line.partition("==")[0] in packages]
-    subprocess.run([*command, *packages, *constraints], check=True)
+    done = subprocess.run([*command, *packages, *constraints], check=False)
+    if done.returncode:
+        raise UserError(f"pip cannot install {', '.join(packages)}; mend what it says above.")
 
 
 def pinned() -> list[str]:

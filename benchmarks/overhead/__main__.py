@@ -44,8 +44,8 @@ def write(out: Path, options: argparse.Namespace, summaries: list[dict[str, Any]
     """Write OUT.json and OUT.png."""
     setting = {name: getattr(options, name) for name in ("sampler", "slots", "repeats", "seed")}
     content = {"options": setting, "cpus": available_cpus(), **provenance(), "cases": summaries}
-    write_atomic(out.with_suffix(".json"), json.dumps(content, indent=1).encode())
-    draw(summaries, out.with_suffix(".png"))
+    write_atomic(out.with_name(f"{out.name}.json"), json.dumps(content, indent=1).encode())
+    draw(summaries, out.with_name(f"{out.name}.png"))
 
 
 def measure_and_write(options: argparse.Namespace) -> None:

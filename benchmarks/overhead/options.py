@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.option_checks import check_choice, check_minimum
+from benchmarks.option_checks import check_choice, check_minimum, check_out
 from search.samplers.registry import SAMPLERS
 from spaces.errors import UserError
 from trainer.arguments import Parser
@@ -76,6 +76,7 @@ def check_common(options: argparse.Namespace) -> None:
     check_minimum("--seed", options.seed, 0)
     if options.place is not None and not options.place.is_dir():
         raise UserError(f"--place is {options.place}, which is no folder; make it.")
+    check_out(options.out)
 
 
 def numbers(name: str, text: str) -> list[int]:

@@ -53,8 +53,8 @@ def write(out: Path, options: argparse.Namespace, summaries: list[dict[str, Any]
     setting["table"] = str(options.table) if options.table else None
     story = {"options": setting, "assumptions": ASSUMPTIONS, "cpus": available_cpus()}
     content = {**story, **provenance(), "cases": summaries}
-    write_atomic(out.with_suffix(".json"), json.dumps(content, indent=1).encode())
-    draw(summaries, out.with_suffix(".png"))
+    write_atomic(out.with_name(f"{out.name}.json"), json.dumps(content, indent=1).encode())
+    draw(summaries, out.with_name(f"{out.name}.png"))
 
 
 def print_ray_costs() -> None:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.option_checks import check_out
 from benchmarks.throughput.arms import REFERENCE_PRECISION, Arm, grid
 from spaces.errors import UserError
 from spaces.parts.words import number_of
@@ -131,8 +132,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     budget = options.budget_seconds
     if budget is not None and not 0 < budget < math.inf:
         raise UserError(f"--budget-seconds is {budget:g}; it must be above 0 and finite.")
-    if not options.out.name or not options.out.parent.is_dir():
-        raise UserError(f"--out is {options.out}; it must be a file name in an existing folder.")
+    check_out(options.out)
     return Plan(
         benchmarks=tuple(options.benchmarks.split(",")),
         data_root=options.data_root,

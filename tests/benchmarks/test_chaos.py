@@ -119,9 +119,18 @@ def test_a_killed_driver_is_started_again_with_resume(
     assert commands[5].endswith("--trials 24 --resume")
 
 
-def test_a_wrong_option_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert chaos.main(["--hosts", "x", "--shared", "y", "--searches", "0"]) == 2
-    assert capsys.readouterr().err == "error: --searches is 0; it must be at least 1.\n"
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    (
+        ("--searches", "0", "at least 1"),
+        ("--out", "absent/found", "a file name in an existing folder"),
+    ),
+)
+def test_a_wrong_option_is_one_sentence(
+    option: str, value: str, rule: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert chaos.main(["--hosts", "x", "--shared", "y", option, value]) == 2
+    assert capsys.readouterr().err == f"error: {option} is {value}; it must be {rule}.\n"
 
 
 def test_the_driver_is_found_by_its_pattern_and_the_looker_is_not() -> None:

@@ -68,5 +68,5 @@ def test_a_file_without_runs_is_refused(content: str, tmp_path: Path) -> None:
     path.write_text(content)
     with pytest.raises(UserError, match="holds no runs"):
         read_runs(path)
-    with pytest.raises(UserError, match="must be a file in an existing folder"):
+    with pytest.raises(UserError, match="must be a file name in an existing"):
         read_runs(tmp_path / "absent" / "runs.json")

@@ -1,14 +1,16 @@
 """Options of benchmarks: a rule that is broken is told with the value and the choices."""
 
 import math
+from pathlib import Path
 
 import pytest
 
-from benchmarks.option_checks import check_choice, check_minimum, check_positive
+from benchmarks.option_checks import check_choice, check_minimum, check_out, check_positive
 from spaces.errors import UserError
 
 
-def test_the_bounds_themselves_are_allowed() -> None:
+def test_the_bounds_themselves_are_allowed(tmp_path: Path) -> None:
+    check_out(tmp_path / "new")
     check_choice("--way", "a", {"a": 1})
     check_positive("--much", None)
     check_minimum("--much", 0, 0)
@@ -21,3 +23,6 @@ def test_a_rule_that_is_broken_is_told_with_the_value_and_the_choices() -> None:
         check_minimum("--much", math.nan, 1)
     with pytest.raises(UserError, match=r"^--much is inf; it must be more than 0 and finite\.$"):
         check_positive("--much", math.inf)
+    for out in (Path(), Path("absent") / "new"):
+        with pytest.raises(UserError, match=rf"^--out is {out}; it must be a file name in an"):
+            check_out(out)

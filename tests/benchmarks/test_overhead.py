@@ -117,14 +117,14 @@ def test_the_command_writes_the_numbers_and_the_plot(
     # A process takes seconds to start.
     monkeypatch.setattr(overhead, "measure_apart", lambda measure, case: measure(case))
     options = ["--trials", "16,8", "--ray", "none", "--sampler", "random", "--repeats", "2"]
-    assert overhead.main([*options, "--out", str(tmp_path / "found")]) == 0
-    content = json.loads((tmp_path / "found.json").read_text())
+    assert overhead.main([*options, "--out", str(tmp_path / "found.1")]) == 0
+    content = json.loads((tmp_path / "found.1.json").read_text())
     assert [case["trials"] for case in content["cases"]] == [8, 16]
     assert [len(case["repeats"]) for case in content["cases"]] == [2, 2]
     assert content["options"]["seed"] == 42
     assert content["versions"]["optuna"]
     assert content["cpu"]
-    assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "found.1.png").read_bytes().startswith(b"\x89PNG")
     assert "last/first tenth" in capsys.readouterr().out
 
 
@@ -138,6 +138,7 @@ def test_the_command_writes_the_numbers_and_the_plot(
         ["--slots", "0"],
         ["--repeats", "0"],
         ["--seed", "-1"],
+        ["--out", "nowhere/found"],
     ),
     ids=lambda options: "".join(options),
 )

@@ -3,6 +3,7 @@
 import bz2
 import dataclasses
 import io
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torchvision import transforms
 from training import colour_task, digits_data
 
-from benchmarks.gpu_check import data_pack
+from benchmarks.gpu_check import data_pack, package_pack
 from benchmarks.gpu_check.made_up import made_up
 from benchmarks.throughput import plain
 from trainer.benchmarks import BENCHMARKS
@@ -93,3 +94,13 @@ def test_only_colour_images_of_one_size_are_packed(
         pack.write_bytes(content)
         assert data_pack.main(["unpack", str(pack), str(tmp_path)]) == 2
         assert "is no pack of images" in capsys.readouterr().err
+
+
+def test_packages_that_pip_cannot_install_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = subprocess.CompletedProcess([], 1)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    assert package_pack.main([str(tmp_path / "pack.tar.xz"), "--packages", "one,two"]) == 2
+    assert "error: pip cannot install one, two; mend what" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

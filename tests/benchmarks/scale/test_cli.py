@@ -131,9 +131,9 @@ def test_the_command_writes_the_numbers_and_the_plot(
 
     monkeypatch.setattr(scale, "measure_apart", measure_here)
     options = ["--slots", "2,5", "--trials", "10", "--trial-seconds", "20"]
-    more = ["--sampler", "random", "--place", str(tmp_path), "--out", str(tmp_path / "found")]
+    more = ["--sampler", "random", "--place", str(tmp_path), "--out", str(tmp_path / "found.1")]
     assert scale.main([*options, *more]) == 0
-    content = json.loads((tmp_path / "found.json").read_text())
+    content = json.loads((tmp_path / "found.1.json").read_text())
     assert [(case["slots"], case["trials"]) for case in content["cases"]] == [(2, 10), (5, 10)]
     assert [case.slots for case in measured] == [2, 5]
     assert content["options"] == {"sampler": "random", "device": "cuda", "seed": 42, "table": None}
@@ -144,7 +144,7 @@ def test_the_command_writes_the_numbers_and_the_plot(
         assert 0.8 < case["utilisation_amid"] < 1.02
         assert 0 < case["driver_seconds_per_report"] < case["driver_seconds_per_trial"] < 10
         assert case["driver_mb"] > 100
-    assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "found.1.png").read_bytes().startswith(b"\x89PNG")
     assert "reports/s" in capsys.readouterr().out
 
 
@@ -161,6 +161,7 @@ def test_the_command_writes_the_numbers_and_the_plot(
         ["--sampler", "best"],
         ["--seed", "-1"],
         ["--place", "nowhere/at/all"],
+        ["--out", "nowhere/found"],
         ["--table", "nowhere.npz"],
     ),
     ids=lambda options: "".join(options),
