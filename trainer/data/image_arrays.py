@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trainer.data import pixels
 from trainer.data.image_folder import check_unchanged
-from trainer.data.image_table import sorted_labels
+from trainer.data.image_table import check_names, sorted_labels
 from trainer.data.listing import (
     SPLITS,
     Classes,
@@ -50,6 +50,8 @@ def list_arrays(file: Path, val: float | None, scenarios: Sequence[str]) -> List
     share = share_of(file, present, val)
     labels = {split: _labels(file, arrays, split) for split in present}
     names = sorted_labels({label for of_split in labels.values() for label in of_split})
+    class_names = _class_names(file, arrays, names)
+    check_names(file, class_names)
     index = {name: i for i, name in enumerate(names)}
     splits: dict[str, Classes[Pixels]] = {split: [[] for _ in names] for split in present}
     for split in present:
@@ -60,7 +62,7 @@ def list_arrays(file: Path, val: float | None, scenarios: Sequence[str]) -> List
             digest = digest_of(f"{image.shape}".encode() + content.tobytes())
             splits[split][index[label]].append(Found(digest, content, tags=tagged))
     notes, columns = _unused(arrays, scenarios), tuple(scenarios)
-    return listing_of(_class_names(file, arrays, names), splits, share, file, notes, columns)
+    return listing_of(class_names, splits, share, file, notes, columns)
 
 
 def _read(file: Path) -> Arrays:

@@ -29,6 +29,8 @@ from trainer.user_files import expanded, read_text
 COLUMNS = ("path", "label", "split", "difficulty")
 SPLIT_OF = {name: split for split, names in USUAL_NAMES.items() for name in names}
 PARQUET = ".parquet"
+LONGEST_NAME = 255
+"""Of a class, as of a folder."""
 MOST_ROWS = 10_000_000
 """Rows of the longest Parquet table that is read: a few bytes may stand for any number of rows."""
 
@@ -59,6 +61,7 @@ def list_table(file: Path, val: float | None, scenarios: Sequence[str]) -> Listi
     present = {row.split for row in rows}
     share = share_of(file, present, val)
     labels = {label: i for i, label in enumerate(sorted_labels({row.label for row in rows}))}
+    check_names(file, labels)
     paths = [file.parent / expanded(row.path) for row in rows]
     digests = collected(hash_file, paths, "cannot be read")
     splits: dict[str, Classes[Path]] = {split: [[] for _ in labels] for split in present}
@@ -75,6 +78,16 @@ def sorted_labels(labels: Iterable[str]) -> list[str]:
         return sorted(labels, key=lambda label: (int(label), label))
     except ValueError:
         return sorted(labels)
+
+
+def check_names(file: Path, names: Iterable[str]) -> None:
+    """Raise DataError for a class whose name is too long, or cannot be printed."""
+    for name in names:
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise DataError(
+                f"{file} has the class {name[:LONGEST_NAME]!r}: its name must be at most"
+                f" {LONGEST_NAME} characters that can be printed: rename it"
+            )
 
 
 def _normal(name: str) -> str:

@@ -117,6 +117,8 @@ def test_parquet_is_read_as_a_csv_is(here: Path) -> None:
         ("path,label,split\na.png,x\n", "row 2, has the split '': it must be train"),
         ("path,label,difficulty\na.png,x\n", "row 2, has the difficulty '': it must be a num"),
         ("path,label,split\na.png,x,test\n", "names no training images"),
+        ("path,label\na.png,x\x1b[31m\n", r"the class 'x.x1b\[31m': its name must be at most 255 "),
+        (f"path,label\na.png,{'x' * 256}\n", "x': its name must be at most 255 characters"),
         ('path,label\n"a.png,x\n', "is not a CSV file .*mend that line"),
         ("path,label\na.png,x\n", r"a\.png \(No such file or directory\) cannot be read"),
         ("path,label\nimages/train/class0/000.png,x\n", "one class only"),
@@ -187,6 +189,7 @@ def test_arrays_with_validation_and_names(here: Path) -> None:
         ("train_labels", np.array(["a"] * 8 + [""]), "image 8 of train_labels lacks its label"),
         ("test_labels", np.array([0, 0, 0, 0]), "holds no test images of class '1'"),
         ("class_names", np.array(["a"]), "one for each of the labels 0..C-1 .it has 1"),
+        ("class_names", np.array(["a", "b\x1b[31m"]), r"has the class 'b.x1b\[31m': its name"),
         ("train_labels", np.array([{}] * 9), "no .npz file of plain arrays"),
     ),
 )
