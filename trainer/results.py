@@ -53,8 +53,8 @@ class EpochResult:
 
     Attributes:
         epoch: 1-based number of the epoch.
-        train_loss: mean over the epoch's batches of the weighted loss, each batch as torch's
-            ``mean`` reduction has it, weighted by batch size.
+        train_loss: mean over the epoch's batches of the loss that they were trained on, weighted
+            by batch size; of class weights it is as torch's ``mean`` reduction has it.
         test_loss: mean unweighted cross entropy over all evaluated images.
         learning_rate: used throughout this epoch.
         seconds: wall time of the epoch, evaluation included.

@@ -26,7 +26,8 @@ class Trial:
         seed: non-negative; gives the initialisation and every epoch's plan.
         precision: a key of ``PRECISIONS``.
         compiled: a batch's images, network and loss, and gradients, are computed through
-            ``torch.compile``, whose kernels round differently.
+            ``torch.compile``, whose kernels round differently; but not with a cosine classifier,
+            an auxiliary task, mixed images or frozen features.
         diagnosed: the confusion of classes is kept, too; no number of the training depends on it.
     """
 

@@ -55,7 +55,7 @@ def calibrate(make_slot: Callable[[], Slot], most: int) -> dict[int, float]:
     engine = Engine(make_slot, 1)
     speeds = {1: images_per_second(engine, 1)}
     slots = 1
-    while 2 * slots <= most and has_room(engine.free[0].task.device, slots):
+    while 2 * slots <= most and has_room(engine.free[0].task.device):
         try:
             engine.free += [make_slot() for _ in range(slots)]
         except torch.OutOfMemoryError:
@@ -67,8 +67,8 @@ def calibrate(make_slot: Callable[[], Slot], most: int) -> dict[int, float]:
     return speeds
 
 
-def has_room(device: torch.device, slots: int) -> bool:
-    """Return whether a GPU that holds ``slots`` slots has memory for twice as many."""
+def has_room(device: torch.device) -> bool:
+    """Return whether a GPU that holds some slots has memory for twice as many."""
     if device.type != "cuda":
         return True
     _, total = torch.cuda.mem_get_info(device)

@@ -77,7 +77,7 @@ class Learner:
 
     def momenta(self, module: nn.Module | None = None) -> list[Tensor]:
         """Return the momenta of a module's parameters, by default the network's."""
-        parameters = (module or self.network).parameters()
+        parameters = (self.network if module is None else module).parameters()
         return [self.optimizer.state[p]["momentum_buffer"] for p in parameters]
 
     def set_training(self, training: bool) -> None:

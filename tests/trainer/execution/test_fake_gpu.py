@@ -103,7 +103,6 @@ def test_a_step_reads_nothing_on_the_host_and_keeps_to_its_device(
         step()
     tensors = [made.totals, made.batch_steps.position, *made.network.parameters(), *made.momenta()]
     assert {str(x.device) for x in tensors} == {device}
-    made.trial = made.like
     saved = made.state()
     assert {str(x.device) for x in saved["network"].values()} == {"cpu"}
     assert saved["optimizer"]["state"][0]["momentum_buffer"].device.type == "cpu"

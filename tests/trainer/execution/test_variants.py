@@ -185,6 +185,7 @@ def test_two_branches_of_weight_0_are_class_balanced_sampling_bit_for_bit() -> N
         for trial, slot in zip((balanced, branches), slots, strict=True)
     )
     assert first == second
+    assert slots[0].learner.momenta(slots[0].learner.heads) == [], "it has no heads"
     numbers = ([*slot.network.state_dict().values(), *slot.momenta()] for slot in slots)
     assert all_equal(*numbers)
 
