@@ -21,6 +21,12 @@ def check_minimum(name: str, value: float, minimum: float) -> None:
         raise UserError(f"{name} is {value}; it must be at least {minimum}.")
 
 
+def check_file(name: str, path: Path) -> None:
+    """Raise UserError unless ``path`` is that of a file in a folder that is there."""
+    if not path.name or not path.parent.is_dir():
+        raise UserError(f"{name} is {path}; it must be a file in an existing folder.")
+
+
 def check_positive(name: str, value: float | None) -> None:
     """Raise UserError if ``value`` is given and is not above 0 and finite."""
     if value is not None and not 0 < value < math.inf:

@@ -30,11 +30,13 @@ from benchmarks.honesty.searches import BUDGET, WORKERS, searched
 from benchmarks.honesty.views import COLUMNS, GUIDE, Table, aligned, lines, plot
 from benchmarks.honesty.ways import Statement, statements
 from benchmarks.honesty.world import SETTINGS, Setting, Truths, World
+from benchmarks.option_checks import check_file, check_minimum
 from benchmarks.replay.synthetic import SYNTHETIC
 from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.stats.estimate import Estimate
 from trainer.arguments import Parser
 from trainer.entry_point import entry_point
+from trainer.files import write_atomic
 
 EPOCHS = 200
 
@@ -144,6 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = made.parse_args(arguments)
     if options.replays < 2:
         made.error(f"--replays is {options.replays}; it must be at least 2")
+    check_minimum("--seed", options.seed, 0)
+    check_file("--out", options.out)
     settings = {setting.name: setting for setting in SETTINGS}
     known = list(SYNTHETIC if options.sampler else settings)
     for name in options.setting or ():
@@ -175,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         content["settings"] = [dataclasses.asdict(settings[name]) for name in tables]
     content |= {"replays": done, "seconds": time.monotonic() - start, "results": tables}
     if tables:
-        options.out.write_text(json.dumps(content, indent=1) + "\n")
+        write_atomic(options.out, (json.dumps(content, indent=1) + "\n").encode())
         plot(tables, options.out.with_suffix(".png"))
     return 130 if interrupted else 0
 

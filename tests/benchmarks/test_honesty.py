@@ -144,6 +144,22 @@ def test_a_setting_that_is_not_known_is_refused(
     assert "it must be one of" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    (
+        (["--seed", "-1"], "--seed is -1; it must be at least 0."),
+        (["--out", "no/such/folder.json"], "it must be a file in an existing folder."),
+    ),
+)
+def test_what_would_end_a_study_is_refused_before_it_begins(
+    options: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--out", str(tmp_path / "x.json"), "--replays", "2", *options]) == 2
+    out, error = capsys.readouterr()
+    assert (out, error.count("\n")) == ("", 1)
+    assert error.endswith(f"{sentence}\n")
+
+
 def test_replicates_repeat_the_weightings_of_earlier_trials() -> None:
     setting = dataclasses.replace(SMALL, replicates=2, noise_sd=1e-9)
     made = world(setting)

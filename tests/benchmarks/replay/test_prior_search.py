@@ -19,6 +19,14 @@ def test_an_unknown_kind_is_refused(capsys: pytest.CaptureFixture[str], tmp_path
     assert "--kinds is 'smoth' (did you mean 'smooth'?)" in capsys.readouterr().err
 
 
+def test_a_place_that_is_none_is_refused_before_the_search(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prior_search, "repetition", None)
+    assert prior_search.main(["--kinds", "mech", "--out", "no/such/folder.json"]) == 2
+    assert "it must be a file in an existing folder." in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_truth_of_ten_and_a_hundred_classes_prefers_the_same(
