@@ -54,7 +54,7 @@ def console_for(quiet: bool) -> Console:
     """Return the console on which a call prints, which goes nowhere if it is quiet."""
     from search.report.terminal import console_on
 
-    told = io.StringIO() if quiet else sys.stdout
+    told = io.StringIO() if quiet or sys.stdout is None else sys.stdout
     return console_on(told, terminal=told.isatty() and told is sys.__stdout__)
 
 

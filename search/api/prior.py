@@ -8,7 +8,7 @@ from search.config.settings import Settings, run_of_prior
 from search.store.facts import PriorRun
 from search.store.run_folder import RunFolder
 from spaces.errors import FieldError, UserError
-from spaces.validation import shown
+from spaces.validation import checked, shown
 from trainer.user_files import expanded
 
 
@@ -28,7 +28,8 @@ def with_prior(
     names = Counter(run.run for run in prior)
     if twice := [name for name, times in names.items() if times > 1]:
         raise FieldError(f"prior names run {twice[0]!r} twice; name each run once")
-    return replace(settings, prior=tuple(run.entry for run in prior)), prior
+    content = settings.to_dict() | {"prior": tuple(run.entry for run in prior)}
+    return checked(Settings, content, error=FieldError), prior
 
 
 def told_by(path: str, settings: Settings) -> PriorRun:

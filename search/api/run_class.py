@@ -126,7 +126,7 @@ class Run:
 
         with arguments_named():
             request, budget, words = chosen_confirmation(self.conclusion.folder, given)
-            told = given | ({"trainable": request.trainable} if trainable else {})
+            told = {name: getattr(request, name) for name in given}
             again, console = confirm_in_python(self.path, told), console_for(quiet)
             ending = begin(
                 request, budget, console, arguments=words, again=again, owns_process=False

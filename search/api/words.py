@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
 
+from search.config.fields import CONTROL
 from search.config.program import PROGRAM
 from search.config.redaction import redacted
 from search.config.request import Request, option_of
 from spaces.errors import FieldError, UserError
-from spaces.validation import checked
+from spaces.validation import checked, shown
 from trainer.benchmarks.registry import separate_names, whole_path
 from trainer.own.class_counts import counts_text, whole_counts
 from trainer.own.function import function_text, whole_trainable
@@ -65,6 +66,9 @@ def words_of(request: Request) -> tuple[str, ...]:
     """Return the arguments of the command that asks for the same in any folder.
 
     ``confirm`` reads them.
+
+    Raises:
+        UserError: one of them cannot be recorded.
     """
     words = ["--data-root", str(expanded(request.data_root).absolute())]
     if request.benchmark:
@@ -81,6 +85,10 @@ def words_of(request: Request) -> tuple[str, ...]:
             words.append(",".join(parts) or NONE)
         elif not isinstance(value, bool):
             words.append(str(value))
+    for word in filter(CONTROL.search, words):
+        raise UserError(
+            f"{shown(word)} has control characters, which no record of a run holds; rename it."
+        )
     return tuple(words)
 
 
@@ -92,7 +100,10 @@ class RecordedWords(argparse.ArgumentParser):
     """Reads the words of a recorded command; what is wrong with them is no mistake of a call's."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"the recorded command of the run cannot be read ({message}).")
+        raise UserError(
+            f"the recorded command of the run cannot be read ({message}); search again under "
+            "another --name."
+        )
 
 
 def values_in(words: Sequence[str]) -> dict[str, Any]:

@@ -11,13 +11,15 @@ from typing import Annotated, TypeAlias
 from annotated_types import Ge, Le, MaxLen, MinLen
 
 from spaces.validation import Rule
-from trainer.benchmarks.benchmark import SAFE_NAME
 
 MOST_CLASSES = 100_000
 LARGEST_COUNT = 2**53
 LARGEST_SEED = 2**63 - 1
 LARGEST_NUMBER = 1e100
 """Squares of such numbers, and sums of them, are finite."""
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""Characters that steer a terminal."""
 
 
 def text_of(words: str, pattern: str) -> Rule:
@@ -28,11 +30,6 @@ def text_of(words: str, pattern: str) -> Rule:
 Hex16: TypeAlias = Annotated[str, text_of("16 hexadecimal digits", r"[0-9a-f]{16}")]
 Word: TypeAlias = Annotated[
     str, text_of("at most 200 letters, digits, '_', '.', '+' and '-'", r"[A-Za-z0-9_.+-]{1,200}")
-]
-BenchmarkName: TypeAlias = Annotated[
-    str,
-    Rule("letters, digits, '.', '_' and '-', not starting with '.'", SAFE_NAME.fullmatch),
-    MaxLen(200),
 ]
 Label: TypeAlias = Annotated[
     str, text_of("#NUMBER, or the name of a weighting", r"#[0-9]{1,9}|[a-z0-9_]{1,100}")
@@ -62,6 +59,12 @@ ShownText: TypeAlias = Annotated[
         r"[^\x00-\x1f\x7f-\x9f]{0,10000}",
     ),
 ]
+CommandWord: TypeAlias = Annotated[
+    str,
+    Rule("text without control characters", lambda text: not CONTROL.search(text)),
+    MaxLen(10**8),
+]
+"""Of a recorded command; class counts that Python was given are one."""
 Text: TypeAlias = Annotated[str, MaxLen(10_000)]
 LongText: TypeAlias = Annotated[str, MaxLen(10**8)]
 

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from annotated_types import MaxLen
 
-from search.config.fields import BenchmarkName, ClassCounts, Epochs, ImagesOfClasses
+from search.config.fields import ClassCounts, Epochs, ImagesOfClasses
 from search.stats.estimate import Unit
 from search.stats.priors import GUESS, GUESSED_RUNS, KNOWN_RUNS, NoisePrior, guessed_noise
 from search.stats.scoring import Scoring
 from spaces.validation import OneOf
-from trainer.benchmarks.benchmark import ChosenOn, NoiseSd
+from trainer.benchmarks.benchmark import ChosenOn, NoiseSd, SafeName
 from trainer.benchmarks.metrics import METRICS
 from trainer.diagnosis.scenarios import MOST_SCENARIOS, Scenario
 from trainer.results import selection
@@ -40,7 +40,7 @@ class BenchmarkObjective:
         shortened: the training is shorter than that of which ``noise_sd`` is known.
     """
 
-    name: BenchmarkName
+    name: SafeName
     epochs: Epochs
     counts: ClassCounts
     half_counts: tuple[ImagesOfClasses, ImagesOfClasses] | None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, MaxLen
 
-from search.config.fields import LARGEST_NUMBER, Phrase, ShownText, Word
+from search.config.fields import LARGEST_NUMBER, CommandWord, Phrase, Word
 from search.store.files.jsonl import read_lines
 from search.store.validation import read_known
 from spaces.errors import UserError
@@ -47,7 +47,7 @@ class Attempt:
 
     attempt: Annotated[int, Ge(1), Le(10**6)]
     device: Literal["cpu", "cuda"] | None = None
-    arguments: Annotated[tuple[ShownText, ...], MaxLen(1000)] = ()
+    arguments: Annotated[tuple[CommandWord, ...], MaxLen(1000)] = ()
     budget: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, Any] | None = None
     time: Phrase | None = None

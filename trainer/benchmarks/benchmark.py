@@ -26,7 +26,14 @@ PREPARED_FORMAT = 1
 """Of the file that prepared.prepare writes; a new layout gets a new number."""
 OWN_PREPARED_FORMAT = 2
 """Of that file for a user's own images; other pixels of the same images get a new number too."""
-SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+SafeName: TypeAlias = Annotated[
+    str,
+    Rule(
+        "at most 200 letters, digits, '.', '_' and '-', not starting with '.'", SAFE_NAME.fullmatch
+    ),
+]
+"""Of a benchmark; it is part of names of files."""
 ROLES = ("public", "hidden", "trial")
 ChosenOn: TypeAlias = Literal["test", "validation", "evaluated"]
 """What the images that choose epochs and weightings are called."""
@@ -70,9 +77,7 @@ class Benchmark:
         schedule: of the learning rate, a key of schedules.SCHEDULES.
     """
 
-    name: Annotated[
-        str, Rule("letters, digits, '.', '_' and '-', not starting with '.'", SAFE_NAME.fullmatch)
-    ]
+    name: SafeName
     network: str
     dataset: Annotated[str, OneOf(SOURCES)]
     num_classes: Annotated[int, Ge(2)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spaces.parts.words import number_of
 from spaces.validation import OneOf, Rule
-from trainer.benchmarks.benchmark import SAFE_NAME, ChosenOn
+from trainer.benchmarks.benchmark import ChosenOn, SafeName
 from trainer.benchmarks.metrics import METRICS
 from trainer.errors import BenchmarkError
 from trainer.results import HalfCounts, Images
@@ -52,9 +52,7 @@ class OwnTraining:
         dataset: what the function is told that it trains on; empty where it is trained elsewhere.
     """
 
-    name: Annotated[
-        str, Rule("letters, digits, '.', '_' and '-', not starting with '.'", SAFE_NAME.fullmatch)
-    ]
+    name: SafeName
     trainable: Annotated[str, Rule("MODULE:FUNCTION, or empty", is_trainable)]
     epochs: Annotated[int, Ge(1), Le(10**6)]
     train_counts: Annotated[tuple[Annotated[Images, Ge(1)], ...], MaxLen(100_000)]

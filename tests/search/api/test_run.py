@@ -167,6 +167,18 @@ def test_a_training_of_ones_own_is_asked_for_in_python_and_in_words(tmp_path: Pa
         request_of(defaults | given | {"holdout": [9, 0]})
 
 
+def test_the_words_of_a_search_can_be_recorded(tmp_path: Path) -> None:
+    defaults = {field.name: field.default for field in fields(Request)}
+    many = {"trainable": "a:b", "class_counts": range(1, 8143), "epochs": 3}
+    words = words_of(request_of(defaults | many))
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    folder.begin_attempt({"arguments": list(words)})
+    assert folder.read_attempts()[0].arguments == words
+    with pytest.raises(search.UserError, match=r"^'runs.x1b' has control characters, which no"):
+        words_of(request_of(defaults | many | {"runs": "runs\x1b"}))
+
+
 def test_the_end_of_a_search_is_a_run_or_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,8 +237,10 @@ def test_a_confirmation_is_the_search_s_command_with_what_is_given(
     assert (budget.confirm_runs, budget.trials) == (12, len(run.trials()) + 12)
     assert rest["arguments"] == words
     assert rest["again"] == f"search.load({str(run.path)!r}).confirm(confirm_runs=12, slots=3)"
+    monkeypatch.setattr(sys, "stdout", None)  # closed, as a daemon's
     with pytest.raises(KeyboardInterrupt):
-        run.confirm()
+        run.confirm(data_root=Path("data"), log="mlflow")
+    assert asked[-1][2]["again"].endswith(".confirm(data_root='data', log=['mlflow'])")
     with pytest.raises(search.UserError, match=r"^confirm_runs is 8; it must be at least 9"):
         run.confirm(8)
     own = ("--trainable", "a.py:b", "--counts", "[5, 2]", "--epochs", "3")
@@ -238,7 +252,9 @@ def test_a_confirmation_is_the_search_s_command_with_what_is_given(
     assert asked[-1][0].trainable == "mine.py:b"
     assert asked[-1][2]["again"].endswith(".confirm(trainable='mine.py:b')")
     monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: ("--typo", "1"))
-    with pytest.raises(search.UserError, match="recorded command of the run cannot be read"):
+    with pytest.raises(
+        search.UserError, match=r"command of the run cannot be read \(.*another name"
+    ):
         run.confirm()
 
 

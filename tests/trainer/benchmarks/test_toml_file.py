@@ -135,7 +135,8 @@ def test_moved_folder_keeps_its_fingerprint_and_an_edited_one_does_not(beside: P
         (HEAD + "epochs = 0\n" + DATA, "epochs is 0; it must be at least 1"),
         (HEAD.replace("resnet8", "resnet9") + DATA, "did you mean 'resnet8'"),
         (HEAD + "metric = 'balanced_acc'\n" + DATA, "did you mean 'balanced_accuracy'.* macro_f1"),
-        (HEAD.replace("mine", "../mine") + DATA, "name is '../mine'; it must be letters, digits"),
+        (HEAD.replace("mine", "../mine") + DATA, "name is '../mine'; it must be at most 200"),
+        (HEAD.replace("mine", "m" * 201) + DATA, "...; it must be at most 200 letters, digits"),
         (HEAD.replace("mine", "resnet8-digitslt") + DATA, "taken by a built-in benchmark"),
         (HEAD + DATA + "test = 'train'\n", "another folder than train"),
         (

@@ -10,6 +10,7 @@ from confirming import manifest_of, steady, whole_run
 from twin import OBJECTIVE, Twin, attempt, make_settings
 
 from search.api.prior import with_prior
+from search.config.fields import MOST_PRIORS
 from search.config.request import Request
 from search.config.settings import Settings
 from search.report.verdict_view import prior_lines
@@ -85,6 +86,20 @@ def test_a_run_that_is_missing_damaged_or_named_twice_is_refused(tmp_path: Path)
         file.write(b"{}\n{}\n")
     with pytest.raises(UserError, match=r"--prior is '.*earlier': line "):
         with_prior(OTHER_SEED, Request(prior=(str(path),)), new)
+
+
+def test_more_runs_than_a_record_holds_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.api.prior.told_by", lambda path, _: PriorRun(path, 8, ({},), (0,)))
+    new = RunFolder(tmp_path / "new")
+    for number in (MOST_PRIORS, MOST_PRIORS + 1):
+        request = Request(prior=tuple(f"run{n}" for n in range(number)))
+        if number <= MOST_PRIORS:
+            assert len(with_prior(OTHER_SEED, request, new)[0].prior) == number
+            continue
+        with pytest.raises(UserError, match=r"^prior is .*; it must be a list of at most 8"):
+            with_prior(OTHER_SEED, request, new)
 
 
 def test_a_run_goes_on_with_the_prior_it_began_with_and_with_no_other(tmp_path: Path) -> None:
