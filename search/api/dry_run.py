@@ -161,7 +161,8 @@ def own_measured(plan: Plan, events: Events) -> Forecast | None:
     events.note(f"Training two epochs with {trainable} ...")
     with threads(resources.cpus):
         seconds = tuple(own_epoch_seconds(own, plan) for own in plan.own)
-    return Forecast(seconds, trials_here(resources), own_slots(resources))
+    alone = not resources.gpu
+    return Forecast(seconds, trials_here(resources), own_slots(resources), alone)
 
 
 def own_epoch_seconds(own: OwnTraining, plan: Plan) -> float:

@@ -170,6 +170,9 @@ def test_a_function_of_ones_own_trains_two_epochs(
     assert main([*own, *counts, *budget, "--dry-run"]) == code
     captured = capsys.readouterr()
     assert words in captured.out + captured.err
+    assert ("An epoch was timed alone just now: trials that share the CPUs" in captured.out) is (
+        code == 0
+    )
     assert not list(scratch.iterdir())
     assert not (tmp_path / "runs").exists()
 
