@@ -124,7 +124,7 @@ def test_settings_that_are_nested_too_deeply_are_refused(tmp_path: Path) -> None
         ({}, "line 1 of .*attempts.jsonl cannot be used: attempt is missing; restore"),
         ({"attempt": 0}, "attempt is 0; it must be at least 1"),
         ({"attempt": 1, "device": "tpu"}, "device is 'tpu'; it must be 'cpu' or 'cuda'"),
-        ({"attempt": 1, "arguments": ["\x1b"]}, r"arguments\[0\] is '\\x1b'; it must be text of"),
+        ({"attempt": 1, "arguments": ["\x1b"]}, r"arguments\[0\] is '\\x1b'; it must be text with"),
         ({"attempt": 1, "arguments": "--seed 3"}, "arguments is '--seed 3'; it must be a list"),
         (
             {"attempt": 1, "versions": {"ray": 2}},
