@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,22 +72,37 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
     Any number of processes may write the same path; the last one wins. The folder must exist.
     Raises OSError, and leaves nothing behind, when the file cannot be written.
     """
-    patiently(lambda: _write_atomic(path, data), path)
+    write_together({path: data})
 
 
-def _write_atomic(path: Path, data: bytes | memoryview) -> None:
+def write_together(files: Mapping[Path, bytes | memoryview]) -> None:
+    """Put files at their paths, each as ``write_atomic`` does, once all of them are written.
+
+    They appear in their order. Raises OSError, and leaves nothing behind, when one cannot be
+    written.
+    """
+    patiently(lambda: _write_together(files), next(iter(files)))
+
+
+def _write_together(files: Mapping[Path, bytes | memoryview]) -> None:
     # Not mkstemp: its files are private (mode 0600), and these are shared between users.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporaries = {
+        path: path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp") for path in files
+    }
     try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        for path, temporary in temporaries.items():
+            with open(temporary, "xb") as file:
+                file.write(files[path])
+                file.flush()
+                os.fsync(file.fileno())
+        for path, temporary in temporaries.items():
+            os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
         raise
-    sync(path.parent)  # the new name, which the file's own fsync does not cover
+    for folder in {path.parent for path in files}:
+        sync(folder)  # the new names, which the files' own fsync does not cover
 
 
 def append_whole(path: Path, data: bytes, sync: bool = False) -> None:

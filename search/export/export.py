@@ -14,7 +14,7 @@ from search.export.module_template import BEGINNINGS, render_module
 from search.export.verification import verification_counts, verify_export
 from search.export.winner import ExportError, Winner, winner_of
 from search.results.conclusion import Conclusion
-from trainer.files import write_atomic
+from trainer.files import write_together
 
 RECORD_NAME = "best.json"
 WEIGHTING_NAME = "best_weighting.py"
@@ -40,7 +40,7 @@ def export_winner(run: Conclusion) -> ExportedPaths | None:
 
 
 def export(folder: Path, winner: Winner) -> ExportedPaths:
-    """Write `best.json` and the module into a folder, each atomically.
+    """Write `best.json` and the module into a folder, both or none.
 
     A module of the other name that an earlier export wrote there is removed.
 
@@ -65,9 +65,8 @@ def export(folder: Path, winner: Winner) -> ExportedPaths:
     paths = ExportedPaths(record=folder / RECORD_NAME, module=folder / name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(paths.module, module.encode())
         # The record comes last: while it is the old one, the export has not happened.
-        write_atomic(paths.record, record.encode())
+        write_together({paths.module: module.encode(), paths.record: record.encode()})
         remove_exported(folder / other)
     except OSError as error:
         raise ExportError(

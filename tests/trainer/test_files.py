@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainer import files
-from trainer.files import append_whole, write_atomic
+from trainer.files import append_whole, write_atomic, write_together
 
 
 @pytest.fixture
@@ -106,6 +106,24 @@ def test_a_full_disk_is_not_waited_for(
         change(path)
     assert clock == []
     assert path.read_bytes() == b"one\n"
+
+
+def test_of_files_written_together_none_is_new_where_one_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = tmp_path / "first", tmp_path / "second"
+    write_together(dict.fromkeys(paths, b"old"))
+    synced = iter([True])
+
+    def full_at_the_second(file: int) -> None:
+        if not next(synced, False):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full_at_the_second)
+    with pytest.raises(OSError, match="No space left"):
+        write_together(dict.fromkeys(paths, b"new"))
+    assert [path.read_bytes() for path in paths] == [b"old", b"old"]
+    assert sorted(tmp_path.iterdir()) == [*paths]
 
 
 def test_what_a_failed_try_left_is_cut_off_before_the_next(

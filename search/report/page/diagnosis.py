@@ -10,7 +10,7 @@ from markupsafe import Markup
 from search.config.objective import BenchmarkObjective
 from search.report.page.classes import class_label
 from search.report.page.figure import DataTable, Figure, legend
-from search.report.page.scales import Scale, around, epoch_ticks, number
+from search.report.page.scales import OUTLIER_SHARE, Scale, around, beyond, epoch_ticks, number
 from search.report.page.svg import Plot, tag, x_range, y_range
 from search.results.diagnoses import ArmDiagnosis
 from spaces.parts.words import number_of
@@ -164,7 +164,8 @@ def losses_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) -> Fi
     kinds = [(told.test_losses, False)]
     kinds += [(told.train_losses, True)] if told.train_losses is not None else []
     every = np.concatenate([losses[np.ix_(at, shown)].ravel() for losses, _ in kinds])
-    y = around([0.0, float(np.nanquantile(every, 0.98))], *y_range())
+    highest = float(np.nanquantile(every, 1 - OUTLIER_SHARE))
+    y = around([0.0, highest], *y_range())
     x = Scale(1, max(epochs, 2), *x_range())
     plot = Plot(x, y, "epoch", "mean loss of the class", x_labels=epoch_ticks(epochs))
     for losses, dashed in kinds:
@@ -199,6 +200,7 @@ def losses_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) -> Fi
             "Solid lines are of test images, dashed ones of training images. Gap: test less "
             "training loss at the end; fall: of the training loss in an epoch, of late."
             if there
-            else "Of test images; the losses of training images are kept on CPUs only."
-        ),
+            else "Of test images; those of training images were not kept."
+        )
+        + beyond(every, y),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from search.report.page.figure import DataTable, Figure, legend
-from search.report.page.scales import Scale, around, epoch_ticks
+from search.report.page.scales import OUTLIER_SHARE, Scale, around, beyond, epoch_ticks
 from search.report.page.svg import Plot, x_range, y_range
 from search.results.conclusion import ENDS, Conclusion
 from search.results.on_benchmark import OnBenchmark
@@ -20,8 +20,6 @@ CONTROL, FULL, STOPPED, ESTIMATE = range(4)
 KINDS = ("control", "searched, full length", "stopped early", "best estimate so far")
 MOST_DOTS = 1500
 """Of a chart; of a longer search, every so manieth trial is drawn."""
-OUTLIER_SHARE = 0.02
-"""Of trials, the worst, that may lie below the chart, as collapsed ones would flatten it."""
 
 
 def history_figure(conclusion: Conclusion) -> Figure | None:
@@ -51,7 +49,6 @@ def history_figure(conclusion: Conclusion) -> Figure | None:
     if found:
         text += f"; {found.row.label} is the best"
         text += f", estimated at {found.known.mean:.2f} from {found.known.n} of them"
-    left_out = sum(value < lowest for value in values)
     return Figure(
         name="history",
         finding=f"{text}.",
@@ -73,7 +70,7 @@ def history_figure(conclusion: Conclusion) -> Figure | None:
         legend=legend(KINDS),
         note="A dot is one run, which is partly luck; the line is the best estimate of a "
         "weighting's mean, pulled towards that of all as far as luck may have made it."
-        + (f" Results below the chart: {left_out}." if left_out else "")
+        + beyond(values, y)
         + (f" Of the proposals, 1 in {every} is drawn." if every > 1 else ""),
     )
 
@@ -143,5 +140,6 @@ def curves_figure(
             [(int(e) + 1, *(float(s[:, e].mean()) for s in curves.values())) for e in shown],
         ),
         legend=legend(f"{arm} ({number_of(len(scores), 'run')})" for arm, scores in curves.items()),
-        note="Lines are means over the fresh seeds, bands reach from the worst to the best run.",
+        note="Lines are means over the fresh seeds, bands reach from the worst to the best run."
+        + beyond(every, y),
     )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 MOST_TICKS = 7
 FEW_EPOCHS = 10
 """Of which each has a tick."""
+OUTLIER_SHARE = 0.02
+"""Of values, the worst, that may lie beyond a chart, which they would flatten."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,12 @@ def around_log(values: Iterable[float], start: float, end: float) -> Scale:
     low, high = min(known), max(known)
     room = (high / low) ** 0.05 if high > low else 1.5
     return Scale(low / room, high * room, start, end, log=True)
+
+
+def beyond(values: Iterable[float], scale: Scale) -> str:
+    """Return the end of a note: how many values lie beyond a chart; empty for none."""
+    outside = sum(value < scale.low or value > scale.high for value in values)
+    return f" Values beyond the chart, drawn at its edge: {outside}." if outside else ""
 
 
 def number(value: float) -> str:

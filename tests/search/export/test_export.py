@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
+import os
 import sys
 from dataclasses import replace
 
@@ -105,3 +107,19 @@ def test_a_folder_that_cannot_be_written_is_named_with_a_remedy(tmp_path, monkey
     with pytest.raises(ExportError, match=r"cannot be written to .*file \(.*--output FOLDER"):
         export(tmp_path / "file", BEST)
     assert export(tmp_path / "new" / "folder", BEST).record.is_file()
+
+
+def test_a_disk_that_fills_between_the_two_files_leaves_both_as_they_were(tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "verify_export", lambda *_: None)
+    export(tmp_path, BEST)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    synced = iter([True])
+
+    def full_at_the_second(file):
+        if not next(synced, False):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full_at_the_second)
+    with pytest.raises(ExportError, match=r"No space left.*--output FOLDER"):
+        export(tmp_path, replace(BEST, result={"accuracy": 1.5}))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -7,7 +7,7 @@ import pytest
 from markupsafe import Markup
 
 from search.report.page.figure import MOST_ROWS, DataTable, shown
-from search.report.page.scales import MOST_TICKS, Scale, around, around_log, number
+from search.report.page.scales import MOST_TICKS, Scale, around, around_log, beyond, number
 from search.report.page.svg import Plot, tag, x_range, y_range
 
 
@@ -33,6 +33,12 @@ def test_a_scale_places_its_ends_and_its_middle() -> None:
     assert [Scale(1, 3, 10, 30)(v) for v in (1, 2, 3, 99)] == [10, 20, 30, 30]
     assert Scale(1, 100, 0, 50, log=True)(10) == pytest.approx(25)
     assert Scale(0, 4, 100, 0)(1) == 75
+
+
+def test_values_beyond_a_scale_are_counted_and_a_missing_one_is_not() -> None:
+    scale = Scale(1, 3, 10, 30)
+    assert beyond([0.9, 1, 3, 4, float("nan")], scale).endswith("at its edge: 2.")
+    assert beyond([1, 2, 3], scale) == ""
 
 
 @pytest.mark.parametrize("values", ([], [5.0], [0.0, 0.0], [-2.0, 7.0]))

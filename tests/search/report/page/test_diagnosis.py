@@ -85,6 +85,14 @@ def test_the_losses_of_training_images_are_shown_where_they_are_kept(
     assert losses.table.rows[0][:3] == ("class 1", 200, 4.0)
 
 
+def test_losses_too_high_for_the_chart_are_told() -> None:
+    test = np.ones((100, 3))
+    test[0] = 1000
+    collapsed = ArmDiagnosis(1, GROUPS, RIGHT, test, None)
+    assert "at its edge" not in losses_figure(OBJECTIVE, None, {"best": known(RIGHT)}).note
+    assert losses_figure(OBJECTIVE, None, {"best": collapsed}).note.endswith("at its edge: 3.")
+
+
 def test_the_confusion_of_many_classes_draws_the_darkest_cells_alone() -> None:
     classes = 100
     cells = np.random.default_rng(0).integers(1, 9, (classes, classes))
