@@ -188,19 +188,17 @@ class Search:
         return self.ended + [trial.row for trial in self.running.values()]
 
     def has_more(self) -> bool:
-        """Whether ``next_trial`` returns one now or later."""
+        """Whether ``next_trial`` may return one now or later: also one that loses its worker."""
         if self.must_stop():
             return False
-        return bool(self.adopted) or not self.search_is_over() or not self._later_is_over()
+        return bool(self.running) or not self.search_is_over() or not self._later_is_over()
 
     def _searching(self) -> bool:
         """Whether a trial of the search itself is in flight."""
         return any(trial.row.in_search for trial in self.running.values())
 
     def _later_is_over(self) -> bool:
-        """Whether no run of a later phase is to come, now that the search has begun its last."""
-        if self._searching():
-            return not self.budget.confirm_runs
+        """Whether no run of a later phase is to come, now that all of the search have ended."""
         self._settle()
         return self.later.is_over(self.rows())
 

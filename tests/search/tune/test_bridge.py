@@ -252,5 +252,19 @@ def test_without_a_place_a_search_that_is_over_ends(search: Search) -> None:
     assert searcher(search, 0).suggest("id") == Searcher.FINISHED
 
 
+def test_the_last_trial_that_loses_its_worker_is_handed_out_again(search: Search) -> None:
+    """Tune asks for no more trials once it was told that there are none."""
+    while (trial := started(search)) and search.search_trials < 16:
+        hand_over(search, trial, report_of(trial, range(1, OBJECTIVE.epochs + 1), done=True))
+    asked = searcher(search, 2)
+    assert asked.suggest("id") is None
+    lose(search, trial)
+    config = asked.suggest("id")
+    assert isinstance(config, dict)
+    assert config["key"] == trial.row.key
+    hand_over(search, trial, report_of(trial, range(1, OBJECTIVE.epochs + 1), done=True))
+    assert asked.suggest("id") == Searcher.FINISHED
+
+
 def test_a_search_that_must_stop_begins_nothing(search: Search) -> None:
     assert searcher(search, 3, stop="SIGINT").suggest("id") == Searcher.FINISHED
