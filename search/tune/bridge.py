@@ -201,6 +201,7 @@ class StudyCallback(DriverOnly, Callback):
         **info: Any,
     ) -> None:
         """Let the search decide: Tune itself tries nothing again."""
+        self.saving.loses(trial.config["key"])
         self.search.lost_worker(trial.config["key"], error_of(trial))
 
 

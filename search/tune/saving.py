@@ -36,13 +36,16 @@ class Saving:
         self.workers = {k: w for k, w in self.workers.items() if k in self.search.running}
         self.workers[key] = worker
 
+    def loses(self, key: str) -> None:
+        """Note that a trial has lost its worker."""
+        self.workers.pop(key, None)
+
     def is_over(self) -> bool:
         """Whether there is a reason to stop, and every trial is saved or has had its time."""
         if not self.stop():
             return False
         if self.deadline is None:
-            waiting = {trial.row.key for trial in self.search.adopted}
-            for key in self.search.running.keys() & self.workers.keys() - waiting:
+            for key in self.search.running.keys() & self.workers.keys():
                 self.calls[self.workers[key].save_now.remote()] = key
             self.deadline = time.monotonic() + SAVE_SECONDS
         if self.calls:

@@ -11,6 +11,7 @@ from twin import attempt, fast_folder, lines_told, make_run, make_settings
 
 from search.session.search import Search
 from search.tune import saving
+from search.tune.bridge import StudyCallback
 from search.tune.saving import SAVE_SECONDS, Saving
 
 
@@ -94,6 +95,10 @@ def test_only_trials_that_run_on_a_worker_are_saved(search: Search) -> None:
     saving, _, reasons = begun(search)
     first, second = list(search.running)
     search.fail(first, "it diverged")
-    search.lost_worker(second)
+    tune_trial: Any = SimpleNamespace(config={"key": second}, error_file=None)
+    StudyCallback(search, saving, lambda: None).on_trial_error(1, [], tune_trial)
+    again = search.next_trial()  # which waits for another worker
+    assert again is not None
+    assert again.row.key == second
     reasons.append("SIGINT")
     assert saving.is_over()
