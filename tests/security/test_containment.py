@@ -128,6 +128,9 @@ def test_a_run_that_lies_in_itself_is_contained(folder: Path, tmp_path: Path) ->
     (folder / "ray" / "again").symlink_to("../record.jsonl")
     (folder / "ray" / "round").symlink_to(folder)
     (folder / "ray" / "loop").symlink_to("loop")
+    own = folder / "checkpoints" / "proposals-00002" / "own"
+    own.mkdir(parents=True)
+    (own / "last").symlink_to("epoch-3")  # as Lightning does
     check_contained(folder)
     (tmp_path / "way").symlink_to(folder)  # how a user gets there is the user's business
     check_contained(tmp_path / "way")
@@ -140,11 +143,15 @@ def test_a_run_that_lies_in_itself_is_contained(folder: Path, tmp_path: Path) ->
         ("log.txt", "record.jsonl"),
         ("trials/proposals-00002.jsonl", "baselines-00000.jsonl"),
         ("checkpoints/proposals-00002", "../trials"),
+        ("checkpoints/proposals-00002/own", "../../trials"),
+        ("checkpoints/proposals-00002/own/last", "../../../record.jsonl"),
+        ("checkpoints/proposals-00002/last", "own/epoch-3"),
         ("best.json", "best.json"),
     ),
 )
 def test_a_link_to_another_part_of_the_run_is_refused(folder: Path, name: str, to: str) -> None:
     (folder / name).unlink(missing_ok=True)
+    (folder / name).parent.mkdir(exist_ok=True, parents=True)
     (folder / name).symlink_to(to)
     with pytest.raises(UserError, match=f"'{name}' is a link; take it away"):
         check_contained(folder)
@@ -179,6 +186,15 @@ def test_a_file_that_is_too_large_to_be_read_is_refused(folder: Path) -> None:
         with pytest.raises(UserError, match=f"'{name}' has {size + 1} bytes, and at most"):
             RunFolder(folder).read_manifest()
         os.truncate(folder / name, before)
+
+
+def test_what_a_function_prints_and_saves_may_be_large(folder: Path) -> None:
+    own = "checkpoints/proposals-00002/own/model"
+    for name, size in (("trials/proposals-00002.out.txt", 2**28), (own, 2**32)):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).touch()
+        os.truncate(folder / name, size + 1)
+    check_contained(folder)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ in this way, not who changes it meanwhile.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,13 +29,16 @@ WRITTEN = (
     "report.html",
 )
 FOLDERS = ("trials", "checkpoints", "ray")
+OWN = re.compile(r"checkpoints/[^/]+/own/")
+"""Where a function of the user's writes, which may link its last checkpoint."""
 MOST_ENTRIES = 1_000_000
 
 
 def check_contained(folder: Path) -> None:
     """Raise UserError if something in ``folder`` leads out of it, or is not what it is to be.
 
-    There are plain files, with a limit to their size, and folders. Ray alone makes links.
+    There are plain files, with a limit to their size, and folders. Links are made by Ray, and by
+    functions of users among their own checkpoints.
     """
     inside = os.path.realpath(folder) + os.sep
     for number, entry in enumerate(entries(folder)):
@@ -71,11 +75,13 @@ def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 def fault_of(entry: os.DirEntry[str], place: str, inside: str) -> str | None:
     """Return why an entry cannot be trusted, None if it can; ``place`` is its path in the run."""
     room = os.path.dirname(place)
+    own = OWN.match(place)
     if entry.is_symlink():
         target = os.path.realpath(entry.path)
         if not (target + os.sep).startswith(inside):
             return f"is a link to {target!r}, outside"
-        return None if place.startswith(f"ray{os.sep}") else "is a link"
+        among_own = own is not None and target.startswith(inside + own[0])
+        return None if among_own or place.startswith("ray/") else "is a link"
     is_read = room == "trials" or place in LARGEST
     if entry.is_dir(follow_symlinks=False):
         return "is a folder, not a file" if is_read or place in WRITTEN else None
@@ -89,5 +95,7 @@ def fault_of(entry: os.DirEntry[str], place: str, inside: str) -> str | None:
         return "is a file, not a folder"
     if is_read and not os.access(entry.path, os.R_OK):
         return "cannot be read, by its permissions"
-    largest = LARGEST_OF_TRIALS if room == "trials" else LARGEST.get(place, LARGEST_OF_OTHERS)
-    return None if size <= largest else f"has {size} bytes, and at most {largest} are read"
+    epochs = room == "trials" and place.endswith(".jsonl")
+    largest = LARGEST_OF_TRIALS if epochs else LARGEST.get(place, LARGEST_OF_OTHERS)
+    fits = own or size <= largest  # nothing reads what is a function's own
+    return None if fits else f"has {size} bytes, and at most {largest} are read"
