@@ -134,14 +134,17 @@ def train(
 
     def recruiting() -> Workers:
         workers = recruit(setup, images, plan.resources, search.events.note, interrupt)
+
+        def told(seconds: tuple[float, ...]) -> None:  # when nodes that were waited for have come
+            tell(Forecast(seconds, at_a_time(workers.held, plan.resources), workers.slots))
+
         if not measured and not interrupt.reason():
-            concurrency = at_a_time(workers.held, plan.resources)
             if workers.speeds:
+                concurrency = at_a_time(workers.held, plan.resources)
                 tell(Forecast.of_gpus(workers.speeds, workers.slots, images, concurrency))
             else:
                 epochs = [benchmark.epochs for benchmark in plan.benchmarks]
-                of = partial(Forecast, concurrency=concurrency, slots=workers.slots)
-                search.events.subscribe(FirstEpochs(epochs, lambda seconds: tell(of(seconds))))
+                search.events.subscribe(FirstEpochs(epochs, told))
         return workers
 
     try:

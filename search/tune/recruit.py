@@ -121,8 +121,8 @@ def measured_on_ray(
 
 
 def at_a_time(held: dict[str, float], resources: Resources) -> int:
-    """Return how many trials that hold so much the cluster runs at a time."""
-    return capacity_of(held, resources, lambda sentence: None).limit()
+    """Return how many trials that hold so much the cluster runs at a time, 1 while none fits."""
+    return max(1, capacity_of(held, resources, lambda sentence: None).limit())
 
 
 def own_workers(setup: WorkerSetup, resources: Resources) -> Workers:

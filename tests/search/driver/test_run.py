@@ -33,10 +33,12 @@ def test_where_nothing_is_measured_before_the_first_epochs_tell_the_cost(
     folder = make_run(tmp_path / "run", settings)
     search = attempt(folder, settings, 8)
     plan = make_plan(folder, "resnet8-digitslt", Budget(8, None, confirm=False), settings)
-    told = lines_told(search)
+    told, there = lines_told(search), 0
 
     def on_ray(search: Search, recruiting: Recruit, *_: Any) -> None:
+        nonlocal there
         recruiting()
+        there = 8  # trials for which there is room once the nodes have come
         for seconds in (9.0, 2.0, 3.0):
             result = replace(results_of(1, 1)[0], seconds=seconds)
             search.events.publish(EpochReported("baselines-00000", 0, result))
@@ -44,7 +46,7 @@ def test_where_nothing_is_measured_before_the_first_epochs_tell_the_cost(
     monkeypatch.setattr(run, "forecast", lambda *_: None)
     monkeypatch.setattr(run, "worker_setup", lambda *_: None)
     monkeypatch.setattr(run, "recruit", lambda *_: Workers(object, {}, slots=slots))
-    monkeypatch.setattr(run, "at_a_time", lambda *_: 8)
+    monkeypatch.setattr(run, "at_a_time", lambda *_: there)
     monkeypatch.setattr(run, "search_on_ray", on_ray)
     console = Console(file=io.StringIO())
     run.train(plan, (), search, 1, Interrupt(), console, lambda: None)

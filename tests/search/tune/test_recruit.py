@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from search.results.forecast import Forecast
 from search.session.interrupt import Interrupt
 from search.tune import recruit
 from search.tune.capacity import fitting
-from search.tune.recruit import measured_slots, share, speeds_on_this_gpu
+from search.tune.recruit import at_a_time, measured_slots, share, speeds_on_this_gpu
 from search.workers.code_version import CodeVersion
 from search.workers.setup import WorkerSetup
 from trainer.prepared import load, prepare
@@ -42,6 +43,13 @@ def setup(place: Path, benchmarks: int = 1) -> WorkerSetup:
 @pytest.mark.parametrize("parts", range(1, 33))
 def test_all_shares_of_a_gpu_fit_and_leave_next_to_nothing(parts: int) -> None:
     assert 0.99 < parts * share(1, parts) <= 1
+
+
+def test_a_cluster_whose_nodes_are_away_is_taken_for_one_that_runs_a_trial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recruit, "capacity_of", lambda *_: SimpleNamespace(limit=lambda: 0))
+    assert at_a_time({"cpu": 1}, resources()) == 1
 
 
 @pytest.mark.parametrize("slots", range(1, 33))
