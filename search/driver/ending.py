@@ -23,6 +23,7 @@ from search.tune.saving import SAVE_SECONDS
 from search.workers.code_version import CodeVersion, loaded_version
 from spaces.errors import UserError
 from spaces.parts.words import number_of
+from trainer.entry_point import sentence_of
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, EXIT_CODE
 log = logging.getLogger("search")
@@ -84,9 +85,9 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
     try:
         with search.events.noted_if_slow("Writing the export, and checking it ..."):
             exported = export_winner(conclusion)
-    except ExportError as error:
-        fault = str(error)
-        note(f"not exported: {error}")
+    except (ExportError, OSError) as error:  # as where the disk is full
+        fault = sentence_of(error)
+        note(f"not exported: {fault}")
     if exported:
         note(f"exported {exported.module}")
     if search.finished():

@@ -1,13 +1,17 @@
-"""The end of an attempt says what it waits for."""
+"""The end of an attempt says what it waits for, and how the run goes on."""
 
+import errno
 import io
+import os
+import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from confirming import PLAIN, drive, new_run, usual
+from confirming import PLAIN, drive, new_run, train, usual
 from rich.console import Console
-from twin import OBJECTIVE, attempt, make_plan
+from twin import OBJECTIVE, attempt, lines_told, make_plan
 
 from search.config.budget import Budget
 from search.driver import ending
@@ -35,3 +39,25 @@ def test_the_end_says_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.Monk
     plan = make_plan(folder, "resnet8-digitslt", Budget(8, None, confirm=False), PLAIN)
     ending.conclude(plan, search, Interrupt(), Console(file=io.StringIO()))
     assert all(seen.is_set() for seen in noted.values())
+
+
+def test_where_the_disk_is_too_full_for_the_export_it_is_said_how_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = new_run(tmp_path / "run", OBJECTIVE)
+    search = attempt(folder, PLAIN, 8)
+    trial = search.next_trial()
+    assert trial is not None
+    train(search, trial, usual)
+    told, screen = lines_told(search), io.StringIO()
+    plan = make_plan(folder, "resnet8-digitslt", Budget(8, None, confirm=False), PLAIN)
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
+    ended = ending.conclude(
+        replace(plan, resume_command="again"), search, Interrupt(), Console(file=screen)
+    )
+    assert ended.code == ending.FAILED
+    assert "not exported: No space left on device" in told
+    assert screen.getvalue().endswith("  again\n")
