@@ -79,8 +79,8 @@ def free_resources() -> dict[str, float]:
 def node_types(bootstrap: Path) -> tuple[tuple[NodeType, ...], int]:
     """Return the worker types in a configuration of ``ray up``, and the most workers in all.
 
-    Types of which the resources are not stated, such as hosts reached by ssh, are left out; so
-    is everything where there is no such file, or another cluster's.
+    Types of which the resources are not stated, such as hosts reached by ssh, are left out.
+    Nothing may be started where there is no such file; whose it is, is not asked.
     """
     if not os.path.isfile(bootstrap):
         return (), 0

@@ -42,7 +42,7 @@ class Attempt:
         budget, resources: as they were asked for; nothing acts on them.
         time, versions, cpu, revision: ``trainer.provenance``.
         cost: None where it was not known yet when the attempt ended.
-        device_share: part of a GPU that each trial held; None on CPUs, and where it was not known.
+        device_share: part of a GPU that each trial held, 1 on CPUs; None where it was not known.
     """
 
     attempt: Annotated[int, Ge(1), Le(10**6)]
@@ -76,7 +76,7 @@ def read_attempts(path: Path) -> list[Attempt]:
 
 
 def last_share(attempts: Sequence[Attempt]) -> float:
-    """Return the part of a device that the trials of the last attempts held, 1 on CPUs."""
+    """Return the part of a device that trials held in the last attempt of which that is known."""
     known = [attempt.device_share for attempt in attempts if attempt.device_share is not None]
     return known[-1] if known else 1.0
 

@@ -90,10 +90,9 @@ def search_on_ray(
 
 
 def note_share(search: Search, workers: Workers, attempt: int) -> None:
-    """Count the hours of trials by the part of a GPU that each holds, and keep it for a resume."""
-    if share := workers.held.get("gpu"):
-        search.spending.device_share = share
-        search.folder.add_to_attempt(attempt, {"device_share": share})
+    """Count the hours of trials by the part of a device that each holds; a resume reads it."""
+    share = search.spending.device_share = workers.held.get("gpu", 1.0)
+    search.folder.add_to_attempt(attempt, {"device_share": share})
 
 
 def tuner(searcher: StudySearcher, workers: Workers, saving: Saving, attempt: int) -> tune.Tuner:

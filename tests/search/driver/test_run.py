@@ -19,7 +19,7 @@ from search.driver.ending import FINISHED, Ending
 from search.session.events import EpochReported, Event, Events, TrialEnded
 from search.session.interrupt import Interrupt
 from search.session.search import Search
-from search.store.attempts import Cost
+from search.store.attempts import Cost, last_share
 from search.tune.experiment import note_share
 from search.tune.recruit import Recruit, Workers
 
@@ -61,6 +61,8 @@ def test_a_trial_whose_end_a_kill_has_lost_is_told_to_the_loggers_with_its_hours
 ) -> None:
     folder = new_run(tmp_path / "run", OBJECTIVE)
     search = attempt(folder, PLAIN, 8)
+    note_share(search, Workers(object, {"cpu": 1}), 1)
+    assert last_share(folder.read_attempts()) == search.spending.device_share == 1.0
     note_share(search, Workers(object, {"cpu": 1, "gpu": 0.25}), 1)
     trial = search.next_trial()
     assert trial is not None
