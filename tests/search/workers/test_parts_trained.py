@@ -24,7 +24,6 @@ from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable, load_task, save_parts, template_trial
 from spaces import STRATEGIES, Logits, Recipe, Strategy, Variant
 from trainer.benchmarks import BENCHMARKS, Benchmark
-from trainer.execution.checkpoint import saved_epochs
 from trainer.execution.loop import train
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task
@@ -211,25 +210,6 @@ def test_a_trial_goes_on_from_what_is_recorded(
     reports = to_the_end(after)
     assert len(reports) == sum(end > recorded for end in STAGE_ENDS)
     assert is_alone(list(chain.from_iterable(reports)), shared, seed=1, skipped=recorded)
-
-
-def test_a_trial_is_saved_where_it_is_before_its_second_part_has_begun(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shared = setup(tmp_path)
-    made, trial = InEngine(shared), config(shared, 1)
-    monkeypatch.setattr("search.workers.reports.REPORT_SECONDS", 0.0)
-    monkeypatch.setattr("search.workers.engine_actor.LOOK_SECONDS", 0.01)
-    with threads(1):
-        made.begin(trial)
-        while not ((told := made.report())["within"] and told["within"][1]):
-            pass
-        made.engine.save_now(made.key)
-        made.engine.leave(made.key)
-        assert made.free() == [1, 1]
-    first, second = (Path(part["checkpoints"]) for part in trial["parts"])
-    assert saved_epochs(first)
-    assert not second.exists()
 
 
 def test_a_trial_need_not_train_every_benchmark(worker: MakeWorker, tmp_path: Path) -> None:
