@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from search.store.run_folder import RunFolder
 from trainer.results import EpochResult
 
 Value = str | float | int | None
@@ -45,6 +46,11 @@ class Logger(Protocol):
 
     def close(self) -> None:
         """Write what is left."""
+
+
+def identity(folder: RunFolder) -> str:
+    """Return what tells a run from all others: one that was deleted may have had its folder."""
+    return f"{folder.path} {folder.read_attempts()[0].time}"
 
 
 def metrics_of(prefix: str, result: EpochResult) -> dict[str, float]:

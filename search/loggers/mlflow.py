@@ -9,7 +9,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-from search.loggers.logger import LoggedTrial, Value, metrics_of
+from search.loggers.logger import LoggedTrial, Value, identity, metrics_of
 from search.store.run_folder import RunFolder
 from trainer.results import EpochResult
 
@@ -29,17 +29,16 @@ class MlflowLogger:
         self.experiment = (
             found.experiment_id if found else self.client.create_experiment(EXPERIMENT)
         )
-        self.path = str(folder.path)
+        self.search = identity(folder).replace("'", "")
         self.runs: dict[str, str] = {}
         self.parent = self._run("", folder.path.name, {})
 
     def _run(self, key: str, name: str, tags: Mapping[str, str]) -> str:
         """Return the id of a run, of the trial ``key`` or of the search itself."""
         if key not in self.runs:
-            path = self.path.replace("'", "")
-            query = f"tags.`{RUN_TAG}` = '{path}' and tags.`{TRIAL_TAG}` = '{key}'"
+            query = f"tags.`{RUN_TAG}` = '{self.search}' and tags.`{TRIAL_TAG}` = '{key}'"
             known = self.client.search_runs([self.experiment], query, max_results=1)
-            own = {RUN_TAG: path, TRIAL_TAG: key, **tags}
+            own = {RUN_TAG: self.search, TRIAL_TAG: key, **tags}
             run = (
                 known[0]
                 if known

@@ -8,7 +8,7 @@ from typing import Any
 
 import wandb
 
-from search.loggers.logger import LoggedTrial, Value, metrics_of
+from search.loggers.logger import LoggedTrial, Value, identity, metrics_of
 from search.store.run_folder import RunFolder
 from trainer.results import EpochResult
 
@@ -29,7 +29,7 @@ class WandbLogger:
 
     def _run(self, key: str, name: str, config: Mapping[str, Value]) -> Any:
         if key not in self.runs:
-            whole = hashlib.sha256(f"{self.folder.path} {key}".encode()).hexdigest()[:16]
+            whole = hashlib.sha256(f"{identity(self.folder)} {key}".encode()).hexdigest()[:16]
             self.runs[key] = wandb.init(
                 project=None if wandb.Settings().project else PROJECT,
                 id=whole,

@@ -1,5 +1,6 @@
 """Loggers in the background: what they are told, and that nothing they do stops a search."""
 
+import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -207,6 +208,9 @@ def test_mlflow_has_a_run_for_each_trial_below_that_of_the_search(
     assert {run.data.tags["mlflow.parentRunId"] for run in below} == {parent.info.run_id}
     assert all(run.data.metrics["best_score"] > 0 for run in below)
     assert {run.info.status for run in runs} == {"FINISHED"}
+    shutil.rmtree(tmp_path / "run")
+    driven(tmp_path, "mlflow", "2026-01-02")
+    assert len(client.search_runs([experiment.experiment_id])) == 2 * (TRIALS + 1)
 
 
 @pytest.mark.slow
@@ -221,9 +225,10 @@ def test_weights_and_biases_writes_offline_beside_the_run_folder(
     check_contained(folder.path)  # the run is still one that can be shown and resumed
 
 
-def driven(tmp_path: Path, name: str) -> RunFolder:
+def driven(tmp_path: Path, name: str, begun: str = "2026-01-01") -> RunFolder:
     """A run of which a logger was told, and its verdict."""
     folder = new_run(tmp_path / "run", OBJECTIVE)
+    folder.begin_attempt({"time": begun})
     search = attempt(folder, PLAIN, TRIALS, objective=OBJECTIVE, confirm=False)
     folder.begin_attempt({"resources": {}, "device": "cpu"})
     notes: list[str] = []
