@@ -104,7 +104,7 @@ def read_benchmark(path: Path, data_root: Path, taken: Collection[str]) -> Bench
     """
     try:
         content = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
         raise BenchmarkError(f"{path} is not a TOML file ({error}): mend that line") from error
     try:
         return from_toml(content, path.parent, data_root, taken)

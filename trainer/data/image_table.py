@@ -181,10 +181,10 @@ def _read_parquet(
             for name in read:
                 _check_column(file, name, fields[name].type, opened.metadata.num_rows)
             table = opened.read([fields[name].name for name in read])
-    except (OSError, ArrowException) as error:
+        values: list[list[Any]] = [table[fields[name].name].to_pylist() for name in read]
+    except (OSError, ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"{file} cannot be read as Parquet ({error}): replace it") from error
     names = read + [name for name in fields if name not in read]
-    values: list[list[Any]] = [table[fields[name].name].to_pylist() for name in read]
     rows = zip(*values, strict=True)
     lines = (["" if value is None else str(value) for value in row] for row in rows)
     return names, enumerate(lines, 1)

@@ -65,7 +65,7 @@ def class_counts_of(text: str, argument: str = "class_counts") -> OwnCounts:
         return read_own_counts(expanded(text))
     try:
         return own_counts(json.loads(text))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
         raise FieldError(f"{argument} is no JSON: {error}") from error
     except UserError as error:
         raise FieldError(f"{argument}: {error}") from error
@@ -93,7 +93,7 @@ def read_own_counts(path: Path) -> OwnCounts:
         return _of_lines(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, line {error.lineno}: is not JSON: {error.msg}.") from error
-    except csv.Error as error:
+    except (csv.Error, ValueError) as error:  # also of a number of thousands of digits
         raise UserError(f"{path} is not a file of class counts: {error}.") from error
     except RecursionError as error:
         raise UserError(f"{path} is nested too deeply to be class counts.") from error

@@ -144,7 +144,7 @@ def open_images(path: Path, checksums: Checksums) -> StoredImages:
                 raise ValueError("another version of the format")
             shape, by_columns, kind = npy.read_array_header_1_0(file)
             offset = file.tell()
-    except (OSError, ValueError) as error:
+    except Exception as error:  # numpy meets a damaged header with whatever it stumbles over
         reason = getattr(error, "strerror", None) or error
         raise DataError(
             f"{path} holds no images ({reason}): delete the folder {path.parent} and run again, and"

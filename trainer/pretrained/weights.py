@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import io
-import pickle
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,8 +41,9 @@ def read_weights(path: Path) -> StateDict:
         raise BenchmarkError(
             f"pretrained is {str(path)!r}, which cannot be read ({error.strerror}); correct it"
         ) from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, LookupError) as error:
-        # Not torch's message: it advises to load without weights_only, which runs the file's code.
+    # torch meets broken files with whatever it stumbles over; its message is not told, because it
+    # advises to load without weights_only, which runs the file's code.
+    except Exception as error:
         raise BenchmarkError(
             f"pretrained is {str(path)!r}, which is no file that torch reads as data; {ADVICE}"
         ) from error

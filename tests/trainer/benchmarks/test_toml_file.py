@@ -104,6 +104,8 @@ def test_moved_folder_keeps_its_fingerprint_and_an_edited_one_does_not(beside: P
     ("text", "message"),
     (
         ("name = ", "is not a TOML file"),
+        (f"epochs = {'1' * 5000}", "is not a TOML file"),
+        (f"epochs = {'[' * 100_000}", "is not a TOML file"),
         (HEAD, "data is missing; add a table of keys and values"),
         (HEAD + "[data]\n", "no place of the images: give one of root, csv, parquet, npz"),
         (HEAD + DATA + "npz = 'a.npz'\n", "has root and npz: give one of root, csv"),

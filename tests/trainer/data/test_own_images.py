@@ -135,9 +135,13 @@ def test_labels_that_are_the_same_number_have_one_order() -> None:
 
 
 def test_file_that_is_no_parquet_is_refused(here: Path) -> None:
-    (here / "rows.parquet").write_text("path,label\n")
-    with pytest.raises(DataError, match=r"rows\.parquet cannot be read as Parquet"):
-        declared(here, 'parquet = "rows.parquet"')
+    columns = {"path": ["a.png"], "label": ["x"]}
+    parquet.write_table(pyarrow.table(columns), here / "rows.parquet", compression="none")
+    content = (here / "rows.parquet").read_bytes()
+    for damaged in (b"path,label\n", content.replace(b"a.png", b"a\xffpng")):
+        (here / "rows.parquet").write_bytes(damaged)
+        with pytest.raises(DataError, match=r"rows\.parquet cannot be read as Parquet"):
+            declared(here, 'parquet = "rows.parquet"')
 
 
 @pytest.mark.parametrize("data", ('csv = "none.csv"', 'npz = "images"', 'root = "rows.csv"'))

@@ -105,6 +105,8 @@ def test_values_that_are_no_counts_name_the_argument() -> None:
         ("a.json", "[5, true]", ": class 1: train is True; it must be"),
         ("a.json", '{"train": [5, 4], "test": [1]}', ": columns have [1, 2] entries"),
         ("a.json", "[" * 100_000, " is nested too deeply"),
+        ("a.json", f"[{'1' * 5000}]", " is not a file of class counts: Exceeds the limit"),
+        ("a.csv", "1" * 5000, " is not a file of class counts: Exceeds the limit"),
         ("absent.csv", None, " cannot be read"),
     ),
 )

@@ -167,6 +167,8 @@ def test_a_function_of_other_parameters_is_refused(
         ("[5, 2]", None, "epochs is missing"),
         (None, 3, "class_counts is missing"),
         ("[5, 2", 3, "class_counts is no JSON"),
+        ("[" * 100_000, 3, "class_counts is no JSON"),
+        (f"[{'1' * 5000}]", 3, "class_counts is no JSON"),
         ("[5, 2.5]", 3, "class_counts: class 1: train is 2.5"),
         ("gone.csv", 3, "gone.csv cannot be read"),
     ),

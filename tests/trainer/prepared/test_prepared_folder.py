@@ -141,12 +141,18 @@ def test_what_a_killed_preparation_left_is_removed_by_the_next(
     assert left.exists() == locked
 
 
+def open_header(path: Path) -> None:
+    """Take the closing brace from the header of an .npy file."""
+    path.write_bytes(path.read_bytes().replace(b", }", b",  ", 1))
+
+
 @pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize(
     ("damage", "message"),
     (
         (lambda folder: os.truncate(folder / "images.npy", 4000), "is cut off: delete the folder"),
         (lambda folder: os.truncate(folder / "images.npy", 20), "holds no images .*: delete the"),
+        (lambda folder: open_header(folder / "images.npy"), "holds no images .*: delete the"),
         (lambda folder: (folder / "images.npy").unlink(), "holds no images .No such file"),
         (lambda folder: np.save(folder / "images.npy", np.zeros(30)), "has float64 of shape"),
         (lambda folder: (folder / "description.npz").unlink(), r"lacks description\.npz: delete"),

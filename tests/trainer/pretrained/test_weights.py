@@ -115,9 +115,11 @@ def test_head_and_counters_need_not_be_in_the_file(place: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused(place: Path) -> None:
-    (place / "weights.pth").write_bytes(b"a text")
-    with pytest.raises(UserError, match="no file that torch reads as data"):
-        declared(place)
+    content = (place / "weights.pth").read_bytes()
+    for damaged in (b"a text", content.replace(b"bn.bias", b"bn.\xffias")):
+        (place / "weights.pth").write_bytes(damaged)
+        with pytest.raises(UserError, match="no file that torch reads as data"):
+            declared(place)
     (place / "weights.pth").unlink()
     with pytest.raises(UserError, match=r"no pretrained file .*: correct pretrained or"):
         declared(place)
