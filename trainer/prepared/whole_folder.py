@@ -57,11 +57,13 @@ def check_room(folder: Path, size: int) -> None:
 @contextlib.contextmanager
 def unfinished(folder: Path) -> Iterator[Path]:
     """A locked folder beside another one, which is removed if it still has its name at the end."""
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}{UNFINISHED}")
-    temporary.mkdir()
-    descriptor = os.open(temporary, os.O_RDONLY)
+    unlocked = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+    temporary = unlocked.with_name(f"{unlocked.name}{UNFINISHED}")
+    unlocked.mkdir()
+    descriptor = os.open(unlocked, os.O_RDONLY)
     try:
         is_locked(descriptor)
+        unlocked.rename(temporary)  # not before: without its lock it would be taken for abandoned
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

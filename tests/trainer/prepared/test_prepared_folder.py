@@ -15,7 +15,14 @@ from trainer.benchmarks import Benchmark, get_benchmark
 from trainer.data import pixels
 from trainer.errors import DataError
 from trainer.execution.task import Task
-from trainer.prepared import ImageData, changed_images, load, preparation, prepare
+from trainer.prepared import (
+    ImageData,
+    changed_images,
+    load,
+    preparation,
+    prepare,
+    whole_folder,
+)
 from trainer.prepared.stored_images import StoredImages
 
 MakeFolder = Callable[..., Path]
@@ -139,6 +146,22 @@ def test_what_a_killed_preparation_left_is_removed_by_the_next(
     prepare(benchmark, tmp_path)
     os.close(descriptor)
     assert left.exists() == locked
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_a_folder_that_is_not_locked_yet_is_not_taken_for_abandoned(
+    benchmark: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_locked = whole_folder.is_locked
+
+    def after_another_process(descriptor: int) -> bool:
+        monkeypatch.setattr(whole_folder, "is_locked", is_locked)
+        whole_folder.remove_abandoned(tmp_path / "prepared")
+        return is_locked(descriptor)
+
+    monkeypatch.setattr(whole_folder, "is_locked", after_another_process)
+    folder = prepare(benchmark, tmp_path)
+    assert os.listdir(tmp_path / "prepared") == [folder.name]
 
 
 def open_header(path: Path) -> None:
