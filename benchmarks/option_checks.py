@@ -37,3 +37,11 @@ def check_out(out: Path) -> None:
     """Raise UserError unless ``out`` names a file in an existing folder."""
     if not out.name or not out.parent.is_dir():
         raise UserError(f"--out is {out}; it must be a file name in an existing folder.")
+
+
+def numbers(name: str, text: str, least: int = 1) -> list[int]:
+    """Return the whole numbers of an option, ascending and each once; UserError for others."""
+    words = text.split(",")
+    if not all(word.isdecimal() and int(word) >= least for word in words):
+        raise UserError(f"{name} is {text!r}; write whole numbers from {least}, such as 1,2,4.")
+    return sorted({int(word) for word in words})

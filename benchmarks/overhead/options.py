@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.option_checks import check_choice, check_minimum, check_out
+from benchmarks.option_checks import check_choice, check_minimum, check_out, numbers
 from search.samplers.registry import SAMPLERS
 from spaces.errors import UserError
 from trainer.arguments import Parser
@@ -77,11 +77,3 @@ def check_common(options: argparse.Namespace) -> None:
     if options.place is not None and not options.place.is_dir():
         raise UserError(f"--place is {options.place}, which is no folder; make it.")
     check_out(options.out)
-
-
-def numbers(name: str, text: str) -> list[int]:
-    """Return the positive whole numbers that an option lists, ascending."""
-    parts = text.split(",")
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise UserError(f"{name} is {text!r}; write numbers such as 100,1000.")
-    return sorted(map(int, parts))

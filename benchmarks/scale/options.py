@@ -4,8 +4,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.option_checks import check_choice, check_positive
-from benchmarks.overhead.options import add_common, check_common, numbers
+from benchmarks.option_checks import check_choice, check_positive, numbers
+from benchmarks.overhead.options import add_common, check_common
 from spaces.errors import UserError
 from trainer.arguments import Parser
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.option_checks import check_out
+from benchmarks.option_checks import check_out, numbers
 from benchmarks.throughput.arms import REFERENCE_PRECISION, Arm, grid
 from spaces.errors import UserError
 from spaces.parts.words import number_of
@@ -60,20 +60,12 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def numbers(name: str, text: str, least: int) -> list[int]:
-    """Return the whole numbers of an option, ascending and each once."""
-    words = text.split(",")
-    if not all(word.isdecimal() and int(word) >= least for word in words):
-        raise UserError(f"{name} is {text!r}; write whole numbers from {least}, such as 1,2,4.")
-    return sorted({int(word) for word in words})
-
-
 def chosen_slots(text: str | None, device: str) -> list[int]:
     cpus = available_cpus()
     if text is None:
         most = 8 if device == "cuda" else cpus
         return [2**i for i in range(most.bit_length())]
-    slots = numbers("--slots", text, 1)
+    slots = numbers("--slots", text)
     if device == "cpu" and slots[-1] > cpus:
         raise UserError(
             f"--slots is {text!r}, but trials on a CPU run in processes with a core or more each, "

@@ -18,7 +18,7 @@ class EpochPlan:
     """The order of an epoch's images and each image's crop and flip.
 
     Attributes:
-        order: (N,) int64, a permutation of the training images.
+        order: (N,) int64, the training images; a permutation where each is shown once.
         dy, dx: (N,) int64 in 0..2*padding, top-left corner of the crop in the padded image.
         flip: (N,) bool, mirror left to right after the crop.
 
