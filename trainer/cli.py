@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -290,7 +291,7 @@ def main(argv: list[str] | None = None) -> int:
     options = arguments(argv)
     try:
         run(options)
-    except TrainingError as error:
+    except (TrainingError, torch.OutOfMemoryError) as error:
         print(f"training failed: {error}", file=sys.stderr)
         return FAILED
     return 0

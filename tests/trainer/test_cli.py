@@ -242,6 +242,18 @@ def test_a_diverged_training_exits_with_1(
     assert not (tmp_path / "out.json").exists()
 
 
+def test_a_gpu_whose_memory_ends_is_one_sentence_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(self: Slot, *_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(Slot, "__init__", full)
+    assert call("--epochs", "1") == 1
+    sentence = "training failed: CUDA out of memory. Tried to allocate 2.00 GiB."
+    assert capsys.readouterr().err == f"{sentence}\n"
+
+
 def test_a_compiler_that_is_missing_is_one_sentence_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
