@@ -130,6 +130,7 @@ def epochs(
         state = yield from elsewhere(checkpoint.newest, folder, slot.configuration(trial))
         if state:
             slot.restore(state)
+    slot.restored = True
     yield from list(slot.history)
     rates = learning_rates(trial.benchmark, slot.first_retraining_epoch)
     for epoch in range(len(slot.history) + 1, trial.benchmark.epochs + 1):
@@ -165,8 +166,8 @@ def save_position(slot: Slot, folder: Path) -> None:
         CheckpointError: it cannot be written.
     """
     epoch, saved = len(slot.history), checkpoint.last_saved_epoch(folder)
-    is_saved = epoch < saved or (epoch == saved and not slot.batch)  # below: not restored yet
-    if is_saved or epoch == slot.trial.benchmark.epochs:
+    is_saved = epoch == saved and not slot.batch
+    if is_saved or not slot.restored or epoch == slot.trial.benchmark.epochs:
         return
     with slot.queue.here():
         state = slot.state()

@@ -204,8 +204,13 @@ def test_training_never_starts_over_when_all_files_are_damaged(tmp_path: Path) -
 def test_training_goes_on_bit_for_bit_from_the_one_before(tmp_path: Path) -> None:
     whole = list(train(digits_trial(), digits_task(), tmp_path, save_every=1))
     cut(checkpoint_path(tmp_path, 3))
-    resumed = list(train(digits_trial(), digits_task(), tmp_path, save_every=1))
-    assert without_seconds(resumed) == without_seconds(whole)
+    slots = [Slot(digits_trial(), digits_task()) for _ in range(2)]
+    works = [train_by_batches(slot, digits_trial(), tmp_path, save_every=9) for slot in slots]
+    assert [bool(next(works[0])) for _ in range(7)] == [True] * 2 + [False] * 5
+    save_position(slots[0], tmp_path)  # though by its name the damaged one is newer
+    resumed = list(works[1])
+    assert without_seconds([x for x in resumed if x]) == without_seconds(whole)
+    assert resumed.count(None) == 2 * 15 - 5
 
 
 def test_no_folder_and_an_empty_folder_mean_that_nothing_was_saved(tmp_path: Path) -> None:
