@@ -39,7 +39,7 @@ TRUST_SECONDS = 12.0
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 """What a file system says that has no locks."""
 SETTLE_SECONDS = 2.0
-"""After taking a lease over: time for another who did so at the same moment."""
+"""After taking a lease over, or one without a lock: time for another who did so just then."""
 
 
 class LeaseLostError(OSError):
@@ -114,8 +114,8 @@ class Lease:
         self.ended = threading.Event()
         self.keeper = threading.Thread(target=self._keep, daemon=True)
 
-    def take(self, say: Callable[[str], None]) -> None:
-        """Become the holder.
+    def take(self, say: Callable[[str], None], locked: bool = True) -> None:
+        """Become the holder; ``locked``: the file system has locks, and gave one.
 
         Raises:
             UserError: another process holds the lease.
@@ -126,7 +126,7 @@ class Lease:
             self._wait_for_end(found, say)
         self.number = found.number + 1 if found else 1
         self._write()
-        if takes_over:
+        if takes_over or not locked:
             time.sleep(SETTLE_SECONDS)
         self._look()
         if self.lost:
@@ -204,9 +204,10 @@ def held(folder: Path, say: Callable[[str], None]) -> Iterator[Lease]:
     Raises:
         UserError: another process holds it.
     """
-    lock = filelock.FileLock(folder / "lock", timeout=0)
+    lock, locked = filelock.FileLock(folder / "lock", timeout=0), False
     try:
         lock.acquire()
+        locked = True
     except filelock.Timeout as error:
         raise UserError(
             f"run {folder.name!r} is being searched by another process; "
@@ -219,7 +220,7 @@ def held(folder: Path, say: Callable[[str], None]) -> Iterator[Lease]:
             raise
     try:
         lease = Lease(folder / "lease.json")
-        lease.take(say)
+        lease.take(say, locked)
         try:
             yield lease
         finally:

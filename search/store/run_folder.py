@@ -3,8 +3,8 @@
 Layout of ``runs/NAME/``::
 
     settings.json           what is searched, and the facts of the benchmark; written once
-    attempts.jsonl          of each start: budget, resources, versions, hardware, revision; then
-                            what it will cost, in a line of its own
+    attempts.jsonl          of each start: budget, resources, versions, hardware, revision; then, in
+                            lines of their own, its cost and each trial's share of a device
     record.jsonl            the trials of every phase, a line for each fact: the record of truth
     trials/KEY.jsonl        every epoch of a trial, one line each (KEY.1.jsonl, KEY.2.jsonl, ... on
                             the second and further benchmarks of a joint search)

@@ -137,10 +137,18 @@ def test_a_lock_that_fails_otherwise_is_an_error(
         held(folder, quiet).__enter__()
 
 
-def test_of_two_that_take_it_over_at_the_same_moment_one_gets_it(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+def without_locks(*_: object) -> None:
+    raise OSError(errno.ENOLCK, "no locks")
+
+
+@pytest.mark.parametrize("held_before", (True, False))
+def test_of_two_that_take_it_at_the_same_moment_one_gets_it(
+    held_before: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    holder(folder)
+    if held_before:
+        holder(folder)
+    else:
+        monkeypatch.setattr(lease.filelock.FileLock, "acquire", without_locks)
     sleep = time.sleep
 
     def overtaken(seconds: float) -> None:
