@@ -130,6 +130,8 @@ def train(
     measured = forecast(plan, images, interrupt.reason)
     if measured:
         tell(measured)
+    if interrupt.reason():
+        return
     setup = worker_setup(plan, attempt)
 
     def recruiting() -> Workers:

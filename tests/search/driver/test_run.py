@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -84,3 +85,18 @@ def test_a_trial_whose_end_a_kill_has_lost_is_told_to_the_loggers_with_its_hours
     (row,) = (event.row for event in told if isinstance(event, TrialEnded))
     assert row.key == trial.row.key
     assert row.device_hours == pytest.approx(0.25 * trial.seconds / 3600)
+
+
+def test_ray_is_not_started_for_a_search_that_is_stopped_while_it_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings()
+    folder = make_run(tmp_path / "run", settings)
+    search, interrupt = attempt(folder, settings, 8), Interrupt()
+    begun: list[bool] = []
+    plan = make_plan(folder, "resnet8-digitslt", Budget(8, None, confirm=False), settings)
+    monkeypatch.setattr(run, "forecast", lambda *_: interrupt.take(signal.SIGINT))
+    monkeypatch.setattr(run, "worker_setup", lambda *_: None)
+    monkeypatch.setattr(run, "search_on_ray", lambda *_: begun.append(True))
+    run.train(plan, (), search, 1, interrupt, Console(file=io.StringIO()), lambda: None)
+    assert not begun
