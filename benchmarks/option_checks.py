@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +22,21 @@ def check_minimum(name: str, value: float, minimum: float) -> None:
         raise UserError(f"{name} is {value}; it must be at least {minimum}.")
 
 
-def check_file(name: str, path: Path) -> None:
-    """Raise UserError unless ``path`` is that of a file in a folder that is there."""
-    if not path.name or not path.parent.is_dir():
-        raise UserError(f"{name} is {path}; it must be a file in an existing folder.")
-
-
 def check_positive(name: str, value: float | None) -> None:
     """Raise UserError if ``value`` is given and is not above 0 and finite."""
     if value is not None and not 0 < value < math.inf:
         raise UserError(f"{name} is {value}; it must be more than 0 and finite.")
 
 
-def check_out(out: Path) -> None:
-    """Raise UserError unless ``out`` names a file in an existing folder."""
+def check_out(out: Path, drawn: bool = False) -> None:
+    """Raise UserError unless ``out`` names a file in an existing folder.
+
+    With ``drawn``, matplotlib, which draws what is measured, must be there, too.
+    """
     if not out.name or not out.parent.is_dir():
         raise UserError(f"--out is {out}; it must be a file name in an existing folder.")
+    if drawn and find_spec("matplotlib") is None:
+        raise UserError("matplotlib, which draws the results, is not installed; install it.")
 
 
 def numbers(name: str, text: str, least: int = 1) -> list[int]:

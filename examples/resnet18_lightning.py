@@ -67,7 +67,7 @@ def train(
     device: str,
 ) -> None:
     """Train with class weights, and report the correct test images after every epoch."""
-    lightning.seed_everything(seed, verbose=False)
+    lightning.seed_everything(seed % 2**32, verbose=False)
     trainer = lightning.Trainer(
         max_epochs=epochs,
         accelerator=device,

@@ -53,7 +53,8 @@ def train(
     parts = {"network": network, "optimizer": optimizer, "schedule": schedule}
     images, test = ImageFolder(IMAGES / "train", TRAIN), ImageFolder(IMAGES / "test", TEST)
     for epoch in range(restored(checkpoints, parts) + 1, epochs + 1):
-        torch.manual_seed(1000 * seed + epoch)  # a resumed training goes on as it would have
+        # A resumed training goes on as it would have.
+        torch.manual_seed((1000 * seed + epoch) % 2**63)
         network.train()
         for inputs, labels in batches(images, device, shuffle=True):
             optimizer.zero_grad()

@@ -30,7 +30,7 @@ from benchmarks.honesty.searches import BUDGET, WORKERS, searched
 from benchmarks.honesty.views import COLUMNS, GUIDE, Table, aligned, lines, plot
 from benchmarks.honesty.ways import Statement, statements
 from benchmarks.honesty.world import SETTINGS, Setting, Truths, World
-from benchmarks.option_checks import check_file, check_minimum
+from benchmarks.option_checks import check_minimum, check_out
 from benchmarks.replay.synthetic import SYNTHETIC
 from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.stats.estimate import Estimate
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.replays < 2:
         made.error(f"--replays is {options.replays}; it must be at least 2")
     check_minimum("--seed", options.seed, 0)
-    check_file("--out", options.out)
+    check_out(options.out, drawn=True)
     settings = {setting.name: setting for setting in SETTINGS}
     known = list(SYNTHETIC if options.sampler else settings)
     for name in options.setting or ():

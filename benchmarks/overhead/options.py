@@ -76,4 +76,4 @@ def check_common(options: argparse.Namespace) -> None:
     check_minimum("--seed", options.seed, 0)
     if options.place is not None and not options.place.is_dir():
         raise UserError(f"--place is {options.place}, which is no folder; make it.")
-    check_out(options.out)
+    check_out(options.out, drawn=True)

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.option_checks import check_choice, check_minimum
+from benchmarks.option_checks import check_choice, check_minimum, check_out
 from benchmarks.recording.design import SHIFT_KEYS
 from benchmarks.replay.arms import BLOCK, Arm, chosen
 from benchmarks.replay.full_length.shares_search import BLOCK_RUNS
@@ -96,8 +96,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         _check_budget(arm, options.budget_trials)
     name = options.synthetic or options.table.resolve().stem
     out = options.out or RESULTS / f"replay-{name}"
-    if not out.name or not out.parent.is_dir():
-        raise UserError(f"--out is {out}; it must be a file name in an existing folder.")
+    check_out(out, drawn=True)
     return Plan(
         table=options.table,
         synthetic=options.synthetic,

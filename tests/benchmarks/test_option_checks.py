@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import option_checks
 from benchmarks.option_checks import check_choice, check_minimum, check_out, check_positive
 from spaces.errors import UserError
 
@@ -16,7 +17,9 @@ def test_the_bounds_themselves_are_allowed(tmp_path: Path) -> None:
     check_minimum("--much", 0, 0)
 
 
-def test_a_rule_that_is_broken_is_told_with_the_value_and_the_choices() -> None:
+def test_a_rule_that_is_broken_is_told_with_the_value_and_the_choices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(UserError, match=r"^--way is 'c'; it must be one of a, b\.$"):
         check_choice("--way", "c", {"a": 1, "b": 2})
     with pytest.raises(UserError, match=r"^--much is nan; it must be at least 1\.$"):
@@ -26,3 +29,7 @@ def test_a_rule_that_is_broken_is_told_with_the_value_and_the_choices() -> None:
     for out in (Path(), Path("absent") / "new"):
         with pytest.raises(UserError, match=rf"^--out is {out}; it must be a file name in an"):
             check_out(out)
+    monkeypatch.setattr(option_checks, "find_spec", {}.get)
+    check_out(tmp_path / "new")
+    with pytest.raises(UserError, match=r"^matplotlib, which draws the results, is not"):
+        check_out(tmp_path / "new", drawn=True)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.option_checks import check_file
+from benchmarks.option_checks import check_out
 from benchmarks.replay.comparison.views import draw, table
 from spaces.errors import UserError
 from trainer.arguments import Parser
@@ -108,7 +108,7 @@ def main(command: list[str] | None = None) -> int:
     options = parser().parse_args(command)
     results, budget = merged(options.results)
     names = named(options.arm, results)
-    check_file("--out", options.out)
+    check_out(options.out, drawn=True)
     draw(results, names, budget, options.out)
     print(table(results, names, budget))
     return 0

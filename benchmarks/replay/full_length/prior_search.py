@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.option_checks import check_choice, check_file, check_minimum
+from benchmarks.option_checks import check_choice, check_minimum, check_out
 from benchmarks.replay.choosing import Choice
 from benchmarks.replay.full_length.shares_search import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.full_length.transfer_worlds import BEFORE, KINDS, NOW, RELATIONS, world_of
@@ -148,7 +148,7 @@ def main(command: list[str] | None = None) -> int:
     for kind in kinds:
         check_choice("--kinds", kind, KINDS)
     check_minimum("--repetitions", options.repetitions, 2)
-    check_file("--out", options.out)
+    check_out(options.out)
     done: dict[str, list[dict[str, Outcome]]] = {kind: [] for kind in kinds}
     code = 0
     try:
