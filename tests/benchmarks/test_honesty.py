@@ -148,7 +148,7 @@ def test_a_setting_that_is_not_known_is_refused(
     ("options", "sentence"),
     (
         (["--seed", "-1"], "--seed is -1; it must be at least 0."),
-        (["--out", "no/such/folder.json"], "it must be a file in an existing folder."),
+        (["--out", "no/such/folder.json"], "it must be a file name in an existing folder."),
     ),
 )
 def test_what_would_end_a_study_is_refused_before_it_begins(

@@ -24,7 +24,7 @@ def test_a_place_that_is_none_is_refused_before_the_search(
 ) -> None:
     monkeypatch.setattr(prior_search, "repetition", None)
     assert prior_search.main(["--kinds", "mech", "--out", "no/such/folder.json"]) == 2
-    assert "it must be a file in an existing folder." in capsys.readouterr().err
+    assert "it must be a file name in an existing folder." in capsys.readouterr().err
 
 
 @pytest.mark.slow
