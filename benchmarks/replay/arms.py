@@ -15,9 +15,9 @@ from spaces.errors import UserError
 RAY = "ray"
 """Sampler and stopping rule of plain Ray Tune."""
 
-STARTS = ("spread", "powers", ORACLE)
-"""How ``knowledge-gradient`` may begin; a search begins as the first. So does an oracle, which
-knows what truths its world draws."""
+STARTS = ("spread", ORACLE)
+"""How ``knowledge-gradient`` begins: with spread candidates, as a search does; so does the oracle,
+which knows what truths its world draws."""
 
 SHARES = (Fraction(1, 2), Fraction(2, 3), Fraction(3, 4))
 CANDIDATES = (3, 5, 8)
@@ -34,7 +34,7 @@ class Method:
         grace_share: the first rung as a share of the epochs.
         factor: a rung keeps one in so many.
         pooled: the sampler is shown posterior means over replicates, not raw values.
-        start: what ``knowledge-gradient`` begins with, and assumes.
+        start: of ``STARTS``, for ``knowledge-gradient``.
     """
 
     sampler: str

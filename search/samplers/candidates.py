@@ -52,9 +52,7 @@ class Candidates:
             distance of two rows is the mean over benchmarks of the mean over classes.
         plain: the shares of single classes, (M, F), so scaled that it is the mean over benchmarks
             of the sum over classes.
-        exponents: slope of the logarithm of the weights against that of the counts, negative, (M,).
         named: candidates of the named weightings, in their order; two may share one.
-        powers: candidates of ``POWERS``.
     """
 
     weightings: tuple[Weighting, ...]
@@ -62,9 +60,7 @@ class Candidates:
     shares: FloatArray
     features: FloatArray
     plain: FloatArray
-    exponents: FloatArray
     named: tuple[int, ...]
-    powers: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.weightings)
@@ -76,10 +72,9 @@ class Counts:
     def __init__(self, counts: Sequence[npt.ArrayLike]) -> None:
         self.counts = [np.asarray(numbers, dtype=np.int64) for numbers in counts]
         found = [np.unique(c, return_index=True, return_counts=True) for c in self.counts]
-        self.values = [values.astype(np.float64) for values, _, _ in found]
         self.first = [first for _, first, _ in found]
         self.classes = [classes.astype(np.float64) for _, _, classes in found]
-        self.starts = np.cumsum([0, *(len(values) for values in self.values[:-1])])
+        self.starts = np.cumsum([0, *(len(first) for first in self.first[:-1])])
 
     def shares(self, weighting: Weighting) -> FloatArray:
         """Return the shares (F,) of a weighting.
@@ -108,17 +103,6 @@ class Counts:
         """Return shares (M, F) in the scale of ``Candidates.plain``, (M, F)."""
         return np.asarray(shares / np.sqrt(np.concatenate(self.classes) * len(self.classes)))
 
-    def exponents(self, shares: FloatArray) -> FloatArray:
-        """Return the mean over benchmarks of the exponents (M,) of shares (M, F)."""
-        slopes = []
-        parts = np.split(np.log(shares / np.concatenate(self.classes)), self.starts[1:], axis=1)
-        for logs, values, classes in zip(parts, self.values, self.classes, strict=True):
-            gap = np.log(values) - np.average(np.log(values), weights=classes)
-            spread = float((classes * gap**2).sum())
-            slope = logs @ (classes * gap) / spread if spread > 0 else np.ones(len(logs))
-            slopes.append(1 - slope)
-        return np.asarray(np.mean(slopes, axis=0))
-
 
 def cover(
     space: Space, counts: Sequence[npt.ArrayLike], named: Sequence[Weighting], most: int = MOST
@@ -135,10 +119,8 @@ def cover(
     """
     classes, chosen = Counts(counts), _Chosen()
     of_named = [chosen.add(w, None, classes.shares(w), classes) for w in named]
-    powers = []
     for params in _powers(space):
-        if (found := _try(space, params, classes, chosen)) is not None:
-            powers.append(found)
+        _try(space, params, classes, chosen)
     for params in _points(space):
         if len(chosen.weightings) >= most:
             break
@@ -150,9 +132,7 @@ def cover(
         shares=shares,
         features=classes.features(shares),
         plain=classes.plain(shares),
-        exponents=classes.exponents(shares),
         named=tuple(of_named),
-        powers=tuple(dict.fromkeys(powers)),
     )
 
 
@@ -188,10 +168,8 @@ class _Chosen:
         return number
 
 
-def _try(
-    space: Space, params: dict[str, ParameterValue], classes: Counts, chosen: _Chosen
-) -> int | None:
-    """The number of the candidate that the parameters give; None where the guards refuse them."""
+def _try(space: Space, params: dict[str, ParameterValue], classes: Counts, chosen: _Chosen) -> None:
+    """Make a candidate of what the parameters give, unless the guards refuse it or one is near."""
     strategy = space.strategy(params)
     weighting = strategy.weighting
     if strategy != Strategy.of(weighting):
@@ -199,8 +177,8 @@ def _try(
     try:
         shares = classes.shares(weighting)
     except WeightingError:
-        return None
-    return chosen.add(weighting, params, shares, classes)
+        return
+    chosen.add(weighting, params, shares, classes)
 
 
 def _powers(space: Space) -> list[dict[str, ParameterValue]]:

@@ -36,17 +36,12 @@ class Asked:
     value: float | None = None
 
 
-def start_points(candidates: Candidates, powers: bool, best: int | None = None) -> tuple[int, ...]:
-    """Return the candidates to begin with: the named ones, then others to ``START`` in all.
+def start_points(candidates: Candidates, best: int | None = None) -> tuple[int, ...]:
+    """Return the candidates to begin with: the named ones, then spread others to ``START`` in all.
 
-    Args:
-        powers: the others are powers of the counts first, else all are spread.
-        best: is the first of the others; None for none.
+    ``best`` is the first of the others; None for none.
     """
     first = list(dict.fromkeys([*candidates.named, *([] if best is None else [best])]))
-    if powers:
-        first += [power for power in candidates.powers if power not in first]
-        first = first[: max(START, len(set(candidates.named)))]
     return (*first, *spread_points(candidates, first, START - len(first)))
 
 

@@ -32,11 +32,6 @@ LEVEL_VARIANCE = 1e4
 NO_SHARE = 1e-9
 """Seed share in the place of 0, for which a coefficient would have no prior variance."""
 
-HILL_CENTRE, HILL_WIDTH = 0.55, 0.35
-"""Exponent at the top of the broad hill that a prior mean may have, and its width."""
-HILL_HEIGHT = 0.4
-"""By how much it falls over one width, and how uncertain that is, in noise SDs of the prior."""
-
 KEPT, KEPT_SD = 0.5, 0.5
 """How much of what earlier searches expect is expected here, and how uncertain that is."""
 
@@ -52,7 +47,6 @@ class ModelPrior:
         lengths: length scales, in medians of the distances between candidates.
         signals: standard deviations of ``f``, in noise SDs.
         seed_shares: parts of the noise variance that a seed brings to all candidates alike.
-        hill: whether the mean of ``f`` is a broad hill in the exponent.
         apart: prior standard deviation, in noise SDs, of what the uniform weights (the first
             candidate) have besides ``f``; 0: nothing.
         noise: of one result, in points.
@@ -61,7 +55,6 @@ class ModelPrior:
     lengths: tuple[float, ...] = (0.4, 1.0, 2.5)
     signals: tuple[float, ...] = (0.2, 0.6, 1.5, 4.0)
     seed_shares: tuple[float, ...] = (0.0, 0.45)
-    hill: bool = False
     apart: float = 0.0
     noise: NoisePrior = GUESS
 
@@ -103,8 +96,7 @@ class SharesModel:
         candidates, prior: as given.
         bases: features of the candidates for each of L kernels, which differ in distance (of
             logarithms of shares, of shares) and length scale, (L, M, D): the level, what earlier
-            searches expect, the hill, the uniform weights apart, the process, and zeros for the
-            seed.
+            searches expect, the uniform weights apart, the process, and zeros for the seed.
         combinations: K of kernel (its index), seed share and signal-to-noise ratio.
         precisions: prior precisions of the coefficients, in units of the noise precision, (K, D).
         expected: prior means of the coefficients, (D,).
@@ -228,11 +220,6 @@ def _fixed_effects(
     columns, variances, expected = [np.ones(m), *earlier.T], [LEVEL_VARIANCE], [0.0]
     variances += [KEPT_SD**2 / searches for _ in earlier.T]
     expected += [KEPT * prior.noise.sd / searches for _ in earlier.T]
-    if prior.hill:
-        x = (candidates.exponents - HILL_CENTRE) / HILL_WIDTH
-        columns += [x, x**2]
-        variances += [HILL_HEIGHT**2] * 2
-        expected += [0.0, -HILL_HEIGHT * prior.noise.sd]
     if prior.apart:
         columns.append(np.eye(m, 1)[:, 0])
         variances.append(prior.apart**2)

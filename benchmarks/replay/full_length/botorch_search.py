@@ -43,7 +43,7 @@ class BotorchSearch(PeerSearch):
     ) -> None:
         super().__init__(world, trials, workers, repetition)
         names = tuple(sorted(world.controls, key=lambda name: name != "uniform"))
-        cover = model_of(world.space, tuple(world.counts.tolist()), names, "spread").candidates
+        cover = model_of(world.space, tuple(world.counts.tolist()), names).candidates
         drawn = [(w, p) for w, p in zip(cover.weightings, cover.params, strict=True) if p]
         self.weightings = [weighting for weighting, _ in drawn]
         self.points = torch.stack([self.handle(params) for _, params in drawn])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import replace
 
 import numpy as np
 
@@ -33,24 +32,17 @@ from spaces import NAMED, Space
 
 BLOCK_RUNS = 9
 
-PRIORS = {
-    "spread": ModelPrior(apart=APART),
-    "powers": ModelPrior(lengths=(0.5, 1.5, 4.0), hill=True, apart=APART),
-}
-"""Points to begin with -> what is assumed."""
-
 
 @functools.cache
 def model_of(
     space: Space,
     counts: tuple[int, ...],
     controls: tuple[str, ...],
-    start: str,
     noise: NoisePrior = GUESS,
 ) -> SharesModel:
     """Return the model over a cover of the space; the first control is uniform weights."""
     named = [NAMED[name].weighting for name in controls]
-    prior = replace(PRIORS[start], noise=noise)
+    prior = ModelPrior(apart=APART, noise=noise)
     return SharesModel(cover(space, [np.array(counts)], named), prior)
 
 
@@ -74,15 +66,14 @@ class SharesSearch:
         self.world, self.repetition, self.workers = world, repetition, workers
         names = tuple(sorted(world.controls, key=lambda name: name != "uniform"))
         counts = tuple(world.counts.tolist())
-        known = "spread" if start == ORACLE else start
-        self.model: SharesModel = model_of(world.space, counts, names, known, world.noise)
+        self.model: SharesModel = model_of(world.space, counts, names, world.noise)
         candidates = self.model.candidates
         if start == ORACLE:
             self.model = oracle(world, candidates)
         elif prior:
             told = transferred(candidates, Counts([world.counts]), prior)
             self.model = SharesModel(candidates, self.model.prior, told)
-        first = start_points(candidates, start == "powers", self.model.best_expected)
+        first = start_points(candidates, self.model.best_expected)
         self.design = SequentialDesign(self.model, first)
         self.trials: list[Asked] = []
         self.asking = 0.0

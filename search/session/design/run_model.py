@@ -72,7 +72,7 @@ class RunModel:
     def __init__(self, model: SharesModel, counts: Counts, seed: int) -> None:
         """``seed`` is the run's."""
         self.model, self.counts, self.run_seed = model, counts, seed
-        first = start_points(model.candidates, powers=False, best=model.best_expected)
+        first = start_points(model.candidates, model.best_expected)
         self.design = SequentialDesign(model, first)
         self.candidates = {w: c for c, w in enumerate(model.candidates.weightings)}
         self.trials: dict[str, Asked] = {}

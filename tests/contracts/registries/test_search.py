@@ -76,7 +76,7 @@ def test_a_design_asks_for_points_of_the_space_and_repeats_none_with_its_seed(
     monkeypatch.setattr(candidates, "POINTS", 256)
     named = [NAMED["uniform"].weighting]
     found = cover(SPACES[space], [COUNTS[counts]], named, most=30)
-    design = SequentialDesign(SharesModel(found, ModelPrior()), start_points(found, powers=False))
+    design = SequentialDesign(SharesModel(found, ModelPrior()), start_points(found))
     trials: list[Asked] = []
     for number in range(24):
         (asked,) = design.ask(trials, 1)

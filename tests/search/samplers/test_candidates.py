@@ -49,8 +49,8 @@ def test_named_weightings_and_powers_come_first() -> None:
     found = of()
     assert found.named == (0, 1)
     assert found.params[:2] == (None, None)
-    assert found.exponents[list(found.powers)] == pytest.approx(POWERS, abs=0.01)
-    assert found.exponents[:2] == pytest.approx([0.0, 0.5])
+    assert found.weightings[:2] == (UNIFORM, ROOT)
+    assert tuple(weighting.exponent for weighting in found.weightings[2:8]) == POWERS
     again = cover(SPACES["core"], [COUNTS], [UNIFORM, ROOT, UNIFORM], 3)
     assert again.named == (0, 1, 0)
     assert len(again) == 8
@@ -68,7 +68,6 @@ def test_equal_counts_are_held_once_and_nothing_is_lost() -> None:
     features = classes.features(np.stack([a, b]))
     apart = ((features[0] - features[1]) ** 2).sum()
     assert apart == pytest.approx(((logs[0] - logs[1]) ** 2).mean())
-    assert classes.exponents(np.stack([a, b])) == pytest.approx([0.3, 0.9])
 
 
 def test_the_distance_is_the_largest_over_the_benchmarks() -> None:

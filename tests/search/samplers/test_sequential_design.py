@@ -33,7 +33,7 @@ def model_on(counts: np.ndarray, space: str = "core") -> SharesModel:
 
 
 def design(model: SharesModel) -> SequentialDesign:
-    return SequentialDesign(model, start_points(model.candidates, powers=False))
+    return SequentialDesign(model, start_points(model.candidates))
 
 
 def searched(model: SharesModel, trials: int, slots: int = 4) -> list[Asked]:
@@ -42,7 +42,7 @@ def searched(model: SharesModel, trials: int, slots: int = 4) -> list[Asked]:
     while len(known) < trials:
         for asked in plan.ask(known, min(slots, trials - len(known))):
             random = np.random.default_rng([asked.candidate, asked.seed])
-            height = 60 - 4 * abs(model.candidates.exponents[asked.candidate] - 0.7)
+            height = 60 - 4 * abs(model.candidates.weightings[asked.candidate].exponent - 0.7)
             known.append(Asked(asked.candidate, asked.seed, height + random.standard_normal() / 2))
     return known
 
@@ -74,7 +74,7 @@ def test_a_trial_is_repeated_where_that_tells_more_than_a_new_one(model: SharesM
     trials = searched(model, 48)
     assert len({trial.candidate for trial in trials}) < 40
     assert len({(trial.candidate, trial.seed) for trial in trials}) == 48
-    tops = [model.candidates.exponents[trial.candidate] for trial in trials[-12:]]
+    tops = [model.candidates.weightings[trial.candidate].exponent for trial in trials[-12:]]
     assert np.mean(np.abs(np.array(tops) - 0.7)) < 0.2
 
 
@@ -95,13 +95,6 @@ def test_hundreds_at_a_time_differ_in_candidate_or_seed(model: SharesModel) -> N
     assert len({trial.candidate for trial in asked}) > 20
     more = design(model).ask(asked, 3)
     assert not {(t.candidate, t.seed) for t in more} & {(t.candidate, t.seed) for t in asked}
-
-
-def test_powers_may_begin(model: SharesModel) -> None:
-    first = start_points(model.candidates, powers=True)
-    assert len(first) == 8
-    assert first[:2] == (0, 1)
-    assert set(first) <= {0, 1, *model.candidates.powers}
 
 
 @pytest.mark.parametrize("counts", ((9,), (50, 50, 50)))

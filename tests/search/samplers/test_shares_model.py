@@ -113,7 +113,7 @@ def test_pending_trials_narrow_the_posterior_and_move_no_mean(few: Candidates) -
 
 
 def test_the_order_of_results_and_the_numbers_of_seeds_do_not_matter(few: Candidates) -> None:
-    model, made = SharesModel(few, ModelPrior(hill=True, apart=2.0)), trials()
+    model, made = SharesModel(few, ModelPrior(apart=2.0)), trials()
     renumbered = [(c, 100 - seed, value) for c, seed, value in reversed(made)]
     one, other = model.posterior(Results.of(made)), model.posterior(Results.of(renumbered))
     assert other.mean == pytest.approx(one.mean)
@@ -150,11 +150,9 @@ def test_uniform_weights_apart_take_nothing_from_others_and_give_nothing(few: Ca
     assert high.mean[1:] == pytest.approx(low.mean[1:], abs=0.5)
 
 
-def test_a_hill_in_the_exponent_is_expected_where_nothing_is_known(few: Candidates) -> None:
-    mean = SharesModel(few, ModelPrior(hill=True)).posterior(Results.of([])).mean
-    assert 0.4 < few.exponents[mean.argmax()] < 0.7
-    flat = SharesModel(few, ModelPrior()).posterior(Results.of([])).mean
-    assert flat == pytest.approx(0)
+def test_nothing_is_expected_where_nothing_is_known(few: Candidates) -> None:
+    mean = SharesModel(few, ModelPrior()).posterior(Results.of([])).mean
+    assert mean == pytest.approx(0)
 
 
 def test_leading_eigenfunctions_hold_most_of_the_process() -> None:
