@@ -56,7 +56,7 @@ def picks(posterior: Posterior, number: int, taken: Collection[int] = ()) -> lis
         taken: candidates that have a trial with this seed.
     """
     mean = posterior.mean
-    order = np.argsort(-(mean + OPTIMISM * posterior.sd()), kind="stable")
+    order = np.argsort(-(mean + OPTIMISM * posterior.contender_sd()), kind="stable")
     rows = order[: CONTENDERS + len(taken) + number]
     covariance, noise = posterior.covariance(rows), posterior.own_noise
     free = ~np.isin(rows, list(taken))

@@ -58,13 +58,30 @@ class Posterior:
         return float(self.weights @ (self.scales * (1 - self.seed_shares)))
 
     def sd(self) -> FloatArray:
-        """Return the posterior standard deviations of the true scores, (M,)."""
+        """Return the posterior standard deviations of the true scores, (M,).
+
+        They are infinite up to 2 degrees of freedom.
+        """
+        variances, spread = self._variances
+        factor = self.freedom / (self.freedom - 2) if self.freedom > 2 else np.inf
+        return np.asarray(np.sqrt(factor * variances + spread))
+
+    def contender_sd(self) -> FloatArray:
+        """Return what ``sd`` would be if the noise variances were known to be ``scales``, (M,)."""
+        variances, spread = self._variances
+        return np.asarray(np.sqrt(variances + spread))
+
+    @property
+    def _variances(self) -> tuple[FloatArray, FloatArray]:
+        """Variances within the combinations, of noise ``scales``, and between their means, (M,)."""
         variances = ((self.bases @ self._between) * self.bases).sum(axis=(0, 2))
-        spread = self.weights @ (self.means - self.mean) ** 2
-        return np.asarray(np.sqrt(np.maximum(variances, 0) + spread))
+        return np.maximum(variances, 0), self.weights @ (self.means - self.mean) ** 2
 
     def covariance(self, rows: npt.NDArray[np.int64]) -> FloatArray:
-        """Return the covariance of R candidates' true scores and the seed, (R + 1, R + 1)."""
+        """Return the covariance of R candidates' true scores and the seed, (R + 1, R + 1).
+
+        The noise variances are taken to be ``scales``, as in ``contender_sd``.
+        """
         kernels, _, d = self.bases.shape
         seed = np.zeros((kernels, 1, d))
         seed[:, :, -1] = 1.0

@@ -81,7 +81,7 @@ def test_the_regression_equals_a_gaussian_process(
         for w, (m, c, _) in zip(weights, of_both, strict=True)
     )
     assert posterior.mean == pytest.approx(means, abs=1e-4)
-    assert posterior.sd() == pytest.approx(np.sqrt(np.diag(covariance)), rel=1e-3)
+    assert posterior.contender_sd() == pytest.approx(np.sqrt(np.diag(covariance)), rel=1e-3)
     rows = np.array([3, 0, 7])
     made = posterior.covariance(rows)[:-1, :-1]
     assert made == pytest.approx(covariance[np.ix_(rows, rows)], rel=1e-2, abs=1e-4)
@@ -128,6 +128,13 @@ def test_what_a_seed_does_to_all_cancels_in_differences(few: Candidates) -> None
     assert low < 1 < high
     alone = model.posterior(Results.of([(c, i, value) for i, (c, _, value) in enumerate(pairs)]))
     assert high - low < 0.7 * (alone.interval(1, 0)[1] - alone.interval(1, 0)[0])
+
+
+def test_standard_deviations_are_those_of_the_mixture(few: Candidates) -> None:
+    posterior = SharesModel(few, ModelPrior()).posterior(Results.of(trials(8)))
+    drawn = posterior.sample(np.arange(20), 100_000).std(axis=0)
+    assert posterior.sd() == pytest.approx(drawn, rel=0.03)
+    assert (posterior.contender_sd() < 0.95 * posterior.sd()).all()
 
 
 def test_intervals_are_quantiles_of_the_mixture(few: Candidates) -> None:
