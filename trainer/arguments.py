@@ -6,9 +6,11 @@ import re
 import sys
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from spaces.errors import did_you_mean
+from spaces.errors import UserError, did_you_mean
+from trainer.user_files import expanded
 
 _SENTENCES = (
     (r"argument (\S+): expected one argument", "{0} needs a value{about}"),
@@ -20,6 +22,18 @@ _SENTENCES = (
     (r"argument (\S+): (.+)", "{0}: {1}"),
 )
 """What argparse says, and how it is said here; what matches none is said in its own words."""
+
+
+def given_path(text: str) -> Path:
+    """Return the path that an argument is, ``expanded``.
+
+    Raises:
+        argparse.ArgumentTypeError: it is empty.
+    """
+    try:
+        return expanded(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 class Help(argparse.HelpFormatter):

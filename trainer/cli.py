@@ -16,7 +16,7 @@ from spaces import NAMED, STRATEGIES, Strategy, in_words, legend, present_name, 
 from spaces.errors import UserError, did_you_mean
 from spaces.parts.words import number_of
 from trainer import runtime
-from trainer.arguments import Parser
+from trainer.arguments import Parser, given_path
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.benchmarks.metrics import METRICS, metric_sentence
 from trainer.diagnosis.words import calibration_sentence, failure_modes, scenario_sentence
@@ -72,11 +72,13 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all CPUs)")
     parser.add_argument(
-        "--data-root", type=expanded, default=Path("data"), help="folder of the data sets"
+        "--data-root", type=given_path, default=Path("data"), help="folder of the data sets"
     )
-    parser.add_argument("--checkpoints", type=expanded, help="folder to save to and to resume from")
+    parser.add_argument(
+        "--checkpoints", type=given_path, help="folder to save to and to resume from"
+    )
     parser.add_argument("--save-every", type=int, default=10, help="epochs between checkpoints")
-    parser.add_argument("--output", type=expanded, help="write every epoch and the story as JSON")
+    parser.add_argument("--output", type=given_path, help="write every epoch and the story as JSON")
     return parser.parse_args(argv)
 
 
@@ -98,7 +100,7 @@ def read_strategy(option: str, name: str, known: Collection[str]) -> Strategy:
     """Return the strategy of a ``known`` name, or the one in a JSON file."""
     if present_name(name) in known:
         return STRATEGIES[present_name(name)].strategy
-    path = Path(name)
+    path = expanded(name) if name else Path()
     if not path.is_file():
         raise UserError(
             f"{option} is {name!r}{did_you_mean(name, known)}; it must be a JSON file or one of "

@@ -29,5 +29,17 @@ def read_text(file: Path) -> str:
 
 
 def expanded(name: str) -> Path:
-    """A path with "~" and environment variables replaced, as a shell does; others stay."""
-    return Path(os.path.expandvars(os.path.expanduser(name)))
+    """A path with "~" and environment variables replaced, as a shell does; others stay.
+
+    Raises:
+        UserError: nothing is left of it, which would stand for this folder.
+    """
+    text = os.path.expandvars(os.path.expanduser(name))
+    if not text:
+        raise UserError(f"the path {name!r} is empty; give one, such as . for this folder")
+    return Path(text)
+
+
+def named_path(path: Path) -> Path:
+    """The path from the root, with the name of its folder at its end, not '.' or '..'."""
+    return path.resolve() if path.name in ("", "..") else path.absolute()

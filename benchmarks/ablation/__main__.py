@@ -22,12 +22,11 @@ from benchmarks.option_checks import check_choice, check_minimum
 from spaces import STRATEGIES, Strategy, WeightingError
 from spaces.schedule import Ramp, Schedule
 from trainer import runtime
-from trainer.arguments import Parser
+from trainer.arguments import Parser, given_path
 from trainer.benchmarks import BENCHMARKS, get_benchmark
 from trainer.cli import read_strategy
 from trainer.entry_point import entry_point
 from trainer.prepared import load, prepare
-from trainer.user_files import expanded
 
 FIRST_SEED = 9000
 WHOLE = "whole"
@@ -43,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     add("--benchmark", default="resnet8-digitslt40", help=f"{', '.join(BENCHMARKS)}, file, folder")
     add("--controls", default="uniform", help="named strategies, with commas between")
     add("--seeds", type=int, default=10, help="runs of each arm, with common seeds")
-    add("--data-root", type=expanded, default=Path("data"), help="folder of the data sets")
+    add("--data-root", type=given_path, default=Path("data"), help="folder of the data sets")
     add("--out", type=Path, default=Path("ablation.json"), help="file of the runs")
     return made
 

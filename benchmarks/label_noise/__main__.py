@@ -21,11 +21,10 @@ from benchmarks.option_checks import check_choice, check_minimum
 from spaces import STRATEGIES, Curriculum, Strategy
 from spaces.errors import UserError
 from trainer import runtime
-from trainer.arguments import Parser
+from trainer.arguments import Parser, given_path
 from trainer.benchmarks import BENCHMARKS
 from trainer.entry_point import entry_point
 from trainer.prepared import ImageData, load, prepare
-from trainer.user_files import expanded
 
 ARMS = {name: named.strategy for name, named in STRATEGIES.items()} | {
     f"{order}_by_loss": Strategy(curriculum=Curriculum(order, "loss")) for order in ("easy", "hard")
@@ -44,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add("--arms", required=True, help=f"with commas between: {', '.join(ARMS)}")
     add("--noise", type=float, default=0.0, help="share of training labels that are wrong")
     add("--seeds", type=int, default=20, help="runs of each arm, with common seeds")
-    add("--data-root", type=expanded, default=Path("data"), help="folder of the data sets")
+    add("--data-root", type=given_path, default=Path("data"), help="folder of the data sets")
     add("--out", type=Path, default=Path("label-noise.json"), help="file of the runs")
     return made
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from numbers import Integral
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from search.api.call import arguments_named
@@ -223,18 +222,14 @@ class Study:
         return self.run.verdict
 
     def close(self) -> None:
-        """Let go of the folder; what is pending stays so."""
-        self._leave()
+        """Let go of the folder, when no other thread tells of a trial; what is pending stays so."""
+        with self._lock:
+            self._leave()
 
     def __enter__(self) -> Study:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     @contextmanager
@@ -285,10 +280,10 @@ def path_text(argument: str, given: object) -> str:
     """Return a name or a path as text.
 
     Raises:
-        FieldError: it is neither; ``argument`` is what the sentence names.
+        FieldError: it is neither, or empty; ``argument`` is what the sentence names.
     """
-    if not isinstance(given, str | os.PathLike):
-        raise FieldError(f"{argument} is {shown(given)}; it must be text or a path")
+    if not isinstance(given, str | os.PathLike) or given == "":
+        raise FieldError(f"{argument} is {shown(given)}; it must be text or a path, not empty")
     return str(os.fspath(given))
 
 

@@ -5,13 +5,12 @@ import argparse
 from search.cli.listing import SECTIONS
 from search.cli.options import add_data_root, add_holdout, add_resources, add_trainable
 from search.export.formats.registry import FORMATS, SCALES, ZERO_COUNTS
-from trainer.arguments import Parser
-from trainer.user_files import expanded
+from trainer.arguments import Parser, given_path
 
 
 def add_run(parser: Parser) -> None:
     where = "run folder, such as runs/resnet8-digitslt"
-    parser.add_argument("run", metavar="RUN", type=expanded, help=where)
+    parser.add_argument("run", metavar="RUN", type=given_path, help=where)
 
 
 def add_prepare(parser: Parser) -> None:
@@ -20,9 +19,9 @@ def add_prepare(parser: Parser) -> None:
     )
     add = parser.add_argument
     what = "of class folders, or of train/, val/ and test/ with them"
-    add("folder", metavar="DIR", type=expanded, help=what)
+    add("folder", metavar="DIR", type=given_path, help=what)
     file = "TOML file to write (default: NAME.toml, here)"
-    add("--output", metavar="FILE", type=expanded, help=file)
+    add("--output", metavar="FILE", type=given_path, help=file)
     add("--overwrite", action="store_true", help="replace that file if it exists")
     add_data_root(parser)
 
@@ -63,15 +62,15 @@ def add_export(parser: Parser) -> None:
     add("--format", choices=(*FORMATS, "json"), metavar="NAME", help=form)
     source = parser.add_mutually_exclusive_group().add_argument
     counts = "class counts: JSON, or a line 'name,count' per class"
-    source("--counts", metavar="FILE", type=expanded, help=counts)
+    source("--counts", metavar="FILE", type=given_path, help=counts)
     labels = "of training images: .npy, JSON, or a line 'label' or 'image,label' for each"
-    source("--labels", metavar="FILE", type=expanded, help=labels)
+    source("--labels", metavar="FILE", type=given_path, help=labels)
     scale = f"{', '.join(SCALES)} (default: what the tool's loss needs)"
     add("--normalize", choices=tuple(SCALES), metavar="SCALE", help=scale)
     rule = "a class without images: error; ignore, weight 0; smallest, as the rarest class"
     add("--zero-counts", choices=ZERO_COUNTS, metavar="RULE", help=f"{rule} (default: error)")
     where = "folder for the two files (default: the run's), or file for class weights"
-    add("--output", metavar="PATH", type=expanded, help=where)
+    add("--output", metavar="PATH", type=given_path, help=where)
 
 
 def add_study(parser: Parser) -> None:
@@ -80,7 +79,7 @@ def add_study(parser: Parser) -> None:
     )
     add_run(parser)
     where = "the copy (default: RUN.study.journal, in the current folder)"
-    parser.add_argument("--output", metavar="FILE", type=expanded, help=where)
+    parser.add_argument("--output", metavar="FILE", type=given_path, help=where)
 
 
 def add_report(parser: Parser) -> None:
@@ -90,7 +89,7 @@ def add_report(parser: Parser) -> None:
     )
     add_run(parser)
     where = "the page (default: report.html in the run's folder)"
-    parser.add_argument("--output", metavar="FILE", type=expanded, help=where)
+    parser.add_argument("--output", metavar="FILE", type=given_path, help=where)
 
 
 def add_watch(parser: Parser) -> None:
@@ -98,7 +97,7 @@ def add_watch(parser: Parser) -> None:
         "Show runs as pages in a browser that move while they are searched, also by another "
         "machine that writes to the same folder."
     )
-    parser.add_argument("runs", metavar="RUN", type=expanded, help="a run, or a folder of runs")
+    parser.add_argument("runs", metavar="RUN", type=given_path, help="a run, or a folder of runs")
     where = "address to serve on; another one than this machine's own lets others look"
     parser.add_argument("--host", metavar="HOST", default="127.0.0.1", help=where)
     port = "0: any that is free"
@@ -114,7 +113,7 @@ def add_list(parser: Parser) -> None:
 def add_compare(parser: Parser) -> None:
     parser.description = "Print the confirmed weightings of several runs on one scale."
     where = "run folders of one benchmark"
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=expanded, help=where)
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=given_path, help=where)
 
 
 def add_help(parser: Parser) -> None:

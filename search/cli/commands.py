@@ -145,7 +145,7 @@ def prepare_command(given: Namespace, words: list[str], console: Console) -> int
 
 
 def list_command(given: Namespace, words: list[str], console: Console) -> int:
-    if given.what and given.what not in SECTIONS:
+    if given.what is not None and given.what not in SECTIONS:
         from search.report.runs_view import listed_runs
 
         folder = expanded(given.what)

@@ -13,10 +13,9 @@ from search.loggers.registry import LOGGERS
 from search.samplers.registry import SAMPLERS
 from search.stopping.rules import STOPPING_RULES
 from spaces import BASELINES, SPACES
-from trainer.arguments import Parser
+from trainer.arguments import Parser, given_path
 from trainer.benchmarks import BENCHMARKS
 from trainer.runtime import PRECISIONS
-from trainer.user_files import expanded
 
 
 def add_search(parser: Parser) -> None:
@@ -39,7 +38,7 @@ def add_search(parser: Parser) -> None:
     add(
         "--runs",
         metavar="DIR",
-        type=expanded,
+        type=given_path,
         default=Path(Request.runs),
         help="folder of all runs",
     )
@@ -187,7 +186,7 @@ def add_data_root(parser: Parser) -> None:
     parser.add_argument(
         "--data-root",
         metavar="DIR",
-        type=expanded,
+        type=given_path,
         default=Path(Request.data_root),
         help="folder of the data sets",
     )

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 from annotated_types import Ge
 
 from search.samplers.registry import SAMPLERS
-from spaces.validation import OneOf
+from spaces.validation import OneOf, Rule
 
 AUTO = "auto"
 """As ``sampler``: that which suits the space and early stopping."""
@@ -23,6 +23,7 @@ Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 Names: TypeAlias = str | Sequence[str]
 """One name, several, or several in a text with commas between."""
 AnyPath: TypeAlias = str | os.PathLike[str]
+GivenPath: TypeAlias = Annotated[str, Rule("a path that is not empty", bool)]
 
 ARGUMENTS = {"runs": "confirm_runs", "cpus": "cpus_per_trial", "compiled": "compile"}
 """Field of `Settings`, `Budget` or `Resources` -> the field here that sets it, where it differs."""
@@ -74,11 +75,11 @@ class Request:
 
     benchmark: tuple[str, ...] = ()
     trainable: str | None = None
-    class_counts: str | None = None
+    class_counts: GivenPath | None = None
     holdout: str | None = None
     name: str | None = None
-    runs: str = "runs"
-    data_root: str = "data"
+    runs: GivenPath = "runs"
+    data_root: GivenPath = "data"
     resume: bool = False
     trials: int | None = None
     hours: float | None = None
@@ -90,7 +91,7 @@ class Request:
     space: str = "core"
     baselines: tuple[str, ...] | None = None
     sampler: Annotated[str, OneOf((AUTO, *SAMPLERS))] = AUTO
-    prior: tuple[str, ...] = ()
+    prior: tuple[GivenPath, ...] = ()
     early_stopping: str = "auto"
     grace_epochs: int | None = None
     reduction_factor: int = 2

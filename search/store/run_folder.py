@@ -44,6 +44,7 @@ from spaces.parts.words import number_of
 from trainer.files import patiently, sync, write_atomic
 from trainer.own.reports import REPORTS
 from trainer.results import EpochResult
+from trainer.user_files import named_path
 
 SETTINGS = "settings.json"
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -71,8 +72,8 @@ class RunFolder:
     """The folder of one run; creating the object touches nothing."""
 
     def __init__(self, path: Path) -> None:
-        check_name(path.name)
-        self.path = path.absolute()
+        self.path = named_path(path)
+        check_name(self.path.name or str(path))
         self.settings = self.path / SETTINGS
         self.attempts = self.path / "attempts.jsonl"
         self.record = self.path / "record.jsonl"
@@ -291,8 +292,7 @@ def other_runs(path: Path) -> str:
     """Say which run may be meant by a path that is none: around it, in it, or in ``runs``."""
     if (path.parent / SETTINGS).is_file():
         return f" (did you mean {str(path.parent)!r}?)"
-    inside = sorted(found.parent.name for found in path.glob(f"*/{SETTINGS}"))
-    if inside:
+    if inside := sorted(found.parent.name for found in path.glob(f"*/{SETTINGS}")):
         return f", but there are some in it: {', '.join(inside)}"
     places = (path.parent, Path("runs"))
     known = {f.parent.name: f.parent for place in places for f in place.glob(f"*/{SETTINGS}")}

@@ -159,10 +159,13 @@ def test_a_weighting_and_a_strategy_exclude_each_other(capsys: pytest.CaptureFix
         {"exponent": 0.5},
     ),
 )
-def test_a_weighting_is_read_from_each_form_of_file(content: object, tmp_path: Path) -> None:
+def test_a_weighting_is_read_from_each_form_of_file(
+    content: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "best.json").write_text(json.dumps(content))
     for option in ("--weighting", "--strategy"):
-        options = arguments([*DIGITS, option, str(tmp_path / "best.json")])
+        options = arguments([*DIGITS, option, "~/best.json"])
         assert chosen_strategy(options) == Strategy.of(Weighting(exponent=0.5))
 
 

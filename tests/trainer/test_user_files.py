@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spaces.errors import UserError
-from trainer.user_files import read_text
+from trainer.user_files import expanded, read_text
 
 
 @pytest.mark.parametrize("encoding", ("utf-8", "utf-8-sig", "utf-16"))
@@ -21,3 +21,12 @@ def test_a_text_whose_encoding_is_not_known_is_refused(tmp_path: Path, content: 
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"text is not text in UTF-8 \(.*\): save it as UTF-8"):
         read_text(path)
+
+
+@pytest.mark.parametrize("name", ("", "$NOTHING"))
+def test_an_empty_path_does_not_stand_for_this_folder(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTHING", "")
+    with pytest.raises(UserError, match=r"is empty; give one, such as \. for this folder"):
+        expanded(name)

@@ -21,10 +21,10 @@ def get_benchmark(name_or_path: str, data_root: Path) -> Benchmark:
     """
     if name_or_path in BENCHMARKS:
         return BENCHMARKS[name_or_path]
-    path = expanded(name_or_path)
     if name_or_path.endswith(".toml"):
-        benchmark = read_benchmark(path, data_root, BENCHMARKS)
-    elif name_or_path and path.is_dir():  # an empty name is none, and not this folder
+        benchmark = read_benchmark(expanded(name_or_path), data_root, BENCHMARKS)
+    elif _is_folder(name_or_path):
+        path = expanded(name_or_path)
         benchmark = folder_benchmark(folder_defaults(path, BENCHMARKS), path)
     else:
         raise BenchmarkError(
@@ -33,6 +33,10 @@ def get_benchmark(name_or_path: str, data_root: Path) -> Benchmark:
         )
     check_weights_act(benchmark)
     return benchmark
+
+
+def _is_folder(name: str) -> bool:
+    return bool(name) and expanded(name).is_dir()
 
 
 def check_weights_act(benchmark: Benchmark) -> None:
@@ -79,7 +83,7 @@ def separate_names(text: str) -> list[str]:
 
 def whole_path(name: str) -> str:
     """A benchmark's name as it is, and the path of a file or folder from the file system's root."""
-    if name in BENCHMARKS or not (name.endswith(".toml") or expanded(name).is_dir()):
+    if name in BENCHMARKS or not (name.endswith(".toml") or _is_folder(name)):
         return name
     return str(expanded(name).absolute())
 

@@ -17,6 +17,7 @@ from search.store.stored_run import parts_of, read_run
 from search.store.trials import Row, TrialState
 from search.store.validation import printable
 from spaces.errors import UserError
+from trainer.user_files import named_path
 
 POLL_SECONDS = 1.0
 """Between looks at the folder."""
@@ -190,7 +191,7 @@ class FollowedRuns:
         Raises:
             UserError: there is no such folder.
         """
-        self.path = path.absolute()
+        self.path = named_path(path)
         if not self.path.is_dir():
             raise UserError(f"there is no folder {path}; give a run, or a folder of runs.")
         self.single = (self.path / "settings.json").is_file()

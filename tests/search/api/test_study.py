@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -147,6 +148,26 @@ def test_pending_trials_are_told_in_any_order_and_from_any_thread_whatever_the_c
     assert study.pending() == []
     scores = {row["key"]: row["score"] for row in study.run.trials()}
     assert scores == {trial.key: pytest.approx(100 * trained(trial)) for trial in trials}
+
+
+def test_closing_waits_for_what_another_thread_tells(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, closing = study.ask(), threading.Thread(target=study.close)
+    finish = study._search.finish
+
+    def finish_while_closing(key: str) -> None:
+        closing.start()
+        closing.join(0.2)
+        assert closing.is_alive()
+        finish(key)
+
+    monkeypatch.setattr(study._search, "finish", finish_while_closing)
+    study.tell(trial, 0.5)
+    closing.join()
+    assert [row["state"] for row in study.run.trials()] == ["complete"]
+    with pytest.raises(search.UserError, match="the study is closed"):
+        study.ask()
 
 
 def test_what_is_proposed_follows_from_the_seed_and_what_was_told(tmp_path: Path) -> None:
@@ -302,39 +323,6 @@ def test_a_study_needs_no_folder_and_leaves_nothing() -> None:
         study.tell(study.ask(), np.float32(0.5), seconds=np.int64(3))
         assert Record(place / "record.jsonl").rows()
     assert not place.exists()
-
-
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    (
-        ({"class_counts": None}, "class_counts is missing; a study needs them, or a benchmark"),
-        ({"class_counts": [5, 5]}, "every class has 5 training images, which weighs all alike"),
-        ({"class_counts": [5]}, "class counts are of 1 class; there must be at least 2"),
-        ({"class_counts": [5, 0]}, "class_counts: class 1: train is 0; it must be a whole number"),
-        ({"benchmark": "resnet8-digitslt"}, "class_counts is given with benchmark;"),
-        ({"space": "cor"}, "space is 'cor' (did you mean 'core'?)"),
-        ({"seed": -1}, "seed is -1; it must be at least 0"),
-        ({"seed": 8}, "(seed: 42 -> 8); resume with the same, or choose another folder."),
-        ({"class_counts": [500, 100, 20, 11]}, "choose another folder."),
-        ({"class_counts": None, "benchmark": 5}, "benchmark is 5; it must be text or a path"),
-        ({"class_counts": None, "benchmark": Path("no.toml")}, "no.toml"),
-        ({"folder": 5.5}, "folder is 5.5; it must be text or a path"),
-    ),
-)
-def test_a_study_that_cannot_be_is_one_sentence(
-    given: dict[str, Any], sentence: str, tmp_path: Path
-) -> None:
-    usual = {"class_counts": COUNTS, "folder": tmp_path / "mine", "sampler": "random"}
-    Study(**usual).close()
-    with pytest.raises(search.UserError) as caught:
-        Study(**usual | given)
-    assert sentence in str(caught.value)
-    Study(**usual).close()
-
-
-def test_a_folder_has_one_study_at_a_time(study: Study, tmp_path: Path) -> None:
-    with pytest.raises(search.UserError, match=r"by another process; .* another folder"):
-        Study(COUNTS, folder=tmp_path / "mine", sampler="random")
 
 
 def test_a_confirmation_waits_for_the_search_and_needs_something_to_confirm(study: Study) -> None:

@@ -60,6 +60,7 @@ DIGITS = ["--benchmark", "resnet8-digitslt"]
         ([*DIGITS, "--resume"], "to resume"),
         (["show", "nowhere"], "there is no run"),
         (["export", "nowhere"], "there is no run"),
+        (["list", ""], "the path '' is empty"),
         (["--trials", "3"], "--benchmark is missing (resnet32-cifar10lt, "),
         ([*DIGITS, "--counts", "a.csv"], "--counts is given without --trainable"),
         (["--trainable", "a:b", *DIGITS], "--benchmark is given with --trainable"),
@@ -94,6 +95,10 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
         (["confirm", "a", "--trials", "3"], "there is no option --trials"),
         (["show"], "RUN is missing (run folder, such as runs/resnet8-digitslt)"),
         (["compare"], "RUN is missing (run folders of one benchmark)"),
+        ([*DIGITS, "--runs", ""], "--runs: the path '' is empty; give one, such as . for this"),
+        ([*DIGITS, "--data-root", ""], "--data-root: the path '' is empty"),
+        (["export", "a", "--output", ""], "--output: the path '' is empty"),
+        (["show", ""], "RUN: the path '' is empty"),
     ),
 )
 def test_what_argparse_refuses_is_one_sentence_too(

@@ -47,10 +47,18 @@ def test_a_run_lies_directly_in_the_folder_of_runs(tmp_path: Path, name: str) ->
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", ("..", "runs/..", ".", "runs/.hidden", "/"))
-def test_a_path_without_a_plain_last_part_is_refused(path: str) -> None:
-    with pytest.raises(UserError, match="the run's name is"):
+@pytest.mark.parametrize(("path", "name"), (("runs/.hidden", ".hidden"), ("/", "/")))
+def test_a_path_without_a_plain_last_part_is_refused(path: str, name: str) -> None:
+    with pytest.raises(UserError, match=f"the run's name is '{name}'; use letters"):
         RunFolder(Path(path))
+
+
+@pytest.mark.parametrize(("inside", "path"), ((".", "."), ("trials", ".."), ("trials", "../.")))
+def test_a_run_has_its_name_from_inside_too(
+    inside: str, path: str, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.path / inside)
+    assert RunFolder(Path(path)).path == folder.path
 
 
 def test_paths_do_not_move_with_the_working_directory(

@@ -1,0 +1,48 @@
+"""What a study begins with: each thing that is given wrongly is one sentence."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import search
+from search.api.study import Study
+
+COUNTS = [500, 100, 20, 10]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    (
+        ({"class_counts": None}, "class_counts is missing; a study needs them, or a benchmark"),
+        ({"class_counts": [5, 5]}, "every class has 5 training images, which weighs all alike"),
+        ({"class_counts": [5]}, "class counts are of 1 class; there must be at least 2"),
+        ({"class_counts": [5, 0]}, "class_counts: class 1: train is 0; it must be a whole number"),
+        ({"benchmark": "resnet8-digitslt"}, "class_counts is given with benchmark;"),
+        ({"space": "cor"}, "space is 'cor' (did you mean 'core'?)"),
+        ({"seed": -1}, "seed is -1; it must be at least 0"),
+        ({"seed": 8}, "(seed: 42 -> 8); resume with the same, or choose another folder."),
+        ({"class_counts": [500, 100, 20, 11]}, "choose another folder."),
+        ({"class_counts": None, "benchmark": 5}, "benchmark is 5; it must be text or a path"),
+        ({"class_counts": None, "benchmark": Path("no.toml")}, "no.toml"),
+        ({"folder": 5.5}, "folder is 5.5; it must be text or a path, not empty"),
+        ({"folder": ""}, "folder is ''; it must be text or a path, not empty"),
+    ),
+)
+def test_a_study_that_cannot_be_is_one_sentence(
+    given: dict[str, Any], sentence: str, tmp_path: Path
+) -> None:
+    usual = {"class_counts": COUNTS, "folder": tmp_path / "mine", "sampler": "random"}
+    Study(**usual).close()
+    with pytest.raises(search.UserError) as caught:
+        Study(**usual | given)
+    assert sentence in str(caught.value)
+    Study(**usual).close()
+
+
+def test_a_folder_has_one_study_at_a_time(tmp_path: Path) -> None:
+    with (
+        Study(COUNTS, folder=tmp_path / "mine", sampler="random"),
+        pytest.raises(search.UserError, match=r"by another process; .* another folder"),
+    ):
+        Study(COUNTS, folder=tmp_path / "mine", sampler="random")
