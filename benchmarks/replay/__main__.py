@@ -33,7 +33,7 @@ from benchmarks.replay.world import World
 from search.stats.priors import GUESS, GUESSED_RUNS, KNOWN_RUNS, NoisePrior
 from spaces.parts.words import number_of
 from trainer.benchmarks import BENCHMARKS
-from trainer.entry_point import entry_point
+from trainer.entry_point import INTERRUPTED, entry_point
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 from trainer.runtime import available_cpus
@@ -141,8 +141,9 @@ def run(plan: Plan, command: list[str]) -> int:
         interrupted = True
     if done:
         seconds = time.monotonic() - start
-        write(plan, content | {"repetitions": len(done), "seconds": seconds}, done)
-    return 130 if interrupted else 0
+        content |= {"interrupted": interrupted, "repetitions": len(done), "seconds": seconds}
+        write(plan, content, done)
+    return INTERRUPTED if interrupted else 0
 
 
 def write(plan: Plan, content: dict[str, Any], done: list[dict[str, Measured]]) -> None:

@@ -187,6 +187,7 @@ def half_b_sentences(judgement: Judgement) -> list[str]:
         return said
     why = (
         "Half B comes first, because more freedom makes more of the luck of the images by which "
-        "epochs and strategies are chosen; the epochs here are chosen on half A."
+        "epochs and strategies are chosen; the epochs here are chosen on half A, but the winner on "
+        "all of the images, half B among them."
     )
     return [*said, why, *judgement.half_b.sentences()]

@@ -267,13 +267,14 @@ class Conclusion:
                 value = verdict.to_uniform.points if verdict.to_uniform else None
             if self.objective.joint and verdict.winner == verdict.uniform:
                 value = Estimate(0, 0, 0)
+            seeds = "fresh seeds that the search never used; corrected for the choice"
+            images = " of the winner, by all images" if self.judgement.half_b else ""
             return {
                 "metric": metric,
                 "value": value and value.mean,
                 "interval_95": value and [value.low, value.high],
                 "runs": best.seeds,
-                "basis": self.judgement.grounds
-                or "fresh seeds that the search never used; corrected for the choice",
+                "basis": self.judgement.grounds or f"{seeds}{images}",
                 "trial": best.name,
             }
         found = self.incumbent

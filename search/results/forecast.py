@@ -178,7 +178,7 @@ def forecast(
 ) -> Forecast | None:
     """Measure this machine; None where trials train on others or on GPUs, or ``stop`` says so.
 
-    Nor is a training of the user's own measured, of which the first epoch is as good.
+    Nor is a training of the user's own measured, of which its trials tell (``FirstEpochs``).
     """
     resources = plan.resources
     if plan.own or resources.gpu or resources.address is not None:

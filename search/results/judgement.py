@@ -33,9 +33,10 @@ class Judgement:
         verdict: on the search's benchmark, or on all of a joint search's together.
         benchmarks: the search's own, in their order.
         holdout: the one that the search never saw; None without one, or before its runs.
-        half_b: of the winner on half B of the images, every run at its epoch that is the best on
-            half A; None where all arms are class weights, where a test set is held out, where an
-            arm that it needs diverged, and where the images do not come in halves.
+        half_b: of the winner, who is chosen on all images, on half B of them, every run at its
+            epoch that is the best on half A; None where all arms are class weights, where a test
+            set is held out, where an arm that it needs diverged, and where the images do not come
+            in halves.
         modelled: the verdict rests on all runs of the search, too, by the model of gradient shares.
     """
 

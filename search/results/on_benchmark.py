@@ -105,7 +105,10 @@ class PartJudge:
         )
 
     def half_b(self, objective: Objective) -> Verdict | None:
-        """Return the verdict on half B of the images of the search's benchmarks together."""
+        """Return the verdict on half B of the images of the search's benchmarks together.
+
+        Epochs are chosen on half A; the winner was chosen on all images, half B among them.
+        """
         runs = [run for run in self.ended(CONFIRMATION) if run.value is None]
         for row in self.done(CONFIRMATION):
             if row.state != TrialState.COMPLETE or row.seed_index is None:

@@ -117,7 +117,7 @@ def measured_on_ray(
     held = {"cpu": float(resources.cpus)}
     task = ray.remote(num_cpus=resources.cpus, max_calls=1)(epoch_seconds_here)
     seconds = answer(task.remote(setup), held, resources, say, unasked)
-    return Forecast(tuple(seconds), at_a_time(held, resources))
+    return Forecast(tuple(seconds), at_a_time(held, resources), alone=True)
 
 
 def at_a_time(held: dict[str, float], resources: Resources) -> int:

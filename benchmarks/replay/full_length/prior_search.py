@@ -26,7 +26,7 @@ from benchmarks.replay.run import RESAMPLES, figure
 from benchmarks.replay.world import World
 from search.samplers.sequential_design import best_tried
 from search.samplers.transfer import Expected, expected_of
-from trainer.entry_point import entry_point
+from trainer.entry_point import INTERRUPTED, entry_point
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 from trainer.runtime import available_cpus
@@ -157,7 +157,7 @@ def main(command: list[str] | None = None) -> int:
                 done[kind].append(repetition(kind, seed))
             print(f"{seed + 1} of {options.repetitions} repetitions", flush=True)
     except KeyboardInterrupt:
-        code = 130
+        code = INTERRUPTED
     found = {kind: summary(each) for kind, each in done.items() if len(each) > 1}
     for kind, summaries in found.items():
         print(f"\n{kind}, {len(done[kind])} repetitions\n{table(summaries)}")
@@ -165,6 +165,7 @@ def main(command: list[str] | None = None) -> int:
         "command": shlex.join(["python", "-m", parser.prog.split()[-1], *arguments]),
         "cpus": available_cpus(),
         **provenance(),
+        "interrupted": code == INTERRUPTED,
         "repetitions": {kind: len(done[kind]) for kind in found},
         "trials": {"earlier": TRIALS_BEFORE, "search": TRIALS, "block": BLOCK_RUNS},
         "correlations": RELATIONS,

@@ -27,6 +27,21 @@ def test_a_place_that_is_none_is_refused_before_the_search(
     assert "it must be a file name in an existing folder." in capsys.readouterr().err
 
 
+def test_what_ctrl_c_leaves_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = prior_search.Outcome((2.0, 1.0, 0.5, 0.5), 0.1, 1.0, 0.0, 1.0, np.nan)
+
+    def until_the_third(kind: str, seed: int) -> dict[str, prior_search.Outcome]:
+        if seed == 2:
+            raise KeyboardInterrupt
+        return {prior_search.WITHOUT: made}
+
+    monkeypatch.setattr(prior_search, "repetition", until_the_third)
+    out = tmp_path / "found.json"
+    assert prior_search.main(["--kinds", "mech", "--repetitions", "9", "--out", str(out)]) == 130
+    found = json.loads(out.read_text())
+    assert (found["interrupted"], found["repetitions"]) == (True, {"mech": 2})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_truth_of_ten_and_a_hundred_classes_prefers_the_same(

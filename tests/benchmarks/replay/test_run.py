@@ -306,7 +306,7 @@ def test_the_command_line_writes_what_it_found_as_json_plot_and_table(
     content = json.loads((tmp_path / "a.json").read_text())
     assert (tmp_path / "a.png").stat().st_size > 10_000
     assert content["world"]["surrogate"]["weightings"] == 60
-    assert content["repetitions"] == 2
+    assert (content["interrupted"], content["repetitions"]) == (False, 2)
     assert "random+none confirm-1/2-k3" in capsys.readouterr().out
 
 

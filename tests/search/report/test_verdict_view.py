@@ -246,6 +246,8 @@ def test_more_than_class_weights_is_told_by_half_b_and_in_a_table_of_its_own(pla
     assert "  drw (scheduled class weights): class weights 1 for .8 of the epochs" in text
     assert "cb_sampling, drw differ from plain training in more than class weights" in text
     assert "Half B comes first, because" in text
+    assert "are chosen on half A, but the winner on all of the images" in text
+    assert found.story()["basis"].endswith("corrected for the choice of the winner, by all images")
     assert text.count("points better than uniform") == 2, "on half B, and by all images"
     tables = shown(folder).split(OTHER_TRAINING)
     assert len(tables) == 2

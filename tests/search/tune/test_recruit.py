@@ -152,7 +152,7 @@ def test_before_a_search_what_trains_is_measured_on_ray(
     images = (setup(tmp_path).images[0](),)
     given = resources(gpu=gpu, slots=8 if gpu else None)
     found = recruit.measured_on_ray(setup(tmp_path), images, given, told.append)
-    assert found == Forecast((pytest.approx(epoch),), 16, slots=8 if gpu else 0)
+    assert found == Forecast((pytest.approx(epoch),), 16, slots=8 if gpu else 0, alone=not gpu)
     assert asked == [held]
     assert told[0].startswith(first)
 
