@@ -20,6 +20,7 @@ from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.run_folder import RunFolder
 from search.store.trials import Row
 from spaces import Recipe, Strategy
+from spaces.errors import UserError
 from trainer.own.training import OwnTraining
 from trainer.user_files import expanded
 
@@ -98,6 +99,11 @@ def opened(training: OwnTraining, folder: RunFolder, given: Mapping[str, Any]) -
     )
     folder.create()
     with folder.locked():
+        if folder.exists() is not plan.resume:
+            raise UserError(
+                f"run {folder.path.name!r} was begun or deleted by another process just now; make "
+                "the study again."
+            )
         manifest = Manifest.of(settings, (RecordedBenchmark.of_own(training),))
         record, attempt = open_run(plan, manifest)
         objective = folder.read_manifest().objective

@@ -11,6 +11,7 @@ from search.session.events import EpochReported, Event
 from search.session.plan import Plan
 from search.session.search import Search
 from search.stats.best_arm import SEEDS_EACH
+from search.store.trials import HOLDOUT
 from trainer.prepared import ImageData
 from trainer.runtime import available_cpus
 from trainer.trial import Trial
@@ -87,8 +88,8 @@ class Forecast:
 class FirstEpochs:
     """Measures how long an epoch takes by the trials' own, where nothing was measured before.
 
-    The first epoch of each trial is left out, because it sets things up. ``tell`` is called once,
-    with the seconds of an epoch of each benchmark of the search.
+    The first epoch of each trial is left out, because it sets things up, and so are the runs on a
+    hold-out. ``tell`` is called once, with the seconds of an epoch of each benchmark of the search.
     """
 
     def __init__(self, epochs: Sequence[int], tell: Callable[[tuple[float, ...]], None]) -> None:
@@ -101,8 +102,10 @@ class FirstEpochs:
         """Take note of an event."""
         if not isinstance(event, EpochReported) or len(self.seconds) == len(self.epochs):
             return
+        if event.study == HOLDOUT:
+            return
         part = event.part
-        if part < len(self.epochs) and ((event.key, part) in self.begun or self.epochs[part] == 1):
+        if (event.key, part) in self.begun or self.epochs[part] == 1:
             self.seconds.setdefault(part, event.result.seconds)
             if len(self.seconds) == len(self.epochs):
                 self.tell(tuple(self.seconds[number] for number in range(len(self.epochs))))

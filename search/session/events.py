@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from search.store.trials import Row
+from search.store.trials import Keyed, Row
 from trainer.results import EpochResult
 
 SLOW_SECONDS = 2.0
@@ -20,7 +20,7 @@ class TrialBegun:
 
 
 @dataclass(frozen=True)
-class EpochReported:
+class EpochReported(Keyed):
     """An epoch of a part of a trial is on record."""
 
     key: str

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import search
+from search.api import told
 from search.api.study import Study
 
 COUNTS = [500, 100, 20, 10]
@@ -46,3 +47,22 @@ def test_a_folder_has_one_study_at_a_time(tmp_path: Path) -> None:
         pytest.raises(search.UserError, match=r"by another process; .* another folder"),
     ):
         Study(COUNTS, folder=tmp_path / "mine", sampler="random")
+
+
+def test_a_study_that_another_process_begins_at_the_same_moment_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {"folder": tmp_path / "mine", "sampler": "random"}
+    with_prior = told.with_prior
+
+    def meanwhile(*of_ours: Any) -> Any:
+        monkeypatch.undo()
+        with Study(COUNTS, **given) as theirs:
+            theirs.ask()
+        return with_prior(*of_ours)
+
+    monkeypatch.setattr(told, "with_prior", meanwhile)
+    with pytest.raises(search.UserError, match="was begun or deleted by another process just now"):
+        Study(COUNTS, **given)
+    with Study(COUNTS, **given) as theirs:
+        assert [trial.label for trial in theirs.pending()] == ["uniform"]

@@ -109,12 +109,13 @@ def reported(key: str, part: int, seconds: float) -> EpochReported:
 def test_where_nothing_was_measured_the_second_epochs_of_trials_say_how_long_one_takes() -> None:
     told: list[tuple[float, ...]] = []
     first = FirstEpochs((40, 1), told.append)
-    for key, part, seconds in (("a", 0, 9.0), ("b", 0, 8.0), ("a", 0, 2.0), ("b", 0, 3.0)):
+    for seconds in (7.0, 1.0):  # of another benchmark
+        first(reported("holdout-00000", 0, seconds))
+    for key, part, seconds in (("a-0", 0, 9.0), ("b-0", 0, 8.0), ("a-0", 0, 2.0), ("b-0", 0, 3.0)):
         first(reported(key, part, seconds))
     assert not told
-    first(reported("a", 1, 5.0))  # whose only epoch it is
-    first(reported("b", 1, 6.0))
-    first(reported("holdout", 2, 6.0))
+    first(reported("a-0", 1, 5.0))  # whose only epoch it is
+    first(reported("b-0", 1, 6.0))
     assert told == [(2.0, 5.0)]
 
 
