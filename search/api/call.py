@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,8 @@ from search.config.request import in_arguments
 from search.session.interrupt import EXIT_CODE
 from search.store.run_folder import RunFolder
 from spaces import WeightingError
-from spaces.errors import UserError
+from spaces.errors import FieldError, UserError
+from spaces.validation import shown
 
 if TYPE_CHECKING:
     from search.driver.ending import Ending
@@ -48,6 +50,17 @@ def check_thread(name: str) -> None:
         raise UserError(
             f"{name} is called from a thread that Ctrl-C does not reach; call it from the main one."
         )
+
+
+def path_text(argument: str, given: object) -> str:
+    """Return a name or a path as text.
+
+    Raises:
+        FieldError: it is neither, or empty; ``argument`` is what the sentence names.
+    """
+    if not isinstance(given, str | os.PathLike) or given == "":
+        raise FieldError(f"{argument} is {shown(given)}; it must be text or a path, not empty")
+    return str(os.fspath(given))
 
 
 def console_for(quiet: bool) -> Console:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from search.api.call import arguments_named, check_thread, console_for, ended_well
+from search.api.call import arguments_named, check_thread, console_for, ended_well, path_text
 from search.config.request import AnyPath, Device, Names
 from search.results.conclusion import Conclusion
 from search.results.trial_table import trial_table
@@ -148,7 +148,8 @@ class Run:
         winner = winner_of(self.conclusion)
         if winner is None:
             raise UserError(f"run {self.path.name!r} has no full-length trial to export yet.")
-        return export(self.path if folder is None else expanded(str(folder)), winner)
+        where = self.path if folder is None else expanded(path_text("folder", folder))
+        return export(where, winner)
 
     def report(self, path: AnyPath | None = None) -> Path:
         """Write the report, one HTML file, and return where it is.
@@ -161,7 +162,8 @@ class Run:
         """
         from search.report.page import write_report
 
-        file = self.conclusion.folder.report if path is None else expanded(str(path))
+        ours = self.conclusion.folder.report
+        file = ours if path is None else expanded(path_text("path", path))
         write_report(self.conclusion, file)
         return file
 
@@ -192,4 +194,4 @@ def load(path: AnyPath) -> Run:
         UserError: it is no run, or its files are damaged.
     """
     with arguments_named():
-        return Run(Conclusion.of(RunFolder(expanded(str(path)))))
+        return Run(Conclusion.of(RunFolder(expanded(path_text("path", path)))))

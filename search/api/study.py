@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 import time
@@ -13,7 +12,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from search.api.call import arguments_named
+from search.api.call import arguments_named, path_text
 from search.api.run_class import Run
 from search.api.told import Trial, opened
 from search.config.budget import FEWEST_RUNS, Budget
@@ -274,17 +273,6 @@ class Study:
             runs = known.runs if known and begun else max(FEWEST_RUNS, search.search_trials // 2)
         limits = {"trials": None, "hours": None, "runs": runs}
         search.confirm(checked(Budget, limits, error=FieldError))
-
-
-def path_text(argument: str, given: object) -> str:
-    """Return a name or a path as text.
-
-    Raises:
-        FieldError: it is neither, or empty; ``argument`` is what the sentence names.
-    """
-    if not isinstance(given, str | os.PathLike) or given == "":
-        raise FieldError(f"{argument} is {shown(given)}; it must be text or a path, not empty")
-    return str(os.fspath(given))
 
 
 def counts_of_benchmark(name: str, given: object, data_root: str) -> list[int]:

@@ -91,7 +91,7 @@ def test_a_study_finds_confirms_and_exports_as_a_search_does(
         with pytest.raises(search.UserError, match="the study is closed; make it again"):
             call()
     run = search.load(tmp_path / "mine")
-    assert run.verdict == verdict
+    assert run.verdict == search.load(run).verdict == verdict
     assert len(run.trials()) == 30 + len(runs)
     assert [row["score"] for row in run.trials()][-1] == pytest.approx(100 * trained(runs[-1]))
     for command in ("show", "report", "export", "list"):
@@ -100,6 +100,9 @@ def test_a_study_finds_confirms_and_exports_as_a_search_does(
     page = (tmp_path / "mine" / "report.html").read_text()
     assert "<dt>command</dt>" not in page
     assert main(["confirm", str(tmp_path / "mine")]) == 2
+    for call, argument in ((search.load, "path"), (run.export, "folder"), (run.report, "path")):
+        with pytest.raises(search.UserError, match=f"^{argument} is ''; it must be text or a path"):
+            call("")
 
 
 def test_a_trial_says_what_to_train(study: Study) -> None:
