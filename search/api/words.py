@@ -13,6 +13,7 @@ from search.config.fields import CONTROL
 from search.config.program import PROGRAM
 from search.config.redaction import redacted
 from search.config.request import Request, option_of
+from search.store.run_folder import check_name
 from spaces.errors import FieldError, UserError
 from spaces.validation import checked, shown
 from trainer.benchmarks.registry import separate_names, whole_path
@@ -85,6 +86,8 @@ def words_of(request: Request) -> tuple[str, ...]:
             words.append(",".join(parts) or NONE)
         elif not isinstance(value, bool):
             words.append(str(value))
+    if request.name is not None:
+        check_name(request.name)  # whose rule says more
     for word in filter(CONTROL.search, words):
         raise UserError(
             f"{shown(word)} has control characters, which no record of a run holds; rename it."
