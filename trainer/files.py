@@ -1,14 +1,17 @@
-"""Files appear whole, or grow by whole pieces, or not at all.
+"""Files and folders appear whole, or grow by whole pieces, or not at all.
 
 Storage that is away for a while, as network file systems are, is waited for.
 """
 
+import contextlib
 import errno
+import fcntl
 import logging
 import os
 import secrets
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,16 +35,19 @@ PASSING = frozenset(
     )
 )
 """Errors that pass when a server is back; a full disk or a missing right does not."""
+UNFINISHED = ".unfinished"
+"""Suffix of a folder that is being written, and locked meanwhile."""
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
-def patiently(action: Callable[[], T], path: Path) -> T:
-    """Do ``action``, a use of ``path`` that can be repeated, again while storage is away.
+def patiently(action: Callable[[], T], path: Path, use: str = "written") -> T:
+    """Do ``action``, by which ``path`` is written or read, again while storage is away.
 
-    Raises OSError when it is away for longer than ``PATIENCE_SECONDS``, or fails otherwise.
+    It can be repeated. Raises OSError when storage is away for longer than ``PATIENCE_SECONDS``,
+    or when it fails otherwise.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     failed = False
@@ -53,8 +59,9 @@ def patiently(action: Callable[[], T], path: Path) -> T:
                 raise
             if not failed:
                 log.warning(
-                    "%s cannot be written at the moment (%s); it is tried again for %g seconds.",
+                    "%s cannot be %s at the moment (%s); it is tried again for %g seconds.",
                     path,
+                    use,
                     error.strerror,
                     PATIENCE_SECONDS,
                 )
@@ -62,7 +69,7 @@ def patiently(action: Callable[[], T], path: Path) -> T:
             time.sleep(RETRY_SECONDS)
         else:
             if failed:
-                log.warning("%s can be written again.", path)
+                log.warning("%s can be %s again.", path, use)
             return result
 
 
@@ -135,3 +142,40 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Make a locked folder beside a path, and remove it at the end if it still has its name."""
+    unlocked = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary = unlocked.with_name(f"{unlocked.name}{UNFINISHED}")
+    unlocked.mkdir()
+    descriptor = os.open(unlocked, os.O_RDONLY)
+    try:
+        is_locked(descriptor)
+        unlocked.rename(temporary)  # not before: without its lock it would be taken for abandoned
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(descriptor)
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove unfinished folders whose process was killed: nobody holds their lock."""
+    for temporary in parent.glob(f".*{UNFINISHED}"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(temporary, os.O_RDONLY)
+            try:
+                if is_locked(descriptor):
+                    shutil.rmtree(temporary, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+def is_locked(descriptor: int) -> bool:
+    """Return whether a folder could be locked; some file systems of networks cannot lock any."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -5,7 +5,6 @@ import http.client
 import io
 import socket
 import tarfile
-import tempfile
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import numpy as np
 
 from trainer.data.raw import RawImages, Request, in_memory
 from trainer.errors import DataError
+from trainer.files import remove_abandoned, unfinished
 
 NETWORK_TIMEOUT = 15.0  # seconds without an answer before a download counts as failed
 
@@ -89,15 +89,16 @@ def _fetch_cifar(dataset: Any, title: str, data_root: Path) -> None:
         )
     try:
         data_root.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(data_root)
         # A folder of our own: two processes must not write one archive at the same time.
-        with tempfile.TemporaryDirectory(dir=data_root, prefix=".cifar-") as scratch, _calm():
+        with unfinished(data_root / dataset.base_folder) as scratch, _calm():
             if local:
                 extract_archive(archive, scratch)
             else:
                 download_and_extract_archive(
                     dataset.url, scratch, filename=dataset.filename, md5=dataset.tgz_md5
                 )
-            _move_folder(Path(scratch) / dataset.base_folder, data_root / dataset.base_folder)
+            _move_folder(scratch / dataset.base_folder, data_root / dataset.base_folder)
     except (OSError, RuntimeError, EOFError, *_TRANSFER_ERRORS) as error:
         action = "unpacking its archive" if local else "downloading it"
         raise DataError(

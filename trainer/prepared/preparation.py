@@ -17,11 +17,10 @@ from trainer.data.memory import available_memory, lacking_memory
 from trainer.data.pixels import Levels
 from trainer.data.raw import RawImages, Request
 from trainer.data.sources import SOURCES
-from trainer.errors import DataError
 from trainer.files import write_atomic
 from trainer.prepared.places import DESCRIPTION, IMAGES, file_of, folder_of
 from trainer.prepared.stored_images import write_images
-from trainer.prepared.whole_folder import write_folder
+from trainer.prepared.whole_folder import write_file, write_folder
 
 Say = Callable[[str], None]
 
@@ -60,20 +59,8 @@ def prepare(
     if lacking:
         _write_folder(folder, benchmark, raw)
     else:
-        _write_file(path, benchmark, raw)
+        write_file(path, _pack(benchmark, raw))
     return folder if lacking else path
-
-
-def _write_file(path: Path, benchmark: Benchmark, raw: RawImages) -> None:
-    content = _pack(benchmark, raw)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, content)
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be written ({error.strerror}): make room or choose a data root that is"
-            " writable"
-        ) from error
 
 
 def _kept(benchmark: Benchmark, raw: RawImages) -> NDArray[np.int64]:

@@ -1,19 +1,13 @@
-"""A folder appears whole, or not at all: it is written beside its place, and renamed."""
+"""A prepared file or folder appears whole, or not at all: it is written beside, and renamed."""
 
-import contextlib
-import fcntl
-import os
-import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from trainer.data.memory import GIB
 from trainer.errors import DataError
-from trainer.files import sync
+from trainer.files import remove_abandoned, sync, unfinished, write_atomic
 
-UNFINISHED = ".unfinished"
-"""Suffix of a folder that is being written, and locked meanwhile."""
 SPARE_BYTES = 2**28
 """Of a disk that are left free."""
 
@@ -38,10 +32,31 @@ def write_folder(folder: Path, size: int, fill: Callable[[Path], None]) -> None:
                     raise
         sync(folder.parent)
     except OSError as error:
-        raise DataError(
-            f"{folder} cannot be written ({error.strerror}): make room or choose a data root that"
-            " is writable"
-        ) from error
+        raise unwritable(folder, error) from error
+
+
+def write_file(file: Path, content: bytes) -> None:
+    """Make `file` appear whole; what a killed process left of such a one is removed.
+
+    Another process that makes the same one at the same time does no harm. Raises DataError, and
+    leaves nothing behind, if it cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(file.parent)
+        with unfinished(file) as temporary:
+            write_atomic(temporary / file.name, content)
+            (temporary / file.name).replace(file)
+        sync(file.parent)
+    except OSError as error:
+        raise unwritable(file, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{path} cannot be written ({error.strerror}): make room or choose a data root that is"
+        " writable"
+    )
 
 
 def check_room(folder: Path, size: int) -> None:
@@ -52,40 +67,3 @@ def check_room(folder: Path, size: int) -> None:
             f"{folder} needs {size / GIB:.1f} GiB of its disk, which has {free / GIB:.1f} free:"
             " make room, choose a --data-root on another disk, or lower the resolution"
         )
-
-
-@contextlib.contextmanager
-def unfinished(folder: Path) -> Iterator[Path]:
-    """A locked folder beside another one, which is removed if it still has its name at the end."""
-    unlocked = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
-    temporary = unlocked.with_name(f"{unlocked.name}{UNFINISHED}")
-    unlocked.mkdir()
-    descriptor = os.open(unlocked, os.O_RDONLY)
-    try:
-        is_locked(descriptor)
-        unlocked.rename(temporary)  # not before: without its lock it would be taken for abandoned
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        os.close(descriptor)
-
-
-def remove_abandoned(parent: Path) -> None:
-    """Remove unfinished folders whose process was killed: nobody holds their lock."""
-    for temporary in parent.glob(f".*{UNFINISHED}"):
-        with contextlib.suppress(OSError):
-            descriptor = os.open(temporary, os.O_RDONLY)
-            try:
-                if is_locked(descriptor):
-                    shutil.rmtree(temporary, ignore_errors=True)
-            finally:
-                os.close(descriptor)
-
-
-def is_locked(descriptor: int) -> bool:
-    """Whether a folder could be locked; some file systems of networks cannot lock any."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -72,6 +72,7 @@ def test_local_archive_is_unpacked_silently_and_leaves_no_scratch(
     fake_cifar: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data_root = with_archive(tmp_path / "root", fake_cifar)
+    (data_root / ".left-0.unfinished").mkdir()  # by a process that was killed
     raw = cifar(data_root)
     assert training_pixels(raw).shape == (6, 32, 32, 3)
     assert raw.test_labels.tolist() == [0, 1, 2, 3]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from training import CPU
 
+from trainer import files
 from trainer.benchmarks import Benchmark, get_benchmark
 from trainer.data import pixels
 from trainer.errors import DataError
@@ -132,11 +133,17 @@ def test_damaged_images_of_all_portions_are_counted(
     assert os.listdir(tmp_path / "prepared") == []
 
 
-@pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize("locked", (True, False))
+@pytest.mark.parametrize("memory", ("little_memory", None), ids=("folder", "file"))
 def test_what_a_killed_preparation_left_is_removed_by_the_next(
-    benchmark: Benchmark, tmp_path: Path, locked: bool
+    benchmark: Benchmark,
+    tmp_path: Path,
+    locked: bool,
+    memory: str | None,
+    request: pytest.FixtureRequest,
 ) -> None:
+    if memory:
+        request.getfixturevalue(memory)
     left = tmp_path / "prepared" / ".mine-0.unfinished"
     left.mkdir(parents=True)
     (left / "images.npy").write_text("half")
@@ -148,18 +155,34 @@ def test_what_a_killed_preparation_left_is_removed_by_the_next(
     assert left.exists() == locked
 
 
+def test_a_file_is_written_where_what_a_kill_leaves_is_removed(
+    benchmark: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+    write = whole_folder.write_atomic
+
+    def noted(path: Path, content: bytes) -> None:
+        write(path, content)
+        written.append(path)
+
+    monkeypatch.setattr(whole_folder, "write_atomic", noted)
+    file = prepare(benchmark, tmp_path)
+    assert [path.parent.suffix for path in written] == [files.UNFINISHED]
+    assert os.listdir(tmp_path / "prepared") == [file.name]
+
+
 @pytest.mark.usefixtures("little_memory")
 def test_a_folder_that_is_not_locked_yet_is_not_taken_for_abandoned(
     benchmark: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_locked = whole_folder.is_locked
+    is_locked = files.is_locked
 
     def after_another_process(descriptor: int) -> bool:
-        monkeypatch.setattr(whole_folder, "is_locked", is_locked)
-        whole_folder.remove_abandoned(tmp_path / "prepared")
+        monkeypatch.setattr(files, "is_locked", is_locked)
+        files.remove_abandoned(tmp_path / "prepared")
         return is_locked(descriptor)
 
-    monkeypatch.setattr(whole_folder, "is_locked", after_another_process)
+    monkeypatch.setattr(files, "is_locked", after_another_process)
     folder = prepare(benchmark, tmp_path)
     assert os.listdir(tmp_path / "prepared") == [folder.name]
 
