@@ -6,14 +6,16 @@ A file is a line naming the format and the SHA-256 of what follows, then ``torch
 import hashlib
 import io
 import logging
+import os
 import pickle
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from trainer.errors import CheckpointError
-from trainer.files import write_atomic
+from trainer.files import patiently, write_atomic
 
 MAGIC = "class-weighting-checkpoint-1"
 KEEP = 2
@@ -30,9 +32,16 @@ def checkpoint_path(folder: Path, epoch: int) -> Path:
 
 
 def saved_epochs(folder: Path) -> list[Path]:
-    """Return the folder's checkpoints, newest epoch first (empty if there is no folder)."""
-    found = folder.glob("epoch-*.ckpt")
-    return sorted(found, key=lambda path: (len(path.name), path.name), reverse=True)
+    """Return the folder's checkpoints, newest epoch first (empty if there is no folder).
+
+    Raises OSError when it cannot be read, which is not as if there were none.
+    """
+    try:
+        names = patiently(partial(os.listdir, folder), folder, "read")
+    except FileNotFoundError:
+        return []
+    found = (name for name in names if name.startswith("epoch-") and name.endswith(".ckpt"))
+    return [folder / name for name in sorted(found, key=lambda n: (len(n), n), reverse=True)]
 
 
 def last_saved_epoch(folder: Path) -> int:
@@ -81,9 +90,10 @@ def load(path: Path, configuration: str) -> dict[str, Any]:
         CheckpointError: another configuration wrote it.
     """
     try:
-        header, newline, payload = path.read_bytes().partition(b"\n")
+        content = patiently(path.read_bytes, path, "read")
     except OSError as error:
         raise DamagedCheckpointError(f"{path} cannot be read ({error.strerror}).") from error
+    header, newline, payload = content.partition(b"\n")
     if header + newline != header_of(payload):
         raise DamagedCheckpointError(f"{path} is torn or corrupt; delete it to go on without it.")
     try:

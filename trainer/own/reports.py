@@ -9,6 +9,7 @@ from spaces.counts import as_number
 from spaces.parts.words import number_of
 from spaces.validation import checked_json
 from trainer.benchmarks.metrics import score
+from trainer.files import patiently
 from trainer.own.training import OwnTraining
 from trainer.results import EpochResult, HalfCounts, half_counts, selection
 
@@ -131,9 +132,10 @@ def told_result(
 def recorded(folder: Path) -> list[EpochResult]:
     """Return the reports in a trial's folder, without a last line that is torn, which is cut."""
     path = folder / REPORTS
-    if not path.exists():
+    try:
+        content = patiently(path.read_bytes, path, "read")
+    except FileNotFoundError:
         return []
-    content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
         with path.open("r+b") as file:
