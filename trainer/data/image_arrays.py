@@ -1,6 +1,7 @@
 """A user's images in an .npz file: train_images, train_labels, and so for val and test."""
 
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from trainer.errors import DataError
 
 Arrays = dict[str, NDArray[Any]]
 Pixels = NDArray[np.uint8]
+PARTS = ("images", "labels")
+"""The arrays of a split, such as train_images."""
 MOST_UNPACKED = 100
 """How many times an .npz file's size its arrays may take; images are rarely compressed so far."""
 SMALL_ARRAYS = 2**30  # bytes of arrays that are read however far they are compressed
@@ -61,7 +64,7 @@ def list_arrays(file: Path, val: float | None, scenarios: Sequence[str]) -> List
             content = np.ascontiguousarray(image)
             digest = digest_of(f"{image.shape}".encode() + content.tobytes())
             splits[split][index[label]].append(Found(digest, content, tags=tagged))
-    notes, columns = _unused(arrays, scenarios), tuple(scenarios)
+    notes, columns = _unused(arrays, present, scenarios), tuple(scenarios)
     return listing_of(class_names, splits, share, file, notes, columns)
 
 
@@ -142,7 +145,7 @@ def _tags(
                 f" split ({', '.join(arrays)}): correct the name"
             )
         tags = arrays.get(name, np.full(images, ""))
-        if name in _used(()) or tags.shape != (images,) or tags.dtype.kind not in "biuU":
+        if column in PARTS or tags.shape != (images,) or tags.dtype.kind not in "biuU":
             raise DataError(
                 f"{file}: scenarios names {column!r}, and {name} must be ({images},), text or whole"
                 f" numbers, and no images or labels ({tags.dtype}, {tags.shape})"
@@ -168,16 +171,16 @@ def _class_names(file: Path, arrays: Arrays, labels: list[str]) -> list[str]:
             f" {given.size}, and the labels are {', '.join(labels[:9])})"
         )
     names: list[str] = given.ravel().tolist()
+    shared = next((name for name, times in Counter(names).items() if times > 1 or not name), None)
+    if shared is not None:
+        raise DataError(f"{file}: class_names has {shared!r}: give each class a name of its own")
     return names
 
 
-def _used(scenarios: Sequence[str]) -> set[str]:
-    parts = ("images", "labels", *scenarios)
-    return {"class_names", *(f"{split}_{part}" for split in SPLITS for part in parts)}
-
-
-def _unused(arrays: Arrays, scenarios: Sequence[str]) -> tuple[str, ...]:
-    unused = [name for name in arrays if name not in _used(scenarios)]
+def _unused(arrays: Arrays, present: Sequence[str], scenarios: Sequence[str]) -> tuple[str, ...]:
+    """What is told of the arrays that are not read, as they are of none of the splits."""
+    used = {f"{split}_{part}" for split in present for part in (*PARTS, *scenarios)}
+    unused = [name for name in arrays if name not in {"class_names", *used}]
     return (f"arrays not used: {', '.join(unused)}",) if unused else ()
 
 

@@ -97,7 +97,7 @@ def _normal(name: str) -> str:
 def _read(file: Path, columns: tuple[str, ...]) -> tuple[list[str], list[_Row]]:
     """The names of a table's columns, and its rows, with the tags in `columns`."""
     parquet = file.suffix == PARQUET
-    names, lines = _read_parquet(file, columns) if parquet else _read_csv(file)
+    names, lines = (_read_parquet if parquet else _read_csv)(file, columns)
     missing = [name for name in COLUMNS[:2] if name not in names]
     if missing:
         raise DataError(
@@ -153,7 +153,16 @@ def _difficulty(where: str, value: str | None) -> float | None:
     return number
 
 
-def _read_csv(file: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[str]]]]:
+def _check_once(file: Path, names: Sequence[str], columns: Sequence[str]) -> None:
+    """Raise DataError for a column that is read and is there twice."""
+    for name in (*COLUMNS, *columns):
+        if names.count(name) > 1:
+            raise DataError(f"{file} has {names.count(name)} columns {name!r}: keep one of them")
+
+
+def _read_csv(
+    file: Path, columns: tuple[str, ...]
+) -> tuple[list[str], Iterator[tuple[int, Sequence[str]]]]:
     text = read_text(file)
     heading = text.split("\n", 1)[0]
     separator = max(",;\t", key=heading.count)
@@ -162,9 +171,20 @@ def _read_csv(file: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[str]]
     except csv.Error as error:
         raise DataError(f"{file} is not a CSV file ({error}): mend that line") from error
     names = [_normal(name) for name in lines[0]] if lines else []
+    _check_once(file, names, columns)
     stripped = ([value.strip() for value in line] for line in lines[1:])
     rows = ((number, line) for number, line in enumerate(stripped, 2) if any(line))
-    return names, ((number, line + [""] * (len(names) - len(line))) for number, line in rows)
+    return names, ((number, _fitted(file, number, line, len(names))) for number, line in rows)
+
+
+def _fitted(file: Path, number: int, cells: list[str], columns: int) -> list[str]:
+    """The cells of a row with empty ones for those that are missing. Raises DataError."""
+    if any(cells[columns:]):
+        raise DataError(
+            f"{file}, row {number}, has {len(cells)} cells, and the first line has {columns}: put a"
+            " value that holds a separator in quotes"
+        )
+    return cells + [""] * (columns - len(cells))
 
 
 def _read_parquet(
@@ -176,7 +196,9 @@ def _read_parquet(
         raise DataError(f"{file} needs the package pyarrow: install it, or give a CSV") from error
     try:
         with parquet.ParquetFile(file) as opened:
-            fields = {_normal(field.name): field for field in opened.schema_arrow}
+            every = [_normal(field.name) for field in opened.schema_arrow]
+            _check_once(file, every, columns)
+            fields = dict(zip(every, opened.schema_arrow, strict=True))
             read = [name for name in dict.fromkeys((*COLUMNS, *columns)) if name in fields]
             for name in read:
                 _check_column(file, name, fields[name].type, opened.metadata.num_rows)

@@ -113,6 +113,8 @@ def test_parquet_is_read_as_a_csv_is(here: Path) -> None:
         ("", "has the columns none, but none that is named 'path'"),
         ("path,class\na,b\n", "has the columns path, class, but none that is named 'label'"),
         ("path,label\na.png\n", "row 2, lacks its label"),
+        ("path,label\na,b.png,x\n", "row 2, has 3 cells, and the first line has 2: put a val"),
+        ("path,label, Label\na.png,x,y\n", r"rows\.csv has 2 columns 'label': keep one of them"),
         ("path,label,split\na.png,x,trian\n", "row 2, has the split 'trian': it must be train"),
         ("path,label,split\na.png,x\n", "row 2, has the split '': it must be train"),
         ("path,label,difficulty\na.png,x\n", "row 2, has the difficulty '': it must be a num"),
@@ -132,6 +134,14 @@ def test_faulty_csv_is_refused(here: Path, text: str, message: str) -> None:
 
 def test_labels_that_are_the_same_number_have_one_order() -> None:
     assert sorted_labels(["1", "01"]) == sorted_labels(["01", "1"]) == ["01", "1"]
+
+
+@pytest.mark.parametrize("name", ("label", "Label"))
+def test_parquet_with_a_column_that_is_there_twice_is_refused(here: Path, name: str) -> None:
+    table = pyarrow.table([["a.png"], ["x"], ["y"]], names=["path", "label", name])
+    parquet.write_table(table, here / "rows.parquet")
+    with pytest.raises(DataError, match=r"rows\.parquet has 2 columns 'label': keep one of them"):
+        declared(here, 'parquet = "rows.parquet"')
 
 
 def test_file_that_is_no_parquet_is_refused(here: Path) -> None:
@@ -169,7 +179,9 @@ def test_arrays_are_read_as_rgb(here: Path, shape: tuple[int, ...]) -> None:
 
 def test_arrays_with_validation_and_names(here: Path) -> None:
     content = arrays() | {"class_names": np.array(["cat", "dog"]), "extra": np.zeros(2)}
-    content |= {"val_images": content["test_images"][:2] ^ 255, "val_labels": np.array([1, 0])}
+    content |= {"val_labels": np.array([1, 0])}
+    assert of_arrays(here, content).notes()[0].endswith("; arrays not used: extra, val_labels")
+    content |= {"val_images": content["test_images"][:2] ^ 255}
     benchmark = of_arrays(here, content)
     assert (benchmark.dataset, benchmark.test_held_out) == ("arrays", True)
     assert benchmark.notes()[0].endswith("; arrays not used: extra")
@@ -193,6 +205,8 @@ def test_arrays_with_validation_and_names(here: Path) -> None:
         ("train_labels", np.array(["a"] * 8 + [""]), "image 8 of train_labels lacks its label"),
         ("test_labels", np.array([0, 0, 0, 0]), "holds no test images of class '1'"),
         ("class_names", np.array(["a"]), "one for each of the labels 0..C-1 .it has 1"),
+        ("class_names", np.array(["a", "a"]), "class_names has 'a': give each class a name of"),
+        ("class_names", np.array(["a", ""]), "class_names has '': give each class a name of"),
         ("class_names", np.array(["a", "b\x1b[31m"]), r"has the class 'b.x1b\[31m': its name"),
         ("train_labels", np.array([{}] * 9), "no .npz file of plain arrays"),
     ),
@@ -239,7 +253,7 @@ def test_validation_images_are_half_a_of_the_prepared_file(here: Path) -> None:
         (np.ones(6, bool), "no test image of some class"),
         (np.ones(5, bool), "half_a of bool and shape"),
         (np.ones(6), "half_a of float64"),
-        (None, "lacks a part .'half_a'"),
+        (None, "lacks a part, .*'half_a'"),
     ),
 )
 def test_altered_half_a_is_refused(here: Path, half_a: Any, message: str) -> None:
