@@ -132,10 +132,11 @@ def check_options(options: argparse.Namespace) -> None:
         raise UserError(f"--threads is {options.threads}; it must be at most the {here} here.")
     if not 0 <= options.seed < 2**63:
         raise UserError(f"--seed is {options.seed}; it must be in 0..2**63-1.")
-    if options.output and (options.output.is_dir() or not options.output.parent.is_dir()):
-        raise UserError(f"--output is {options.output}; it must be a file in an existing folder.")
-    if options.output:
-        check_place("output", options.output, options.output.parent)
+    output = options.output
+    if output and ((output.exists() and not output.is_file()) or not output.parent.is_dir()):
+        raise UserError(f"--output is {output}; it must be a file in an existing folder.")
+    if output:
+        check_place("output", output, output.parent)
     if options.checkpoints and options.checkpoints.is_file():
         raise UserError(f"--checkpoints is {options.checkpoints}; it must be a folder, not a file.")
     if options.checkpoints:

@@ -195,6 +195,7 @@ def test_a_weighting_is_read_from_each_form_of_file(
         (["--save-every", "0"], "--save-every is 0"),
         (["--output", "absent/out.json"], "--output is absent/out.json"),
         (["--output", "."], "--output is ."),
+        (["--output", "/proc/self/fd/0"], "--output is /proc/self/fd/0; it must be a file"),
         (["--output", "/proc/out.json"], "--output is /proc/out.json, which cannot be written to"),
         (["--checkpoints", "broken.json"], "--checkpoints is broken.json"),
         (["--checkpoints", "broken.json/a"], "cannot be written to (Not a directory)"),

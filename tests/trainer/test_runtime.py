@@ -282,11 +282,13 @@ def faults():
     libc.free(memory)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
+takes_any = libc.mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
+libc.mallopt(-3, 2**17)  # the default
 faults()
 given_back = faults()
 keep_freed_memory()
 faults()
-print(given_back, faults())
+print(takes_any, given_back, faults())
 """
 """Page faults of writing to 64 MiB of memory that was made and freed before."""
 
@@ -294,7 +296,9 @@ print(given_back, faults())
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is of the GNU C library")
 def test_freed_memory_is_used_again() -> None:
     done = subprocess.run([sys.executable, "-c", PAGE_FAULTS], capture_output=True, check=True)
-    given_back, kept = map(int, done.stdout.split())
+    takes_any, given_back, kept = map(int, done.stdout.split())
+    if not takes_any:
+        pytest.skip("an older library, which keeps 32 MiB at most")
     assert kept < 10 < given_back
 
 

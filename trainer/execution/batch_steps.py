@@ -74,7 +74,6 @@ class BatchSteps:
         self.priors = log_priors(task.classes.counts).to(device)
         self.position = torch.zeros((), dtype=torch.int64, device=device)
         tested = evaluation_batch(like.benchmark.resolution)
-        self.offsets = torch.arange(max(like.benchmark.batch_size, tested), device=device)
         numbers = 2 + len(POSTHOC) * 4 * task.num_classes
         self.totals = torch.zeros(numbers, dtype=torch.float64, device=device)
         self.train_loss, self.test_loss = self.totals[:2]
@@ -86,6 +85,7 @@ class BatchSteps:
         self.said = torch.zeros(3, task.test_images, device=device)
         self.train_sizes = batch_sizes(task.images, like.benchmark.batch_size)
         self.test_sizes = batch_sizes(task.test_images, tested)
+        self.offsets = torch.arange(max(self.train_sizes + self.test_sizes), device=device)
 
     def steps(self) -> dict[str, Step]:
         """Return a step for each size of a batch, and each variant.

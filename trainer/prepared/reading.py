@@ -38,8 +38,8 @@ def load(path: Path, benchmark: Benchmark) -> ImageData:
         )
     try:
         data = _assemble(arrays, description, benchmark.test_held_out)
-    except (KeyError, TypeError) as error:
-        raise _unusable(path, f"lacks a part ({error})") from error
+    except (KeyError, TypeError, IndexError) as error:
+        raise _lacking(path, error) from error
     fault = _fault(data, benchmark)
     if fault:
         raise _unusable(path, fault)
@@ -53,8 +53,8 @@ def _all_arrays(path: Path) -> dict[str, Any]:
     arrays: dict[str, Any] = read_arrays(path / DESCRIPTION, path)
     try:
         images, train = open_images(path / IMAGES, arrays["checksums"]), len(arrays["train_labels"])
-    except KeyError as error:
-        raise _unusable(path, f"lacks a part ({error})") from error
+    except (KeyError, TypeError) as error:
+        raise _lacking(path, error) from error
     arrays["train_images"] = images.part(0, train)
     arrays["test_images"] = images.part(train, len(images) - train)
     return arrays
@@ -62,6 +62,10 @@ def _all_arrays(path: Path) -> dict[str, Any]:
 
 def _unusable(path: Path, fault: str) -> DataError:
     return DataError(f"{path} {fault}: delete it and run again, and it will be made anew")
+
+
+def _lacking(path: Path, error: Exception) -> DataError:
+    return _unusable(path, f"lacks a part, or has one of another shape ({error})")
 
 
 def read_arrays(file: Path, whole: Path) -> dict[str, NDArray[Any]]:

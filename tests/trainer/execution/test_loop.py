@@ -170,6 +170,12 @@ def test_the_largest_seed_trains() -> None:
     assert next(train(digits_trial(1, seed=2**63 - 1), digits_task())).epoch == 1
 
 
+def test_a_batch_for_more_images_than_there_are_has_all_of_them() -> None:
+    sizes = len(digits_data().train_labels), 10**15
+    whole, more = (list(train(digits_trial(2, batch_size=n), digits_task())) for n in sizes)
+    assert without_seconds(whole) == without_seconds(more)
+
+
 def test_equal_trials_have_equal_results(results: list[EpochResult]) -> None:
     again = list(train(digits_trial(6), digits_task()))
     assert without_seconds(again) == without_seconds(results)
