@@ -61,6 +61,7 @@ def use_sentence(
     controls: Sequence[str],
     unit: Unit,
     images: str = "",
+    alone: bool = False,
 ) -> str:
     """Say which weighting to use and what it gains over a control, or that nothing was found.
 
@@ -68,10 +69,16 @@ def use_sentence(
         difference: to uniform, or else to the control that is left; None without any.
         controls: their names, uniform first.
         images: where it gains that, if it is to be said, such as "on the test images".
+        alone: whether no other arm is left.
     """
     if winner.name == controls[0]:
         return f"Use {winner.name}: nothing that was found could be shown to be better."
-    gain = gain_text(difference, unit, images) if difference else "it is the only weighting left"
+    gain = "it is the only weighting left"
+    if difference:
+        gain = gain_text(difference, unit, images)
+    elif not alone:
+        other = "other " if winner.name in controls else ""
+        gain = f"no {other}control is left to compare it with"
     if winner.name in controls:
         gain += "; nothing that was searched could be shown to be better than this control"
     return f"Use {winner.name}: {gain}."

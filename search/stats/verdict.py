@@ -130,7 +130,8 @@ class Verdict:
         """Say which weighting to use, and what it gains, if need be on which images."""
         first = next(iter(self._differences()), None)
         controls = (self.uniform, self.baseline)
-        return sentences.use_sentence(self.best, first, controls, self.unit, images)
+        alone = len(self.arms) == 1
+        return sentences.use_sentence(self.best, first, controls, self.unit, images, alone)
 
     def _who(self) -> list[str]:
         """The winner, and its accuracy where that means something."""

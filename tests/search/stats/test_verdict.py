@@ -240,6 +240,20 @@ def test_the_only_weighting_left_is_said_to_be_so() -> None:
     assert "uniform is out: a run of it diverged." in found.sentences()
 
 
+@pytest.mark.parametrize(
+    ("best", "said"),
+    (
+        ("a", "Use a: no control is left to compare it with."),
+        ("inverse", "Use inverse: no other control is left to compare it with; nothing that was"),
+    ),
+)
+def test_weightings_without_a_control_are_not_called_the_only_one(best: str, said: str) -> None:
+    runs = runs_of({"a": 40.0, "b": 38.0, "inverse": 36.0} | {best: 45.0})
+    baseline = "inverse" if best == "inverse" else "uniform"
+    found = verdict([*runs, SeededRun("uniform", 0, None)], "uniform", baseline)
+    assert found.sentences()[0].startswith(said)
+
+
 PERFECT = [SeededRun(arm, seed, 100.0) for arm in ("#7", "inverse", "uniform") for seed in range(3)]
 
 
