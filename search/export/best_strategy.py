@@ -174,7 +174,8 @@ class EpochSampler(Sampler[int]):
 
     def __init__(self, labels: Any, epochs: int, generator: torch.Generator | None = None) -> None:
         self.labels, self.epochs, self.epoch, self.generator = labels, epochs, 0, generator
-        self.classes, self.counts = _images(labels)
+        with torch.device("cpu"):
+            self.classes, self.counts = _images(labels)
         self.unseen: list[list[int]] = [[] for _ in self.counts]
 
     def __len__(self) -> int:
@@ -188,12 +189,16 @@ class EpochSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         if self.epoch == 0:
             raise ValueError("EpochSampler has no epoch yet; call set_epoch(1) before the first.")
+        with torch.device("cpu"):  # torch's own draw on the default device
+            return iter(list(self._order()))
+
+    def _order(self) -> Iterator[int]:
         shares = _class_shares(self.counts, _progress(self.epoch, self.epochs))
         if shares is None:
             return iter(RandomSampler(self, generator=self.generator))
         if DRAW == "cycled":
             return self._cycled(shares)
-        weights = sample_weights(self.labels, self.epoch, self.epochs).tolist()
+        weights = (self.counts.sum() * shares / self.counts)[self.classes].tolist()
         return iter(WeightedRandomSampler(weights, len(self), generator=self.generator))
 
     def _cycled(self, shares: torch.Tensor) -> Iterator[int]:
@@ -304,7 +309,8 @@ def _counts(class_counts: Any) -> torch.Tensor:
 def _images(labels: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """The class of each image (N,), numbered without gaps, and the counts (C,) of the classes."""
     try:
-        given = torch.as_tensor(labels).detach().cpu()
+        as_they_are = torch.is_tensor(labels) or not hasattr(labels, "tolist")
+        given = torch.as_tensor(labels if as_they_are else labels.tolist()).detach().cpu()
     except (TypeError, ValueError, OverflowError, RuntimeError):
         given = torch.empty(())
     if given.dim() != 1 or given.numel() == 0 or given.is_floating_point():

@@ -200,8 +200,9 @@ def _check_counts(
     try:
         if torch.is_tensor(class_counts):
             counts = class_counts.detach().cpu()
-        else:
-            counts = torch.as_tensor(class_counts, dtype=torch.float64)
+        else:  # torch refuses some arrays, such as one in reversed order
+            listed = getattr(class_counts, "tolist", lambda: class_counts)()
+            counts = torch.as_tensor(listed, dtype=torch.float64)
     except (TypeError, ValueError, OverflowError, RuntimeError):
         counts = torch.empty(())
     number = not (counts.dtype.is_complex or counts.dtype == torch.bool)
@@ -217,7 +218,7 @@ def _check_counts(
                 "a class that cannot occur, or zero_counts='smallest' for one that may."
             )
         if not (0 <= count <= 2**53 and count.is_integer()):
-            raise ValueError(f"class_counts[{index}] is {count:g}; it must be a positive integer.")
+            raise ValueError(f"class_counts[{index}] is {count}; give an integer from 1 to 2**53.")
     if not counts.any():
         raise ValueError("class_counts are all 0; at least one class must have images.")
     return counts

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,11 +23,9 @@ from spaces.errors import UserError
 from trainer.user_files import read_text
 
 HEADERS = ("label", "labels", "class", "class_name", "target", "category", "y")
-"""What the last word of a first line is that is no label."""
+"""What the last word of a first line is that is no label, unless it is one further down."""
 MOST_CLASSES = 1_000_000
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_OTHER_NUMBER = re.compile(r"-[0-9]+|[0-9]+\.0*")
-"""A number that programs write where a class is not known, or for a column with gaps."""
 
 
 class LabelsFileError(UserError):
@@ -102,8 +101,8 @@ def _from_lines(path: Path, text: str, class_names: Sequence[str] | None) -> Lab
         rows = [next(csv.reader([line], skipinitialspace=True)) for _, line in lines]
     except csv.Error as error:
         raise LabelsFileError(f"{path} is not a file of labels: {error}.") from error
-    header = None
-    if rows and rows[0][-1].strip().lower() in HEADERS:
+    header, first = None, rows[0][-1].strip() if rows else ""
+    if first.lower() in HEADERS and all(row[-1].strip() != first for row in rows[1:]):
         header = lines.pop(0)[1].strip()
         del rows[0]
     for (number, line), row in zip(lines, rows, strict=True):
@@ -151,10 +150,24 @@ def _labels(
 
 
 def _check_names(path: Path, words: set[str]) -> None:
-    """Refuse names that are numbers, of which the order as words is another one."""
-    odd = sorted(filter(_OTHER_NUMBER.fullmatch, words))
+    """Refuse names that cannot be printed, and numbers, whose order as words is another one."""
+    if unprintable := sorted(word for word in words if not word.isprintable()):
+        raise LabelsFileError(
+            f"{path}: the label {unprintable[0]!r} has characters that cannot be printed, such as "
+            "tabs; write an image and its label with a comma between them, or a label alone."
+        )
+    odd = sorted(filter(_is_other_number, words))
     if odd and all(_NUMBER.fullmatch(word) for word in words.difference(odd)):
         raise LabelsFileError(
             f"{path}: the label {odd[0]} is not written as a whole number from 0; number the "
             "classes 0, 1, 2, or write their names."
         )
+
+
+def _is_other_number(word: str) -> bool:
+    """Whether programs write it for a class that is not known, or in a column of broken numbers."""
+    try:
+        number = float(word)
+    except ValueError:
+        return False
+    return not word.isdecimal() and (math.isnan(number) or number.is_integer())

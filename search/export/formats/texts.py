@@ -19,7 +19,7 @@ def torch_text(exported: Exported) -> str:
     """Python that makes a tensor and its loss."""
     return (
         f"{beginning(exported)}\nimport torch\n\nCLASS_WEIGHTS = torch.tensor(\n    [\n"
-        f"{''.join(rows(exported, 8))}    ]\n)\n"
+        f"{''.join(rows(exported, 8))}    ],\n    dtype=torch.float32,\n)\n"
         "loss = torch.nn.CrossEntropyLoss(weight=CLASS_WEIGHTS)\n"
     )
 

@@ -34,7 +34,7 @@ def image_difficulty(images: Any) -> torch.Tensor:
             f"the difficulty is the {DIFFICULTY} of each image, which pixels do not tell; give the "
             "sampler its own, a running loss before each epoch."
         )
-    measured = [_difficulty(torch.as_tensor(image).double().cpu()) for image in images]
+    measured = [_difficulty(torch.as_tensor(image).cpu().double()) for image in images]
     return torch.stack(measured)
 
 
@@ -55,7 +55,7 @@ def open_images(
     """
     shown, (classes, counts) = torch.as_tensor(order), _images(labels)
     share = _strength(OPEN_SHARE, _progress(epoch, epochs))
-    hardness = torch.as_tensor(difficulty).double()
+    hardness = torch.as_tensor(difficulty).detach().cpu().double()
     by_difficulty = torch.argsort(hardness, descending=ORDER == "hard", stable=True)
     ranked = by_difficulty[torch.argsort(classes[by_difficulty], stable=True)]
     starts = (counts.cumsum(0) - counts).long()
@@ -83,11 +83,12 @@ class CurriculumSampler(Sampler[int]):
         self.sampler, self.generator = sampler, generator
         unknown = difficulty is None and DIFFICULTY == "loss"
         if difficulty is None and not unknown and ORDER != "random":
-            raise ValueError(
-                f"difficulty is missing, and the order is {ORDER}; give image_difficulty(images)."
-            )
-        random = torch.rand(len(sampler), generator=generator, dtype=torch.float64)
-        self.difficulty = random if unknown or ORDER == "random" else torch.as_tensor(difficulty)
+            how = "that of each image" if DIFFICULTY == "column" else "image_difficulty(images)"
+            raise ValueError(f"difficulty is missing, and the order is {ORDER}; give {how}.")
+        with torch.device("cpu"):  # the default may be any
+            random = torch.rand(len(sampler), generator=generator, dtype=torch.float64)
+            given = random if unknown or ORDER == "random" else torch.as_tensor(difficulty)
+        self.difficulty = given
         if self.difficulty.shape != (len(sampler),):
             raise ValueError(
                 f"difficulty has the shape {tuple(self.difficulty.shape)}; it must have a number "
@@ -102,8 +103,9 @@ class CurriculumSampler(Sampler[int]):
         self.sampler.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[int]:
-        inner, order = self.sampler, torch.tensor(list(self.sampler))
-        uniform = torch.rand(len(inner.counts), generator=self.generator, dtype=torch.float64)
-        difficulty, when = torch.as_tensor(self.difficulty), (inner.epoch, inner.epochs)
-        opened = open_images(order, inner.classes, difficulty, *when, uniform)
-        return iter(opened.tolist())
+        inner, when = self.sampler, (self.sampler.epoch, self.sampler.epochs)
+        with torch.device("cpu"):
+            order = torch.tensor(list(inner))
+            uniform = torch.rand(len(inner.counts), generator=self.generator, dtype=torch.float64)
+            opened = open_images(order, inner.classes, self.difficulty, *when, uniform)
+            return iter(opened.tolist())

@@ -15,7 +15,7 @@ from repository import REPOSITORY
 from torch import nn
 
 from search.export.module_template import render_module
-from spaces import Logits, Ramp, Sampling, Schedule, Smoothing, Strategy, Weighting
+from spaces import Curriculum, Logits, Ramp, Sampling, Schedule, Smoothing, Strategy, Weighting
 
 COUNTS = [50, 20, 20, 5]
 LABELS = [label for label, count in enumerate(COUNTS) for _ in range(count)]
@@ -90,6 +90,32 @@ def test_images_are_drawn_with_a_power_or_a_mixture(mix, shares):
     by_class = module["sample_weights"](LABELS, 3, 5).numpy()
     drawn = np.bincount(LABELS, weights=by_class) / 95
     np.testing.assert_allclose(drawn, shares, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ("reversed", "other bytes", "series"))
+def test_labels_of_any_array_are_taken_in_their_order(kind):
+    pandas = pytest.importorskip("pandas")
+    form = {
+        "reversed": np.array(LABELS[::-1])[::-1],
+        "other bytes": np.array(LABELS).astype(">i8"),
+        "series": pandas.Series(LABELS, index=range(100, 195)),
+    }[kind]
+    sample_weights = load(BALANCED)["sample_weights"]
+    assert torch.equal(sample_weights(form, 1, 1), sample_weights(LABELS, 1, 1))
+
+
+@pytest.mark.parametrize("draw", ("independent", "cycled", None))
+def test_the_samplers_do_not_depend_on_the_default_device(draw):
+    sampling = Sampling(INVERSE, draw=draw) if draw else Sampling()
+    module = load(Strategy(sampling=sampling, curriculum=Curriculum("easy", first=0.4)))
+    torch.set_default_device("meta")
+    try:
+        sampler = module["CurriculumSampler"](module["EpochSampler"](LABELS, 4), LABELS)
+        sampler.set_epoch(2)
+        order = list(sampler)
+    finally:
+        torch.set_default_device(None)
+    assert len(order) == 95
 
 
 def test_classes_without_images_have_no_part_in_the_draw():

@@ -46,12 +46,20 @@ def test_the_module_agrees_with_the_family_on_counts_of_every_kind(name):
         np.testing.assert_allclose(weights.double().numpy(), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("form", (list, tuple, np.array, torch.tensor, torch.Tensor))
+ARRAYS = (
+    np.array,
+    lambda numbers: np.array(numbers[::-1])[::-1],
+    lambda numbers: np.array(numbers).astype(">i8"),
+)
+
+
+@pytest.mark.parametrize("form", (list, tuple, *ARRAYS, torch.tensor, torch.Tensor))
 def test_the_module_takes_counts_in_any_form(form):
     weights = load(RICH)["compute_class_weights"](form([50, 5, 20]), 3, {"dataset": "cifar10"})
     assert weights.dtype == torch.float32
     assert weights.shape == (3,)
     assert weights.device.type == "cpu"
+    assert weights.argmax() == 1
 
 
 @pytest.mark.gpu
@@ -78,11 +86,13 @@ def test_the_weights_fit_the_loss_they_are_made_for():
         ([1, 10**400], 2, "one-dimensional"),
         (torch.tensor([True, True]), 2, "one-dimensional"),
         (torch.tensor([1 + 1j]), 1, "one-dimensional"),
+        (np.array([1 + 1j]), 1, "one-dimensional"),
         ([3, 2], 3, "has 2 entries; num_classes is 3"),
         ([3, 0], 2, r"class_counts\[1\] is 0; give compute_class_weights zero_counts='ignore'"),
         (torch.ones(2, device="meta"), 2, "on the device meta, which holds no numbers"),
         ([3, -1], 2, r"class_counts\[1\] is -1"),
-        ([1.5, 2], 2, r"class_counts\[0\] is 1.5"),
+        ([1234567.5, 2], 2, r"class_counts\[0\] is 1234567.5; give an integer"),
+        ([2**53 + 2, 2], 2, r"class_counts\[0\] is 9007199254740994.0; .* 1 to 2\*\*53"),
         ([1, float("nan")], 2, r"class_counts\[1\] is nan"),
         ([1, float("inf")], 2, r"class_counts\[1\] is inf"),
     ),

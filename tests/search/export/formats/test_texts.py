@@ -52,11 +52,12 @@ def test_every_format_has_a_text():
     assert TEXTS.keys() == FORMATS.keys()
 
 
-def test_torch_divides_by_the_sum_of_the_weights_and_has_those_that_sum_to_the_classes():
-    found = executed(text_of("torch"))
+@pytest.mark.parametrize("strategy", (RICH_HERE, Strategy()), ids=Strategy.describe)
+def test_torch_divides_by_the_sum_of_the_weights_and_has_those_that_sum_to_the_classes(strategy):
+    found = executed(text_of("torch", strategy=strategy))
     weights = found["CLASS_WEIGHTS"]
     assert (weights.dtype, weights.shape) == (torch.float32, (3,))
-    np.testing.assert_allclose(weights, exported("torch").found.weights, rtol=1e-7)
+    np.testing.assert_allclose(weights, exported("torch", strategy).found.weights, rtol=1e-7)
     assert weights.sum().item() == pytest.approx(3)
     loss = found["loss"](torch.zeros(75, 3), torch.tensor(LABELS))
     assert loss.item() == pytest.approx(np.log(3))

@@ -54,6 +54,35 @@ def test_a_module_without_a_curriculum_has_no_sampler_of_one() -> None:
     assert "CurriculumSampler" not in load(Strategy(focusing=1))
 
 
+class WithoutDoubles(torch.Tensor):
+    """A tensor of a device that has no float64, as Apple's have none."""
+
+    def double(self):
+        raise TypeError("the device has no float64")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+def test_images_and_difficulties_may_be_on_a_device_without_float64() -> None:
+    module = load(EASY)
+    pixels = torch.arange(24).view(2, 3, 2, 2)
+    measure = module["image_difficulty"]
+    assert measure(pixels.as_subclass(WithoutDoubles)).tolist() == measure(pixels).tolist()
+    orders = []
+    for difficulty in (torch.tensor(HARDNESS), torch.tensor(HARDNESS).as_subclass(WithoutDoubles)):
+        sampler = sampler_of(EASY, difficulty)
+        sampler.set_epoch(1)
+        orders.append(list(sampler))
+    assert orders[0] == orders[1]
+
+
+def test_a_sampler_by_a_column_asks_for_the_column() -> None:
+    column = Strategy(curriculum=Curriculum("easy", "column", first=0.4))
+    with pytest.raises(ValueError, match="the order is easy; give that of each image"):
+        sampler_of(column, None)
+
+
 @pytest.mark.parametrize(
     ("difficulty", "sentence"),
     ((None, "difficulty is missing, and the order is easy"), ([1, 2], r"shape \(2,\).* 75 images")),
