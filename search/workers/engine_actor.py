@@ -51,7 +51,7 @@ class Client:
         slots: in which its parts are, by benchmark.
         epochs: the last one of each part that a call has seen.
         calls: how many calls are waiting for its results.
-        seen: when its last call ended, in seconds of the monotonic clock.
+        seen: when it entered or its last call ended, in seconds of the monotonic clock.
     """
 
     parts: list[Part]
@@ -135,7 +135,7 @@ class EngineActor:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         self.setup, self.slots, self.deserted_seconds = setup, slots, deserted_seconds
         self.clients: dict[str, Client] = {}
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.commands: SimpleQueue[Callable[[Sequence[Engine]], None]] = SimpleQueue()
         self.warnings = Warnings()
         logging.getLogger("trainer").addHandler(self.warnings)
@@ -146,26 +146,25 @@ class EngineActor:
 
     def begin(self, config: dict[str, Any]) -> None:
         """Let the trial that ``config`` describes enter, from its newest checkpoint."""
-        key, client = config["key"], Client(parts_of(config, self.setup), legs_of(config))
-        self.leave(key)
-        while not self.admit(key, client):
+        client = Client(parts_of(config, self.setup), legs_of(config))
+        while not self.admit(config["key"], client):
             time.sleep(0.1)
 
     def admit(self, key: str, client: Client) -> bool:
-        """Let a trial enter if a slot is free, and tell whether one was.
-
-        If none is, a trial that was forgotten leaves.
-        """
+        """Let a trial enter if there is room, or a forgotten one makes it; tell whether it did."""
         with self.lock:
-            forgotten = [key for key, known in self.clients.items() if known.is_forgotten()]
-            if free := len(self.clients) < self.slots:
-                self.clients[key] = client
-                if self.unusable:
-                    client.outcomes.put(self.unusable)
-                self.commands.put(partial(client.enter, self.setup.save_every))
-        if not free and forgotten:
-            self.leave(forgotten[0])
-        return free
+            self.leave(key)
+            if len(self.clients) >= self.slots:
+                forgotten = [k for k, known in self.clients.items() if known.is_forgotten()]
+                if not forgotten:
+                    return False
+                self.leave(forgotten[0])
+            client.seen = time.monotonic()
+            self.clients[key] = client
+            if self.unusable:
+                client.outcomes.put(self.unusable)
+            self.commands.put(partial(client.enter, self.setup.save_every))
+        return True
 
     def leave(self, key: str) -> None:
         """Take the trial out; a key that is not here changes nothing."""

@@ -19,7 +19,8 @@ from training import FOREVER, digits_data, threads
 
 from search.store.run_folder import RunFolder
 from search.workers import engine_actor, reports
-from search.workers.engine_actor import EngineActor, EvictedError
+from search.workers.engine_actor import Client, EngineActor, EvictedError
+from search.workers.schedule import legs_of, parts_of
 from trainer.execution.checkpoint import checkpoint_path, saved_epochs
 from trainer.execution.engine import Engine, Turn
 from trainer.execution.loop import train
@@ -132,6 +133,27 @@ def test_a_trial_that_takes_the_place_of_another_enters_after_that_one_has_left(
     third.join()
     engine.save_now("trial-3")
     assert free == [1]
+
+
+def test_a_trial_that_waited_is_seen_as_it_enters_and_takes_the_place_of_its_former_stay(
+    engine: EngineActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, free, told = Engine.begin, [], config(engine.setup, 1)
+
+    def watched(self: Engine, *arguments: Any) -> Any:
+        free.append(len(self.free))
+        return begin(self, *arguments) if self.free else None
+
+    monkeypatch.setattr(Engine, "begin", watched)
+    monkeypatch.setattr(Engine, "turn", lambda self: Turn([], idle=True, held=True))
+    for _ in range(2):  # of two proxies, one of which was lost as it waited
+        waited = Client(parts_of(told, engine.setup), legs_of(told))
+        waited.seen -= 2 * engine_actor.FORGOTTEN_SECONDS
+        assert engine.admit("trial-1", waited)
+        assert not waited.is_forgotten()
+    engine.begin(config(engine.setup, 2))
+    engine.save_now("trial-2")
+    assert free == [2, 2, 1]
 
 
 def test_a_trial_that_leaves_while_it_is_waited_for_ends_the_wait(
