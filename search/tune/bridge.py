@@ -20,6 +20,7 @@ from search.session.running import Running
 from search.session.search import Search
 from search.store.run_folder import part_key
 from search.tune.saving import Saving
+from spaces.errors import UserError
 from trainer.results import EpochResult
 
 KEPT = frozenset(("done", "training_iteration", "trial_id", "node_ip", "pid"))
@@ -62,7 +63,11 @@ class StudySearcher(DriverOnly, Searcher):
             return str(Searcher.FINISHED)
         under_way = self.search.under_way
         room = self.limit() > under_way
-        trial = self.search.next_trial() if room else None
+        try:
+            trial = self.search.next_trial() if room else None
+        except UserError as error:  # nothing more can be drawn; what runs is to be saved
+            self.search.halt(str(error))
+            return str(Searcher.FINISHED)
         if trial is None:
             over = (room or not under_way) and not self.search.has_more()
             return str(Searcher.FINISHED) if over else None

@@ -17,6 +17,7 @@ from search.session.search import MAX_LOSSES_IN_A_ROW, Search
 from search.store.trials import TrialState
 from search.tune.bridge import StudyCallback, StudyScheduler, StudySearcher
 from search.tune.saving import Saving
+from spaces.errors import UserError
 
 
 @pytest.fixture
@@ -264,6 +265,19 @@ def test_the_last_trial_that_loses_its_worker_is_handed_out_again(search: Search
     assert config["key"] == trial.row.key
     hand_over(search, trial, report_of(trial, range(1, OBJECTIVE.epochs + 1), done=True))
     assert asked.suggest("id") == Searcher.FINISHED
+
+
+def test_where_nothing_can_be_drawn_any_more_the_search_halts_and_what_runs_is_kept(
+    search: Search,
+) -> None:
+    def refused() -> None:
+        raise UserError("all weightings have diverged; lower the rate.")
+
+    trial, asked = started(search), searcher(search, 2)
+    search.proposer = SimpleNamespace(next_named=lambda: None, ask=refused)  # type: ignore[assignment]
+    assert asked.suggest("id") == Searcher.FINISHED
+    assert search.must_stop() == "all weightings have diverged; lower the rate."
+    assert list(search.running) == [trial.row.key]
 
 
 def test_a_search_that_must_stop_begins_nothing(search: Search) -> None:
