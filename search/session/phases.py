@@ -88,16 +88,20 @@ class LaterPhases:
 
     def settle(self, standings: Callable[[], Standings], search_trials: int) -> bool:
         """Make the plan when the search has ended, unless it stands; return whether it is new."""
-        known = self.plan
-        runs = self.budget.confirm_runs
-        if known and (known.search_trials, known.runs) == (search_trials, runs):
+        if self.plan and self._stands(self.plan, search_trials):
             return False
         self.plan = None
-        if runs:
+        if self.budget.confirm_runs:
             self.plan = make_plan(standings(), search_trials, self.budget)
         if self.plan:
             self.record.set_plan(self.plan)
         return self.plan is not None
+
+    def _stands(self, plan: ConfirmationPlan, search_trials: int) -> bool:
+        """Whether a plan is that of the budget, which asks for an interval with a block alone."""
+        budget, known = self.budget, (plan.search_trials, plan.runs)
+        same_interval = not budget.block or plan.interval == budget.interval
+        return same_interval and known == (search_trials, budget.confirm_runs)
 
     def is_over(self, rows: Sequence[Row]) -> bool:
         """Whether no run will begin any more, whatever comes of those in flight."""

@@ -1,6 +1,7 @@
 """What follows a search: which arms are confirmed, how often, and what ends it."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from confirming import (
@@ -229,6 +230,20 @@ def test_a_run_in_flight_may_overthrow_what_the_others_decided(folder: RunFolder
     run_while_there_is_more(search, surprising)
     assert search.finished()
     assert len(rows_of(folder, CONFIRMATION)) == RUNS + 2
+
+
+def test_another_interval_of_as_many_runs_counts_from_the_next_start_on(folder: RunFolder) -> None:
+    def planned(**limits: Any) -> float | None:
+        search = attempt(folder, PLAIN, SEARCHED + SEARCHED, confirm=True, **limits)
+        drive(search, usual)
+        return plan_of(folder).interval
+
+    assert planned(block=SEEDS_EACH, interval=2.0) == 2.0
+    written = len(folder.record.read_bytes())
+    assert planned(block=SEEDS_EACH, interval=2.0) == planned(runs=SEARCHED) == 2.0
+    assert len(folder.record.read_bytes()) == written
+    assert planned(block=SEEDS_EACH, interval=1.0) == 1.0
+    assert planned(block=SEEDS_EACH) is None
 
 
 def why_nothing(folder: RunFolder) -> str | None:
