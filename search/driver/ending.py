@@ -18,7 +18,7 @@ from search.session.interrupt import EXIT_CODE, Interrupt
 from search.session.phases import nothing_to_confirm
 from search.session.plan import Plan
 from search.session.search import Search
-from search.store.run_folder import RunFolder, RunFolderGoneError
+from search.store.run_folder import RunFolder
 from search.tune.saving import SAVE_SECONDS
 from search.workers.code_version import CodeVersion, loaded_version
 from spaces.errors import UserError
@@ -77,8 +77,9 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
         note("note: the code was changed meanwhile; the search kept to the code it began with")
     try:
         plan.folder.check_there()
-    except RunFolderGoneError as error:
-        return say_stopped(plan, search, interrupt, console, str(error))
+        plan.folder.may_write()
+    except OSError as error:  # gone, or another process's by now
+        return say_stopped(plan, search, interrupt, console, sentence_of(error))
     conclusion = Conclusion.of(plan.folder)
     console.print(conclusion_view(conclusion))
     exported, fault = None, "no trial was trained to its full length"

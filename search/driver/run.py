@@ -16,7 +16,7 @@ from search.driver.preparation import (
     prepared_images,
     worker_setup,
 )
-from search.loggers.background import logging_events
+from search.loggers.background import EventLogging, logging_events
 from search.report.announcement import announcement, forecast_text
 from search.report.event_lines import log_event
 from search.report.last_words import last_words
@@ -67,7 +67,7 @@ def run(plan: Plan, console: Console) -> Ending:
                 events.note(note)
             if note := connection_note(console.file):
                 events.note(note)
-            ending = search_and_export(plan, images, search, attempt, console)
+            ending = search_and_export(plan, images, search, attempt, console, loggers)
             loggers.conclude(plan.folder)
             return ending
 
@@ -81,7 +81,12 @@ def halt_unread(search: Search, console: Console, event: Event) -> None:
 
 
 def search_and_export(
-    plan: Plan, images: tuple[ImageData, ...], search: Search, attempt: int, console: Console
+    plan: Plan,
+    images: tuple[ImageData, ...],
+    search: Search,
+    attempt: int,
+    console: Console,
+    loggers: EventLogging,
 ) -> Ending:
     """Run the trials that are left, export the winner, and return how that ended."""
     with (
@@ -102,6 +107,10 @@ def search_and_export(
             try:
                 leave()
                 ending = conclude(plan, search, interrupt, console)
+                if not plan.owns_process:
+                    search.events.note("This process ends now, as Ray would end it before long.")
+                loggers.conclude(plan.folder)
+                loggers.close()
             finally:
                 os._exit(ending.code)
 

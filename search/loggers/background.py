@@ -118,6 +118,11 @@ class EventLogging:
                 told = {"verdict": printable(str(error))}
             self._call("concluded", told)
 
+    def close(self) -> None:
+        """Wait for the loggers to write what is left, but not for long."""
+        for background in self.backgrounds:
+            background.close()
+
     def _call(self, method: str, *arguments: object) -> None:
         for background in self.backgrounds:
             background.call(method, *arguments)
@@ -143,8 +148,7 @@ def logging_events(
     try:
         yield told
     finally:
-        for background in backgrounds:
-            background.close()
+        told.close()
 
 
 def logged(row: Row) -> LoggedTrial:

@@ -156,7 +156,7 @@ def answers_here(
 
 
 def prepared_only(
-    plan: Plan, images: object, search: Search, attempt: int, console: object
+    plan: Plan, images: object, search: Search, attempt: int, console: object, loggers: object
 ) -> Ending:
     """Do what a search that goes on does before its first trial starts on Ray."""
     if not search.finished():

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from confirming import PLAIN, drive, new_run, train, usual
@@ -18,6 +19,7 @@ from search.driver import ending
 from search.session import events
 from search.session.events import Note
 from search.session.interrupt import Interrupt
+from search.store.lease import LeaseLostError
 
 
 def test_the_end_says_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,3 +63,20 @@ def test_where_the_disk_is_too_full_for_the_export_it_is_said_how_the_run_goes_o
     assert ended.code == ending.FAILED
     assert "not exported: No space left on device" in told
     assert screen.getvalue().endswith("  again\n")
+
+
+def test_a_search_that_lost_its_run_to_another_process_exports_nothing(tmp_path: Path) -> None:
+    def taken() -> None:
+        raise LeaseLostError("run 'run' was taken over by process 12 on far")
+
+    folder = new_run(tmp_path / "run", OBJECTIVE)
+    search = attempt(folder, PLAIN, 8)
+    drive(search, usual)
+    folder.lease = SimpleNamespace(check=taken)  # type: ignore[assignment]
+    plan = make_plan(folder, "resnet8-digitslt", Budget(8, None, confirm=False), PLAIN)
+    ended = ending.conclude(plan, search, Interrupt(), Console(file=io.StringIO()))
+    assert (ended.code, ended.reason) == (
+        ending.FAILED,
+        "run 'run' was taken over by process 12 on far",
+    )
+    assert not (folder.path / "best.json").exists()

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -100,3 +101,32 @@ def test_ray_is_not_started_for_a_search_that_is_stopped_while_it_is_measured(
     monkeypatch.setattr(run, "search_on_ray", lambda *_: begun.append(True))
     run.train(plan, (), search, 1, interrupt, Console(file=io.StringIO()), lambda: None)
     assert not begun
+
+
+def test_a_search_that_is_given_up_says_so_in_a_notebook_and_closes_its_loggers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings()
+    folder = make_run(tmp_path / "run", settings)
+    search, told = attempt(folder, settings, 8), []
+    search.events.subscribe(lambda event: told.append(getattr(event, "text", "")))
+    plan = make_plan(folder, "resnet8-digitslt", Budget(8, None, confirm=False), settings)
+    loggers: Any = SimpleNamespace(
+        conclude=lambda folder: told.append("concluded"), close=lambda: told.append("closed")
+    )
+
+    def left(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(run, "train", lambda *arguments: arguments[-1]())
+    monkeypatch.setattr(run, "conclude", lambda *_: Ending(folder, 3))
+    monkeypatch.setattr(os, "_exit", left)
+    with pytest.raises(SystemExit, match="3"):
+        run.search_and_export(
+            replace(plan, owns_process=False), (), search, 1, Console(file=io.StringIO()), loggers
+        )
+    assert told == [
+        "This process ends now, as Ray would end it before long.",
+        "concluded",
+        "closed",
+    ]
