@@ -117,7 +117,10 @@ def run_instances() -> Shape:
 
 
 def refused_by_ec2(config: Config) -> Iterator[str]:
-    """Yield which parameters of machines are unknown to EC2 or of another type."""
+    """Yield which parameters of machines are missing, unknown to EC2 or of another type."""
+    if "available_node_types" not in config:
+        yield "available_node_types is left out, and Ray takes its own; state the machines."
+        return
     for name, node in config["available_node_types"].items():
         report = ParamValidator().validate(node["node_config"] | OF_RAY, run_instances())
         if report.has_errors():

@@ -184,6 +184,11 @@ def test_files_for_other_providers_are_not_judged(content: str) -> None:
         faults(yaml.safe_load(content))
 
 
+def test_machines_that_are_left_out_are_told() -> None:
+    (told,) = faults({"cluster_name": "x", "provider": {"type": "aws", "region": "eu-central-1"}})
+    assert told.startswith("available_node_types is left out")
+
+
 def test_the_command_ends_with_2_and_a_sentence_for_each_fault(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
