@@ -9,7 +9,7 @@ from search.config.objective import Objective
 from search.config.program import PROGRAM
 from search.report.benchmark_view import benchmark_view, other_metrics
 from search.results.conclusion import Conclusion, Incumbent
-from search.results.judgement import Judgement
+from search.results.judgement import CHOSEN_FOR_HALF_B, Judgement
 from search.session.phases import nothing_to_confirm
 from search.store.trials import TrialState
 from spaces import CLASS_WEIGHTS, NAMED, STRATEGIES, Strategy, in_words, legend
@@ -187,7 +187,6 @@ def half_b_sentences(judgement: Judgement) -> list[str]:
         return said
     why = (
         "Half B comes first, because more freedom makes more of the luck of the images by which "
-        "epochs and strategies are chosen; the epochs here are chosen on half A, but the winner on "
-        "all of the images, half B among them."
+        f"epochs and strategies are chosen; {CHOSEN_FOR_HALF_B}"
     )
     return [*said, why, *judgement.half_b.sentences()]

@@ -22,6 +22,11 @@ MODELLED = (
     "Estimates are those of the model of gradient shares, by all runs of search and confirmation."
 )
 
+CHOSEN_FOR_HALF_B = (
+    "the epochs here are chosen on half A, but the winner on all of the images, half B among them."
+)
+"""How far what is stated on half B was chosen on other images."""
+
 
 @dataclass(frozen=True)
 class Judgement:

@@ -10,7 +10,7 @@ from search.report.benchmark_view import ADJUSTED, FEWEST_SEEDS, posthoc_text
 from search.report.page.figure import DataTable, Figure
 from search.report.page.scales import Scale, around
 from search.report.page.svg import BOTTOM, TOP, Plot, x_range
-from search.results.judgement import Judgement
+from search.results.judgement import CHOSEN_FOR_HALF_B, Judgement
 from search.results.on_benchmark import OnBenchmark
 from search.stats.estimate import Estimate, Unit
 from search.stats.sentences import listed
@@ -62,6 +62,8 @@ def arms_figure(judgement: Judgement) -> Figure:
         f"{judgement.grounds or 'Fresh seeds only.'} The estimate is corrected for the choice of "
         "the best; the bar is its 95 % interval."
     )
+    if judgement.half_b:
+        note += f" On half B, {CHOSEN_FOR_HALF_B}"
     return _arms_figure("arms", "", judgement.stated, note)
 
 

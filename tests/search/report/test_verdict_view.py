@@ -24,6 +24,7 @@ from twin import BENCHMARK, JOINT, OBJECTIVE, attempt, fast_folder
 from search.config.objective import Objective
 from search.report.benchmark_view import gains_text
 from search.report.leaderboard import OTHER_TRAINING, leaderboards, show
+from search.report.page.arms import arms_figure
 from search.report.tables import LONGEST_NAME
 from search.report.verdict_view import export_note
 from search.results.adjusted import Adjusted
@@ -247,6 +248,8 @@ def test_more_than_class_weights_is_told_by_half_b_and_in_a_table_of_its_own(pla
     assert "cb_sampling, drw differ from plain training in more than class weights" in text
     assert "Half B comes first, because" in text
     assert "are chosen on half A, but the winner on all of the images" in text
+    assert found.judgement is not None
+    assert "but the winner on all of the images" in arms_figure(found.judgement).note
     assert found.story()["basis"].endswith("corrected for the choice of the winner, by all images")
     assert text.count("points better than uniform") == 2, "on half B, and by all images"
     tables = shown(folder).split(OTHER_TRAINING)
