@@ -4,6 +4,7 @@ Free of Ray, which reads the mode of its authentication once, when it is importe
 """
 
 import os
+import re
 import secrets
 import socket
 from dataclasses import dataclass
@@ -52,9 +53,9 @@ def find_address(given: str | None) -> Found:
             does not answer.
     """
     name, address = "--address", given
-    if address in (None, "", AUTO) and os.environ.get("RAY_ADDRESS"):
+    if address in (None, AUTO) and os.environ.get("RAY_ADDRESS"):
         name, address = "RAY_ADDRESS", os.environ["RAY_ADDRESS"]
-    if address:
+    if address is not None:
         check_form(name, address)
     if address == LOCAL:
         return Found(None)
@@ -142,7 +143,7 @@ def use_token(address: str | None) -> None:
 def host_and_port(address: str) -> tuple[str, int] | None:
     """Return the parts of ``HOST:PORT``, None for other forms of address."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or "/" in host or int(port) > 65535:
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or "/" in host or int(port) > 65535:
         return None
     return host, int(port)
 

@@ -75,6 +75,7 @@ def test_what_is_given_comes_before_the_environment(
         ("https://me:secret@host", r"'https://\*\*\*@host', a dashboard's address"),
         ("host", "'host'; it must be HOST:PORT of a cluster's head, such as 127.0.0.1:6379, or"),
         ("host:port", "'host:port'; it must be HOST:PORT"),
+        ("host:\u00b2", r"'host:\u00b2'; it must be HOST:PORT"),
         ("k8s://host", "'k8s://host'; it must be HOST:PORT"),
     ),
 )
@@ -86,6 +87,13 @@ def test_an_address_that_is_no_clusters_is_refused(
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(UserError, match=f"^RAY_ADDRESS is {sentence}"):
         find_address(None)
+
+
+def test_an_empty_address_is_none_but_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"^--address is ''; it must be HOST:PORT"):
+        find_address("")
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    assert find_address(None).address is None
 
 
 def test_a_user_without_a_home_directory_has_that_of_a_container(
