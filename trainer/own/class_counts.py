@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 from spaces.errors import FieldError, UserError
 from spaces.parts.words import number_of
+from spaces.validation import shown
 from trainer.user_files import expanded, read_text
 
 SPLITS = ((), ("test",), ("validation",), ("validation", "test"), ("half_a", "half_b"))
@@ -191,7 +193,8 @@ def _labelled(counts: OwnCounts, names: tuple[str, ...] | None) -> OwnCounts:
     """Return counts with names; in the order of the names where all of these are numbers."""
     order = list(range(len(counts.train)))
     if names and all(name.isascii() and name.isdigit() for name in names):
-        order.sort(key=lambda place: int(names[place]))
+        numbers = [name.lstrip("0") for name in names]  # of any length, which ints are not
+        order.sort(key=lambda place: (len(numbers[place]), numbers[place]))
 
     def sorted_(values: Sequence[T]) -> tuple[T, ...]:
         return tuple(values[place] for place in order)
@@ -209,9 +212,9 @@ def _is_count(value: object) -> bool:
 
 def _count(value: object, name: str, where: str) -> int:
     """Return a number of images, 1 to 2**53."""
-    digits = str(value)
-    if _is_count(value) and digits.isascii() and digits.isdigit() and 0 < int(digits) <= 2**53:
+    digits = str(value).lstrip("0") if _is_count(value) else ""
+    if re.fullmatch("[0-9]{1,16}", digits) and int(digits) <= 2**53:
         return int(digits)
     raise UserError(
-        f"{where}: {name} is {value!r}; it must be a whole number of images, at least 1."
+        f"{where}: {name} is {shown(value)}; it must be a whole number of images, at least 1."
     )

@@ -85,6 +85,9 @@ def test_a_file_is_text_by_its_name_and_whole_by_its_path(
 def test_values_that_are_no_counts_name_the_argument() -> None:
     with pytest.raises(UserError, match=r"^class_counts: class 1: train is 0; it must be"):
         counts_text([5, 0])
+    with pytest.raises(UserError, match=r"^class_counts: class 0: train is '1+ \.\.\.; it must be"):
+        counts_text(["1" * 5000, 5])
+    assert own_counts({"1" * 5000: 5, "02": 6}).train == (6, 5), "in the order of the numbers"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,7 @@ def test_values_that_are_no_counts_name_the_argument() -> None:
         ("a.json", '{"train": [5, 4], "test": [1]}', ": columns have [1, 2] entries"),
         ("a.json", "[" * 100_000, " is nested too deeply"),
         ("a.json", f"[{'1' * 5000}]", " is not a file of class counts: Exceeds the limit"),
-        ("a.csv", "1" * 5000, " is not a file of class counts: Exceeds the limit"),
+        ("a.csv", "1" * 5000, ", line 1: train is '1111"),
         ("absent.csv", None, " cannot be read"),
     ),
 )
