@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-from spaces.errors import did_you_mean
+from spaces.errors import UserError, did_you_mean
 from spaces.validation import Rule, checked
 from trainer.benchmarks.benchmark import Benchmark, ImbalanceRatio
 from trainer.benchmarks.metrics import default_metric
@@ -232,7 +232,10 @@ def _find(key: str, name: str, beside: Path, data_root: Path) -> Path:
 
     "~" and environment variables stand for what they do in a shell.
     """
-    path = expanded(name)
+    try:
+        path = expanded(name)
+    except UserError as error:
+        raise BenchmarkError(f"{key}: {error}") from error
     places = [(place / path).absolute() for place in (beside, data_root)]
     found = next((place for place in places if place.exists()), None)
     if found is None or found.is_dir() != (key == "root"):

@@ -109,6 +109,7 @@ def test_moved_folder_keeps_its_fingerprint_and_an_edited_one_does_not(beside: P
         (HEAD, "data is missing; add a table of keys and values"),
         (HEAD + "[data]\n", "no place of the images: give one of root, csv, parquet, npz"),
         (HEAD + DATA + "npz = 'a.npz'\n", "has root and npz: give one of root, csv"),
+        (HEAD + "[data]\nroot = ''\n", "root: the path '' is empty; give one"),
         (
             HEAD + DATA + "val = 1.0\n",
             "data.val is 1.0; it must be a share of at least 0",
