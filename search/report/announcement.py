@@ -156,7 +156,7 @@ def advice(forecast: Forecast, plan: Plan, hours: float) -> str:
     trials = min(plan.budget.trials or fewest, fewest)
     longest = max(benchmark.epochs for benchmark in plan.benchmarks)
     epoch = sum(forecast.epoch_seconds[: len(plan.benchmarks)])
-    one = epoch * trials / forecast.concurrency
+    one = epoch * max(trials / forecast.concurrency, 0 if forecast.slots else 1)
     epochs = min(longest, max(1, int(3600 * hours / one)))
     elsewhere = "" if plan.resources.gpu else "; or use a machine with a GPU"
     return (

@@ -64,12 +64,16 @@ class Forecast:
         return holdout_left(search) * plan.holdout.epochs * self.epoch_seconds[-1]
 
     def seconds(self, plan: Plan, search: Search) -> float | None:
-        """Return how long all that is left takes, None without a limit in trials."""
+        """Return how long all that is left takes, None without a limit in trials.
+
+        On CPUs it is no shorter than the longest trial that is left; on GPUs few are faster.
+        """
         trials = trials_left(search)
         if trials is None:
             return None
-        seconds = trials * self.trial_seconds(plan) + self.holdout_seconds(plan, search)
-        return seconds / self.concurrency
+        trial = self.trial_seconds(plan)
+        seconds = (trials * trial + self.holdout_seconds(plan, search)) / self.concurrency
+        return seconds if self.slots else max(seconds, longest_left(search) * trial)
 
     def gpu_hours(self, seconds: float) -> float | None:
         """Return the GPU-hours of so many seconds of searching; None on CPUs."""
@@ -154,6 +158,16 @@ def epochs_left(search: Search) -> float | None:
     waiting = max(0, (search.budget.search_trials or 0) - search.search_trials) * usual
     waiting += search.later.confirmation_left(search.rows()) * whole
     return waiting + sum(t.length - t.progress for t in search.running.values())
+
+
+def longest_left(search: Search) -> float:
+    """Return how much of a trial of full length the longest one that is left takes, but for the
+    hold-out's."""
+    waiting = (search.budget.search_trials or 0) > search.search_trials
+    if waiting or search.later.confirmation_left(search.rows()):
+        return 1.0
+    left = (trial.length - trial.progress for trial in search.running.values())
+    return max(left, default=0) / search.objective.epochs_of_all
 
 
 def seconds_left(search: Search, elapsed: float) -> float | None:

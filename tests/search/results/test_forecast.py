@@ -55,6 +55,17 @@ def test_a_short_search_is_told_its_minutes_alone(tmp_path: Path) -> None:
     assert "2 at a time). An epoch was timed alone just now: trials that share the CPUs" in text
 
 
+def test_trials_that_all_run_at_a_time_take_as_long_as_one(tmp_path: Path) -> None:
+    budget = Budget(32, None)
+    text = told(Forecast((0.2,), 64), plan_of(tmp_path / "few", "resnet8-digitslt", budget))
+    assert text.startswith("On this hardware: about 8 s if no trial is stopped early (32 trials")
+    long = told(Forecast((730.0,), 64), plan_of(tmp_path / "long", "resnet32-cifar100lt", budget))
+    assert "about 41 hours if no" in long
+    assert "--trials 27 --epochs 39 takes about 7.9 hours" in long
+    gpus = plan_of(tmp_path / "gpus", "resnet8-digitslt", budget)
+    assert "about 4 s, 0.018 GPU" in told(Forecast((0.2,), 64, 4), gpus)
+
+
 def test_hours_in_which_no_trial_ends_are_told(tmp_path: Path) -> None:
     text = told(CIFAR, plan_of(tmp_path, "resnet32-cifar100lt", Budget(None, 1.0)))
     assert "hours a trial, 2 at a time; no trial ends within 1 hour." in text
