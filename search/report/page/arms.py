@@ -88,10 +88,14 @@ def _arms_figure(name: str, where: str, verdict: Verdict, note: str) -> Figure:
         for arm in verdict.arms
     ]
     best, verb = verdict.best, "reaches" if verdict.given else "leads with"
+    leads = f"{best.name} {verb} {interval_text(best.accuracy)} {unit}"
+    if verdict.unit != Unit.PERCENT:
+        leads = f"{best.name} {'was chosen' if verdict.given else 'leads'}"
+        note += " Of such scores, differences alone mean something."
     tied = f"; {len(verdict.ties)} more cannot be told from it" if verdict.ties else ""
     return Figure(
         name=name,
-        finding=f"{where}{best.name} {verb} {interval_text(best.accuracy)} {unit}{tied}.",
+        finding=f"{where}{leads}{tied}.",
         chart=interval_plot(lines, f"{verdict.scored}, {unit}").drawn(
             name, f"{verdict.scored} of {len(lines)} weightings with 95 % intervals"
         ),

@@ -47,8 +47,11 @@ def history_figure(conclusion: Conclusion) -> Figure | None:
     found = conclusion.incumbent
     text = f"{number_of(len(rows), 'trial')} with a result"
     if found:
+        estimated = f"{found.known.mean:.2f}"
+        if conclusion.objective.joint:
+            estimated = "" if found.gain is None else f"{found.gain:+z.2f} noise SDs over uniform"
         text += f"; {found.row.label} is the best"
-        text += f", estimated at {found.known.mean:.2f} from {found.known.n} of them"
+        text += estimated and f", estimated at {estimated} from {found.known.n} of them"
     return Figure(
         name="history",
         finding=f"{text}.",

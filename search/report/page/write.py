@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from search.config.program import PROGRAM
 from search.config.settings import UNIFORM
 from search.report.benchmark_view import SAME_IMAGES
 from search.report.page.arms import (
@@ -98,7 +99,10 @@ def write_report(conclusion: Conclusion, path: Path) -> None:
     try:
         write_atomic(path, content)
     except OSError as error:
-        raise UserError(f"the report cannot be written to {path} ({error}).") from error
+        raise UserError(
+            f"the report cannot be written to {path} ({error.strerror}); write it elsewhere "
+            f"with {PROGRAM} report RUN --output FILE."
+        ) from error
 
 
 def _hash(text: str) -> str:

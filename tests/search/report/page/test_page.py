@@ -85,6 +85,8 @@ def test_a_page_of_every_kind_of_run_is_whole_and_loads_nothing(case: str, tmp_p
     objective, holdout = CASES[case][2], CASES[case][2].holdout
     several = objective.joint or objective.benchmarks[0].test_held_out
     judged = [f"\nOn {b.name}: The " in reading.text for b in objective.benchmarks]
+    assert "leads with" not in reading.text or not objective.joint
+    assert (" noise SDs over uniform from 1 of them." in reading.text) is objective.joint
     assert all(judged) if several and "searched" not in case else not any(judged)
     assert page.count("Held out, on ") == (0 if holdout is None else 2)
 
@@ -196,6 +198,9 @@ def test_a_page_that_cannot_be_written_is_one_sentence(
     assert main(["report", str(run), "--output", str(tmp_path / "none" / "page.html")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: the report cannot be written to")
+    assert (
+        f"{tmp_path / 'none' / 'page.html'} (No such file or directory); write it elsewhere" in line
+    )
 
 
 def test_a_page_that_fails_harms_no_search_and_says_so(
