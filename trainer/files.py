@@ -160,9 +160,12 @@ def unfinished(path: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def remove_abandoned(parent: Path) -> None:
-    """Remove unfinished folders whose process was killed: nobody holds their lock."""
-    for temporary in parent.glob(f".*{UNFINISHED}"):
+def remove_abandoned(parent: Path, name: str = "") -> None:
+    """Remove unfinished folders, of names that begin so, whose process was killed.
+
+    Nobody holds their lock.
+    """
+    for temporary in parent.glob(f".{name}*{UNFINISHED}"):
         with contextlib.suppress(OSError):
             descriptor = os.open(temporary, os.O_RDONLY)
             try:

@@ -89,7 +89,7 @@ def _fetch_cifar(dataset: Any, title: str, data_root: Path) -> None:
         )
     try:
         data_root.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(data_root)
+        remove_abandoned(data_root, dataset.base_folder)
         # A folder of our own: two processes must not write one archive at the same time.
         with unfinished(data_root / dataset.base_folder) as scratch, _calm():
             if local:

@@ -72,12 +72,14 @@ def test_local_archive_is_unpacked_silently_and_leaves_no_scratch(
     fake_cifar: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data_root = with_archive(tmp_path / "root", fake_cifar)
-    (data_root / ".left-0.unfinished").mkdir()  # by a process that was killed
+    left, other = f".{CIFAR100.base_folder}.0.unfinished", ".other.unfinished"
+    (data_root / left).mkdir()  # by a process that was killed
+    (data_root / other).mkdir()
     raw = cifar(data_root)
     assert training_pixels(raw).shape == (6, 32, 32, 3)
     assert raw.test_labels.tolist() == [0, 1, 2, 3]
     assert raw.class_names == tuple(f"c{i}" for i in range(6))
-    assert sorted(os.listdir(data_root)) == [CIFAR100.base_folder, CIFAR100.filename]
+    assert sorted(os.listdir(data_root)) == [other, CIFAR100.base_folder, CIFAR100.filename]
     assert capfd.readouterr().out == ""
 
 
