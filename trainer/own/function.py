@@ -62,7 +62,7 @@ def whole_trainable(text: str) -> str:
     """Return FILE.py:FUNCTION with a whole path for a module of this folder, else what is given."""
     trainable, place = found_trainable(text)
     module, _, name = trainable.partition(":")
-    file = Path(place, *module.split(".")).with_suffix(".py")
+    file = _file_of(module, place)
     return f"{file}:{name}" if file.is_file() else text
 
 
@@ -115,7 +115,7 @@ def _imported(name: str, place: str) -> ModuleType:
     if place not in sys.path:
         sys.path.insert(0, place)  # as for a script: its own folder first
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
             near = did_you_mean(name, [path.stem for path in Path(place).glob("*.py")])
@@ -128,6 +128,17 @@ def _imported(name: str, place: str) -> ModuleType:
             f"module {name} cannot be imported ({type(error).__name__}: {reason}; line "
             f"{where.lineno} of {where.filename}); mend it."
         ) from error
+    file, wanted = getattr(module, "__file__", None), _file_of(name, place)
+    if wanted.is_file() and (file is None or Path(file).resolve() != wanted.resolve()):
+        raise UserError(
+            f"module {name} is {file or 'a part of Python'} here, and not {wanted}; give that file "
+            "a name of its own, or begin Python anew."
+        )
+    return module
+
+
+def _file_of(module: str, place: str) -> Path:
+    return Path(place, *module.split(".")).with_suffix(".py")
 
 
 def arguments_of(function: Function, name: str) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "broken.py").write_text("x = 1\nraise RuntimeError('no data\\nhere')\n")
     (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
     (tmp_path / "needing.py").write_text("import not_installed_anywhere\n")
+    (tmp_path / "queue.py").write_text(MODULE)
     (tmp_path / "bare").mkdir()
     (tmp_path / "pack" / "deep").mkdir(parents=True)
     for name in ("pack/__init__.py", "pack/deep/__init__.py"):
@@ -92,6 +93,7 @@ def test_a_function_of_python_is_named_by_its_module(place: Path) -> None:
         ("leaving:train", "module leaving cannot be imported (SystemExit: 3; line 1 of"),
         ("needing:train", "module needing cannot be imported (ModuleNotFoundError: No module"),
         ("my_own:trainn", "module my_own has no function 'trainn' (did you mean 'train'?)"),
+        ("queue.py:train", "module queue is /"),
         ("bare:train", "module bare has no function 'train'; it has none."),
         ("my_own:table", "my_own:table is no function but a list"),
         ("my_own:Trainer", "my_own:Trainer is no function but a class"),
@@ -211,6 +213,17 @@ def test_fields_that_do_not_agree_are_refused() -> None:
         OwnTraining("a", "a:b", 3, (5, 2), class_names=("cat",))
     with pytest.raises(UserError, match="metric is 'macro_f1', for which"):
         OwnTraining("a", "a:b", 3, (5, 2), metric="macro_f1")
+
+
+def test_another_file_of_the_same_name_is_not_taken_for_the_one_that_was_imported(
+    place: Path,
+) -> None:
+    other = place / "other" / "my_own.py"
+    other.parent.mkdir()
+    other.write_text(MODULE)
+    load_function("my_own:train", str(place))
+    with pytest.raises(UserError, match=r"module my_own is .*/my_own\.py here, and not .*other/my"):
+        load_function("my_own:train", str(other.parent))
 
 
 def test_a_folder_of_modules_is_added_once(place: Path) -> None:
