@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -66,7 +67,7 @@ def class_counts_of(text: str, argument: str = "class_counts") -> OwnCounts:
     if not is_json(text):
         return read_own_counts(expanded(text))
     try:
-        return own_counts(json.loads(text))
+        return own_counts(_from_json(text))
     except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
         raise FieldError(f"{argument} is no JSON: {error}") from error
     except UserError as error:
@@ -91,7 +92,7 @@ def read_own_counts(path: Path) -> OwnCounts:
     text = read_text(path)
     try:
         if path.suffix == ".json" or is_json(text):
-            return own_counts(json.loads(text))
+            return own_counts(_from_json(text))
         return _of_lines(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, line {error.lineno}: is not JSON: {error.msg}.") from error
@@ -101,6 +102,22 @@ def read_own_counts(path: Path) -> OwnCounts:
         raise UserError(f"{path} is nested too deeply to be class counts.") from error
     except UserError as error:
         raise UserError(f"{path}{', ' if str(error)[:4] == 'line' else ': '}{error}") from error
+
+
+def _from_json(text: str) -> object:
+    """The content of a JSON text. Raises UserError where a name appears twice in an object."""
+
+    def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        _check_once([name for name, _ in pairs])
+        return dict(pairs)
+
+    return json.loads(text, object_pairs_hook=table)
+
+
+def _check_once(names: Sequence[str]) -> None:
+    twice = next((name for name, times in Counter(names).items() if times > 1), None)
+    if twice is not None:
+        raise UserError(f"{twice!r} appears {names.count(twice)} times; name each once.")
 
 
 def own_counts(given: object) -> OwnCounts:
@@ -183,14 +200,12 @@ def _of_rows(rows: Sequence[tuple[str, Mapping[str, Any]]], header: tuple[str, .
         if name != NAME
     }
     names = tuple(str(row[NAME]) for _, row in rows) if NAME in header else None
-    if names and len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"class {twice!r} appears {names.count(twice)} times; name each once.")
     return _labelled(OwnCounts(numbers.pop(TRAIN), numbers), names)
 
 
 def _labelled(counts: OwnCounts, names: tuple[str, ...] | None) -> OwnCounts:
     """Return counts with names; in the order of the names where all of these are numbers."""
+    _check_once(names or ())
     order = list(range(len(counts.train)))
     if names and all(name.isascii() and name.isdigit() for name in names):
         numbers = [name.lstrip("0") for name in names]  # of any length, which ints are not
