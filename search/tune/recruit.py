@@ -1,6 +1,7 @@
 """The recruiting of workers: on CPUs they train, on GPUs they are proxies of an engine."""
 
 import gc
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 import ray
 import torch
 from ray import tune
+from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.config.settings import Resources
@@ -19,6 +21,7 @@ from search.workers.function_trainable import FunctionTrainable
 from search.workers.gpu_proxy import EngineRegistry, ProxySetup, ProxyTrainable
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import TrialTrainable, load_task, template_trial
+from spaces.errors import UserError
 from spaces.parts.words import number_of
 from trainer import runtime
 from trainer.execution.calibrate import (
@@ -35,6 +38,7 @@ from trainer.prepared import ImageData
 SHARE_STEPS = 10_000
 """Ray counts fractions of a resource in so many steps."""
 DEFAULT_SLOTS = 1
+log = logging.getLogger("search")
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,9 @@ def answer(
     """Return what a task on the cluster answers, None if an interrupt comes first.
 
     ``say`` is told, now and then, that a node is waited for which has what the task holds.
+
+    Raises:
+        UserError: the task failed.
     """
     capacity = capacity_of(held, resources, lambda text: None if capacity.present else say(text))
     while not ray.wait([future], timeout=1)[0]:
@@ -193,7 +200,17 @@ def answer(
             ray.cancel(future, force=True)
             return None
         capacity.limit()
-    return ray.get(future)
+    try:
+        return ray.get(future)
+    except RayTaskError as error:  # whose own text is a traceback
+        log.info("measuring failed", exc_info=True)
+        if isinstance(error.cause, UserError):
+            raise UserError(str(error.cause)) from error
+        reason = f"{type(error.cause).__name__}: {error.cause}".partition("\n")[0].rstrip(".")
+        raise UserError(
+            f"measuring failed on a worker ({reason}); try --device cpu, fewer --slots, or without "
+            "--compile."
+        ) from error
 
 
 def table(speeds: dict[int, float]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import ray
+from ray.exceptions import RayTaskError
 from training import DIGITS
 
 from search.config.settings import Resources
@@ -18,6 +19,7 @@ from search.tune.capacity import fitting
 from search.tune.recruit import at_a_time, measured_slots, share, speeds_on_this_gpu
 from search.workers.code_version import CodeVersion
 from search.workers.setup import WorkerSetup
+from spaces.errors import UserError
 from trainer.prepared import load, prepare
 
 
@@ -113,6 +115,30 @@ def test_ctrl_c_ends_the_trying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     interrupt.signal = 2
     assert measured_slots(setup(tmp_path), resources(), print, interrupt) == (1, ())
     assert cancelled == ["future"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "sentence"),
+    (
+        (UserError("torch sees 0 CUDA devices."), r"torch sees 0 CUDA devices\."),
+        (
+            RuntimeError("no Triton\nat all"),
+            r"measuring failed on a worker .RuntimeError: no Triton",
+        ),
+    ),
+)
+def test_measuring_that_fails_on_a_worker_is_told_in_a_sentence(
+    cause: Exception, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failed(future: object) -> None:
+        raise RayTaskError("speeds_on_this_gpu", "Traceback: ...", cause).as_instanceof_cause()
+
+    monkeypatch.setattr(ray, "remote", fake_remote)
+    monkeypatch.setattr(ray, "wait", lambda futures, timeout: (futures, []))
+    monkeypatch.setattr(ray, "get", failed)
+    with pytest.raises(UserError, match=f"^{sentence}[^\n]*$") as caught:
+        measured_slots(setup(tmp_path), resources(), print, Interrupt())
+    assert not isinstance(caught.value, RayTaskError)
 
 
 def test_the_speeds_are_measured_even_where_the_protocol_is_one_epoch(
