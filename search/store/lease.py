@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import secrets
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -109,6 +110,7 @@ class Lease:
         self.token = secrets.token_hex(8)
         self.number = 0
         self.beat = 0
+        self.mode = 0o600
         self.seen_ours = 0.0
         self.lost: str | None = None
         self.ended = threading.Event()
@@ -131,6 +133,7 @@ class Lease:
         self._look()
         if self.lost:
             raise UserError(f"run {self.path.parent.name!r} {self.lost}; wait for it to end.")
+        self.mode = stat.S_IMODE(self.path.stat().st_mode)
         self.keeper.start()
 
     def _wait_for_end(self, found: Holder, say: Callable[[str], None]) -> None:
@@ -173,6 +176,7 @@ class Lease:
                 self._look()
                 if not self.lost:
                     self._write()
+                    self.path.chmod(self.mode)  # the umask is stricter while Ray starts
 
     def _look(self) -> None:
         """Find out whether the lease is still ours."""

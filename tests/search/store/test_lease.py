@@ -58,6 +58,18 @@ def test_a_held_run_shows_signs_of_life_and_none_when_it_is_given_back(folder: P
     assert not (folder / "lease.json").exists()
 
 
+def test_others_may_read_a_lease_also_while_ray_starts_with_a_stricter_umask(folder: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with held(folder, quiet):
+            first = content(folder)
+            os.umask(0o077)
+            until(lambda: content(folder)["beat"] > first["beat"] + 1)
+            until(lambda: (folder / "lease.json").stat().st_mode & 0o777 == 0o644)
+    finally:
+        os.umask(before)
+
+
 def test_another_machine_that_shows_signs_of_life_is_left_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
