@@ -32,7 +32,7 @@ def share(epoch: int, accuracy: object) -> float:
     """Return a reported accuracy, 0 to 1."""
     try:
         value = float(accuracy)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = -1.0
     if math.isnan(value):
         raise DivergedError(f"epoch {epoch}: the accuracy is nan; the network diverged.")
@@ -46,20 +46,23 @@ def share(epoch: int, accuracy: object) -> float:
 
 def correct_images(epoch: int, correct: object, images: HalfCounts, in_halves: bool) -> HalfCounts:
     """Return reported correct images (2, C), of as many as ``images`` names."""
+    classes = len(images[0])
+    shape, fault = (2, classes) if in_halves else (classes,), ""
     try:
         if hasattr(correct, "tolist"):  # also of a tensor on a GPU
             correct = correct.tolist()
         numbers = np.asarray(correct)
-        whole = numbers.dtype.kind in "iu" or (numbers == np.floor(numbers)).all()
+        if numbers.shape != shape:
+            fault = f"has the shape {numbers.shape}"
+        elif numbers.dtype.kind not in "iu" and (numbers != np.floor(numbers)).any():
+            fault = "has numbers that are not whole"
     except (TypeError, ValueError):
-        numbers, whole = np.zeros(()), False
-    classes = len(images[0])
-    shape = (2, classes) if in_halves else (classes,)
-    if numbers.shape != shape or not whole:
+        fault = "is no list of numbers"
+    if fault:
         wanted = f"two lists of {classes}" if in_halves else f"a list of {classes}"
         raise ReportError(
-            f"epoch {epoch}: correct has the shape {numbers.shape}; report {wanted} whole numbers, "
-            "of correct images in the order of the class counts."
+            f"epoch {epoch}: correct {fault}; report {wanted} whole numbers, of correct images in "
+            "the order of the class counts."
         )
     halves = numbers if in_halves else np.stack([numbers, np.zeros_like(numbers)])
     there = np.asarray(images)
