@@ -208,7 +208,7 @@ def _read_parquet(
         raise DataError(f"{file} cannot be read as Parquet ({error}): replace it") from error
     names = read + [name for name in fields if name not in read]
     rows = zip(*values, strict=True)
-    lines = (["" if value is None else str(value) for value in row] for row in rows)
+    lines = (["" if value is None else str(value).strip() for value in row] for row in rows)
     return names, enumerate(lines, 1)
 
 

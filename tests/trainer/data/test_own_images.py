@@ -99,7 +99,7 @@ def test_csv_without_splits_sets_a_share_aside(here: Path) -> None:
 def test_parquet_is_read_as_a_csv_is(here: Path) -> None:
     table = rows(here)
     columns = {"path": [row[0] for row in table], "label": [int(row[1]) for row in table]}
-    columns |= {"split": [row[2] for row in table], "note": [None] * len(table)}
+    columns |= {"split": [f"{row[2]} " for row in table], "note": [None] * len(table)}
     parquet.write_table(pyarrow.table(columns), here / "rows.parquet")
     write_csv(here, table)
     benchmark = declared(here, 'parquet = "rows.parquet"')
