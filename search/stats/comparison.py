@@ -45,7 +45,6 @@ class Comparison:
         draws: (D, k) joint draws from their posterior, percent.
         noise_sd: posterior mean, between runs of one arm with different seeds, points.
         seed_share: posterior mean of the part of the noise variance that arms share in a seed.
-        spread_sd: posterior mean, between candidates, points.
         places: (k,) of the arms in the order in which equal means are preferred.
     """
 
@@ -55,7 +54,6 @@ class Comparison:
     draws: FloatArray
     noise_sd: float
     seed_share: float
-    spread_sd: float
     places: tuple[int, ...]
 
     def by_mean(self) -> list[int]:
@@ -123,7 +121,7 @@ def compare(
     shares, ratios = seed_ratios / (1 + seed_ratios), np.tile(ratio_grid() ** 2, GRID)
     mixture = solve(blocks, candidate, shares, ratios, prior)
     low, high = bounds
-    picks, variances, accuracies = mixture.sample(draws, low - offset, high - offset)
+    variances, accuracies = mixture.sample(draws, low - offset, high - offset)
     return Comparison(
         arms=arms,
         values=table,
@@ -131,7 +129,6 @@ def compare(
         draws=np.clip(offset + accuracies, low, high),
         noise_sd=float(np.sqrt(variances).mean()),
         seed_share=float(mixture.weights @ shares),
-        spread_sd=float(np.sqrt(variances * ratios[picks]).mean()),
         places=tuple([*order, *(a for a in arms if a not in order)].index(arm) for arm in arms),
     )
 

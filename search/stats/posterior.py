@@ -56,10 +56,8 @@ class Mixture:
     scales: FloatArray
     freedom: float
 
-    def sample(
-        self, draws: int, low: float, high: float
-    ) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray]:
-        """Draw pairs (D,), noise variances (D,) and true accuracies (D, k); always the same.
+    def sample(self, draws: int, low: float, high: float) -> tuple[FloatArray, FloatArray]:
+        """Draw noise variances (D,) and true accuracies (D, k); always the same.
 
         Accuracies outside of [low, high] are not possible: where some are drawn, all draws are
         made again on condition that none is.
@@ -71,11 +69,11 @@ class Mixture:
         deviations = np.einsum("dij,dj->di", self.roots[picks], normal)
         values = self.means[picks] + np.sqrt(variances)[:, None] * deviations
         if ((values >= low) & (values <= high)).all():
-            return picks, variances, values
+            return variances, values
         roots = self.roots[picks] * np.sqrt(variances)[:, None, None]
         values, weights = truncated_normal(self.means[picks], roots, normal, low, high)
         kept = random.choice(draws, size=draws, p=weights)
-        return picks[kept], variances[kept], values[kept]
+        return variances[kept], values[kept]
 
 
 def truncated_normal(

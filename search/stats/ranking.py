@@ -29,7 +29,6 @@ class GroupPosterior:
         raw_mean: of the runs, percent.
         mean: of the true accuracy, percent: ``raw_mean`` pulled towards the mean of all.
         sd: of the true accuracy, points.
-        shrinkage: how far it was pulled, from 0 (not at all) to 1 (onto the mean of all).
     """
 
     group: int
@@ -37,7 +36,6 @@ class GroupPosterior:
     raw_mean: float
     mean: float
     sd: float
-    shrinkage: float
 
 
 @dataclass(frozen=True)
@@ -104,9 +102,8 @@ def rank(groups: npt.ArrayLike, values: npt.ArrayLike, prior: NoisePrior = GUESS
     variance = keep * noise**2 / n + (1 - keep) ** 2 * centre_variances[:, None]
     mean = weights @ posterior
     sd = np.sqrt(weights @ (variance + (posterior - mean) ** 2))
-    shrinkage = 1 - weights @ keep
     order = np.lexsort((names, -mean))
-    columns = (names, n, means, mean, sd, shrinkage)
+    columns = (names, n, means, mean, sd)
     rows = zip(*(column[order].tolist() for column in columns), strict=True)
     ranked = tuple(GroupPosterior(*row) for row in rows)
     return Ranking(ranked, noise, freedom, float(weights @ spreads))

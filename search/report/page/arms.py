@@ -138,7 +138,7 @@ def differences_figure(judgement: Judgement) -> Figure | None:
     ]
     return Figure(
         name="differences",
-        finding=" ".join(_difference(verdict, d.control, d.points, unit) for d in differences),
+        finding=" ".join(_difference(d.control, d.points, unit) for d in differences),
         chart=interval_plot(lines, f"difference, {unit}", reference=0.0).drawn(
             "differences", f"difference of {verdict.winner} to the controls with 95 % intervals"
         ),
@@ -158,7 +158,7 @@ def differences_figure(judgement: Judgement) -> Figure | None:
     )
 
 
-def _difference(verdict: Verdict, control: str, points: Estimate, unit: str) -> str:
+def _difference(control: str, points: Estimate, unit: str) -> str:
     if points.low > 0:
         return f"It is better than {control} by {interval_text(points)} {unit}."
     if points.high < 0:

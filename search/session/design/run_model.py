@@ -205,7 +205,6 @@ def compared(
         draws=np.clip(posterior.sample(number, DRAWS), *bounds),
         noise_sd=posterior.noise_sd,
         seed_share=float(posterior.weights @ posterior.seed_shares),
-        spread_sd=float(posterior.mean.std()),
         places=tuple(places),
     )
 

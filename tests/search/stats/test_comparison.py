@@ -99,7 +99,6 @@ def test_in_another_unit_all_is_scaled_and_nothing_else_changes() -> None:
     one, other = compare(runs, {"u"}), compare(scaled, {"u"}, prior=NoisePrior(2 * NOISE_SD))
     assert other.draws == pytest.approx(2 * one.draws)
     assert other.noise_sd == pytest.approx(2 * one.noise_sd)
-    assert other.spread_sd == pytest.approx(2 * one.spread_sd)
 
 
 def test_the_noise_prior_counts_where_runs_are_few() -> None:
