@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from search.export.class_counts import ClassCounts
+from search.export.class_counts import ClassCounts, whole_number
 from spaces.errors import UserError
 from trainer.user_files import read_text
 
@@ -166,8 +165,4 @@ def _check_names(path: Path, words: set[str]) -> None:
 
 def _is_other_number(word: str) -> bool:
     """Whether programs write it for a class that is not known, or in a column of broken numbers."""
-    try:
-        number = float(word)
-    except ValueError:
-        return False
-    return not word.isdecimal() and (math.isnan(number) or number.is_integer())
+    return not word.isdecimal() and (word.lower() == "nan" or whole_number(word) is not None)

@@ -138,11 +138,11 @@ def headline(conclusion: Conclusion) -> str:
     if judgement:
         return judgement.use if judgement.decided else f"So far: {judgement.use}"
     found = conclusion.incumbent
-    return (
-        f"Not confirmed: {found.row.label} is the best of the search so far."
-        if found
-        else ("There is no full-length result yet.")
-    )
+    if found is None:
+        return "There is no full-length result yet."
+    if found.alike:
+        return f"Nothing was found so far: all {found.alike} weightings reached the same."
+    return f"Not confirmed: {found.row.label} is the best of the search so far."
 
 
 def sentences(conclusion: Conclusion) -> list[str]:

@@ -12,6 +12,7 @@ from unittest.mock import patch
 import pytest
 from concluded import CASES, conclusion_of
 from recorded_runs import replay
+from twin import OBJECTIVE
 
 from search.cli.commands import main
 from search.driver import ending
@@ -89,6 +90,12 @@ def test_a_page_of_every_kind_of_run_is_whole_and_loads_nothing(case: str, tmp_p
     assert (" noise SDs over uniform from 1 of them." in reading.text) is objective.joint
     assert all(judged) if several and "searched" not in case else not any(judged)
     assert page.count("Held out, on ") == (0 if holdout is None else 2)
+
+
+def test_a_page_of_weightings_that_reached_the_same_names_no_best_one(tmp_path: Path) -> None:
+    same = conclusion_of(tmp_path / "run", lambda row, part: 50, None, OBJECTIVE)
+    reading = read(report_html(same))
+    assert "\nNothing was found so far: all 8 weightings reached the same.\n" in reading.text
 
 
 @pytest.mark.parametrize(
