@@ -114,9 +114,9 @@ class Display:
 
 def status_line(snapshot: Snapshot) -> str:
     """Return how far a search is, on one line."""
-    running = ", ".join(map(where, snapshot.running))
+    running = f" ({', '.join(map(where, snapshot.running))})" if snapshot.running else ""
     return (
-        f"[{duration(snapshot.elapsed)}] {counts_text(snapshot)} ({running}); "
+        f"[{duration(snapshot.elapsed)}] {counts_text(snapshot)}{running}; "
         f"{time_left(snapshot.seconds_left)}"
     )
 

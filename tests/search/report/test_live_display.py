@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import pty
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,8 @@ def test_a_closed_terminal_gets_lines_in_the_log_in_place_of_the_table(
             assert display.live is None
         words = log.getvalue().split()
         assert words == status_line(Snapshots(search).take()).split()
+
+
+def test_a_line_while_nothing_runs_has_no_empty_brackets(search: Search) -> None:
+    waiting = replace(Snapshots(search).take(), running=())
+    assert ", 0 running; " in status_line(waiting)
