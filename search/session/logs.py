@@ -24,7 +24,7 @@ def logging_to(path: Path) -> Iterator[None]:
 
     Consoles that were given their stream before still write to it.
     """
-    handler = logging.FileHandler(path)
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.addFilter(means_something)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root, ray_logger, optuna_logger = (logging.getLogger(n) for n in (None, "ray", "optuna"))

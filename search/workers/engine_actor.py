@@ -200,6 +200,7 @@ class EngineActor:
         Raises:
             CheckpointError: it cannot be written.
         """
+        self.ready.wait()  # nothing answers where no engine could be made
         client, done = self.clients.get(key), SimpleQueue[Exception | None]()
         if client is None or self.unusable:
             return

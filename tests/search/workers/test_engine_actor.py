@@ -217,12 +217,17 @@ def test_slots_that_cannot_be_made_stop_the_search_with_a_sentence(
     error: Exception, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object, **__: object) -> None:
+        time.sleep(0.2)
         raise error
 
     monkeypatch.setattr(engine_actor, "Slot", refused)
     engine = EngineActor(setup(tmp_path), gpu="", slots=2, deserted_seconds=FOREVER)
     engine.begin(config(engine.setup, 1))
+    save = threading.Thread(target=engine.save_now, args=("trial-1",), daemon=True)
+    save.start()
     assert re.search(sentence, engine.report("trial-1")["halt"])
+    save.join(5)
+    assert not save.is_alive()
 
 
 FAILING_GPU = """
