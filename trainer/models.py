@@ -17,6 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+FUSED_PIXELS = 64 * 64
+"""Of an image, at most, for kernels of our own: a program of theirs holds the sums of a batch."""
+
 
 @dataclass(frozen=True)
 class Network:
@@ -119,6 +122,8 @@ class ResNet(nn.Module):
     def fuses(self, device: torch.device, height: int, width: int) -> bool:
         """Return whether kernels of our own can be used for images of a size on a device."""
         if not self.fused or device.type != "cuda" or height % 4 or width % 4:
+            return False
+        if height * width > FUSED_PIXELS:
             return False
         if not torch.cuda.is_available() or torch.cuda.get_device_capability(device) < (8, 0):
             return False

@@ -143,11 +143,13 @@ def test_kernels_train_and_test_as_torch_does() -> None:
         ({"device": "cpu"}, False),
         ({"size": (30, 32)}, False),
         ({"size": (32, 30)}, False),
+        ({"size": (64, 64)}, True),
+        ({"size": (64, 68)}, False),
         ({"configured": False}, False),
         ({"runs": False}, False),
     ),
 )
-def test_kernels_are_used_on_new_gpus_for_images_whose_sides_can_be_halved_twice(
+def test_kernels_are_used_on_new_gpus_for_small_images_whose_sides_can_be_halved_twice(
     change: dict[str, Any], fuses: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: change.get("available", True))
