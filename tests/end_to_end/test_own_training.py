@@ -113,7 +113,7 @@ def test_a_dry_run_says_the_plan_and_measures_what_it_costs(
     assert main([*command()[2:], "--runs", str(place / "runs"), "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "of_mine.train: own training of 6 epochs on 555 images of 3 classes\n" in out
-    assert re.search(r"\(3 trials x 6 epochs x [\d.]+ s, 2 at a time, just measured\)", out)
+    assert re.search(r"\(3 trials x 6 epochs x [\d.]+ s, 2 at a time\)\. An epoch was timed", out)
     assert not (place / "runs").exists()
 
 

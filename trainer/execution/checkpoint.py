@@ -38,7 +38,7 @@ def saved_epochs(folder: Path) -> list[Path]:
     """
     try:
         names = patiently(partial(os.listdir, folder), folder, "read")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     found = (name for name in names if name.startswith("epoch-") and name.endswith(".ckpt"))
     return [folder / name for name in sorted(found, key=lambda n: (len(n), n), reverse=True)]

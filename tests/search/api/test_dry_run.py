@@ -162,6 +162,7 @@ def test_a_function_of_ones_own_trains_two_epochs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "own_function", raising=False)  # each test has its own file
     (tmp_path / "own_function.py").write_text(OWN)
     (tmp_path / "counts.csv").write_text("500\n90\n7\n")
     own = ("--trainable", f"{tmp_path / 'own_function.py'}:{function}", "--epochs", str(epochs))
