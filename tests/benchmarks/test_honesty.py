@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import REPOSITORY
 
 from benchmarks.honesty.__main__ import judged, main, study, summarised
 from benchmarks.honesty.searches import BUDGET, DEFAULT, MODEL
 from benchmarks.honesty.ways import CONFIRMED, RERUN, SINGLE, Statement, confirm, plain_means
-from benchmarks.honesty.world import SETTINGS, Setting, World, noise
+from benchmarks.honesty.world import DIGITS40, SETTINGS, Setting, World, noise
+from benchmarks.recording.table import Table
+from benchmarks.replay.surrogate import Replicates
 from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.stats.comparison import SeededRun
 from search.stats.estimate import Estimate
@@ -49,6 +52,17 @@ def test_a_weighting_that_is_tried_again_is_the_same_one() -> None:
     made = world(dataclasses.replace(SMALL, replicates=1))
     assert made.truth[-1] == made.truth[4]
     assert made.fresh[-1].tolist() == made.fresh[4].tolist()
+
+
+def test_the_world_of_digits40_is_what_was_recorded() -> None:
+    table = Table.load(REPOSITORY / "benchmarks/tables/resnet8-digitslt40.npz")
+    recorded = Replicates.of(table)
+    of_means = (recorded.own_sd**2 / recorded.n).mean()
+    spread = np.sqrt(recorded.means[:, -1].var(ddof=1) - of_means)
+    assert pytest.approx(recorded.noise_sd, abs=0.05) == DIGITS40.noise_sd
+    assert pytest.approx(spread, abs=0.05) == DIGITS40.spread
+    share = (recorded.seed_sd / recorded.noise_sd) ** 2
+    assert pytest.approx(share, abs=0.01) == DIGITS40.seed_share
 
 
 def test_a_replay_is_a_function_of_its_seed() -> None:
