@@ -129,12 +129,12 @@ class CommonSeeds:
 
 
 def paired_interval(gains: FloatArray) -> str:
-    """Return the mean of paired differences (n,) with its t interval, as text."""
+    """Return the mean of paired differences (n,) as text, from n = 2 on with its t interval."""
     from scipy import stats
 
-    half = 0.0
-    if len(gains) > 1:
-        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(gains) - 1)
-        half = float(quantile * gains.std(ddof=1) / len(gains) ** 0.5)
     mean = float(gains.mean())
+    if len(gains) < 2:
+        return f"{mean:+.2f}"
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(gains) - 1)
+    half = float(quantile * gains.std(ddof=1) / len(gains) ** 0.5)
     return f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f})"

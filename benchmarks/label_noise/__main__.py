@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = made.add_argument
     add("--benchmark", default="resnet8-digitslt40", help=", ".join(BENCHMARKS))
-    add("--arms", required=True, help=f"with commas between: {', '.join(ARMS)}")
+    add("--arms", required=True, help=f"names, the reference last: {', '.join(ARMS)}")
     add("--noise", type=float, default=0.0, help="share of training labels that are wrong")
     add("--seeds", type=int, default=20, help="runs of each arm, with common seeds")
     add("--data-root", type=given_path, default=Path("data"), help="folder of the data sets")

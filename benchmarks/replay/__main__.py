@@ -139,7 +139,7 @@ def run(plan: Plan, command: list[str]) -> int:
             )
     except KeyboardInterrupt:
         interrupted = True
-    if done:
+    if len(done) > 1:  # of one there is no interval
         seconds = time.monotonic() - start
         content |= {"interrupted": interrupted, "repetitions": len(done), "seconds": seconds}
         write(plan, content, done)

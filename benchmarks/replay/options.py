@@ -16,8 +16,6 @@ from spaces import BASELINES
 from spaces.errors import UserError
 from trainer.arguments import Parser
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -65,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     add("--budget-trials", type=int, default=64, help="full-length trials that an arm may pay for")
     add("--seed", type=int, default=0)
     add("--processes", type=int, default=1, help="repetitions at a time")
-    add("--out", type=Path, help="name of the .json and .png to write (results/replay-NAME)")
+    add("--out", type=Path, help="name of the .json and .png to write (replay-NAME)")
     return made
 
 
@@ -95,7 +93,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     for arm in arms:
         _check_budget(arm, options.budget_trials)
     name = options.synthetic or options.table.resolve().stem
-    out = options.out or RESULTS / f"replay-{name}"
+    out = options.out or Path(f"replay-{name}")
     check_out(out, drawn=True)
     return Plan(
         table=options.table,

@@ -35,6 +35,7 @@ def test_the_interval_of_paired_differences_is_students() -> None:
     half = 3.182446 * np.std([1, 2, 3, 4], ddof=1) / 2
     words = paired_interval(np.array([1.0, 2.0, 3.0, 4.0]))
     assert words == f"+2.50 ({2.5 - half:+.2f} to {2.5 + half:+.2f})"
+    assert paired_interval(np.array([1.0])) == "+1.00", "one difference has no interval"
 
 
 def test_runs_are_written_one_by_one_and_not_repeated(

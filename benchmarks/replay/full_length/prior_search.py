@@ -8,7 +8,6 @@ function, a related one, an unrelated one or the opposite. From the repository's
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 import sys
@@ -26,6 +25,7 @@ from benchmarks.replay.run import RESAMPLES, figure
 from benchmarks.replay.world import World
 from search.samplers.sequential_design import best_tried
 from search.samplers.transfer import Expected, expected_of
+from trainer.arguments import Parser
 from trainer.entry_point import INTERRUPTED, entry_point
 from trainer.files import write_atomic
 from trainer.provenance import provenance
@@ -36,7 +36,6 @@ LOOKS = (8, 16, 32, TRIALS)
 """Runs after which the choice is compared with the truth."""
 WORKERS = 4
 WITHOUT = "none"
-OUT = Path(__file__).resolve().parents[2] / "results" / "replay-prior.json"
 
 
 @dataclass(frozen=True)
@@ -136,15 +135,16 @@ def table(summaries: dict[str, dict[str, Any]]) -> str:
 def main(command: list[str] | None = None) -> int:
     """Replay what the command line asks for; return the exit code, 2 for bad input.
 
-    Repetitions of all kinds take turns; Ctrl-C writes those until then and returns 130.
+    Repetitions of all kinds take turns; Ctrl-C writes those until then, if two are there, and
+    returns 130.
     """
     arguments = sys.argv[1:] if command is None else command
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.replay.full_length.prior_search")
+    parser = Parser(prog="python -m benchmarks.replay.full_length.prior_search")
     parser.add_argument("--kinds", default=",".join(KINDS), help=", ".join(KINDS))
     parser.add_argument("--repetitions", type=int, default=100)
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--out", type=Path, default=Path("replay-prior.json"), help="file to write")
     options = parser.parse_args(arguments)
-    kinds = options.kinds.split(",")
+    kinds = list(dict.fromkeys(options.kinds.split(",")))
     for kind in kinds:
         check_choice("--kinds", kind, KINDS)
     check_minimum("--repetitions", options.repetitions, 2)
@@ -159,6 +159,8 @@ def main(command: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     found = {kind: summary(each) for kind, each in done.items() if len(each) > 1}
+    if not found:
+        return code
     for kind, summaries in found.items():
         print(f"\n{kind}, {len(done[kind])} repetitions\n{table(summaries)}")
     content = {

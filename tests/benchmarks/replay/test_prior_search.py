@@ -17,6 +17,9 @@ from trainer.benchmarks import BENCHMARKS
 def test_an_unknown_kind_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert prior_search.main(["--kinds", "smoth", "--out", str(tmp_path / "x.json")]) == 2
     assert "--kinds is 'smoth' (did you mean 'smooth'?)" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        prior_search.main(["--kind", "mech"])
+    assert "there is no option --kind (did you mean '--kinds'?)" in capsys.readouterr().err
 
 
 def test_a_place_that_is_none_is_refused_before_the_search(
@@ -27,19 +30,27 @@ def test_a_place_that_is_none_is_refused_before_the_search(
     assert "it must be a file name in an existing folder." in capsys.readouterr().err
 
 
-def test_what_ctrl_c_leaves_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", (1, 2))
+def test_ctrl_c_leaves_two_repetitions_that_say_so_or_the_earlier_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whole: int
+) -> None:
     made = prior_search.Outcome((2.0, 1.0, 0.5, 0.5), 0.1, 1.0, 0.0, 1.0, np.nan)
 
-    def until_the_third(kind: str, seed: int) -> dict[str, prior_search.Outcome]:
-        if seed == 2:
+    def until_then(kind: str, seed: int) -> dict[str, prior_search.Outcome]:
+        if seed == whole:
             raise KeyboardInterrupt
         return {prior_search.WITHOUT: made}
 
-    monkeypatch.setattr(prior_search, "repetition", until_the_third)
+    monkeypatch.setattr(prior_search, "repetition", until_then)
     out = tmp_path / "found.json"
-    assert prior_search.main(["--kinds", "mech", "--repetitions", "9", "--out", str(out)]) == 130
-    found = json.loads(out.read_text())
-    assert (found["interrupted"], found["repetitions"]) == (True, {"mech": 2})
+    out.write_text(earlier := '{"interrupted": false}')
+    words = ["--kinds", "mech,mech", "--repetitions", "9", "--out", str(out)]
+    assert prior_search.main(words) == 130
+    if whole == 1:
+        assert out.read_text() == earlier
+    else:
+        found = json.loads(out.read_text())
+        assert (found["interrupted"], found["repetitions"]) == (True, {"mech": 2})
 
 
 @pytest.mark.slow
