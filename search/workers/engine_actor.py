@@ -15,11 +15,10 @@ from typing import Any
 
 import torch
 
-from search.workers.reports import Warnings, report
+from search.workers.reports import Warnings, refusal, report
 from search.workers.schedule import Batches, Leg, Part, PartResult, legs_of, parts_of
 from search.workers.setup import WorkerSetup
 from search.workers.trainable import load_task, save_parts, template_trial
-from spaces.errors import UserError
 from trainer import runtime
 from trainer.errors import CheckpointError
 from trainer.execution.engine import Engine
@@ -239,7 +238,7 @@ class EngineActor:
         try:
             return self.make_engines()
         except Exception as error:
-            self.refuse(error)
+            self.refuse(refusal(error, self.setup, self.slots, self.hardware))
             return []
         finally:
             self.ready.set()
@@ -257,21 +256,7 @@ class EngineActor:
 
     def make_engine(self, index: int, device: torch.device) -> Engine:
         task, trial = load_task(self.setup, index, device), template_trial(self.setup, index)
-        try:
-            variants = self.setup.variants
-            return Engine(lambda: Slot(trial, task, variants=variants), self.slots)
-        except torch.OutOfMemoryError as error:
-            names = " and ".join(benchmark.name for benchmark in self.setup.benchmarks)
-            raise UserError(
-                f"the memory of {self.hardware} does not hold --slots {self.slots} of {names}; "
-                "give fewer."
-            ) from error
-        except RuntimeError as error:  # no trial's fault, so that none may fail for it
-            reason = str(error).partition("\n")[0]
-            raise UserError(
-                f"{self.hardware} cannot train {trial.benchmark.name} ({reason}); "
-                "try --device cpu, or without --compile."
-            ) from error
+        return Engine(lambda: Slot(trial, task, variants=self.setup.variants), self.slots)
 
     def refuse(self, error: Exception) -> None:
         """Let every trial, present and to come, know why nothing can be trained here."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import platform
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from search.workers.schedule import Batches, Leg, PartResult
+from search.workers.setup import WorkerSetup
 from spaces.errors import UserError
 from trainer.errors import CheckpointError
 from trainer.execution.loop import TrainingError
@@ -97,3 +99,25 @@ def take_epochs(
 def failure(reason: str, details: str = "", diverged: bool = False) -> dict[str, Any]:
     """Return the end of the report of a trial that failed."""
     return {"failure": reason, "traceback": details, "diverged": diverged, "done": True}
+
+
+def refusal(error: Exception, setup: WorkerSetup, slots: int, hardware: str | None) -> Exception:
+    """Return what all trials are told where engines cannot be made: it is no fault of theirs.
+
+    Args:
+        slots: of each engine.
+        hardware: that was to train; None if even its name could not be read.
+    """
+    if isinstance(error, (UserError, OSError)):
+        return error
+    traceback.print_exception(error)
+    hardware = hardware or f"the GPU of worker {platform.node()}"
+    names = " and ".join(benchmark.name for benchmark in setup.benchmarks)
+    if isinstance(error, torch.OutOfMemoryError):
+        return UserError(
+            f"the memory of {hardware} does not hold --slots {slots} of {names}; give fewer."
+        )
+    reason = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".")
+    return UserError(
+        f"{hardware} cannot train {names} ({reason}); try --device cpu, or without --compile."
+    )

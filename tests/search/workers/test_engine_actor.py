@@ -207,20 +207,23 @@ def test_an_absent_device_stops_the_search_with_a_sentence(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("error", "sentence"),
+    ("where", "error", "sentence"),
     (
-        (torch.OutOfMemoryError("out"), "does not hold --slots 2 of resnet8-digitslt; give fewer"),
-        (RuntimeError("no Triton"), r"cannot train resnet8-digitslt \(no Triton\); try --device"),
+        ("Slot", torch.OutOfMemoryError("out"), "does not hold --slots 2 of resnet8-digitslt; "),
+        ("load_task", torch.OutOfMemoryError("out"), "does not hold --slots 2 of resnet8-digitslt"),
+        ("Slot", RuntimeError("no C++"), r"resnet8-digitslt \(RuntimeError: no C\+\+\); try"),
+        ("Slot", Exception("out of resource"), r"cannot train resnet8-digitslt \(Exception: out"),
+        ("device_name", RuntimeError("old driver"), r"GPU of worker .* \(RuntimeError: old driver"),
     ),
 )
-def test_slots_that_cannot_be_made_stop_the_search_with_a_sentence(
-    error: Exception, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_engines_that_cannot_be_made_stop_the_search_with_a_sentence(
+    where: str, error: Exception, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object, **__: object) -> None:
         time.sleep(0.2)
         raise error
 
-    monkeypatch.setattr(engine_actor, "Slot", refused)
+    monkeypatch.setattr(engine_actor, where, refused)
     engine = EngineActor(setup(tmp_path), gpu="", slots=2, deserted_seconds=FOREVER)
     engine.begin(config(engine.setup, 1))
     save = threading.Thread(target=engine.save_now, args=("trial-1",), daemon=True)
