@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from trainer.execution.engine import Engine
+from trainer.execution.loop import NAP_SECONDS
 from trainer.execution.slot import Slot
 
 MOST_SLOTS = 32
@@ -25,10 +26,13 @@ def epoch_of_each(engine: Engine, number: int) -> float:
         engine.allow(key, number)
     waiting = set(engine.jobs)
     while waiting:
-        for key, outcome in engine.turn().outcomes:
+        turn = engine.turn()
+        for key, outcome in turn.outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
             waiting.remove(key)
+        if turn.idle:  # threads that read images need the interpreter
+            time.sleep(NAP_SECONDS)
     return time.perf_counter() - start
 
 
@@ -47,32 +51,33 @@ def images_per_second(engine: Engine, slots: int) -> float:
     return images / seconds
 
 
-def calibrate(make_slot: Callable[[], Slot], most: int) -> dict[int, float]:
+def calibrate(make_slot: Callable[[], Slot], most: int, engines: int = 1) -> dict[int, float]:
     """Return the images per second by number of slots, which is doubled while that pays.
 
-    It ends at ``most`` slots, where a doubling gains less than 5 %, or where the memory ends.
+    It ends at ``most`` slots, where a doubling gains less than 5 %, or where the memory ends, of
+    which as many ``engines`` with as many slots each are to have equal parts.
     """
     engine = Engine(make_slot, 1)
     speeds = {1: images_per_second(engine, 1)}
     slots = 1
-    while 2 * slots <= most and has_room(engine.free[0].task.device):
+    while 2 * slots <= most and has_room(engine.free[0].task.device, engines):
         try:
             engine.free += [make_slot() for _ in range(slots)]
+            speeds[2 * slots] = images_per_second(engine, 2 * slots)
         except torch.OutOfMemoryError:
             break
         slots *= 2
-        speeds[slots] = images_per_second(engine, slots)
         if speeds[slots] < GAIN * speeds[slots // 2]:
             break
     return speeds
 
 
-def has_room(device: torch.device) -> bool:
-    """Return whether a GPU that holds some slots has memory for twice as many."""
+def has_room(device: torch.device, engines: int) -> bool:
+    """Return whether a GPU that holds some slots has memory for twice as many in each engine."""
     if device.type != "cuda":
         return True
     _, total = torch.cuda.mem_get_info(device)
-    return 2 * torch.cuda.memory_reserved(device) < MEMORY_SHARE * total
+    return 2 * engines * torch.cuda.memory_reserved(device) < MEMORY_SHARE * total
 
 
 def best_slots(speeds: dict[int, float]) -> int:

@@ -148,6 +148,13 @@ def test_the_speeds_are_measured_even_where_the_protocol_is_one_epoch(
     assert [speeds.keys() for speeds in speeds_on_this_gpu(setup(tmp_path, 2))] == [{1}, {1}]
 
 
+def test_the_engines_of_several_benchmarks_are_to_fit_on_a_gpu_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recruit, "calibrate", lambda make_slot, most, engines: {engines: 1.0})
+    assert speeds_on_this_gpu(setup(tmp_path, 2)) == [{2: 1.0}] * 2
+
+
 def test_a_number_of_trials_that_is_given_is_measured_alone(tmp_path: Path) -> None:
     assert [speeds.keys() for speeds in speeds_on_this_gpu(setup(tmp_path), 2)] == [{2}]
 

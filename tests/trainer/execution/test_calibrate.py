@@ -1,5 +1,6 @@
 """How many trials share a device: doubled while that pays."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +9,8 @@ from training import digits_task, digits_trial, threads
 
 from trainer.execution import calibrate
 from trainer.execution.calibrate import best_slots, images_per_second
-from trainer.execution.engine import Engine
+from trainer.execution.engine import Engine, Turn
+from trainer.execution.loop import NAP_SECONDS
 from trainer.execution.slot import Slot
 
 
@@ -44,17 +46,36 @@ def test_no_more_slots_are_tried_than_allowed(monkeypatch: pytest.MonkeyPatch) -
     assert speeds(monkeypatch, {1: 1.0, 2: 2.0, 4: 4.0}, most=3) == {1: 1.0, 2: 2.0}
 
 
-def test_the_end_of_the_memory_ends_the_doubling(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("trained", (False, True))
+def test_the_end_of_the_memory_ends_the_doubling(
+    trained: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = []
 
     def make() -> Slot:
-        if len(made) == 3:
+        if len(made) == 3 and not trained:
             raise torch.OutOfMemoryError("CUDA out of memory")
         made.append(make_slot())
         return made[-1]
 
-    monkeypatch.setattr(calibrate, "images_per_second", lambda engine, slots: float(slots))
+    def speed(engine: Engine, slots: int) -> float:
+        if slots == 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return float(slots)
+
+    monkeypatch.setattr(calibrate, "images_per_second", speed)
     assert calibrate.calibrate(make, 8) == {1: 1.0, 2: 2.0}
+
+
+@pytest.mark.parametrize(
+    ("reserved", "engines", "room"), ((42, 1, True), (43, 1, False), (21, 2, True), (22, 2, False))
+)
+def test_a_gpu_has_room_for_twice_the_slots_if_every_engine_has_it(
+    reserved: int, engines: int, room: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (100 - reserved, 100))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: reserved)
+    assert calibrate.has_room(torch.device("cuda", 0), engines) is room
 
 
 @pytest.mark.parametrize(
@@ -72,3 +93,14 @@ def test_the_speed_is_of_all_slots_together_and_leaves_them_free() -> None:
     assert images_per_second(engine, 2) > 0
     assert engine.jobs == {}
     assert len(engine.free) == 2
+
+
+def test_an_engine_that_waits_leaves_the_interpreter_to_the_threads_that_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turn, naps = Engine.turn, []
+    waits = iter([Turn([], idle=True, held=False)] * 3)
+    monkeypatch.setattr(Engine, "turn", lambda engine: next(waits, None) or turn(engine))
+    monkeypatch.setattr(time, "sleep", naps.append)
+    images_per_second(Engine(make_slot, 1), 1)
+    assert naps == [NAP_SECONDS] * 3
