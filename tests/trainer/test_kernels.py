@@ -7,6 +7,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,10 +16,13 @@ import torch
 from repository import REPOSITORY
 from training import CPU, digits_task, digits_trial
 
+from trainer import models
+from trainer.errors import CheckpointError
+from trainer.execution import checkpoint
 from trainer.execution.slot import Slot
 from trainer.kernels import probe
 from trainer.kernels.probe import kernels_run
-from trainer.models import ResNet, build
+from trainer.models import NETWORKS, ResNet, build
 from trainer.runtime import configure
 
 COMPARE = """
@@ -165,6 +169,26 @@ def test_kernels_are_used_on_new_gpus_for_small_images_whose_sides_can_be_halved
 
 
 @pytest.mark.parametrize(
+    ("images", "training", "fused"), ((1024, True, True), (1025, True, False), (1025, False, True))
+)
+def test_kernels_are_not_used_for_training_batches_whose_sums_no_program_holds(
+    images: int, training: bool, fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "products_are_short", lambda: True)
+    monkeypatch.setattr(ResNet, "fuses", lambda *_: True)
+    calls = []
+
+    def features(network: ResNet, x: torch.Tensor) -> torch.Tensor:
+        calls.append(len(x))
+        return x.new_empty(len(x), 64)
+
+    monkeypatch.setattr(ResNet, "fused_features", features)
+    network = NETWORKS["resnet8"].make(3, 10).to("meta").train(training)
+    assert network(torch.empty(images, 3, 32, 32, device="meta")).shape == (images, 10)
+    assert calls == [images] * fused
+
+
+@pytest.mark.parametrize(
     ("fault", "said"),
     (
         ("no Triton", "ModuleNotFoundError"),
@@ -196,7 +220,7 @@ def test_where_kernels_do_not_run_it_is_said_and_torch_s_operators_are_used(
     (("tf32", False, "-fused"), ("bf16", False, "-fused"), ("fp32", False, ""), ("tf32", True, "")),
 )
 def test_a_checkpoint_of_a_gpu_says_that_kernels_of_our_own_were_used(
-    precision: str, compiled: bool, suffix: str, monkeypatch: pytest.MonkeyPatch
+    precision: str, compiled: bool, suffix: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trial = dataclasses.replace(digits_trial(precision=precision), compiled=compiled)
     slot = Slot(trial, digits_task())
@@ -204,3 +228,7 @@ def test_a_checkpoint_of_a_gpu_says_that_kernels_of_our_own_were_used(
     plain = slot.configuration(trial)
     monkeypatch.setattr(ResNet, "fuses", lambda *_: True)
     assert slot.configuration(trial) == plain + suffix
+    if suffix:
+        checkpoint.save(tmp_path, 1, {"configuration": plain + suffix})
+        with pytest.raises(CheckpointError, match=r"other kernels .* delete its folder"):
+            checkpoint.newest(tmp_path, plain)

@@ -107,6 +107,12 @@ def load(path: Path, configuration: str) -> dict[str, Any]:
             f"{path} holds something else than a trial's state; delete it to go on without it."
         ) from error
     if written_by != configuration:
+        if str(written_by).split("-")[:2] == configuration.split("-")[:2]:  # trial and images
+            raise CheckpointError(
+                f"{path} is of a training by other kernels ({written_by}, here {configuration}), "
+                "whose numbers differ; go on with a GPU like the one before, or delete its folder "
+                "to begin again."
+            )
         raise CheckpointError(
             f"{path} belongs to configuration {written_by}, not to {configuration}; "
             "use another checkpoint folder."
