@@ -31,9 +31,10 @@ TIMED_ALONE = (
     "An epoch was timed alone just now: trials that share the CPUs, with each other or with other "
     "work, take longer."
 )
-DONE = (
-    "nothing is left to do: the budget is used up or the confirmation is decided; more --trials "
-    "search on"
+DONE = "nothing is left to do: the budget is used up; more --trials search on"
+CONFIRMED = (
+    "nothing is left to do: the confirmation is decided, or its runs are used up (confirm RUN goes "
+    "on with more --confirm-runs); --resume with more --trials searches on"
 )
 
 
@@ -54,7 +55,7 @@ def announcement(plan: Plan, search: Search) -> list[str]:
         lines.append(f"hold-out {plan.holdout.name}: {plan.holdout.protocol_note()}")
     folder = f"run folder {plan.folder.path}"
     if search.later.plan and search.search_is_over():
-        left = [DONE] if finished else search.resumed
+        left = [CONFIRMED] if finished else search.resumed
         return [*lines, *confirmation_text(search, search.later.plan), *left, folder]
     lines += [
         f"space {settings.space}, sampler {settings.sampler}, {stopping}; {budget.describe()}",

@@ -88,6 +88,15 @@ def test_a_search_of_controls_alone_says_at_its_end_why_nothing_was_confirmed(
     assert "nothing is left to do: the budget is used up" in said
 
 
+def test_a_confirmation_that_is_over_names_the_options_that_go_on(tmp_path: Path) -> None:
+    folder = whole_run(tmp_path / "run", steady, 20, 12, OBJECTIVE)
+    search = attempt(folder, PLAIN, 20, confirm=True, runs=12)
+    plan = make_plan(folder, "resnet8-digitslt", Budget(20, None, runs=12), PLAIN)
+    known = "\n".join(announcement(plan, search))
+    assert "nothing is left to do: the confirmation is decided, or its runs are used up" in known
+    assert "more --confirm-runs); --resume with more --trials searches on" in known
+
+
 def test_a_confirmation_says_what_it_confirms_and_nothing_of_the_search(tmp_path: Path) -> None:
     folder = whole_run(tmp_path / "run", steady, 20, 12, WITH_HOLDOUT)
     budget = Budget(8 + 16, 2.0, runs=16)
