@@ -23,7 +23,7 @@ from spaces import STRATEGIES, Strategy, WeightingError
 from spaces.schedule import Ramp, Schedule
 from trainer import runtime
 from trainer.arguments import Parser, given_path
-from trainer.benchmarks import BENCHMARKS, get_benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.cli import read_strategy
 from trainer.entry_point import entry_point
 from trainer.prepared import load, prepare
@@ -74,6 +74,13 @@ def arms_of(strategy: Strategy, counts: npt.ArrayLike) -> tuple[dict[str, Strate
     return arms, refused
 
 
+def prefix_of(benchmark: Benchmark, strategy: str) -> str:
+    """Return the prefix of the runs of a strategy by its key; a file of one's own may change."""
+    own = BENCHMARKS.get(benchmark.name) != benchmark
+    name = f"{benchmark.name}-{benchmark.fingerprint()}" if own else benchmark.name
+    return f"{name}/{strategy}"
+
+
 @entry_point()
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code, 2 for bad input."""
@@ -91,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     runs = CommonSeeds(
         arms | {name: STRATEGIES[name].strategy for name in controls},
         range(FIRST_SEED, FIRST_SEED + options.seeds),
-        f"{benchmark.name}/{strategy.key(data.counts)}",
+        prefix_of(benchmark, strategy.key(data.counts)),
     )
     for line in runs.train(benchmark, data, best_epoch, known, options.out):
         print(line, flush=True)

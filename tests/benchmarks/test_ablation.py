@@ -1,16 +1,18 @@
 """The ablation benchmark switches off each part of a strategy, and says what cannot train."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from training import digits_data
 
-from benchmarks.ablation.__main__ import WHOLE, arms_of, main
+from benchmarks.ablation.__main__ import WHOLE, arms_of, main, prefix_of
 from spaces import Strategy
 from spaces.loss import Logits, Smoothing
 from spaces.schedule import Ramp, Sampling, Schedule
 from spaces.weighting.family import Weighting
+from trainer.benchmarks import BENCHMARKS
 
 COUNTS = (100, 30, 10)
 
@@ -65,6 +67,14 @@ def test_the_gain_is_traced_with_common_seeds(
     assert whole.split()[1:3] == ["93.50", "+0.00"]
     assert without.split()[2:4] == ["91.50", "-2.00"]
     assert uniform.split()[1:3] == ["91.50", "-2.00"]
+
+
+def test_runs_of_a_benchmark_whose_file_has_changed_are_others() -> None:
+    digits = BENCHMARKS["resnet8-digitslt"]
+    assert prefix_of(digits, "key") == "resnet8-digitslt/key"
+    own, longer = (prefix_of(replace(digits, name="own", epochs=n), "key") for n in (3, 30))
+    assert own.startswith("own-")
+    assert own != longer
 
 
 @pytest.mark.parametrize(
