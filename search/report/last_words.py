@@ -44,8 +44,12 @@ def last_words(log: Path, command: str) -> Iterator[Callable[[], None]]:
 def main(log: str, command: str) -> None:
     sys.stdin.buffer.read()  # until the search is gone
     now = time.strftime("%Y-%m-%d %H:%M:%S")
-    with contextlib.suppress(OSError), open(log, "a") as file:
-        file.write(f"{now} ERROR search: {WORDS}\n{now} ERROR search: {command}\n")
+    words = f"{now} ERROR search: {WORDS}\n{now} ERROR search: {command}\n"
+    with (
+        contextlib.suppress(OSError),
+        open(log, "a", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        file.write(words)
     with contextlib.suppress(OSError):  # the terminal is closed
         cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
         print(f"{cursor}{WORDS}\n  {command}", file=sys.stderr, flush=True)
