@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from search.cluster.connection import local_ray
+from search.cluster.connection import RAY_ERRORS, local_ray
 from search.cluster.nodes import Nodes, check_offer
 from search.driver.preparation import manifest_of, opened_events, prepared_images, worker_setup
 from search.report.announcement import announcement, forecast_text
@@ -134,15 +134,25 @@ def search_of(plan: Plan, manifest: Manifest, events: Events) -> Search:
 
 
 def measured(plan: Plan, images: tuple[ImageData, ...], events: Events) -> Forecast:
-    """Measure what trains the trials: this machine's CPUs, a GPU, or a CPU of the cluster."""
+    """Measure what trains the trials: this machine's CPUs, a GPU, or a CPU of the cluster.
+
+    Raises:
+        UserError: Ray, or what it was to measure, failed.
+    """
     found = forecast(plan, images, lambda: None)
     if found:
         return found
     local = plan.resources.address is None
-    with local_ray() if local else nullcontext():
-        if local:
-            check_offer(plan.resources, Nodes.of_cluster())
-        return measured_on_ray(worker_setup(plan, FIRST), images, plan.resources, events.note)
+    try:
+        with local_ray() if local else nullcontext():
+            if local:
+                check_offer(plan.resources, Nodes.of_cluster())
+            return measured_on_ray(worker_setup(plan, FIRST), images, plan.resources, events.note)
+    except RAY_ERRORS as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+        failed = f"measuring failed ({reason[:300]}); try again, or search without a dry run."
+        notes = getattr(error, "__notes__", ())  # where Ray's logs are
+        raise UserError(" ".join([failed, *notes])) from error
 
 
 def own_measured(plan: Plan, events: Events) -> Forecast | None:

@@ -26,6 +26,8 @@ from spaces.errors import UserError
 from trainer.runtime import available_cpus
 
 UNLOGGED: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+RAY_ERRORS = (RayError, TuneError)
+"""What is raised where Ray fails once it has started."""
 
 PRIVATE = 0o077
 """The umask of Ray's processes; workers take up the user's own (``WorkerSetup``)."""
@@ -44,7 +46,7 @@ def local_ray() -> Iterator[None]:
     Raises:
         UserError: Ray does not start here.
     """
-    with session_folder(kept_after=(StartError, RayError, TuneError)) as folder, watched(folder):
+    with session_folder(kept_after=(StartError, *RAY_ERRORS)) as folder, watched(folder):
         try:
             start_here(folder)
             yield

@@ -6,12 +6,10 @@ from collections.abc import Callable
 
 import ray
 from ray import tune
-from ray.exceptions import RayError
-from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
 from rich.console import Console
 
-from search.cluster.connection import local_ray
+from search.cluster.connection import RAY_ERRORS, local_ray
 from search.cluster.nodes import Nodes, check_offer
 from search.config.settings import Resources
 from search.report.live_display import Display
@@ -24,7 +22,7 @@ from search.tune.recruit import Recruit, Workers
 from search.tune.saving import Saving
 from search.tune.servers import SAVE_SECONDS, server_addresses, servers_watched
 
-SESSION_ERRORS = (OSError, RayError, TuneError)
+SESSION_ERRORS = (OSError, *RAY_ERRORS)
 """What ends a session from outside the trials: a full disk, a lost file system, a lost cluster."""
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the run folder has every epoch already

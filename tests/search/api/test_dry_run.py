@@ -7,11 +7,13 @@ import re
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from ray.exceptions import RayError
 from twin import make_plan, make_settings
 
 import search
@@ -116,20 +118,59 @@ def test_what_a_search_would_refuse_is_refused(
     assert sentence in text
 
 
-def test_on_gpus_ray_is_started_and_the_gpu_hours_are_told(
+@pytest.mark.parametrize(
+    ("lost", "code", "words"),
+    (
+        (
+            None,
+            0,
+            "about 2.4 minutes, 0.08 GPU-hours if no trial is stopped early (64 trials x",
+        ),
+        (
+            RayError("The worker died.\nSee its log."),
+            2,
+            "error: measuring failed (RayError: The worker died. See its log); try again, or "
+            "search without a dry run. Ray's logs are kept in there.\n",
+        ),
+    ),
+)
+def test_on_gpus_ray_is_started_and_the_gpu_hours_are_told_or_how_it_failed(
+    lost: RayError | None,
+    code: int,
+    words: str,
     tmp_path: Path,
     scratch: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    running: list[str] = []
+
+    @contextlib.contextmanager
+    def local_ray() -> Iterator[None]:
+        running.append("Ray")
+        try:
+            yield
+        except RayError as error:
+            error.add_note("Ray's logs are kept in there.")
+            raise
+        finally:
+            running.clear()
+
+    def measured(*_: object) -> Forecast:
+        assert running
+        if lost:
+            raise lost
+        return Forecast((0.9,), 16, slots=8)
+
     monkeypatch.setattr(dry_run, "forecast", lambda *_: None)
-    monkeypatch.setattr(dry_run, "local_ray", contextlib.nullcontext)
+    monkeypatch.setattr(dry_run, "local_ray", local_ray)
     monkeypatch.setattr(dry_run.Nodes, "of_cluster", lambda: None)
     monkeypatch.setattr(dry_run, "check_offer", lambda *_: None)
-    monkeypatch.setattr(dry_run, "measured_on_ray", lambda *_: Forecast((0.9,), 16, slots=8))
-    code, text = told(tmp_path, capsys, "--trials", "64")
-    assert code == 0
-    assert "about 2.4 minutes, 0.08 GPU-hours if no trial is stopped early (64 trials x" in text
+    monkeypatch.setattr(dry_run, "measured_on_ray", measured)
+    found, text = told(tmp_path, capsys, "--trials", "64")
+    assert (found, running) == (code, [])
+    assert words in text
+    assert not list(scratch.iterdir())
 
 
 OWN = """
