@@ -17,7 +17,16 @@ from confirming import (
     twin_run,
     unclear,
 )
-from twin import JOINT, OBJECTIVE, Twin, attempt, fast_folder, make_run, results_of
+from twin import (
+    JOINT,
+    OBJECTIVE,
+    Twin,
+    attempt,
+    fast_folder,
+    make_run,
+    make_settings,
+    results_of,
+)
 
 from search.config.budget import SEEDS_EACH
 from search.config.objective import Objective
@@ -76,7 +85,9 @@ def test_it_waits_for_the_last_run_of_the_confirmation(folder: RunFolder) -> Non
 def test_on_a_joint_search_it_is_scored_by_its_accuracy_alone(folder: RunFolder) -> None:
     objective = Objective(JOINT.benchmarks, holdout=HELD)
     assert twin_run(folder, TRIALS, RUNS, objective, slots=2).search.finished()
-    for row in rows_of(folder, HOLDOUT):
+    held = rows_of(folder, HOLDOUT)
+    assert len(held) == SEEDS_EACH * len(plan_of(folder).arms)
+    for row in held:
         assert row.value == results_of(row.seed, HELD.epochs)[-1].best_score
         assert len(row.summaries) == 1
     check_all_ended(folder, objective)
@@ -143,6 +154,11 @@ def test_a_holdout_can_be_added_to_a_finished_run(folder: RunFolder) -> None:
 
 
 def test_its_epochs_are_no_matter_of_early_stopping(folder: RunFolder) -> None:
-    twin_run(folder, TRIALS, RUNS, WITH_HOLDOUT)
-    assert all(list(row.rungs) == [HELD.epochs] for row in rows_of(folder, HOLDOUT))
-    assert all(row.stop_epoch is None for row in rows_of(folder, HOLDOUT))
+    stopping = make_settings(early_stopping="asha")
+    search = attempt(folder, stopping, TRIALS, objective=WITH_HOLDOUT, confirm=True, runs=RUNS)
+    Twin(search).run()
+    assert min(search.rungs.epochs) < HELD.epochs
+    held = rows_of(folder, HOLDOUT)
+    assert len(held) == SEEDS_EACH * len(plan_of(folder).arms)
+    assert all(list(row.rungs) == [HELD.epochs] for row in held)
+    assert all(row.stop_epoch is None for row in held)

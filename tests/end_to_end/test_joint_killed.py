@@ -35,6 +35,7 @@ def test_a_kill_at_any_write_loses_and_doubles_nothing(
     whole, killer = make_run(place / "whole", SETTINGS), Killer(monkeypatch)
     run_to_the_end(whole, 6, slots)
     total = killer.writes
+    assert total > 10 * 6
     for writes in range(first, total, 4):  # the four cases take turns at the writes
         folder = make_run(place / f"run-{writes}", SETTINGS)
         killer.arm(writes, how)

@@ -30,8 +30,9 @@ def test_it_is_listed_and_compared(
 ) -> None:
     copied = shutil.copytree(run, tmp_path / "copied")
     assert main(["list", str(run.parent)]) == 0
+    assert f"{run.name}: " not in (told := capsys.readouterr().out)
+    assert "confirmed" in told
     assert main(["compare", str(run), str(copied)]) == 0
-    assert "cannot be used" not in capsys.readouterr().out
 
 
 def test_strategies_that_run_first_stand_in_their_order(

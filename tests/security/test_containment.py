@@ -263,7 +263,8 @@ def test_a_folder_with_thousands_of_trials_costs_little(tmp_path: Path) -> None:
         (tmp_path / "trials" / str(number)).touch()
     opened: list[object] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("builtins.open", lambda *_: opened.append(_))
+        for name in ("builtins.open", "io.open", "os.open"):
+            patch.setattr(name, lambda *_: opened.append(_))
         check_contained(tmp_path)
     assert opened == []
 

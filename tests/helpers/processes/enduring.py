@@ -47,6 +47,7 @@ def check_whole(place: Path) -> None:
 
 def check_equal_to_plain_training(place: Path, keys: list[str], epochs: int = EPOCHS) -> None:
     """The recorded epochs of these trials are those of training without a search."""
+    assert keys, "nothing was disturbed"
     benchmark = BENCHMARKS[searching.BENCHMARK].with_epochs(epochs)
     data = load(prepare(benchmark, place / "data"), benchmark)
     configure("tf32", threads=1)

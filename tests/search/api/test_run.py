@@ -38,6 +38,7 @@ def test_importing_the_package_loads_nothing_large() -> None:
 def test_the_public_names_are_there_and_no_others() -> None:
     assert all(getattr(search, name) for name in search.__all__)
     assert set(search.__all__) <= set(dir(search))
+    assert search._HOMES.keys() == set(search.__all__)
     with pytest.raises(AttributeError, match="no attribute 'typo'"):
         _ = search.typo
 

@@ -12,6 +12,7 @@ import searching
 from clusters import free_port, ray_head
 
 from search.cli.commands import main
+from search.cluster import connection
 from search.cluster.address import (
     TOKEN_MODE,
     Found,
@@ -20,7 +21,7 @@ from search.cluster.address import (
     find_address,
     use_token,
 )
-from search.cluster.connection import check_closed
+from search.cluster.connection import check_closed, connect
 from search.store.trials import TrialState
 from spaces.errors import UserError
 
@@ -135,6 +136,15 @@ def test_an_address_where_nothing_listens_is_refused() -> None:
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(UserError, match=f"--address is '{address}', and nothing answers there"):
         check_reachable(address)
+
+
+def test_a_cluster_that_ray_cannot_join_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: object) -> None:
+        raise RuntimeError("Version mismatch")
+
+    monkeypatch.setattr(connection, "begin", refused)
+    with pytest.raises(UserError, match=r"'there:1', and no .* lets us in there: Version mism"):
+        connect("there:1", {})
 
 
 @pytest.mark.parametrize("address", ("auto", "ray://127.0.0.1:1", "local"))

@@ -28,6 +28,13 @@ def test_on_a_cluster_its_gpus_decide_not_those_here(monkeypatch: pytest.MonkeyP
     assert gpus_for("cuda", "there:1", 0)
 
 
+def test_a_cluster_to_which_no_worker_comes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes.Nodes, "of_cluster", lambda: Nodes(({"CPU": 0.0},)))
+    monkeypatch.setattr(nodes, "NODES_SECONDS", -1.0)
+    with pytest.raises(UserError, match=r"the cluster has 1 node .* and no worker came within"):
+        gpus_for("auto", "there:1", 0)
+
+
 CONFIGURATION = """
 max_workers: 6
 head_node_type: head

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import re
-import threading
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,21 +84,19 @@ def test_a_ray_that_does_not_start_is_told_with_its_logs(
     assert logs.is_dir()
 
 
-def test_processes_that_still_write_do_not_keep_the_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "ray-1"
+def test_processes_that_still_write_do_not_keep_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, remove, times = tmp_path / "ray-1", shutil.rmtree, iter(range(3))
+
+    def remove_while_it_is_written_to(path: Path, **options: Any) -> None:
+        remove(path, **options)
+        if next(times) < 2:
+            path.mkdir()
+
     folder.mkdir()
-
-    def write() -> None:
-        end = time.monotonic() + 0.2
-        while time.monotonic() < end:
-            folder.mkdir(exist_ok=True)
-            time.sleep(0.01)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    time.sleep(0.05)
-    delete(folder)
-    writer.join()
+    monkeypatch.setattr(session_folder, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(session_folder.shutil, "rmtree", remove_while_it_is_written_to)
     delete(folder)
     assert not folder.exists()
 

@@ -38,7 +38,7 @@ class Kept:
         self.told.append(("ended", trial.key, state))
 
     def concluded(self, summary: Mapping[str, Any]) -> None:
-        self.told.append(("concluded",))
+        self.told.append(("concluded", dict(summary)))
 
     def close(self) -> None:
         self.closed = True
@@ -145,7 +145,9 @@ def test_a_run_that_is_gone_at_the_end_is_told_as_that(tmp_path: Path, kept: Kep
     folder = RunFolder(tmp_path / "gone")
     with logging_events(["kept"], folder, Events(), lambda key: None, OBJECTIVE) as loggers:  # type: ignore[arg-type,return-value]
         loggers.conclude(folder)
-    assert kept.told == [("concluded",)]
+    ((_, summary),) = kept.told
+    assert summary.keys() == {"verdict"}
+    assert summary["verdict"].startswith(f"there is no run at {folder.path}")
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from confirming import PLAIN, new_run
@@ -33,7 +34,9 @@ def text_of(search: Search) -> list[str]:
     return in_flight_text(Conclusion.of(RunFolder(search.folder.path)))
 
 
-def test_each_running_trial_is_told_by_its_epochs_and_scores(place: Path) -> None:
+def test_each_running_trial_is_told_by_its_epochs_and_scores(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     search = begun(place)
     first, second = search.next_trial(), search.next_trial()
     assert first is not None
@@ -41,13 +44,16 @@ def test_each_running_trial_is_told_by_its_epochs_and_scores(place: Path) -> Non
     results = results_of(first.row.seed, 2)
     for result in results:
         search.report(first.row.key, 0, result)
+    written = search.folder.epochs_file(first.row.key).stat().st_mtime
+    clock = SimpleNamespace(time=lambda: written + 150)
+    monkeypatch.setattr("search.report.in_flight.time", clock)
     with held(place, print):
         head, *lines = text_of(search)
     assert head.startswith("Being searched by process ")
     assert head.endswith(". Running trials: 2")
     assert lines[0].startswith(
         f"  uniform: 2 of 6 epochs, {results[1].score:.2f} % "
-        f"(best {results[1].best_score:.2f}), the last one about 0 s ago"
+        f"(best {results[1].best_score:.2f}), the last one about 2.5 minutes ago"
     )
     assert lines[1].endswith(": in the first of 6 epochs")
 

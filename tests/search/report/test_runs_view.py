@@ -70,6 +70,7 @@ def test_a_run_that_cannot_be_read_says_why_in_the_list(
     assert code == 0
     assert "good" in out
     assert "bad: " in out
+    assert "schema_version is missing" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(

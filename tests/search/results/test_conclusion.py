@@ -123,7 +123,9 @@ def test_confirmed_or_not_uniform_may_be_the_winner_and_it_is_said(place: Path) 
     assert set(best.recipe.weights) == {1.0}
 
 
-def test_a_run_without_a_full_length_trial_has_nothing_to_export(place: Path) -> None:
+def test_a_run_without_a_full_length_trial_has_nothing_to_export(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = new_run(place / "run", OBJECTIVE)
     search = attempt(folder, PLAIN, TRIALS)
     search.next_trial()
@@ -131,6 +133,8 @@ def test_a_run_without_a_full_length_trial_has_nothing_to_export(place: Path) ->
     assert (found.winner, found.incumbent, found.judgement) == (None, None, None)
     assert export_winner(found) is None
     assert "no full-length result yet" in text_of(found)
+    assert main(["export", str(folder.path)]) == 2
+    assert "run 'run' has no full-length trial to export yet." in capsys.readouterr().err
 
 
 def test_a_joint_run_judges_every_benchmark_for_the_same_winner(place: Path) -> None:

@@ -12,7 +12,7 @@ from search.config.budget import Budget
 from search.config.objective import BenchmarkObjective
 from search.config.settings import Settings
 from search.session.opening import check_budget, check_same, open_run
-from search.session.plan import Plan
+from search.session.plan import Plan, check_benchmarks
 from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.stored_run import read_run
 from spaces.errors import UserError
@@ -108,6 +108,14 @@ def test_another_run_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=words):
         check_same(plan_in(tmp_path), known, wanted)
+
+
+def test_a_benchmark_whose_noise_is_unknown_is_searched_on_alone(tmp_path: Path) -> None:
+    unknown = replace(DIGITS, noise_sd=None)
+    plan = replace(plan_in(tmp_path), benchmarks=(unknown,))
+    check_benchmarks(plan)
+    with pytest.raises(UserError, match="benchmark 'resnet8-digitslt' states no noise_sd, by"):
+        check_benchmarks(replace(plan, benchmarks=(unknown, OTHER)))
 
 
 def test_a_budget_below_what_a_run_has_begun_is_refused(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_a_kill_at_any_write_loses_and_doubles_nothing(
 ) -> None:
     killer = Killer(monkeypatch)
     total = whole_run_writes(make_run(tmp_path / "whole", SETTINGS), killer, slots)
+    assert total > 5 * 8
     for writes in range(HOW.index(how) + 1, total, 2):  # the two ways take turns at the writes
         folder = make_run(tmp_path / f"run-{writes}", SETTINGS)
         killer.arm(writes, how)

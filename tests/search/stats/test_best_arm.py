@@ -160,7 +160,9 @@ def test_a_diverged_arm_is_out_and_named() -> None:
     decision = plan().decision(runs)
     assert decision.out == ("c",)
     assert decision.leader != "c"
-    assert all(p.arm != "c" for p in plan().next_runs(runs, [], 8))
+    more = plan().next_runs(runs, [], 8)
+    assert len(more) == 8
+    assert all(p.arm != "c" for p in more)
 
 
 def test_it_ends_when_every_candidate_diverged() -> None:

@@ -65,6 +65,13 @@ def a_digit_is_another(journal: Path) -> None:
     journal.write_bytes(content.replace(b"51.25", b"51.26", 1))
 
 
+def an_epoch_is_told_again(journal: Path) -> None:
+    record = Record.create(journal, NAMES, SEED)
+    record.report(start_proposal(record).key, 5, 51.25)
+    with journal.open("ab") as file:
+        file.write(checksummed(record.lines, "rung", RUNG))
+
+
 RUNG = {"trial": "proposals-00000", "epoch": 5, "score": 40.0}
 
 BEGUN = {"seed": SEED, "controls": []}
@@ -86,6 +93,7 @@ UNUSABLE: dict[str, Callable[[Path], object]] = {
     "damaged at the end": damaged_at_the_end,
     "a line is left out": a_line_is_left_out,
     "a digit is another": a_digit_is_another,
+    "an epoch is told again": an_epoch_is_told_again,
     "a folder": lambda path: path.mkdir(),
     "missing": lambda path: None,
 }
@@ -104,6 +112,17 @@ def test_an_unusable_journal_is_refused_in_one_sentence(journal: Path, content: 
 def test_an_unusable_journal_cannot_be_looked_at_either(journal: Path, content: str) -> None:
     UNUSABLE[content](journal)
     with pytest.raises(UserError, match=r"record\.jsonl"):
+        Record(journal)
+
+
+@pytest.mark.parametrize(("limit", "most"), (("MOST_LINES", 0), ("LONGEST_LINE", 9)))
+def test_too_many_or_too_long_lines_are_refused(
+    limit: str, most: int, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Record.create(journal, NAMES, SEED)
+    assert Record(journal).lines == 1
+    monkeypatch.setattr(f"search.store.files.jsonl.{limit}", most)
+    with pytest.raises(UserError, match=r"record\.jsonl has 1 lines of up to \d+ bytes; it must"):
         Record(journal)
 
 

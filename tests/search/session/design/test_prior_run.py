@@ -136,7 +136,7 @@ def test_a_search_tries_what_is_expected_to_be_best_and_says_what_it_kept(tmp_pa
         ({"means": [0.5, 0.5]}, "its prior is earlier:.*, and that of settings.json earlier:"),
         ({"means": [0.5]}, "prior earlier has 2 weightings and 1 means, not equally many"),
         ({"weightings": [{}, {"exponent": -1}]}, "weighting 1 of prior earlier is none"),
-        ({"weightings": [{}] * 257}, "prior"),
+        ({"weightings": [{}] * 257}, r"weightings is .*; it must be a list of at most 256"),
         ({"results": 0}, "results is 0"),
     ),
 )
