@@ -316,7 +316,7 @@ CASES: tuple[tuple[str, str, Callable[[Path, Path], object], str], ...] = (
     ),
     ("unfinished", "show", bad_epoch, "predicted is 60; it must be a list"),
     ("unfinished", "--resume", bad_epoch, "predicted is 60; it must be a list"),
-    ("unfinished", "--resume", strange_lines, "line 1 of "),
+    ("unfinished", "--resume", strange_lines, "attempts.jsonl is not a JSON object; restore"),
     (
         "unfinished",
         "study",

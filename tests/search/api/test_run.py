@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from concluded import CASES, conclusion_of
+from confirming import new_run
 from repository import REPOSITORY
+from twin import OBJECTIVE
 
 import search
 from search.api.words import again_in_python, request_of, values_in, words_of
@@ -257,6 +259,10 @@ def test_a_confirmation_is_the_search_s_command_with_what_is_given(
         run.confirm(trainable="mine.py:b")
     assert asked[-1][0].trainable == "mine.py:b"
     assert asked[-1][2]["again"].endswith(".confirm(trainable='mine.py:b')")
+    empty = new_run(tmp_path / "empty", OBJECTIVE)
+    empty.begin_attempt({"resources": {}, "device": "cpu"})
+    with pytest.raises(search.UserError, match="run 'empty' has nothing to confirm: no trial of"):
+        search.load(empty.path).confirm(trainable="mine.py:b")
     monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: ("--typo", "1"))
     with pytest.raises(
         search.UserError, match=r"command of the run cannot be read \(.*another name"

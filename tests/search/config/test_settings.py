@@ -6,7 +6,7 @@ import json
 import pytest
 from twin import make_settings
 
-from search.api.planning import chosen_settings
+from search.api.planning import chosen_resources, chosen_settings
 from search.config.request import Request
 from search.config.settings import Resources, Settings
 from search.samplers.registry import KNOWLEDGE_GRADIENT
@@ -141,6 +141,15 @@ def test_auto_stops_no_trial_of_the_knowledge_gradient() -> None:
 def test_slots_without_a_gpu_are_refused() -> None:
     with pytest.raises(UserError, match="slots is 2, but trials train on the CPU"):
         checked(Resources, dataclasses.asdict(make_resources()) | {"gpu": False, "slots": 2})
+
+
+def test_cuda_on_a_machine_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = Request(("resnet8-digitslt",), device="cuda")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    assert chosen_resources(request).gpu
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(UserError, match="--device is cuda, but torch sees no GPU here"):
+        chosen_resources(request)
 
 
 def test_settings_go_through_json_and_back() -> None:
