@@ -67,6 +67,6 @@ def chosen_loggers(names: tuple[str, ...]) -> tuple[str, ...]:
         if importlib.util.find_spec(library) is None:
             raise UserError(
                 f"--log {name} needs {library}, which is not installed: "
-                f"pip install 'class-weighting-search[{name}]'."
+                f"in the project's folder, pip install -e '.[{name}]'."
             )
     return names

@@ -28,7 +28,7 @@ def serve(path: Path, host: str, port: int, console: Console) -> None:
     except ModuleNotFoundError as error:
         raise UserError(
             f"the live page needs {error.name}, which is not installed: "
-            "pip install 'class-weighting-search[page]'."
+            "in the project's folder, pip install -e '.[page]'."
         ) from error
     from search.report.watch.follow import FollowedRuns
 

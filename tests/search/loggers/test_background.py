@@ -167,7 +167,7 @@ def test_parts_of_a_strategy_are_named_by_their_place() -> None:
     (
         ("tensorbord", "did you mean 'tensorboard'"),
         ("tensorboard,tensorboard", "name each logger once"),
-        ("missing", "pip install 'class-weighting-search\\[missing\\]'"),
+        ("missing", "pip install -e '.\\[missing\\]'"),
     ),
 )
 def test_a_logger_that_cannot_be_had_is_one_sentence(
