@@ -8,9 +8,11 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import IO, Any, NoReturn, ParamSpec
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+OWN_PACKAGES = {"benchmarks", "search", "spaces", "trainer"}
 SIGNALS: dict[signal.Signals, Any] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
@@ -29,9 +31,26 @@ def leave(number: int, frame: object) -> NoReturn:
 
 
 def loading() -> None:
-    """Let Ctrl-C and SIGTERM end the process in one word while it loads what it runs."""
+    """Let Ctrl-C and SIGTERM end the process in one word while it loads what it runs.
+
+    A library that is not installed ends it in a sentence, whenever it is loaded.
+    """
     for number in SIGNALS:
         signal.signal(number, leave)
+    sys.excepthook = told
+
+
+def told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell of an error that ends the process: of a missing library in a sentence."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if not name or name.partition(".")[0] in OWN_PACKAGES:
+        sys.__excepthook__(kind, error, trace)
+        return
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.write(f"error: {name} is not installed; README.md says how to install.\n")
+        sys.stderr.flush()
+    os._exit(BAD_INPUT)
 
 
 def sentence_of(error: Exception) -> str:

@@ -208,7 +208,7 @@ COMMANDS = {
         compare_command, add_compare, "RUN RUN", "the weightings of several runs on one scale"
     ),
     "list": Command(
-        list_command, add_list, "[RUNS]", "benchmarks, weightings, spaces, samplers; or runs"
+        list_command, add_list, "[RUNS]", "benchmarks, strategies, spaces, ...; or runs"
     ),
     "help": Command(help_command, add_help, "[COMMAND]", "this text, or a command's options"),
 }

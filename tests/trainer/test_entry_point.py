@@ -15,7 +15,7 @@ from repository import REPOSITORY
 
 from spaces import WeightingError
 from spaces.errors import UserError
-from trainer.entry_point import entry_point, leave, loading
+from trainer.entry_point import entry_point, leave, loading, told
 from trainer.errors import CheckpointError
 
 SPEAKS_FOR_ITSELF = {
@@ -113,12 +113,14 @@ def test_ctrl_c_raises_within_main_and_ends_the_process_before_and_after_it() ->
         return 0
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook = sys.excepthook
     try:
         loading()
         assert main() == 130
         assert signal.getsignal(signal.SIGINT) is leave
         assert signal.getsignal(signal.SIGTERM) is leave
     finally:
+        sys.excepthook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -135,6 +137,24 @@ def test_a_signal_while_the_program_loads_ends_it_on_a_closed_terminal_too(
     with contextlib.redirect_stderr(Closed()):
         leave(signal.SIGTERM, None)
     assert codes == [130]
+
+
+@pytest.mark.parametrize("program", (["run_search.py", "list"], ["-m", "trainer", "--help"]))
+def test_a_library_that_is_not_installed_is_told_in_a_sentence(program: list[str]) -> None:
+    command = [sys.executable, "-S", *program]  # without what is installed
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert re.fullmatch(
+        r"error: \w+ is not installed; README\.md says how to install\.\n", ended.stderr
+    )
+
+
+def test_a_module_of_the_project_that_is_missing_is_a_defect(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = ModuleNotFoundError("No module named 'search.lost'", name="search.lost")
+    told(type(error), error, None)
+    assert "ModuleNotFoundError: No module named 'search.lost'" in capsys.readouterr().err
 
 
 def test_every_program_has_an_entry_point() -> None:
