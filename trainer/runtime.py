@@ -72,7 +72,8 @@ def configure(
     ``reproducible`` kernels give the same bits in every run on the same GPU; without it cuDNN and
     Inductor time theirs and take the fastest, whatever else is running then. ``native_batch_norm``
     is by torch's own kernels on GPUs, else by those that torch chooses; they round differently.
-    ``fused`` kernels of our own train and test ResNets on GPUs, if not compiled and not in fp32.
+    ``fused`` kernels of our own train and test ResNets on GPUs, in steps that are not compiled and
+    not in fp32.
     """
     import torch
 

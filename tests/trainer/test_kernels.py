@@ -16,6 +16,7 @@ import torch
 from repository import REPOSITORY
 from training import CPU, digits_task, digits_trial
 
+from spaces import STRATEGIES
 from trainer import models
 from trainer.errors import CheckpointError
 from trainer.execution import checkpoint
@@ -77,6 +78,7 @@ import dataclasses, sys
 import numpy as np
 import torch
 from training import CPU, DIGITS, digits_data
+from spaces import STRATEGIES
 from spaces import STRATEGIES
 from trainer import models
 from trainer.execution.loop import train
@@ -216,13 +218,26 @@ def test_where_kernels_do_not_run_it_is_said_and_torch_s_operators_are_used(
 
 
 @pytest.mark.parametrize(
-    ("precision", "compiled", "suffix"),
-    (("tf32", False, "-fused"), ("bf16", False, "-fused"), ("fp32", False, ""), ("tf32", True, "")),
+    ("precision", "compiled", "strategy", "suffix"),
+    (
+        ("tf32", False, "uniform", "-fused"),
+        ("bf16", False, "uniform", "-fused"),
+        ("fp32", False, "uniform", ""),
+        ("tf32", True, "uniform", ""),
+        ("tf32", True, "cmo", "-fused"),  # whose training step is not compiled
+    ),
 )
 def test_a_checkpoint_of_a_gpu_says_that_kernels_of_our_own_were_used(
-    precision: str, compiled: bool, suffix: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    precision: str,
+    compiled: bool,
+    strategy: str,
+    suffix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     trial = dataclasses.replace(digits_trial(precision=precision), compiled=compiled)
+    recipe = STRATEGIES[strategy].strategy.recipe(trial.recipe.counts)
+    trial = dataclasses.replace(trial, recipe=recipe)
     slot = Slot(trial, digits_task())
     slot.queue.stream = object()  # type: ignore[assignment]
     plain = slot.configuration(trial)
@@ -232,3 +247,24 @@ def test_a_checkpoint_of_a_gpu_says_that_kernels_of_our_own_were_used(
         checkpoint.save(tmp_path, 1, {"configuration": plain + suffix})
         with pytest.raises(CheckpointError, match=r"other kernels .* delete its folder"):
             checkpoint.newest(tmp_path, plain)
+
+
+def test_in_a_compiled_trial_kernels_run_in_the_steps_that_are_not_compiled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = []
+
+    def features(network: ResNet, x: torch.Tensor) -> torch.Tensor:
+        calls.append(len(x))
+        return network.blocks(network.conv(x)).mean(dim=(2, 3))
+
+    monkeypatch.setattr(ResNet, "fuses", lambda *_: True)
+    monkeypatch.setattr(ResNet, "fused_features", features)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    trial = dataclasses.replace(digits_trial(precision="tf32"), compiled=True)
+    recipe = STRATEGIES["cmo"].strategy.recipe(trial.recipe.counts)
+    trial = dataclasses.replace(trial, recipe=recipe)
+    slot = Slot(trial, digits_task())
+    slot.enter(trial)
+    slot.steps["train general+mixed 32"]()
+    assert calls == [32]

@@ -50,6 +50,7 @@ class BatchSteps:
         said: of each test image the predicted class, its probability and the image's loss, float32
             (3, T).
         train_sizes, test_sizes: images in each batch of an epoch and of the test set.
+        compiled: variants whose training steps are.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class BatchSteps:
         self.losses: dict[str, Callable[[int], tuple[Tensor, Tensor]]]
         self.losses = {"plain": self.plain_loss, "general": self.general_loss}
         self.answers = self.batch_answers
+        self.compiled = {*self.losses} if like.compiled else set()
         if like.compiled:
             self.losses = {name: compiled(loss) for name, loss in self.losses.items()}
             self.answers = compiled(self.answers)

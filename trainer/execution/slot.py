@@ -115,16 +115,16 @@ class Slot:
 
     def configuration(self, trial: Trial) -> str:
         """Return what the numbers of ``trial`` in this slot depend on, for its checkpoints."""
-        kernels = "fused" if self.is_fused() else "native" if BatchNorm2d.native else ""
+        kernels = "fused" if self.is_fused(trial) else "native" if BatchNorm2d.native else ""
         named = f"-{kernels}" if kernels and self.queue.stream else ""  # alike on the CPU
         return f"{trial.fingerprint()}-{self.task.fingerprint}{named}"
 
-    def is_fused(self) -> bool:
-        """Return whether kernels of our own train and test the network."""
-        like, sides = self.like, self.task.test_pixels.shape[1:3]
-        if not isinstance(self.network, ResNet) or like.compiled or like.precision == "fp32":
+    def is_fused(self, trial: Trial) -> bool:
+        """Return whether kernels of our own run in steps of ``trial``, those not compiled."""
+        compiled = {*map(str, trial.recipe.variants)} <= self.batch_steps.compiled
+        if not isinstance(self.network, ResNet) or compiled or trial.precision == "fp32":
             return False
-        return self.network.fuses(self.task.device, *sides)
+        return self.network.fuses(self.task.device, *self.task.test_pixels.shape[1:3])
 
     def enter(self, trial: Trial) -> None:
         """Put ``trial`` at its beginning into the slot."""
