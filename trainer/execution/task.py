@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,7 +58,9 @@ class Task:
         if self.splits is None:
             self.augmenter = Augmenter(self.here(data.train_images), padding)
             self.labels = self.here(data.train_labels)
-            self.test_pixels = self.here(data.test_images).permute(0, 2, 3, 1).contiguous()
+            pixels = np.asarray(data.test_images).transpose(0, 2, 3, 1)
+            # Moved on the host: a GPU need not have room for them twice.
+            self.test_pixels = self.here(np.ascontiguousarray(pixels))
 
     def here(self, array: Any) -> Tensor:
         return torch.tensor(array, device=self.device)  # a copy: shared memory is read-only

@@ -64,6 +64,15 @@ def test_images_that_a_gpu_cannot_hold_come_from_the_memory_of_its_machine(
     assert results(Task(few_digits(), DIGITS.padding, CPU), trial) == results(whole, trial)
 
 
+def test_test_images_are_put_on_a_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    put: list[torch.Tensor] = []
+    here = Task.here
+    monkeypatch.setattr(Task, "here", lambda task, array: put.append(here(task, array)) or put[-1])
+    task = Task(few_digits(), DIGITS.padding, CPU)
+    assert any(tensor is task.test_pixels for tensor in put)
+    assert task.test_pixels.is_contiguous()
+
+
 @pytest.mark.parametrize("batches", (1, 2))
 def test_a_streamed_trial_goes_on_from_within_an_epoch(batches: int, streamed: Task) -> None:
     trial = trial_of(CASES["cmo"])
