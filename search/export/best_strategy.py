@@ -173,7 +173,7 @@ class EpochSampler(Sampler[int]):
     """
 
     def __init__(self, labels: Any, epochs: int, generator: torch.Generator | None = None) -> None:
-        self.labels, self.epochs, self.epoch, self.generator = labels, epochs, 0, generator
+        self.epochs, self.epoch, self.generator = epochs, 0, generator
         with torch.device("cpu"):
             self.classes, self.counts = _images(labels)
         self.unseen: list[list[int]] = [[] for _ in self.counts]

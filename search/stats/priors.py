@@ -23,12 +23,12 @@ KNOWN_RUNS = 4.0
 """Degrees of freedom of a standard deviation that the benchmark states.
 
 More than one pair of runs has, and few enough for a statement that is wrong. Coverage of the 95 %
-intervals of accuracies in `benchmarks.honesty` (1,000 replays of "64 trials" and "32 trials"),
-where the stated noise is right / 1.5 times / twice too low; regret is the same for all:
+intervals of accuracies in `benchmarks.honesty` (1,000 replays of "64 trials"), where the stated
+noise is right / 1.5 times / twice too low; regret is the same for all:
 
-    2: 97.7 / 97.0 / 96.0 and 97.8 / 94.9 / 93.9 %
-    4: 97.7 / 95.7 / 94.9 and 98.0 / 94.4 / 93.3 %
-    8: 97.5 / 95.0 / 93.3 and 97.5 / 93.6 / 89.8 %
+    2: 97.7 / 97.0 / 96.0 %
+    4: 97.7 / 95.7 / 94.9 %
+    8: 97.5 / 95.0 / 93.3 %
 """
 
 GRID = 12
