@@ -26,6 +26,8 @@ from spaces.validation import OneOf, shown
 from trainer.runtime import PRECISIONS
 
 UNIFORM = "uniform"
+SHARE_STEPS = 10_000
+"""Ray counts fractions of a resource in so many steps."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Resources:
 
     cpus: Annotated[int, Ge(1)]
     gpu: bool
-    slots: Annotated[int, Ge(1)] | None
+    slots: Annotated[int, Ge(1), Le(SHARE_STEPS)] | None
     concurrent: Annotated[int, Ge(1)] | None
     address: str | None
 

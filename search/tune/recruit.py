@@ -13,7 +13,7 @@ from ray import tune
 from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search.config.settings import Resources
+from search.config.settings import SHARE_STEPS, Resources
 from search.results.forecast import Forecast, epoch_seconds
 from search.session.interrupt import Interrupt
 from search.tune.capacity import capacity_of
@@ -35,8 +35,6 @@ from trainer.execution.engine import Engine
 from trainer.execution.slot import Slot
 from trainer.prepared import ImageData
 
-SHARE_STEPS = 10_000
-"""Ray counts fractions of a resource in so many steps."""
 DEFAULT_SLOTS = 1
 log = logging.getLogger("search")
 

@@ -86,6 +86,7 @@ def test_a_setting_out_of_range_is_refused(name: str, value: object, sentence: s
     (
         ("cpus", 0, "cpus is 0; it must be at least 1"),
         ("slots", 0, "slots is 0; it must be at least 1"),
+        ("slots", 10_001, "slots is 10001; it must be at most 10000"),  # a share of 0
         ("concurrent", 0, "concurrent is 0; it must be at least 1"),
     ),
 )
