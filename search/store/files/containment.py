@@ -15,7 +15,7 @@ from spaces.errors import UserError
 MEGABYTE = 2**20
 LARGEST = {
     "settings.json": 16 * MEGABYTE,
-    "attempts.jsonl": 4 * MEGABYTE,
+    "attempts.jsonl": 256 * MEGABYTE,
     "record.jsonl": 256 * MEGABYTE,
     "study.journal": 256 * MEGABYTE,
     "lease.json": MEGABYTE,
