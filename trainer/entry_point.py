@@ -46,10 +46,10 @@ def told(kind: type[BaseException], error: BaseException, trace: TracebackType |
     if not name or name.partition(".")[0] in OWN_PACKAGES:
         sys.__excepthook__(kind, error, trace)
         return
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
+    with contextlib.suppress(OSError, AttributeError):  # one of them is closed
         sys.stderr.write(f"error: {name} is not installed; README.md says how to install.\n")
         sys.stderr.flush()
+        sys.stdout.flush()
     os._exit(BAD_INPUT)
 
 
