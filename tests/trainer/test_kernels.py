@@ -79,7 +79,6 @@ import numpy as np
 import torch
 from training import CPU, DIGITS, digits_data
 from spaces import STRATEGIES
-from spaces import STRATEGIES
 from trainer import models
 from trainer.execution.loop import train
 from trainer.execution.slot import Slot

@@ -91,6 +91,7 @@ def test_the_baselines_come_first_and_are_never_stopped(noisy: World) -> None:
     history = searched(Method("tpe", "asha", factor=4), noisy)
     first = {t.key: t for t in history.trials if t.key.startswith("baselines")}
     assert len(first) == len(noisy.controls)
+    assert first.keys() == {trial.key for trial in history.trials[: len(first)]}
     assert not any(trial.stopped for trial in first.values())
     assert not any(t.key.startswith("baselines") for t in searched(Method(RAY, RAY), noisy).trials)
 

@@ -181,16 +181,16 @@ def test_the_clock_counts_work_and_charges_and_jumps_over_waits() -> None:
     idle = clock.idle
     clock.wait_until(500.0)
     assert clock.idle == idle
-    assert clock.busy == pytest.approx(10.0, abs=10)
+    assert clock.busy == 6 - 1 + 10, "of its six looks here one was left out"
 
 
 def test_work_is_processor_time_and_waits_for_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "fsync", lambda file: time.sleep(0.2))
+    monkeypatch.setattr(os, "fsync", lambda file: time.sleep(0.1))
     timer = WorkTimer()
     before = timer()
     with timer.watching():
         os.fsync(0)
-        time.sleep(0.2)
-    assert 0.19 < timer() - before < 0.35
+        time.sleep(0.5)
+    assert 0.09 < timer() - before < 0.5

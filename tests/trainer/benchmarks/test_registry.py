@@ -185,17 +185,28 @@ def test_commas_of_a_path_that_exists_do_not_separate(
         ("noise_sd", float("inf")),
         ("noise_sd", float("nan")),
         ("imbalance_ratio", 0.5),
-        ("imbalance_ratio", None),
-        ("max_count", None),
-        ("dataset", "folder"),
         ("metric", "balanced"),
-        ("mean", (0.5,)),
     ),
 )
 def test_value_out_of_range_is_refused(key: str, value: object) -> None:
     fields = vars(BENCHMARKS["resnet8-digitslt"])
-    with pytest.raises(BenchmarkError, match=r" is .*; it must be"):
+    with pytest.raises(BenchmarkError, match=rf"^{key} is .*; it must be"):
         checked(Benchmark, fields | {key: value}, error=BenchmarkError)
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    (
+        ("max_count", {"max_count": None}),
+        ("max_count", {"imbalance_ratio": None}),
+        ("imbalance_ratio", {"imbalance_ratio": None, "max_count": None}),
+        ("folder", {"dataset": "folder"}),
+        ("std", {"mean": (0.5,)}),
+    ),
+)
+def test_fields_that_do_not_agree_are_refused(field: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(BenchmarkError, match=rf"^{field} is .* in benchmark .*; it must be"):
+        dataclasses.replace(BENCHMARKS["resnet8-digitslt"], **changes)
 
 
 def test_mean_of_other_channels_is_refused() -> None:

@@ -45,7 +45,9 @@ def test_damage_elsewhere_in_the_exif_does_not_matter(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x8825] = {2: (1.0, 2.0, 3.0)}  # a place, of which the tag will be wrong
-    content = exif.tobytes().replace(b"\0\2\0\5\0\0\0\3", b"\0\11\0\5\0\0\0\3")
+    whole = exif.tobytes()
+    content = whole.replace(b"\0\2\0\5\0\0\0\3", b"\0\11\0\5\0\0\0\3")
+    assert content != whole
     corner().save(tmp_path / "bad.jpg", exif=content, quality=95)
     assert np.argwhere(decoded(tmp_path / "bad.jpg", 2)[..., 0] > 127).tolist() == [[0, 1]]
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -124,6 +125,11 @@ def test_every_slot_of_an_engine_and_that_of_a_single_training_is_watched(
     assert [len(queues) for queues in watched] == [2, 1]
 
 
-def test_the_cpu_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "keep_watch", pytest.fail)
+def test_a_gpu_is_watched_in_another_thread_and_the_cpu_is_not(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: SimpleQueue[list[Queue]] = SimpleQueue()
+    monkeypatch.setattr(watchdog, "keep_watch", lambda queues, _: watched.put(queues))
     watch([Queue(CPU)], "AMD EPYC")
+    watch([Queue(CPU), queue], "NVIDIA H100")
+    assert watched.get(timeout=60) == [queue]

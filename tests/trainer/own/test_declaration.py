@@ -27,6 +27,8 @@ class Trainer: pass
 
 table = [1]
 """
+OWN = ("bare", "my_own", "pack")
+"""Modules of ``place`` that can be imported."""
 
 
 @pytest.fixture
@@ -44,9 +46,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("pack/__init__.py", "pack/deep/__init__.py"):
         (tmp_path / name).touch()
     (tmp_path / "pack" / "deep" / "own.py").write_text(MODULE)
-    before = set(sys.modules)
     yield tmp_path
-    for name in sys.modules.keys() - before:
+    for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
         del sys.modules[name]
 
 
