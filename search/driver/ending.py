@@ -76,7 +76,6 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
     if CodeVersion.here() != loaded_version():
         note("note: the code was changed meanwhile; the search kept to the code it began with")
     try:
-        plan.folder.check_there()
         plan.folder.may_write()
     except OSError as error:  # gone, or another process's by now
         return say_stopped(plan, search, interrupt, console, sentence_of(error))
