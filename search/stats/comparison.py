@@ -66,9 +66,12 @@ class Comparison:
         return self.arms[self.by_mean()[0]]
 
     def probability_best(self) -> FloatArray:
-        """Return the probability of each arm to be truly the best, (k,), summing to 1."""
-        wins = np.bincount(self.draws.argmax(axis=1), minlength=len(self.arms))
-        return np.asarray(wins / len(self.draws))
+        """Return the probability of each arm to be truly the best, (k,), summing to 1.
+
+        Arms that a draw has equally high, as at a bound, share it evenly.
+        """
+        highest = self.draws == self.draws.max(axis=1, keepdims=True)
+        return np.asarray((highest / highest.sum(axis=1, keepdims=True)).mean(axis=0))
 
     def probability_of(self, arm: str) -> float:
         """Return the probability of one arm to be truly the best."""

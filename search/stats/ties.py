@@ -1,6 +1,6 @@
 """Order of weightings by score, with a preference among those that reached the same."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,3 +20,9 @@ def in_order(scores: Sequence[float], preference: Callable[[int], Any]) -> list[
     tied = np.concatenate([[0], np.cumsum(-np.diff(values[order]) > TIE)]).tolist()
     places = dict(zip(order.tolist(), tied, strict=False))
     return sorted(places, key=lambda index: (places[index], preference(index)))
+
+
+def number_of_values(content: Mapping[str, Any]) -> int:
+    """Return how many values a JSON object holds, those of the objects in it included."""
+    parts = content.values()
+    return sum(number_of_values(part) if isinstance(part, Mapping) else 1 for part in parts)

@@ -1,6 +1,7 @@
 """What the runs of a few arms with common seeds say of their true accuracies."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -155,3 +156,10 @@ def test_of_equal_means_the_first_in_the_order_wins() -> None:
     same = {"a": [99.0, 100.0], "b": [100.0, 99.0], "u": [99.5, 99.5]}
     for order in itertools.permutations(same):
         assert compare(runs_of(same), {"u"}, order=order).winner == order[0]
+
+
+def test_arms_that_a_draw_has_equally_high_share_the_probability_to_be_the_best() -> None:
+    found = compare(runs_of({"a": [99.0, 100.0], "b": [100.0, 99.0], "u": [99.5, 99.5]}), {"u"})
+    draws = np.array([[100.0, 100.0, 100.0], [99.0, 100.0, 100.0], [98.0, 97.0, 99.0], [1, 2, 0]])
+    shares = replace(found, draws=draws).probability_best()
+    assert shares == pytest.approx([1 / 12, 1 / 12 + 1 / 8 + 1 / 4, 1 / 12 + 1 / 8 + 1 / 4])
