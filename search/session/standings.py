@@ -1,15 +1,15 @@
 """The standings of a search's weightings, given that every result is partly luck."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from search.config.objective import Objective
 from search.config.settings import UNIFORM
 from search.stats.ranking import GroupPosterior, Ranking, rank
 from search.stats.replicates import StrategyGroups
-from search.stats.ties import in_order
+from search.stats.ties import in_order, number_of_values
 from search.store.trials import BASELINES, Row, TrialState
 
 if TYPE_CHECKING:
@@ -132,12 +132,6 @@ class Standings:
     def _ranked(self) -> Iterator[int]:
         ranking = self.ranking()
         return (group.group for group in ranking.groups) if ranking else iter(())
-
-
-def number_of_values(content: Mapping[str, Any]) -> int:
-    """Return how many values a JSON object holds, those of the objects in it included."""
-    parts = content.values()
-    return sum(number_of_values(part) if isinstance(part, Mapping) else 1 for part in parts)
 
 
 def _order(key: str) -> tuple[bool, str]:

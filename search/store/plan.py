@@ -8,6 +8,7 @@ from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from search.config.fields import Label
 from search.config.objective import Objective
 from search.stats.best_arm import Confirmation
+from search.stats.ties import number_of_values
 from spaces import CLASS_WEIGHTS, Strategy, present_name
 
 Arms: TypeAlias = Annotated[dict[Label, Annotated[dict[str, Any], MaxLen(100)]], MaxLen(1000)]
@@ -56,7 +57,7 @@ class ConfirmationPlan:
     @property
     def order(self) -> list[str]:
         """The arms in the order in which equal ones are preferred: the controls, the simplest."""
-        parameters = {label: len(point.to_dict()) for label, point in self.candidates.items()}
+        parameters = {k: number_of_values(arm.to_dict()) for k, arm in self.candidates.items()}
         return [*self.controls, *sorted(parameters, key=lambda label: parameters[label])]
 
     @property

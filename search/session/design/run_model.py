@@ -144,8 +144,8 @@ class RunModel:
         return known[index] if index < len(known) else trial_seed(self.run_seed, PROPOSALS, index)
 
     def posterior(self) -> Posterior:
-        """Return what is known of all candidates."""
-        return self.model.posterior(results(self.asked()))
+        """Return what is known of all candidates by the results so far, whatever is pending."""
+        return self.model.posterior(results([t for t in self.asked() if t.value is not None]))
 
     @one_thread
     def kept(self) -> list[tuple[float, float, float]]:

@@ -31,6 +31,7 @@ from search.store.plan import ConfirmationPlan, StoredPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import CONFIRMATION, Row, TrialState
+from spaces import Strategy
 from spaces.validation import checked
 from trainer.benchmarks.published import PUBLISHED_SEEDS
 
@@ -264,3 +265,10 @@ def test_what_has_nothing_to_confirm_says_why(folder: RunFolder) -> None:
     )
     drive(attempt(folder, PLAIN, SEARCHED), usual)
     assert why_nothing(folder) is None
+
+
+def test_of_equal_candidates_the_one_of_the_fewest_values_is_preferred() -> None:
+    said = {"#1": {"logits": {"additive": 1.0, "multiplicative": 0.2}}, "#2": {"exponent": 0.4}}
+    candidates = {label: Strategy.from_dict(values) for label, values in said.items()}
+    plan = ConfirmationPlan(9, 12, candidates, {"uniform": Strategy()})
+    assert plan.order == ["uniform", "#2", "#1"]

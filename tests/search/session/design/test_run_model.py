@@ -157,6 +157,17 @@ def test_a_trial_that_failed_for_another_reason_says_nothing() -> None:
     assert model.next() == other.next()
 
 
+def test_what_is_known_rests_on_trials_that_have_ended_alone() -> None:
+    model = on(BENCHMARK.counts)
+    run(model, 12)
+    known = model.posterior()
+    for number in range(12, 20):
+        model.begin(row_of(model, number))
+    waiting = model.posterior()
+    assert waiting.sd().tolist() == known.sd().tolist()
+    assert waiting.interval(1, 0) == known.interval(1, 0)
+
+
 @pytest.mark.parametrize(
     ("counts", "space"),
     (
