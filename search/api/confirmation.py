@@ -33,13 +33,18 @@ def chosen_confirmation(
             "anybody's, chooses no code that is run; name it again: --trainable "
             f"{before['trainable']}"
         )
+    if given.get("device") == "cpu":
+        before["slots"] = None  # of the GPUs that it was searched on
+    if before["trainable"]:
+        before["save_every"] = None  # which earlier versions took, and nothing read
     here = {"runs": folder.path.parent, "name": folder.path.name, "resume": True}
     request = request_of(before | dict(given) | here)
     conclusion = Conclusion.of(folder)
     if nothing := nothing_to_confirm(conclusion.standings, conclusion.rows):
         raise UserError(f"run {folder.path.name!r} has nothing to confirm: {nothing}.")
     begun = sum(row.in_search for row in conclusion.rows)
-    runs = request.confirm_runs or max(FEWEST_RUNS, begun // 2)
+    runs = request.confirm_runs
+    runs = max(FEWEST_RUNS, begun // 2) if runs is None else runs
     limits = {"trials": begun + runs, "gpu_hours": None, "runs": runs}
     budget = asked(Budget, request, **limits, confirm=True, block=None, interval=None)
     return request, budget, searched

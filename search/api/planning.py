@@ -114,10 +114,10 @@ def chosen_own(request: Request) -> list[OwnTraining]:
     """
     if request.benchmark:
         raise UserError("--benchmark is given with --trainable; leave one of them out.")
-    if request.compile or request.precision != Request.precision:
+    if request.compile or request.precision != Request.precision or request.save_every:
         raise UserError(
-            "--precision and --compile are for this program's own networks, and --trainable is "
-            "given; leave them out, and choose in the function."
+            "--precision, --compile and --save-every are for this program's own networks, and "
+            "--trainable is given; leave them out, and choose in the function."
         )
     assert request.trainable is not None
     searched = own_training(request.trainable, request.class_counts, request.epochs)

@@ -157,7 +157,8 @@ class Study:
 
         Args:
             trial: as it was asked for, or its key.
-            accuracy: share of correct images, 0 to 1; nan says that the training diverged.
+            accuracy: share of correct images, 0 to 1; nan says that the training diverged, also
+                where ``correct`` is what is told.
             correct: instead, where the class counts have evaluated images: correct images of each
                 class, (C,), or (2, C) by half, or of validation and test.
             failed: instead: why there is no result.

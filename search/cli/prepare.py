@@ -12,6 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from search.config.program import PROGRAM
+from search.config.request import Request
 from search.report.terminal import print_command
 from spaces.errors import UserError
 from trainer.benchmarks import BENCHMARKS, Benchmark
@@ -57,7 +58,10 @@ def prepare_folder(options: Namespace, console: Console) -> None:
             f"{output} cannot be written ({error.strerror}); give another --output."
         ) from error
     console.print(f"wrote {output}; search with")
-    print_command(f"{PROGRAM} --benchmark {shlex.quote(str(output))}", console)
+    words = ["--benchmark", str(output)]
+    if options.data_root != Path(Request.data_root):
+        words += ["--data-root", str(options.data_root)]
+    print_command(f"{PROGRAM} {shlex.join(words)}", console)
 
 
 def check_output(output: Path, overwrite: bool) -> None:

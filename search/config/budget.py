@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from search.stats.best_arm import SEEDS_EACH
 from spaces.errors import FieldError
@@ -57,9 +57,9 @@ class Budget:
     hours: Annotated[float, Gt(0)] | None
     gpu_hours: Annotated[float, Gt(0)] | None = None
     confirm: bool = True
-    runs: Annotated[int, Ge(FEWEST_RUNS)] | None = None
+    runs: Annotated[int, Ge(FEWEST_RUNS), Le(10**9)] | None = None
     block: Annotated[int, Ge(SEEDS_EACH)] | None = None
-    interval: Annotated[float, Gt(0)] | None = None
+    interval: Annotated[float, Gt(0), Le(1e6)] | None = None
 
     def __post_init__(self) -> None:
         if self.trials is not None and self.runs is not None and self.trials <= self.runs:

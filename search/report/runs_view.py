@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -196,7 +197,7 @@ def _arms(named: Mapping[str, Conclusion]) -> list[tuple[float, Line]]:
 
 def settings_that_differ(named: Mapping[str, Conclusion]) -> list[str]:
     """Return a line for every setting that is not the same in all runs, which have names."""
-    asked = [c.settings.to_dict() | {"trials": len(c.rows)} for c in named.values()]
+    asked = [asdict(c.settings) | {"trials": len(c.rows)} for c in named.values()]
     lines = []
     for name in asked[0]:
         values = (settings[name] for settings in asked)

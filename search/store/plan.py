@@ -9,6 +9,7 @@ from search.config.fields import Label
 from search.config.objective import Objective
 from search.stats.best_arm import Confirmation
 from search.stats.ties import number_of_values
+from search.store.validation import read_strategy
 from spaces import CLASS_WEIGHTS, Strategy, present_name
 
 Arms: TypeAlias = Annotated[dict[Label, Annotated[dict[str, Any], MaxLen(100)]], MaxLen(1000)]
@@ -82,14 +83,16 @@ class ConfirmationPlan:
         return {"search_trials": self.search_trials, "runs": self.runs, **named, **interval}
 
     @classmethod
-    def of(cls, stored: StoredPlan) -> "ConfirmationPlan":
+    def of(cls, stored: StoredPlan, where: str) -> "ConfirmationPlan":
         """Return the plan whose ``to_dict`` is on record, strategies under their present names.
 
+        ``where`` names its line.
+
         Raises:
-            WeightingError: an arm is no strategy.
+            UserError: an arm is no strategy.
         """
         candidates, controls = (
-            {present_name(label): Strategy.from_dict(point) for label, point in arms.items()}
+            {present_name(label): read_strategy(point, where) for label, point in arms.items()}
             for arms in (stored.candidates, stored.controls)
         )
         return cls(stored.search_trials, stored.runs, candidates, controls, stored.interval)

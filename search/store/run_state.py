@@ -3,6 +3,7 @@
 from search.store.facts import Asked, Begun, Ended, Fact, Refused, Rung
 from search.store.plan import ConfirmationPlan, StoredPlan
 from search.store.trials import STUDIES, RecordedTrial, Row, TrialState
+from search.store.validation import read_strategy
 from spaces import present_name
 from spaces.errors import UserError
 
@@ -14,7 +15,6 @@ class RunState:
         trials: by study, in the order of their numbers; they must not be changed.
         ended: those that have ended or were refused, in the order in which they did.
         begun: the first fact; None before it was taken.
-        stored_plan: of the confirmation, the last one; None before there is one.
         lines: facts that were taken.
     """
 
@@ -22,21 +22,23 @@ class RunState:
         self.trials: dict[str, list[RecordedTrial]] = {name: [] for name in STUDIES}
         self.ended: list[RecordedTrial] = []
         self.begun: Begun | None = None
-        self.stored_plan: StoredPlan | None = None
+        self._plan: ConfirmationPlan | None = None
         self.lines = 0
 
     def take(self, fact: Fact, where: str) -> None:
         """Take the next fact; ``where`` names its line.
 
         Raises:
-            UserError: as ``check``, or it begins a trial out of turn.
+            UserError: as ``check``, a strategy is none, or a trial begins out of turn.
         """
         self.check(fact, where)
         match fact:
             case Begun():
+                for waiting in (*fact.controls, *fact.named):
+                    read_strategy(waiting.weighting, where)
                 self.begun = fact
             case StoredPlan():
-                self.stored_plan = fact
+                self._plan = ConfirmationPlan.of(fact, where)
             case Asked() | Refused():
                 self._add(RecordedTrial.of(fact, where), where)
             case Rung(key, epoch, score, stop):
@@ -104,10 +106,5 @@ class RunState:
         return [strategy.name for strategy in self.begun.named]
 
     def plan(self) -> ConfirmationPlan | None:
-        """Return the plan of the confirmation, None before there is one.
-
-        Raises:
-            WeightingError: an arm is no weighting.
-        """
-        stored = self.stored_plan
-        return None if stored is None else ConfirmationPlan.of(stored)
+        """Return the plan of the confirmation, the last one; None before there is one."""
+        return self._plan

@@ -6,9 +6,8 @@ import numpy as np
 from optuna.trial import TrialState as TrialState
 
 from search.store.facts import Asked, Drawn, Ended, EndWord, Refused, Summary
-from search.store.validation import printable, unusable
+from search.store.validation import printable, read_strategy
 from spaces import Strategy, present_name
-from spaces.errors import UserError
 
 BASELINES, NAMED_FIRST, PROPOSALS = "baselines", "named", "proposals"
 CONFIRMATION, HOLDOUT = "confirmation", "holdout"
@@ -140,11 +139,7 @@ class RecordedTrial(Keyed):
         """
         if isinstance(fact, Refused):
             return cls(fact.trial, None, None, fact.drawn, refused=fact.reason)
-        try:
-            strategy = Strategy.from_dict(fact.weighting)
-        except UserError as error:
-            raise unusable(where, error) from error
-        return cls(fact.trial, fact, strategy, fact.drawn)
+        return cls(fact.trial, fact, read_strategy(fact.weighting, where), fact.drawn)
 
     @property
     def state(self) -> TrialState:

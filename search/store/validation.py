@@ -2,9 +2,11 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spaces import Strategy, WeightingError
 from spaces.errors import UserError
 from spaces.validation import checked, checked_json
 
@@ -56,7 +58,19 @@ def read_json(kind: type[T], text: str | bytes, name: Path | str) -> T:
         raise unusable(name, error) from error
 
 
-def unusable(name: Path | str, error: UserError) -> UserError:
+def read_strategy(content: Mapping[str, Any], name: Path | str) -> Strategy:
+    """Return the strategy that fields declare; ``name`` says where they are.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        return Strategy.from_dict(content)
+    except WeightingError as error:
+        raise unusable(name, error) from error
+
+
+def unusable(name: Path | str, error: Exception) -> UserError:
     """Return the error on a file in which a rule is broken."""
     fault = re.sub(r" is missing; add .*", " is missing", str(error)).rstrip(".")
     return UserError(f"{name} cannot be used: {fault}; restore the file.")

@@ -90,7 +90,7 @@ class Benchmark:
     flip: bool
     mean: tuple[Annotated[float, Ge(0), Le(1)], ...] | None
     std: tuple[Annotated[float, Ge(1e-6), Le(1)], ...] | None
-    epochs: AtLeastOne = 200
+    epochs: Annotated[int, Ge(1), Le(10**6)] = 200
     batch_size: AtLeastOne = 128
     learning_rate: Annotated[float, Gt(0)] = 0.1
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9

@@ -30,18 +30,21 @@ class DivergedError(ReportError):
 
 def share(epoch: int, accuracy: object) -> float:
     """Return a reported accuracy, 0 to 1."""
-    try:
-        value = float(accuracy)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        value = -1.0
-    if math.isnan(value):
-        raise DivergedError(f"epoch {epoch}: the accuracy is nan; the network diverged.")
+    value = as_share(accuracy)
     if isinstance(accuracy, str | bool) or not 0 <= value <= 1:
         raise ReportError(
             f"epoch {epoch}: accuracy is {accuracy!r}; report the share of correct images, from 0 "
             "to 1."
         )
     return value
+
+
+def as_share(accuracy: object) -> float:
+    """Return a reported accuracy as a number, -1 for what is none."""
+    try:
+        return float(accuracy)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return -1.0
 
 
 def correct_images(epoch: int, correct: object, images: HalfCounts, in_halves: bool) -> HalfCounts:
@@ -82,8 +85,10 @@ def reported_score(
     """Return the score of a report in percent, and the correct images if it has them.
 
     Raises:
-        ReportError: a value breaks a rule.
+        ReportError: a value breaks a rule, or is an accuracy that is no number.
     """
+    if correct is None and math.isnan(as_share(accuracy)):  # whatever the counts name
+        raise DivergedError(f"epoch {epoch}: the accuracy is nan; the network diverged.")
     images = training.half_counts
     if (accuracy is None) is (correct is None) or (correct is None) is not (images is None):
         wanted, why = (

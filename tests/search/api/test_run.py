@@ -62,7 +62,7 @@ def test_every_field_of_a_request_is_an_argument_with_the_same_default() -> None
         ({"benchmark": (), "trainable": "a:b"}, "class_counts is missing; a training of your"),
         ({"trainable": "a:b"}, "benchmark is given with trainable; leave one of them out."),
         ({"class_counts": [5, 2]}, "class_counts is given without trainable; add it"),
-        ({"benchmark": (), "trainable": "a:b", "compile": True}, "precision and compile"),
+        ({"benchmark": (), "trainable": "a:b", "compile": True}, "precision, compile"),
         ({"trials": "12"}, "trials is '12'; it must be a whole number"),
         ({"trials": 0}, "trials is 0; it must be at least 1"),
         ({"space": "cor"}, "space is 'cor' (did you mean 'core'?)"),
@@ -249,15 +249,22 @@ def test_a_confirmation_is_the_search_s_command_with_what_is_given(
     with pytest.raises(KeyboardInterrupt):
         run.confirm(data_root=Path("data"), log="mlflow")
     assert asked[-1][2]["again"].endswith(".confirm(data_root='data', log=['mlflow'])")
-    with pytest.raises(search.UserError, match=r"^confirm_runs is 8; it must be at least 9"):
-        run.confirm(8)
-    own = ("--trainable", "a.py:b", "--counts", "[5, 2]", "--epochs", "3")
+    for few in (8, 0):
+        with pytest.raises(search.UserError, match=rf"^confirm_runs is {few}; it must be at least"):
+            run.confirm(few)
+    shared = (*words, "--slots", "4")
+    monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: shared)
+    for given, slots in (({}, 4), ({"device": "cpu"}, None), ({"device": "cpu", "slots": 2}, 2)):
+        with pytest.raises(KeyboardInterrupt):
+            run.confirm(**given)
+        assert asked[-1][0].slots == slots
+    own = ("--trainable", "a.py:b", "--counts", "[5, 2]", "--epochs", "3", "--save-every", "2")
     monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: own)
     with pytest.raises(search.UserError, match=r"chooses no code .* again: trainable a.py:b$"):
         run.confirm()
     with pytest.raises(KeyboardInterrupt):
         run.confirm(trainable="mine.py:b")
-    assert asked[-1][0].trainable == "mine.py:b"
+    assert (asked[-1][0].trainable, asked[-1][0].save_every) == ("mine.py:b", None)
     assert asked[-1][2]["again"].endswith(".confirm(trainable='mine.py:b')")
     empty = new_run(tmp_path / "empty", OBJECTIVE)
     empty.begin_attempt({"resources": {}, "device": "cpu"})

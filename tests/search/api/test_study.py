@@ -284,6 +284,12 @@ def test_failures_are_recorded_and_stop_nothing(study: Study) -> None:
     assert study.ask().key == "proposals-00003"  # after three of the four controls
 
 
+def test_nan_is_a_training_that_diverged_where_correct_images_are_told(tmp_path: Path) -> None:
+    with Study({"train": COUNTS, "test": TEST}, folder=tmp_path / "mine") as study:
+        study.tell(study.ask(), math.nan)
+        assert [row.diverged for row in study.run.conclusion.rows] == [True]
+
+
 def correct_images(trial: Trial) -> list[int]:
     """Return correct images of each class; the strategy acts on the third."""
     shares = (0.9, 0.8, trained(trial), 0.4)

@@ -170,6 +170,8 @@ def test_the_command_line_has_a_default_only_where_nothing_limits() -> None:
             {"runs": FEWEST_RUNS - 1},
             f"runs is {FEWEST_RUNS - 1}; it must be at least {FEWEST_RUNS}",
         ),
+        ({"runs": 10**9 + 1}, "runs is 1000000001; it must be at most 1000000000"),
+        ({"interval": 2e6}, "interval is 2000000.0; it must be at most 1000000.0"),
         (
             {"trials": 12, "runs": 12},
             "trials is 12, and the runs of the confirmation take 12 of them, which leaves none to "

@@ -1,6 +1,7 @@
 """Several runs at once: the runs of a folder in a list, and runs of one benchmark side by side."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,23 @@ def test_runs_of_one_benchmark_are_compared_arm_by_arm(
     assert "trials: confirmed" in out
     assert "test accuracy, percent (95 %)" in out
     assert "score: " not in out
+
+
+PRIOR = ("a:0123456789abcdef",)
+
+
+@pytest.mark.parametrize("priors", ((PRIOR, ()), ((), PRIOR)))
+def test_a_prior_that_one_run_alone_has_is_a_setting_that_differs(
+    priors: tuple[tuple[str, ...], ...], runs: Path
+) -> None:
+    found = Conclusion.of(RunFolder(runs / "searched"))
+    settings = [replace(found.settings, sampler="knowledge-gradient", prior=p) for p in priors]
+    named = {
+        name: replace(found, manifest=replace(found.manifest, settings=each))
+        for name, each in zip("ab", settings, strict=True)
+    }
+    said = [",".join(prior) for prior in priors]
+    assert view.settings_that_differ(named) == [f"prior: a {said[0]}, b {said[1]}"]
 
 
 def test_runs_that_state_other_numbers_are_compared_with_a_word_on_them(

@@ -1,7 +1,10 @@
 """What is said of a search's length before it begins."""
 
+import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from confirming import HELD
@@ -140,6 +143,28 @@ def test_times_are_said_in_two_digits(seconds: float, text: str) -> None:
 
 def test_an_epoch_is_measured_by_some_of_its_batches() -> None:
     assert 0.01 < epoch_seconds(digits_trial(), digits_data()) < 60
+
+
+def test_the_time_that_compiling_takes_is_no_part_of_an_epoch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+
+    def compiled(function: Callable[..., object]) -> Callable[..., object]:
+        first = itertools.chain((1000.0,), itertools.repeat(0.0))
+
+        def call(*values: object) -> object:
+            nonlocal now
+            now += next(first)
+            return function(*values)
+
+        return call
+
+    clock = SimpleNamespace(perf_counter=lambda: now)
+    monkeypatch.setattr("search.results.forecast.time", clock)
+    monkeypatch.setattr("trainer.execution.batch_steps.compiled", compiled)
+    assert epoch_seconds(replace(digits_trial(), compiled=True), digits_data()) == 0.0
+    assert now >= 2000  # training and test
 
 
 def test_other_machines_and_gpus_are_not_measured(tmp_path: Path) -> None:

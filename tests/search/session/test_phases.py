@@ -115,7 +115,7 @@ def test_uniform_is_a_control_even_if_the_search_had_no_baselines(folder: RunFol
 def test_a_plan_goes_through_json_and_back(folder: RunFolder) -> None:
     twin_run(folder, TRIALS, RUNS, OBJECTIVE)
     plan = plan_of(folder)
-    again = ConfirmationPlan.of(checked(StoredPlan, plan.to_dict()))
+    again = ConfirmationPlan.of(checked(StoredPlan, plan.to_dict()), "a record")
     assert again == plan
     assert list(again.arms) == list(plan.arms)
 

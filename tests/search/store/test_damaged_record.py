@@ -75,6 +75,15 @@ def an_epoch_is_told_again(journal: Path) -> None:
 RUNG = {"trial": "proposals-00000", "epoch": 5, "score": 40.0}
 
 BEGUN = {"seed": SEED, "controls": []}
+NO_STRATEGY = {"exponent": -1.0}
+NO_STRATEGIES = {
+    "a control": ("begun", BEGUN | {"controls": [{"name": "uniform", "weighting": NO_STRATEGY}]}),
+    "a trial": ("asked", {"trial": "baselines-00000", "weighting": NO_STRATEGY, "seed": SEED}),
+    "an arm": (
+        "plan",
+        {"search_trials": 1, "runs": 9, "candidates": {}, "controls": {"uniform": NO_STRATEGY}},
+    ),
+}
 
 UNUSABLE: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.touch(),
@@ -113,6 +122,18 @@ def test_an_unusable_journal_cannot_be_looked_at_either(journal: Path, content: 
     UNUSABLE[content](journal)
     with pytest.raises(UserError, match=r"record\.jsonl"):
         Record(journal)
+
+
+@pytest.mark.parametrize("which", NO_STRATEGIES)
+def test_the_line_of_what_is_no_strategy_is_named(which: str, journal: Path) -> None:
+    kind, content = NO_STRATEGIES[which]
+    before = b"" if kind == "begun" else checksummed(0, "begun", BEGUN)
+    journal.write_bytes(before + checksummed(1 if before else 0, kind, content))
+    with pytest.raises(UserError) as caught:
+        Record(journal)
+    line = f"line {2 if before else 1} of {journal} cannot be used: "
+    assert str(caught.value).startswith(f"{line}exponent: got -1.0; ")
+    assert str(caught.value).endswith("; restore the file.")
 
 
 @pytest.mark.parametrize(("limit", "most"), (("MOST_LINES", 0), ("LONGEST_LINE", 9)))

@@ -136,6 +136,7 @@ def test_moved_folder_keeps_its_fingerprint_and_an_edited_one_does_not(beside: P
         (HEAD + "epochs = 2020-01-01\n" + DATA, r"epochs is datetime.date\(2020, 1, 1\); it must"),
         (HEAD + "data = 3\n", "data is 3; it must be a table"),
         (HEAD + "epochs = 0\n" + DATA, "epochs is 0; it must be at least 1"),
+        (HEAD + "epochs = 1000001\n" + DATA, "epochs is 1000001; it must be at most 1000000"),
         (HEAD.replace("resnet8", "resnet9") + DATA, "did you mean 'resnet8'"),
         (HEAD + "metric = 'balanced_acc'\n" + DATA, "did you mean 'balanced_accuracy'.* macro_f1"),
         (HEAD.replace("mine", "../mine") + DATA, "name is '../mine'; it must be at most 200"),
