@@ -17,6 +17,8 @@ R = TypeVar("R")
 Step = Callable[[], None]
 WARM_UP_STEPS = 3
 """Before a capture: lets libraries set themselves up, which they must not do inside one."""
+COMPILED_SIZES = 256
+"""Of a function, at most. Beyond torch's 8 the sizes of a fifth benchmark would not be compiled."""
 capturing = True
 """Until a capture fails: it may leave the allocator and the stream of this process in disorder."""
 
@@ -74,6 +76,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     Raises, when it is called:
         UserError: it cannot be compiled here.
     """
+    torch._dynamo.config.recompile_limit = COMPILED_SIZES
     deterministic = torch.backends.cudnn.deterministic
     code = torch.compile(function, dynamic=False, options={"deterministic": deterministic})
 

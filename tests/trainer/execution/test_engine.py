@@ -285,6 +285,20 @@ def test_a_compiled_step_is_as_reproducible_as_was_asked(
     assert seen == {"dynamic": False, "options": {"deterministic": reproducible}}
 
 
+def test_a_step_is_compiled_for_every_size_of_many_benchmarks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compile_ = torch.compile
+
+    def without_kernels(function: Any, **options: Any) -> Any:
+        return compile_(function, dynamic=options["dynamic"], backend="eager")
+
+    monkeypatch.setattr(torch, "compile", without_kernels)
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 8)
+    step = compiled(lambda size: torch.zeros(size) + torch.compiler.is_compiling())
+    assert all(step(size).all() for size in range(1, 10))
+
+
 @pytest.mark.slow
 def test_compiled_slots_share_their_code_and_agree_with_each_other_and_when_resumed(
     tmp_path: Path,
