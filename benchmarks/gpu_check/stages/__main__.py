@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from benchmarks.gpu_check.context import Context, LeftOutError
 from benchmarks.gpu_check.plan import STAGES
 from benchmarks.gpu_check.results import FILE, Results
@@ -93,6 +95,8 @@ def main() -> int:
                 fused=stage.variant in ("none", "streamed"),
             )
         found = select_device(options.device)
+        if found.type == "cuda":
+            torch.cuda.set_device(found)  # Triton's kernels run on the current one
         story = {"hardware": device_name(found), "cpus": available_cpus(), **provenance()}
         results.put(story=story, tiny=options.tiny)
         KINDS[stage.kind](

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+import torch
 from training import CPU, threads
 
 from benchmarks.gpu_check.context import Context
 from benchmarks.gpu_check.made_up import made_up
 from benchmarks.gpu_check.plan import STAGES
 from benchmarks.gpu_check.results import FILE, Results, rows_of
+from benchmarks.gpu_check.stages import __main__ as process
 from benchmarks.gpu_check.stages import accuracy
 from benchmarks.gpu_check.stages.suite.stage import run_tests
 
@@ -76,3 +78,21 @@ def test_strategies_are_trained_side_by_side_each_in_its_own_way(
     losses = {row["train_loss"] for row in rows if "train_loss" in row}
     assert len(losses) == len(stage.strategies)
     assert rows[-1]["trained"] == len(stage.strategies)
+
+
+def test_a_stage_makes_its_gpu_the_one_on_which_kernels_are_launched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu, calls = torch.device("cuda", 1), []
+    monkeypatch.setattr(process, "end_with_parent", lambda: None)
+    monkeypatch.setattr(process, "LOGGERS", ())
+    monkeypatch.setattr("faulthandler.enable", lambda: None)
+    monkeypatch.setattr(process, "configure", lambda *_, **__: calls.append("configured"))
+    monkeypatch.setattr(process, "select_device", lambda name: torch.device(name))
+    monkeypatch.setattr(process, "device_name", str)
+    monkeypatch.setattr(torch.cuda, "set_device", calls.append)
+    monkeypatch.setitem(process.KINDS, "facts", lambda context: calls.append(context.device))
+    words = ["facts", "--out", str(tmp_path), "--scratch", str(tmp_path), "--seconds", "1"]
+    monkeypatch.setattr("sys.argv", ["stages", *words, "--device", "cuda:1"])
+    assert process.main() == 0
+    assert calls == ["configured", gpu, gpu]
