@@ -87,7 +87,7 @@ class FreshRuns:
 
     Attributes:
         arms: by name.
-        controls: names of uniform weights and of the best of the baselines, which may be the same.
+        controls: names of uniform weights and of the best other baseline.
         rounds: of runs at a time.
     """
 
@@ -112,7 +112,7 @@ class Confirmed:
     workers: int
 
     def fresh_runs(self, pool: Pool, world: World, repetition: tuple[int, ...]) -> FreshRuns:
-        """Run the best by posterior mean beside uniform weights and the best baseline."""
+        """Run the best by posterior mean beside uniform weights and the best other baseline."""
         ranking = pool.ranking()
         controls = _controls(pool, ranking)
         candidates = ranking.top(self.k, without=controls)
@@ -155,10 +155,10 @@ def _interval(draws: FloatArray) -> Interval:
 
 
 def _controls(pool: Pool, ranking: Ranking) -> tuple[int, ...]:
-    """The groups of uniform weights and of the best of the baselines, which may be the same."""
-    groups = set(pool.controls.values())
-    best = next(g.group for g in ranking.groups if g.group in groups)
-    return tuple(dict.fromkeys((pool.controls["uniform"], best)))
+    """The groups of uniform weights and of the best other baseline, if there is one."""
+    uniform = pool.controls["uniform"]
+    others = set(pool.controls.values()) - {uniform}
+    return uniform, *[g.group for g in ranking.groups if g.group in others][:1]
 
 
 def full_length(history: History) -> tuple[Ended, ...]:

@@ -23,7 +23,6 @@ from benchmarks.replay.full_length.shares_search import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.full_length.transfer_worlds import BEFORE, KINDS, NOW, RELATIONS, world_of
 from benchmarks.replay.run import RESAMPLES, figure
 from benchmarks.replay.world import World
-from search.samplers.sequential_design import best_tried
 from search.samplers.transfer import Expected, expected_of
 from trainer.arguments import Parser
 from trainer.entry_point import INTERRUPTED, entry_point
@@ -70,13 +69,12 @@ def outcome(world: World, prior: tuple[Expected, ...], seed: int) -> Outcome:
     search = SharesSearch(world, "spread", WORKERS, (seed, 1), prior)
     search.search(TRIALS - BLOCK_RUNS)
     search.block(BLOCK_RUNS)
-    best = [best_tried(search.posterior(n), search.trials[:n]) for n in LOOKS]
     choice: Choice = search.choice()
     assert choice.interval is not None
     lead, true_lead = choice.lead, choice.truth - world.controls["uniform"].truth
     kept = search.model.kept(search.posterior())
     return Outcome(
-        regret=tuple(world.best - search.candidate(number).truth for number in best),
+        regret=tuple(world.best - search.candidate(search.winner(n)).truth for n in LOOKS),
         bias=choice.reported - choice.truth,
         covered=float(choice.interval[0] <= choice.truth <= choice.interval[1]),
         lead_bias=lead.value - true_lead if lead else np.nan,

@@ -1,8 +1,9 @@
 """Search by knowledge gradient on gradient shares, replayed: one budget for search and statement.
 
 Trials run at full length, as many at a time as there are workers; those that run together share a
-seed. ``block`` keeps the last runs for the winner, uniform weights and the best baseline, in turns
-and with fresh seeds, so that their differences rest on runs of their own.
+seed. ``block`` keeps the last runs for uniform weights, the best baseline and the best of all other
+weightings, in turns and with fresh seeds, so that their differences rest on runs of their own. One
+of these is named then.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class SharesSearch:
 
     Attributes:
         trials: what was asked for, and what it gave.
+        arms: the candidates of the block; none before it.
         asking: seconds of processor time that were spent on proposals.
     """
 
@@ -76,6 +78,7 @@ class SharesSearch:
         first = start_points(candidates, self.model.best_expected)
         self.design = SequentialDesign(self.model, first)
         self.trials: list[Asked] = []
+        self.arms: list[int] = []
         self.asking = 0.0
         self._known: dict[int, Candidate] = {}
 
@@ -89,14 +92,16 @@ class SharesSearch:
                 self._train(trial.candidate, trial.seed)
 
     def block(self, runs: int) -> None:
-        """Run the winner, uniform weights and the best baseline in turns, with fresh seeds."""
-        posterior = self.posterior()
-        named = sorted(set(self.model.candidates.named) - {0})
-        baseline = [named[int(posterior.mean[named].argmax())]] if named else []
-        arms = list(dict.fromkeys([best_tried(posterior, self.trials), 0, *baseline]))
+        """Run the arms in turns, with fresh seeds; nothing for no runs."""
+        if not runs:
+            return
+        posterior, named = self.posterior(), sorted(set(self.model.candidates.named) - {0})
+        baseline = sorted(named, key=lambda number: -posterior.mean[number])[:1]
+        others = [trial for trial in self.trials if trial.candidate not in {0, *baseline}]
+        self.arms = [best_tried(posterior, others), 0, *baseline]
         fresh = 1 + max(trial.seed for trial in self.trials)
         for run in range(runs):
-            self._train(arms[run % len(arms)], fresh + run // len(arms))
+            self._train(self.arms[run % len(self.arms)], fresh + run // len(self.arms))
 
     def _train(self, candidate: int, seed: int) -> None:
         truth = self.candidate(candidate)
@@ -113,10 +118,16 @@ class SharesSearch:
         """Return the posterior after the first ``trials`` trials; after all where it is None."""
         return self.model.posterior(results(self.trials[:trials]))
 
+    def winner(self, trials: int) -> int:
+        """Return the candidate that is named after so many trials: after a block, of its arms."""
+        known = self.trials[:trials]
+        if trials == len(self.trials) and self.arms:
+            known = [trial for trial in known if trial.candidate in self.arms]
+        return best_tried(self.posterior(trials), known)
+
     def choice(self) -> Choice:
-        """Name the best of what was trained, with its accuracy and its lead over uniform."""
-        posterior = self.posterior()
-        best = best_tried(posterior, self.trials)
+        """Name the best, with its accuracy and its lead over uniform."""
+        posterior, best = self.posterior(), self.winner(len(self.trials))
         lead = None
         if best != 0:
             value = float(posterior.mean[best] - posterior.mean[0])
@@ -131,5 +142,4 @@ class SharesSearch:
     def truths(self, budget_trials: int) -> list[float]:
         """Return the truth of the choice at even parts of the budget."""
         known = [max(1, budget_trials * part // POINTS) for part in range(1, POINTS + 1)]
-        winners = [best_tried(self.posterior(n), self.trials[:n]) for n in known]
-        return [self.candidate(winner).truth for winner in winners]
+        return [self.candidate(self.winner(n)).truth for n in known]

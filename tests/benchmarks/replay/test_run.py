@@ -24,7 +24,6 @@ from benchmarks.replay.arms import (
 from benchmarks.replay.choosing import Confirmed, Pool, best_single_run, full_length
 from benchmarks.replay.full_length import oracle as oracles
 from benchmarks.replay.full_length.oracle import ORACLE
-from benchmarks.replay.full_length.shares_search import BLOCK_RUNS, SharesSearch
 from benchmarks.replay.run import Setting, repetition, searcher_of
 from benchmarks.replay.searchers import Pooled
 from benchmarks.replay.simulation import History, Simulation
@@ -198,19 +197,6 @@ def test_a_repetition_repeats_itself_and_no_other(noisy: World) -> None:
     setting = Setting(14, 4, 0)
     assert repetition(noisy, arms, setting, 0) == repetition(noisy, arms, setting, 0)
     assert repetition(noisy, arms, setting, 0) != repetition(noisy, arms, setting, 1)
-
-
-def test_the_last_runs_are_of_the_winner_and_the_controls_with_fresh_seeds(noisy: World) -> None:
-    search = SharesSearch(noisy, "spread", 4, SEEDS)
-    search.search(15)
-    search.block(BLOCK_RUNS)
-    before, block = search.trials[:15], search.trials[15:]
-    arms = {trial.candidate for trial in block}
-    assert 0 in arms
-    assert len(arms) == 3
-    assert {(t.candidate, t.seed) for t in block} == {(c, t.seed) for c in arms for t in block[:9]}
-    assert not {trial.seed for trial in before} & {trial.seed for trial in block}
-    assert search.choice().truth == search.truths(24)[-1]
 
 
 def test_knowledge_gradient_spends_the_budget_and_states_its_lead(noisy: World) -> None:
