@@ -114,7 +114,7 @@ def incumbent_text(found: Incumbent, objective: Objective) -> str:
     runs = "its single run" if known.n == 1 else f"the mean of its {known.n} runs"
     if objective.joint:
         gain = "" if found.gain is None else f", about {found.gain:+z.2f} noise SDs over uniform"
-        return f"{who}{gain} (posterior SD {known.sd:.2f}), not confirmed"
+        return f"{who}{gain} (posterior SD of its score {known.sd:.2f}), not confirmed"
     return (
         f"{who}, about {known.mean:.2f} % {objective.benchmarks[0].score_words} "
         f"(posterior SD {known.sd:.2f}; {runs} {known.raw_mean:.2f}), not confirmed"

@@ -277,12 +277,12 @@ class Conclusion:
                 "basis": self.judgement.grounds or f"{seeds}{images}",
                 "trial": best.name,
             }
-        found = self.incumbent
+        found, joint = self.incumbent, self.objective.joint
         assert found is not None
         return {
             "metric": metric,
-            "value": found.gain if self.objective.joint else found.known.mean,
-            "posterior_sd": found.known.sd,
+            "value": found.gain if joint else found.known.mean,
+            "posterior_sd": None if joint else found.known.sd,  # of a gain it is larger
             "runs": found.known.n,
             "basis": "posterior mean of the search's own runs; not confirmed with fresh seeds",
             "trial": found.row.label,

@@ -131,8 +131,10 @@ def test_a_test_set_that_is_held_out_is_in_the_verdict_alone(place: Path) -> Non
 
 
 def test_a_joint_score_is_in_noise_sds(place: Path) -> None:
-    text = text_of(conclusion_of(place / "run", steady, None, JOINT))
-    assert " noise SDs over uniform (posterior SD " in text
+    found = conclusion_of(place / "run", steady, None, JOINT)
+    text = text_of(found)
+    assert " noise SDs over uniform (posterior SD of its score " in text
+    assert found.story()["posterior_sd"] is None, "the value is a gain, and that SD is no gain's"
     assert " %" not in text.splitlines()[0]
 
 
