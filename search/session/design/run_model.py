@@ -183,7 +183,9 @@ class RunModel:
         ran = {row.label for row in later if row.state == TrialState.COMPLETE}
         arms = {arm: self.candidate(plan.arms[arm]) for arm in sorted(ran - out)}
         places = [plan.order.index(arm) for arm in arms]
-        return compared(whole.posterior(), whole.asked(), arms, places, bounds)
+        # As they are: what a diverged one counts for is no result.
+        trials = list(whole.trials.values())
+        return compared(whole.posterior(), trials, arms, places, bounds)
 
 
 def compared(

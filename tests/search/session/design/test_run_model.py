@@ -26,6 +26,7 @@ from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.samplers.sequential_design import BLOCK
 from search.session.design.run_model import RunModel, run_model
 from search.store.facts import Begun
+from search.store.plan import ConfirmationPlan
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import CONFIRMATION, PROPOSALS, Row, TrialState, trial_key
@@ -134,6 +135,20 @@ def test_a_weighting_that_diverged_is_the_lowest_and_is_not_tried_again() -> Non
     assert model.asked()[-1].value == min(row.value or 0.0 for row in rows)
     later = run(model, 12, first=13)
     assert lost.strategy not in {row.strategy for row in later}
+
+
+def test_a_run_that_diverged_is_none_of_an_arms_results() -> None:
+    model = on(BENCHMARK.counts)
+    searched = run(model, 9)
+    assert searched[0].strategy == Strategy()
+    lost = replace(searched[0], key=trial_key(PROPOSALS, 9), seed=1, state=TrialState.FAIL)
+    model.begin(lost)
+    model.end(replace(lost, value=None, diverged=True))
+    key = trial_key(CONFIRMATION, 0)
+    fresh = replace(searched[0], key=key, label="uniform", seed=2, seed_index=0, value=58.0)
+    plan = ConfirmationPlan(10, 9, {}, {"uniform": Strategy()})
+    found = model.comparison(plan, [fresh], (0.0, 100.0))
+    assert found.values.tolist() == [[searched[0].value, 58.0]]
 
 
 def test_a_search_in_which_everything_diverges_says_so() -> None:
