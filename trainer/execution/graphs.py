@@ -1,9 +1,10 @@
 """A queue runs the work of a slot: at once on the CPU, or on a CUDA stream, perhaps as graphs."""
 
 import contextlib
+import gc
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -124,9 +125,21 @@ def captured(steps: dict[str, Step], queue: Queue, rewind: Step) -> dict[str, St
 def capture(step: Step, pool: Any, queue: Queue) -> Step:
     graph = torch.cuda.CUDAGraph()
     # The outer context is the queue's too: a capture that fails does not leave the inner one.
-    with queue.here(), torch.cuda.graph(graph, pool=pool, stream=queue.stream):
+    with queue.here(), uncollected(), torch.cuda.graph(graph, pool=pool, stream=queue.stream):
         step()
     return graph.replay
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Let Python collect no garbage: to destroy a former slot's graph would end a capture."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def warm_up(step: Step, queue: Queue, rewind: Step) -> None:

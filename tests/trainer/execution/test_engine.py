@@ -1,11 +1,14 @@
 """Slots: what a trial's numbers may not depend on, and how trials enter and leave."""
 
+import contextlib
 import dataclasses
+import gc
 import threading
 import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -260,6 +263,26 @@ def test_after_a_capture_that_fails_none_is_tried_again_and_one_warning_says_so(
     assert len(tried) == len(caplog.messages) == 1
     assert "cannot be captured (operation not permitted" in caplog.text
     assert ran.count("test 4") == 2 * WARM_UP_STEPS, "what a step does first it has done"
+
+
+@pytest.mark.parametrize("fails", (False, True))
+def test_no_garbage_is_collected_while_a_step_is_captured(
+    fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def step() -> None:
+        seen.append(gc.isenabled())
+        if fails and len(seen) > WARM_UP_STEPS:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(graphs, "capturing", True)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 1))
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=step))
+    monkeypatch.setattr(torch.cuda, "graph", lambda *_, **__: contextlib.nullcontext())
+    captured({"train 4": step}, Queue(torch.device("cpu")), lambda: None)
+    assert seen == [*[True] * WARM_UP_STEPS, False]
+    assert gc.isenabled()
 
 
 def test_a_step_that_fails_before_its_capture_is_not_taken_for_a_failed_capture(
