@@ -185,7 +185,8 @@ class EngineActor:
         client.calls += 1
         self.ready.wait()
         try:
-            content = report(self.results(client), client.legs, self.hardware, self.warnings)
+            results = self.results(client)
+            content = report(results, client.legs, lambda: self.hardware, self.warnings)
         finally:
             client.calls -= 1
             client.seen = time.monotonic()

@@ -68,7 +68,7 @@ class FunctionTrainable(tune.Trainable):
         yield from interleave(self.legs, [part["known_epochs"]], train_part)
 
     def step(self) -> dict[str, Any]:
-        told = report(self.results, self.legs, self.hardware, self.warnings)
+        told = report(self.results, self.legs, lambda: self.hardware, self.warnings)
         return told | {"within": None}  # how far an epoch is, a function does not say
 
     def cleanup(self) -> None:

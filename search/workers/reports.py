@@ -5,7 +5,7 @@ import logging
 import platform
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -40,7 +40,7 @@ class Warnings(logging.Handler):
 def report(
     results: Iterator[PartResult],
     legs: Sequence[Leg],
-    hardware: str | None,
+    hardware: Callable[[], str | None],
     warnings: Warnings,
 ) -> dict[str, Any]:
     """Take results until the driver must hear of them, and return the report.
@@ -57,7 +57,8 @@ def report(
     end = take_epochs(results, legs, epochs)
     # As text: Tune flattens nested dicts on the way to its schedulers.
     text = json.dumps([(part, result.to_dict()) for part, result in epochs])
-    facts = {"epochs": text, "hardware": hardware, "warnings": warnings.take(), "within": None}
+    # A worker knows its hardware only once it has begun to train.
+    facts = {"epochs": text, "hardware": hardware(), "warnings": warnings.take(), "within": None}
     return facts | end
 
 

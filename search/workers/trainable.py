@@ -101,7 +101,7 @@ class TrialTrainable(tune.Trainable):
         return self.slots[benchmark]
 
     def step(self) -> dict[str, Any]:
-        return report(self.results, self.legs, self.hardware, self.warnings)
+        return report(self.results, self.legs, lambda: self.hardware, self.warnings)
 
     def save_now(self) -> None:
         """Save where the trial is, between two steps.

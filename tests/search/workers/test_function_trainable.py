@@ -16,6 +16,7 @@ from search.workers.function_trainable import FunctionTrainable
 from search.workers.setup import WorkerSetup
 from spaces import Recipe
 from trainer.own.declaration import own_training
+from trainer.provenance import processor
 
 MODULE = """
 import os
@@ -82,6 +83,7 @@ def test_a_step_ends_at_a_rung_and_at_the_last_epoch(setup: WorkerSetup) -> None
     first, last = trial.step(), trial.step()
     assert (epochs_in(first), first["done"], first["within"]) == ([1, 2], False, None)
     assert (epochs_in(last), last["done"]) == ([3, 4, 5, 6], True)
+    assert first["hardware"] == last["hardware"] == processor()
     trial.cleanup()
     assert (setup.run / "trials" / "a.out.txt").read_text() == "begins searched ''\n"
 

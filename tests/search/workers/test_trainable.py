@@ -46,7 +46,7 @@ def worker(begin: Begin, rungs: tuple[int, ...] = (), known: int = 0) -> TrialTr
         threads=1,
         save_every=5,
     )
-    made.hardware = "an abacus"
+    made.hardware = None
     made.warnings = Warnings()
     made.begin = begin  # type: ignore[method-assign]
     made.reset_config({"parts": [{"known_epochs": known}], "stages": stages})
@@ -161,7 +161,11 @@ def test_the_good_epochs_before_a_failure_are_in_the_same_report(
 
 
 def test_a_report_has_the_whole_results_the_hardware_and_the_warnings() -> None:
-    trial = worker(plain, rungs=(3,))
+    def begin(config: dict[str, Any]) -> Iterator[PartResult]:
+        trial.hardware = "an abacus"  # known when the first step begins
+        yield from plain(config)
+
+    trial = worker(begin, rungs=(3,))
     trial.warnings.lines.append("a checkpoint is torn")
     report = trial.step()
     rows = json.loads(report["epochs"])
