@@ -53,13 +53,13 @@ class Budget:
             noise SDs; None: that is not asked for.
     """
 
-    trials: Annotated[int, Ge(1)] | None
-    hours: Annotated[float, Gt(0)] | None
-    gpu_hours: Annotated[float, Gt(0)] | None = None
+    trials: Annotated[int, Ge(1), Le(10**9)] | None
+    hours: Annotated[float, Gt(0), Le(1e6)] | None
+    gpu_hours: Annotated[float, Gt(0), Le(1e6)] | None = None
     confirm: bool = True
-    runs: Annotated[int, Ge(FEWEST_RUNS), Le(10**9)] | None = None
+    runs: Annotated[int, Ge(FEWEST_RUNS), Le(10**6)] | None = None
     block: Annotated[int, Ge(SEEDS_EACH)] | None = None
-    interval: Annotated[float, Gt(0), Le(1e6)] | None = None
+    interval: Annotated[float, Ge(0.001), Le(1e6)] | None = None
 
     def __post_init__(self) -> None:
         if self.trials is not None and self.runs is not None and self.trials <= self.runs:

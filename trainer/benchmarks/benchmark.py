@@ -34,6 +34,8 @@ SafeName: TypeAlias = Annotated[
     ),
 ]
 """Of a benchmark; it is part of names of files."""
+MOST_CLASSES = 100_000
+"""As many as a run can put on record."""
 ROLES = ("public", "hidden", "trial")
 ChosenOn: TypeAlias = Literal["test", "validation", "evaluated"]
 """What the images that choose epochs and weightings are called."""
@@ -84,7 +86,7 @@ class Benchmark:
     imbalance_ratio: ImbalanceRatio | None
     max_count: AtLeastOne | None
     train_images: AtLeastOne
-    resolution: AtLeastOne
+    resolution: Annotated[int, Ge(1), Le(10_000)]
     channels: AtLeastOne
     padding: Annotated[int, Ge(0)]
     flip: bool
@@ -92,9 +94,9 @@ class Benchmark:
     std: tuple[Annotated[float, Ge(1e-6), Le(1)], ...] | None
     epochs: Annotated[int, Ge(1), Le(10**6)] = 200
     batch_size: AtLeastOne = 128
-    learning_rate: Annotated[float, Gt(0)] = 0.1
+    learning_rate: Annotated[float, Gt(0), Le(1e6)] = 0.1
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
-    weight_decay: Annotated[float, Ge(0)] = 5e-4
+    weight_decay: Annotated[float, Ge(0), Le(1e6)] = 5e-4
     subset_seed: Annotated[int, Ge(0)] = 0
     folder: FolderSpec | None = None
     role: Annotated[str, OneOf(ROLES)] = "trial"
@@ -115,6 +117,7 @@ class Benchmark:
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
         """A field's name, whether it agrees with the other fields, and the rule."""
         own, ratio = self.dataset in OWN_IMAGES, self.imbalance_ratio
+        yield "num_classes", self.num_classes <= MOST_CLASSES, f"at most {MOST_CLASSES}"
         yield "padding", self.padding <= self.resolution, "at most the resolution"
         both = (self.max_count is None) == (ratio is None)
         yield "max_count", both, "given exactly when imbalance_ratio is"

@@ -162,15 +162,19 @@ def test_the_command_line_has_a_default_only_where_nothing_limits() -> None:
     (
         ({"trials": 0}, "trials is 0; it must be at least 1"),
         ({"trials": -3}, "trials is -3; it must be at least 1"),
+        ({"trials": 10**9 + 1}, "trials is 1000000001; it must be at most 1000000000"),
         ({"hours": 0.0}, "hours is 0.0; it must be above 0.0"),
         ({"hours": math.nan}, "hours is nan; it must be a finite number"),
+        ({"hours": 1e308}, "hours is 1e+308; it must be at most 1000000.0"),
         ({"gpu_hours": -1.0}, "gpu_hours is -1.0; it must be above 0.0"),
         ({"gpu_hours": math.inf}, "gpu_hours is inf; it must be a finite number"),
+        ({"gpu_hours": 1e308}, "gpu_hours is 1e+308; it must be at most 1000000.0"),
         (
             {"runs": FEWEST_RUNS - 1},
             f"runs is {FEWEST_RUNS - 1}; it must be at least {FEWEST_RUNS}",
         ),
-        ({"runs": 10**9 + 1}, "runs is 1000000001; it must be at most 1000000000"),
+        ({"runs": 10**6 + 1}, "runs is 1000001; it must be at most 1000000"),
+        ({"interval": 1e-300}, "interval is 1e-300; it must be at least 0.001"),
         ({"interval": 2e6}, "interval is 2000000.0; it must be at most 1000000.0"),
         (
             {"trials": 12, "runs": 12},

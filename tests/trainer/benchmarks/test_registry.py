@@ -202,6 +202,7 @@ def test_value_out_of_range_is_refused(key: str, value: object) -> None:
         ("imbalance_ratio", {"imbalance_ratio": None, "max_count": None}),
         ("folder", {"dataset": "folder"}),
         ("std", {"mean": (0.5,)}),
+        ("num_classes", {"num_classes": 100_001}),
     ),
 )
 def test_fields_that_do_not_agree_are_refused(field: str, changes: dict[str, Any]) -> None:
