@@ -47,12 +47,13 @@ class FunctionTrainable(tune.Trainable):
         """Yield the trial's epochs that the driver does not know yet, and that it waits."""
         self.shared.check_here()
         torch.set_num_threads(self.shared.threads)
-        self.hardware = device_name(runtime.select_device(self.shared.device))
         [part] = config["parts"]
         training = self.shared.own[part["benchmark"]]
+        function = function_here(training)  # first: its module may choose how CUDA starts
+        self.hardware = device_name(runtime.select_device(self.shared.device))
         self.running = Running(
             training,
-            function_here(training),
+            function,
             Recipe.from_dict(part["recipe"]),
             config["seed"],
             Path(part["checkpoints"]),

@@ -124,6 +124,17 @@ def test_a_function_that_fails_is_a_failed_trial_and_ends_nothing_else(
     trial.cleanup()
 
 
+def test_the_module_is_imported_before_the_gpu_is_asked_for_its_name(
+    setup: WorkerSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del sys.modules["my_module"]
+    name = "search.workers.function_trainable.device_name"
+    monkeypatch.setattr(name, lambda device: f"imported: {'my_module' in sys.modules}")
+    trial = worker(setup)
+    assert trial.step()["hardware"] == "imported: True"
+    trial.cleanup()
+
+
 def test_a_module_that_is_not_on_a_worker_stops_the_search(
     setup: WorkerSetup, tmp_path: Path
 ) -> None:
