@@ -75,11 +75,11 @@ def confirmation_text(search: Search, plan: ConfirmationPlan) -> list[str]:
     first = [confirmation_seed(search.settings.seed, number) for number in range(SEEDS_EACH)]
     more = plan.runs > SEEDS_EACH * len(plan.arms)
     then = "all have more" if plan.interval else "more where it is open which one is the best"
-    ended = plan.runs - search.later.confirmation_left(search.rows())
+    begun = search.later.confirmation_begun(search.rows())
     limits = replace(search.budget, trials=None).describe()
     lines = [
         f"confirmation: at most {number_of(plan.runs, 'run')}"
-        f"{f', of which {ended} began before' if ended else ''}"
+        f"{f', of which {begun} began before' if begun else ''}"
         f"{f', within {limits}' if limits else ''}; each weighting has the fresh seeds "
         f"{listed(list(map(str, first)))}{f', then {then}' if more else ''}"
     ]

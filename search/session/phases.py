@@ -4,12 +4,13 @@ Both are functions of the rows on record, so that they go on after a stop of any
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from search.config.budget import FEWEST_RUNS, Budget
 from search.config.objective import Objective
 from search.config.settings import UNIFORM
 from search.session.standings import Standings
-from search.stats.best_arm import SEEDS_EACH, Planned, confirmation_seed
+from search.stats.best_arm import SEEDS_EACH, Confirmation, Planned, confirmation_seed
 from search.stats.comparison import SeededRun
 from search.stats.sentences import listed
 from search.store.plan import ConfirmationPlan
@@ -86,9 +87,11 @@ class LaterPhases:
         self.record, self.seed, self.objective, self.budget = record, seed, objective, budget
         self.plan = record.plan() if budget.confirm_runs else None
 
-    def settle(self, standings: Callable[[], Standings], search_trials: int) -> bool:
+    def settle(
+        self, standings: Callable[[], Standings], search_trials: int, rows: Sequence[Row]
+    ) -> bool:
         """Make the plan when the search has ended, unless it stands; return whether it is new."""
-        if self.plan and self._stands(self.plan, search_trials):
+        if self.plan and self._stands(self.plan, search_trials, rows):
             return False
         self.plan = None
         if self.budget.confirm_runs:
@@ -97,9 +100,16 @@ class LaterPhases:
             self.record.set_plan(self.plan)
         return self.plan is not None
 
-    def _stands(self, plan: ConfirmationPlan, search_trials: int) -> bool:
-        """Whether a plan is that of the budget, which asks for an interval with a block alone."""
+    def _stands(self, plan: ConfirmationPlan, search_trials: int, rows: Sequence[Row]) -> bool:
+        """Whether a plan is that of the budget, which asks for an interval with a block alone.
+
+        A longer one that had more runs already, and results of all arms, stays the verdict's.
+        """
         budget, known = self.budget, (plan.search_trials, plan.runs)
+        if plan.search_trials == search_trials and plan.runs > budget.confirm_runs:
+            runs = self._runs(rows)
+            judged = self._confirmation(plan).decision(runs).leader is not None
+            return judged and len(runs) > budget.confirm_runs
         same_interval = not budget.block or plan.interval == budget.interval
         return same_interval and known == (search_trials, budget.confirm_runs)
 
@@ -109,20 +119,24 @@ class LaterPhases:
             return True
         if any(row.state == TrialState.RUNNING and not row.in_search for row in rows):
             return False  # what is decided without it may be undecided with it, and it may be lost
-        decided = self.plan.confirmation(self.objective).is_decided(self._runs(rows))
+        decided = self._confirmation(self.plan).is_decided(self._runs(rows))
         return decided and not self.holdout_left(rows)
 
     def next_run(self, rows: Sequence[Row]) -> tuple[str, FreshRun] | None:
         """Return the study and the run to begin now, None if there is none or it must wait."""
         if self.plan is None:
             return None
-        confirmation = self.plan.confirmation(self.objective)
-        runs = self._runs(rows)
+        confirmation, runs = self._confirmation(self.plan), self._runs(rows)
         if not confirmation.is_decided(runs):
             chosen = confirmation.next_runs(runs, self._pending(rows), 1)
             return (CONFIRMATION, self._fresh(chosen[0])) if chosen else None
         left = self.holdout_left(rows)
         return (HOLDOUT, self._fresh(left[0])) if left and not self._pending(rows) else None
+
+    def _confirmation(self, plan: ConfirmationPlan) -> Confirmation:
+        """Return the confirmation by a plan, which begins no more runs than the budget has."""
+        runs = min(plan.runs, self.budget.confirm_runs)
+        return replace(plan, runs=runs).confirmation(self.objective)
 
     def _runs(self, rows: Sequence[Row]) -> list[SeededRun]:
         assert self.plan is not None
@@ -139,11 +153,14 @@ class LaterPhases:
             and row.seed_index is not None
         ]
 
+    def confirmation_begun(self, rows: Sequence[Row]) -> int:
+        """Return how many runs of the confirmation have begun and count."""
+        return len(self._runs(rows)) + len(self._pending(rows)) if self.plan else 0
+
     def confirmation_left(self, rows: Sequence[Row]) -> int:
         """Return how many runs of the confirmation may begin yet, if it is not decided before."""
-        if self.plan is None:
-            return self.budget.confirm_runs
-        return max(0, self.plan.runs - len(self._runs(rows)) - len(self._pending(rows)))
+        limits = [self.budget.confirm_runs, *([self.plan.runs] if self.plan else [])]
+        return max(0, min(limits) - self.confirmation_begun(rows))
 
     def holdout_left(self, rows: Sequence[Row]) -> list[Planned]:
         """Return the hold-out runs to begin: every arm that did not diverge, three seeds."""

@@ -177,7 +177,7 @@ class Search:
 
     def _settle(self) -> None:
         """Choose what is confirmed, when the last trial of the search has ended."""
-        if self.later.settle(lambda: self.standings, self.search_trials):
+        if self.later.settle(lambda: self.standings, self.search_trials, self.rows()):
             plan = self.later.plan
             assert plan is not None
             chosen = plan_text(plan, self.standings)

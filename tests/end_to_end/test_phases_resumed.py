@@ -192,3 +192,24 @@ def test_a_confirmation_can_be_added_to_a_finished_search(place: Path) -> None:
     drive(attempt(folder, PLAIN, TRIALS, confirm=True, runs=RUNS), unclear)
     assert plan_of(folder).search_trials == SEARCHED
     assert len(rows_of(folder, CONFIRMATION)) == RUNS
+
+
+def test_a_confirmation_that_went_on_stays_when_the_first_command_is_resumed(place: Path) -> None:
+    folder = searched(place / "run", OBJECTIVE)
+    first = {"confirm": True, "runs": RUNS}
+    drive(attempt(folder, PLAIN, TRIALS, **first), unclear)
+    drive(attempt(folder, PLAIN, TRIALS + 6, confirm=True, runs=RUNS + 6), unclear)
+    further, rows = plan_of(folder), len(rows_of(folder, CONFIRMATION))
+    assert len(further.candidates) > 1
+    assert rows > RUNS
+    again = attempt(folder, PLAIN, TRIALS, **first)
+    assert again.finished()
+    assert plan_of(folder) == further
+
+
+def test_a_longer_confirmation_that_had_no_run_gives_way(place: Path) -> None:
+    folder = searched(place / "run", OBJECTIVE)
+    assert attempt(folder, PLAIN, TRIALS + 6, confirm=True, runs=RUNS + 6).next_trial()
+    longer = plan_of(folder)
+    drive(attempt(folder, PLAIN, TRIALS, confirm=True, runs=RUNS), unclear)
+    assert (longer.runs, plan_of(folder).runs) == (RUNS + 6, RUNS)
