@@ -128,6 +128,9 @@ def judge(
         order=plan.order,
         comparison=model.comparison(plan, rows, objective.unit.bounds) if model else None,
     )
+    reason = decision.reason
+    if model and decision.decided and len(runs) < plan.runs:
+        reason = f"by these runs alone, {reason}"  # the model may know otherwise
     noun = STRATEGIES if plan.other_training else WEIGHTINGS
     said = replace(said, scored=objective.benchmarks[0].score_words, noun=noun)
     judge_part = PartJudge(folder, plan, rows, said.winner)
@@ -145,7 +148,7 @@ def judge(
     return Judgement(
         plan,
         decision.decided,
-        decision.reason,
+        reason,
         len(runs),
         said,
         benchmarks,

@@ -21,7 +21,7 @@ from twin import (
 from search.config.objective import BenchmarkObjective, Objective
 from search.report.leaderboard import rows_in_order
 from search.results.conclusion import Conclusion
-from search.results.judgement import MODELLED
+from search.results.judgement import MODELLED, judge
 from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.samplers.sequential_design import BLOCK
 from search.session.design.run_model import RunModel, run_model
@@ -241,3 +241,14 @@ def test_the_verdict_counts_all_runs_of_its_arms(tmp_path: Path, objective: Obje
     assert sum(known.n for known in ranking.groups) == 30
     shown = [row.strategy for row in rows_in_order(found)]
     assert len(shown) == len(set(shown)) < 30
+
+
+def test_why_a_confirmation_ended_is_said_of_its_own_runs(tmp_path: Path) -> None:
+    found = concluded(tmp_path / "run", OBJECTIVE)
+    assert found.judgement is not None
+    assert found.judgement.reason == "the budget of 9 runs is used up"
+    plan, model = replace(found.judgement.plan, runs=30), found.standings.model
+    longer = judge(found.folder, OBJECTIVE, plan, found.rows, model)
+    assert longer is not None
+    assert "by these runs alone, " in longer.reason
+    assert " is the best with a probability of " in longer.reason
