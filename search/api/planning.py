@@ -165,6 +165,14 @@ def chosen_settings(
     stopping, grace = request.early_stopping, request.grace_epochs
     if sampler == KNOWLEDGE_GRADIENT and stopping == "auto":
         stopping = "none"  # its model learns from full-length trials
+    rungs = grace is not None or request.reduction_factor != Request.reduction_factor
+    if stopping == "none" and rungs and not request.resume:  # earlier versions began such runs
+        raise UserError(
+            "--grace-epochs and --reduction-factor are of early stopping, and no trial is stopped "
+            f"early with --early-stopping {request.early_stopping}"
+            f"{f' and --sampler {sampler}' if request.early_stopping != stopping else ''}; leave "
+            "them out."
+        )
     return asked(
         Settings,
         request,

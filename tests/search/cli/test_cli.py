@@ -27,6 +27,9 @@ from trainer.benchmarks import BENCHMARKS
 DIGITS = ["--benchmark", "resnet8-digitslt"]
 
 
+NO_STOPS, BLOCKS = ("--early-stopping", "none"), ("--sampler", "knowledge-gradient")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     (
@@ -57,6 +60,8 @@ DIGITS = ["--benchmark", "resnet8-digitslt"]
         ([*DIGITS, "--save-every", "0"], "--save-every is 0"),
         ([*DIGITS, "--name", ".."], "the run's name is '..'"),
         ([*DIGITS, "--name", "../elsewhere"], "the run's name is '../elsewhere'"),
+        ([*DIGITS, *NO_STOPS, "--grace-epochs", "1"], "with --early-stopping none; leave them"),
+        ([*DIGITS, *BLOCKS, "--reduction-factor", "3"], "and --sampler knowledge-gradient; leave"),
         ([*DIGITS, "--resume"], "to resume"),
         (["show", "nowhere"], "there is no run"),
         (["export", "nowhere"], "there is no run"),
