@@ -1,5 +1,6 @@
 """The trainable on a Ray worker that runs a user's own training, one trial in its life."""
 
+import contextlib
 import logging
 import os
 import platform
@@ -46,6 +47,8 @@ class FunctionTrainable(tune.Trainable):
     def begin(self, config: dict[str, Any]) -> Iterator[PartResult]:
         """Yield the trial's epochs that the driver does not know yet, and that it waits."""
         self.shared.check_here()
+        with contextlib.suppress(OSError):  # another machine of a cluster may not have it
+            os.chdir(self.shared.working_folder)  # Ray begins in scratch of its own
         torch.set_num_threads(self.shared.threads)
         [part] = config["parts"]
         training = self.shared.own[part["benchmark"]]

@@ -40,6 +40,7 @@ class WorkerSetup:
         variants: of the training step, that some strategy of the search may need.
         own: trainings of the user's own, which then take the place of the benchmarks.
         umask: of the driver, for what workers write into the run folder; Ray's is stricter.
+        working_folder: of the driver, from which a user's own function has its relative paths.
     """
 
     benchmarks: tuple[Benchmark, ...]
@@ -55,6 +56,7 @@ class WorkerSetup:
     variants: tuple[Variant, ...] = (Variant(),)
     own: tuple[OwnTraining, ...] = ()
     umask: int = field(default_factory=own_umask)
+    working_folder: Path = field(default_factory=Path.cwd)
 
     def check_here(self) -> None:
         """Raise UserError if trials must not be trained on this machine."""

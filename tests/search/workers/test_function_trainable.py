@@ -88,6 +88,19 @@ def test_a_step_ends_at_a_rung_and_at_the_last_epoch(setup: WorkerSetup) -> None
     assert (setup.run / "trials" / "a.out.txt").read_text() == "begins searched ''\n"
 
 
+def test_relative_paths_are_from_where_the_search_was_started(
+    setup: WorkerSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    for shared, found in ((setup, tmp_path), (replace(setup, working_folder=Path("/no")), scratch)):
+        monkeypatch.chdir(scratch)  # Ray does so
+        trial = worker(shared)
+        trial.step()
+        assert Path.cwd() == found
+        trial.cleanup()
+
+
 def test_the_function_is_told_of_the_data_that_are_held_out(
     setup: WorkerSetup, tmp_path: Path
 ) -> None:
