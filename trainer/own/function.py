@@ -49,7 +49,10 @@ def found_trainable(text: str) -> tuple[str, str]:
         module = ".".join(parts)
     trainable = f"{module}:{name}"
     if not colon or not TRAINABLE.fullmatch(trainable):
-        raise FieldError(f"trainable is {text!r}; {FORM}.")
+        raise FieldError(
+            f"trainable is {text!r}; {FORM}, in names of letters from a to z, digits and '_' "
+            "alone, no digit first."
+        )
     if module.split(".")[0] in OURS:
         raise FieldError(
             f"trainable is {text!r}, but {module.split('.')[0]!r} is a module of this program; "
@@ -122,12 +125,7 @@ def _imported(name: str, place: str) -> ModuleType:
             raise UserError(
                 f"there is no module {name!r}{near} in {place}, nor is one installed; {FORM}."
             ) from error
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"module {name} cannot be imported ({type(error).__name__}: {reason}; line "
-            f"{where.lineno} of {where.filename}); mend it."
-        ) from error
+        raise UserError(f"module {name} cannot be imported ({_fault(error)}); mend it.") from error
     file, wanted = getattr(module, "__file__", None), _file_of(name, place)
     if wanted.is_file() and (file is None or Path(file).resolve() != wanted.resolve()):
         raise UserError(
@@ -135,6 +133,15 @@ def _imported(name: str, place: str) -> ModuleType:
             "a name of its own, or begin Python anew."
         )
     return module
+
+
+def _fault(error: BaseException) -> str:
+    """Return what an import ended with, and in which line."""
+    where, reason = traceback.extract_tb(error.__traceback__)[-1], str(error).partition("\n")[0]
+    line, file = where.lineno, where.filename
+    if isinstance(error, SyntaxError) and error.filename:  # no line of that file has run
+        line, file, reason = error.lineno, error.filename, error.msg
+    return f"{type(error).__name__}: {reason}; line {line} of {file}"
 
 
 def _file_of(module: str, place: str) -> Path:

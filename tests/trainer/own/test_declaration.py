@@ -9,7 +9,14 @@ import pytest
 from spaces.errors import UserError
 from trainer.own.class_counts import counts_text
 from trainer.own.declaration import own_training
-from trainer.own.function import GIVEN, arguments_of, function_text, load_function, whole_trainable
+from trainer.own.function import (
+    FORM,
+    GIVEN,
+    arguments_of,
+    function_text,
+    load_function,
+    whole_trainable,
+)
 from trainer.own.training import OwnTraining
 
 MODULE = """
@@ -39,6 +46,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "my_own.py").write_text(MODULE)
     (tmp_path / "broken.py").write_text("x = 1\nraise RuntimeError('no data\\nhere')\n")
     (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
+    (tmp_path / "torn.py").write_text("x = 1\ny = = 2\n")
+    (tmp_path / "my-own.py").write_text(MODULE)
     (tmp_path / "needing.py").write_text("import not_installed_anywhere\n")
     (tmp_path / "queue.py").write_text(MODULE)
     (tmp_path / "bare").mkdir()
@@ -85,13 +94,14 @@ def test_a_function_of_python_is_named_by_its_module(place: Path) -> None:
         ("my_own", "trainable is 'my_own'; give MODULE:FUNCTION"),
         ("my_own:", "trainable is 'my_own:'; give"),
         (":train", "trainable is ':train'; give"),
-        ("my-own:train", "trainable is 'my-own:train'; give"),
+        ("my-own.py:train", f"trainable is 'my-own.py:train'; {FORM}, in names of letters from a"),
         ("gone.py:train", "trainable is 'gone.py:train', but there is no file"),
         ("trainer:train", "trainable is 'trainer:train', but 'trainer' is a module of this"),
         ("my_ovn:train", "there is no module 'my_ovn' (did you mean 'my_own'?) in"),
         ("pack.deep.gone:train", "there is no module 'pack.deep.gone' in"),
         ("broken:train", "module broken cannot be imported (RuntimeError: no data; line 2 of"),
         ("leaving:train", "module leaving cannot be imported (SystemExit: 3; line 1 of"),
+        ("torn:train", "module torn cannot be imported (SyntaxError: invalid syntax; line 2 of /"),
         ("needing:train", "module needing cannot be imported (ModuleNotFoundError: No module"),
         ("my_own:trainn", "module my_own has no function 'trainn' (did you mean 'train'?)"),
         ("queue.py:train", "module queue is /"),
