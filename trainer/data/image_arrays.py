@@ -22,7 +22,7 @@ from trainer.data.listing import (
     share_of,
 )
 from trainer.data.raw import FolderSpec, RawImages, Request
-from trainer.data.reading import digest_of
+from trainer.data.reading import digest_of, not_used
 from trainer.diagnosis.scenarios import checked_tag
 from trainer.errors import DataError
 
@@ -180,8 +180,7 @@ def _class_names(file: Path, arrays: Arrays, labels: list[str]) -> list[str]:
 def _unused(arrays: Arrays, present: Sequence[str], scenarios: Sequence[str]) -> tuple[str, ...]:
     """What is told of the arrays that are not read, as they are of none of the splits."""
     used = {f"{split}_{part}" for split in present for part in (*PARTS, *scenarios)}
-    unused = [name for name in arrays if name not in {"class_names", *used}]
-    return (f"arrays not used: {', '.join(unused)}",) if unused else ()
+    return not_used("arrays ", (name for name in arrays if name not in {"class_names", *used}))
 
 
 def load_arrays(request: Request) -> RawImages:

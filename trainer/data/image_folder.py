@@ -19,7 +19,7 @@ from trainer.data.listing import (
     share_of,
 )
 from trainer.data.raw import FolderSpec, RawImages, Request
-from trainer.data.reading import collected, faulty, hash_file
+from trainer.data.reading import collected, faulty, hash_file, not_used
 from trainer.errors import DataError
 
 USUAL_NAMES = {
@@ -100,11 +100,8 @@ def list_folder(root: Path, names: SplitNames) -> Listing[Path]:
         for split, classes in paths.items()
     }
     share = names.val if isinstance(names.val, float) else None
-    notes = [left_out(skipped)] if skipped else []
-    unused = _unused(root, names)
-    if unused:
-        notes.append(f"not used: {', '.join(unused)}")
-    return listing_of(class_names, splits, share, root / names.train, tuple(notes))
+    notes = ((left_out(skipped),) if skipped else ()) + not_used("", _unused(root, names))
+    return listing_of(class_names, splits, share, root / names.train, notes)
 
 
 def find_files(

@@ -21,7 +21,7 @@ from trainer.data.listing import (
     share_of,
 )
 from trainer.data.raw import FolderSpec, RawImages, Request
-from trainer.data.reading import collected, hash_file
+from trainer.data.reading import collected, hash_file, not_used
 from trainer.diagnosis.scenarios import checked_tag
 from trainer.errors import DataError
 from trainer.user_files import expanded, read_text
@@ -68,7 +68,7 @@ def list_table(file: Path, val: float | None, scenarios: Sequence[str]) -> Listi
     for row, path, digest in zip(rows, paths, digests, strict=True):
         splits[row.split][labels[row.label]].append(Found(digest, path, row.difficulty, row.tags))
     unused = [name for name in names if name not in {*COLUMNS, *columns}]
-    notes = (f"columns not used: {', '.join(unused)}",) if unused else ()
+    notes = not_used("columns ", unused)
     return listing_of(tuple(labels), splits, share, file, notes, columns)
 
 

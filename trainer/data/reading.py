@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from spaces.validation import shown
 from trainer.errors import DataError
 
 THREADS = 4  # decoding and hashing release the GIL, but machines are shared
@@ -85,3 +86,12 @@ def faulty(faults: Sequence[str], rule: str) -> str:
         return f"{faults[0]} {rule}: replace or remove it"
     named = ", ".join(faults[:NAMED]) + (", ..." if len(faults) > NAMED else "")
     return f"{len(faults):,} files {rule}: {named}: replace or remove them"
+
+
+def not_used(what: str, names: Iterable[str]) -> tuple[str, ...]:
+    """What is told of names that stand for nothing that is read; nothing of none.
+
+    Those that are empty, or cannot be printed, are shown as Python writes them.
+    """
+    named = ", ".join(name if name and name.isprintable() else shown(name) for name in names)
+    return (f"{what}not used: {named}",) if named else ()

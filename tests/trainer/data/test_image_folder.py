@@ -86,6 +86,8 @@ def test_litter_of_systems_needs_no_mention(root: Path) -> None:
 def test_folders_beside_the_splits_are_mentioned(root: Path) -> None:
     (root / "unlabelled").mkdir()
     assert note(root).endswith("; not used: unlabelled/")
+    (root / "caf\udce9").mkdir()  # as the file system has a name that is no UTF-8
+    assert note(root).endswith(r"; not used: 'caf\udce9/', unlabelled/")
     assert "not used" not in note(root / "train", train="./")
 
 
