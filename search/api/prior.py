@@ -28,6 +28,12 @@ def with_prior(
     names = Counter(run.run for run in prior)
     if twice := [name for name, times in names.items() if times > 1]:
         raise FieldError(f"prior names run {twice[0]!r} twice; name each run once")
+    for path, run in zip(request.prior, prior, strict=True):
+        if again := (names.keys() - {run.run}) & learnt_from(path):
+            raise FieldError(
+                f"prior names run {min(again)!r}, which run {run.run!r} has learnt from, so that "
+                f"its trainings would count twice; leave {min(again)!r} out"
+            )
     content = settings.to_dict() | {"prior": tuple(run.entry for run in prior)}
     return checked(Settings, content, error=FieldError), prior
 
@@ -44,6 +50,11 @@ def told_by(path: str, settings: Settings) -> PriorRun:
         return prior_run(expanded(path), settings)
     except UserError as error:
         raise UserError(f"--prior is {shown(path)}: {error}") from error
+
+
+def learnt_from(path: str) -> set[str]:
+    """Return the names of the earlier runs that the run in a folder began with."""
+    return set(map(run_of_prior, RunFolder(expanded(path)).read_manifest().settings.prior))
 
 
 def recorded_prior(request: Request, folder: RunFolder) -> tuple[str, ...]:

@@ -88,10 +88,25 @@ def test_a_run_that_is_missing_damaged_or_named_twice_is_refused(tmp_path: Path)
         with_prior(OTHER_SEED, Request(prior=(str(path),)), new)
 
 
+def test_a_run_that_another_one_has_learnt_from_is_refused_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.api.prior.told_by", lambda path, _: replace(FLAT, run=path))
+    monkeypatch.chdir(tmp_path)
+    for name, before in (("a", "a"), ("b", "a")):
+        new_run(tmp_path / name, replace(FLAT, run=before))
+    new = RunFolder(tmp_path / "new")
+    for name in ("a", "b"):  # one may have its name from elsewhere
+        assert len(with_prior(OTHER_SEED, Request(prior=(name,)), new)[1]) == 1
+    with pytest.raises(UserError, match=r"^prior names run 'a', which run 'b' has learnt from"):
+        with_prior(OTHER_SEED, Request(prior=("a", "b")), new)
+
+
 def test_more_runs_than_a_record_holds_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.api.prior.told_by", lambda path, _: PriorRun(path, 8, ({},), (0,)))
+    monkeypatch.setattr("search.api.prior.learnt_from", lambda path: set())
     new = RunFolder(tmp_path / "new")
     for number in (MOST_PRIORS, MOST_PRIORS + 1):
         request = Request(prior=tuple(f"run{n}" for n in range(number)))
