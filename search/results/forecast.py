@@ -1,9 +1,11 @@
 """The forecast of a search's length, from a few batches or a short trial on a GPU before it."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from search.config.budget import CONTROLS, Budget
 from search.config.settings import Resources
@@ -15,6 +17,9 @@ from search.store.trials import HOLDOUT
 from trainer.prepared import ImageData
 from trainer.runtime import available_cpus
 from trainer.trial import Trial
+
+if TYPE_CHECKING:
+    from trainer.execution.slot import Slot
 
 MEASURE_SECONDS = 1.0
 """Of training batches, per benchmark; one is measured however long it takes."""
@@ -234,21 +239,26 @@ def epoch_seconds(trial: Trial, data: ImageData) -> float:
     work = slot.epoch(1, trial.benchmark.learning_rate)
     batches = (item for item in work if item is Progress.QUEUED)
     next(batches)  # the first one sets things up
-    begin, most = time.perf_counter(), len(slot.train_sizes) - 1
-    for number, _ in enumerate(batches, 1):
+    begin, others = time.perf_counter(), len(slot.train_sizes) - 1
+    for number, _ in enumerate(itertools.islice(batches, others), 1):
         train = (time.perf_counter() - begin) / number
-        if train * number >= MEASURE_SECONDS or number >= most:
+        if train * number >= MEASURE_SECONDS:
             break
-    step = slot.step("test", slot.test_sizes[0])
+    if not others:
+        train = step_seconds(slot, "train", slot.train_sizes[0])
     if trial.compiled:
-        slot.rewind()
-        step()  # the first one is compiled
-    slot.rewind()
-    begin = time.perf_counter()
-    step()
-    test = time.perf_counter() - begin
+        step_seconds(slot, "test", slot.test_sizes[0])  # the first one is compiled
+    test = step_seconds(slot, "test", slot.test_sizes[0])
     share = slot.task.test_images / slot.test_sizes[0]
     return train * len(slot.train_sizes) + test * share
+
+
+def step_seconds(slot: "Slot", phase: str, size: int) -> float:
+    """Return how long a step on a batch takes, by one more of them."""
+    slot.rewind()
+    begin = time.perf_counter()
+    slot.step(phase, size)()
+    return time.perf_counter() - begin
 
 
 @contextmanager

@@ -20,13 +20,13 @@ class Cost:
     """What all that was left was to cost when an attempt began, if no trial is stopped early.
 
     Attributes:
-        epoch_seconds: of an epoch of each benchmark, as measured.
+        epoch_seconds: of an epoch of each benchmark, the hold-out's last, as measured.
         concurrency: trials at a time.
         seconds: of all; None without a limit in trials.
         gpu_hours: of all; None on CPUs.
     """
 
-    epoch_seconds: Annotated[tuple[Seconds, ...], MaxLen(100)]
+    epoch_seconds: Annotated[tuple[Seconds, ...], MaxLen(101)]
     concurrency: Annotated[int, Ge(1), Le(10**6)]
     seconds: Seconds | None = None
     gpu_hours: Seconds | None = None

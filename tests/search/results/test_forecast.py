@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from confirming import HELD
 from training import DIGITS, digits_data, digits_trial
 from twin import attempt, make_plan, make_run, make_settings, results_of
@@ -20,7 +21,10 @@ from search.session.events import EpochReported
 from search.session.plan import Plan
 from search.store.run_folder import RunFolder
 from trainer.benchmarks import BENCHMARKS
+from trainer.execution.slot import Slot
+from trainer.execution.task import Task
 
+CPU = torch.device("cpu")
 CIFAR = Forecast((73.0,), concurrency=2)
 
 
@@ -143,6 +147,28 @@ def test_times_are_said_in_two_digits(seconds: float, text: str) -> None:
 
 def test_an_epoch_is_measured_by_some_of_its_batches() -> None:
     assert 0.01 < epoch_seconds(digits_trial(), digits_data()) < 60
+
+
+def test_the_only_training_batch_of_an_epoch_is_timed_as_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+
+    def step(slot: Slot, phase: str, size: int) -> Callable[[], None]:
+        def call() -> None:
+            nonlocal now
+            now += {"train": 10.0, "test": 1.0}[phase]
+
+        return call
+
+    monkeypatch.setattr("search.results.forecast.time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(Slot, "step", step)
+    trial, data = digits_trial(), digits_data()
+    images = len(data.train_labels)
+    tests = 1.0 * len(data.test_labels) / Slot(trial, Task(data, 1, CPU)).test_sizes[0]
+    for batch, seconds in ((images, 10.0), (images // 2, 20.0)):
+        short = replace(trial, benchmark=replace(trial.benchmark, batch_size=batch))
+        assert epoch_seconds(short, data) == pytest.approx(seconds + tests)
 
 
 def test_the_time_that_compiling_takes_is_no_part_of_an_epoch(

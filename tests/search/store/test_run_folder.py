@@ -158,7 +158,8 @@ def test_attempts_are_numbered_and_a_torn_one_is_not_counted(folder: RunFolder) 
 
 
 def test_what_is_known_later_of_a_start_is_read_with_it(folder: RunFolder) -> None:
-    cost = Cost(epoch_seconds=(0.5, 2.0), concurrency=8, seconds=90.0, gpu_hours=0.1)
+    each = tuple(range(101))  # of 100 benchmarks and a hold-out
+    cost = Cost(epoch_seconds=each, concurrency=8, seconds=90.0, gpu_hours=0.1)
     for number in (1, 2):
         assert folder.begin_attempt({"device": "cuda"}) == number
         folder.add_to_attempt(number, {"cost": asdict(cost)})
