@@ -161,5 +161,5 @@ class Resources:
         if self.slots is not None and not self.gpu:
             raise FieldError(
                 f"slots is {self.slots}, but trials train on the CPU, each in a process of its "
-                "own; leave it out, or train on GPUs"
+                "own; leave it out (confirm does with --device cpu), or train on GPUs"
             )

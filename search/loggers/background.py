@@ -184,19 +184,18 @@ def concluded(conclusion: Conclusion) -> Mapping[str, Value]:
     if conclusion.winner is None:
         return {"verdict": "no full-length result"}
     judgement, named = conclusion.judgement, {"winner": conclusion.winner[0]}
+    joint = conclusion.objective.joint  # a sum of several benchmarks' scores means nothing alone
     if judgement is None:
         found = conclusion.incumbent
         assert found is not None
-        return {**named, "verdict": "not confirmed", "estimate": found.known.mean}
+        estimate = {"over_uniform": found.gain} if joint else {"estimate": found.known.mean}
+        return {**named, "verdict": "not confirmed", **estimate}
     verdict = judgement.stated
     accuracy, to_uniform = verdict.best.accuracy, verdict.to_uniform
-    values: dict[str, Value] = {
-        **named,
-        "verdict": " ".join(verdict.sentences()),
-        "score": accuracy.mean,
-        "score_low": accuracy.low,
-        "score_high": accuracy.high,
-    }
+    values: dict[str, Value] = {**named, "verdict": " ".join(verdict.sentences())}
+    if not joint:
+        ends = {"score_low": accuracy.low, "score_high": accuracy.high}
+        values |= {"score": accuracy.mean, **ends}
     if to_uniform:
         points = to_uniform.points
         values |= {"over_uniform": points.mean, "over_uniform_low": points.low}

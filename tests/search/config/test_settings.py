@@ -140,7 +140,8 @@ def test_auto_stops_no_trial_of_the_knowledge_gradient() -> None:
 
 
 def test_slots_without_a_gpu_are_refused() -> None:
-    with pytest.raises(UserError, match="slots is 2, but trials train on the CPU"):
+    sentence = r"slots is 2, but trials train on the CPU.*\(confirm does with --device cpu\)"
+    with pytest.raises(UserError, match=sentence):
         checked(Resources, dataclasses.asdict(make_resources()) | {"gpu": False, "slots": 2})
 
 

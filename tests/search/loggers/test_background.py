@@ -155,6 +155,9 @@ def test_what_a_run_concludes_is_names_and_plain_values(case: str, tmp_path: Pat
     told = concluded(conclusion_of(tmp_path / "run", *CASES[case]))
     assert told["winner"]
     assert told["verdict"]
+    joint = CASES[case][2].joint  # whose scores are gains alone
+    assert bool({"score", "estimate"} & {*told}) is not joint
+    assert ("over_uniform" in told) or not joint
     assert all(isinstance(value, str | float) for value in told.values())
 
 
