@@ -44,7 +44,7 @@ class Help(argparse.HelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         says_it = not action.option_strings or "default" in (action.help or "")
-        has_none = action.nargs == 0 or action.default in (None, argparse.SUPPRESS)
+        has_none = action.nargs == 0 or action.default in (None, (), argparse.SUPPRESS)
         if says_it or has_none:
             return action.help
         return f"{action.help or ''} (default: %(default)s)".lstrip()

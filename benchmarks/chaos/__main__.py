@@ -23,6 +23,7 @@ import numpy as np
 
 from benchmarks.chaos.result import Loss, Result, judge, table
 from benchmarks.option_checks import check_minimum, check_out
+from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.entry_point import entry_point
 from trainer.files import write_atomic
@@ -139,6 +140,18 @@ def losses_of(random: np.random.Generator, kills: int, workers: int, seconds: fl
     ]
 
 
+def names_of(options: argparse.Namespace) -> list[str]:
+    """Return the names of the runs, the quiet ones first."""
+    return [f"{options.name}-{i:02d}" for i in range(QUIET_SEARCHES + options.searches)]
+
+
+def check_new(options: argparse.Namespace) -> None:
+    """Raise UserError if a run is there already: it would be resumed, and end at once."""
+    for name in names_of(options):
+        if (folder := options.shared / "runs" / name).exists():
+            raise UserError(f"--name is {options.name}, but {folder} is there; give another name.")
+
+
 def searches(options: argparse.Namespace) -> Iterator[Result]:
     """Run the quiet searches, then the disturbed ones, and yield what became of each."""
     hosts = Hosts(options.hosts, options.shared, options.enter, options.workers)
@@ -148,11 +161,10 @@ def searches(options: argparse.Namespace) -> Iterator[Result]:
     options.logs.mkdir(parents=True, exist_ok=True)
     quiet: list[float] = []
     reference: dict[str, list[float]] = {}
-    for number in range(QUIET_SEARCHES + options.searches):
+    for number, name in enumerate(names_of(options)):
         disturbed = number >= QUIET_SEARCHES
         kills = options.kills if disturbed else 0
         losses = losses_of(random, kills, options.workers, float(np.median(quiet or [0.0])))
-        name = f"{options.name}-{number:02d}"
         run = Run(hosts, name, words, losses, options.logs)
         seconds = run.watch()
         if not disturbed:
@@ -191,6 +203,8 @@ def main(arguments: list[str] | None = None) -> int:
     results: list[Result] = []
     for name in ("workers", "trials", "searches", "save_every", "kills"):
         check_minimum(f"--{name.replace('_', '-')}", getattr(options, name), 1)
+    check_minimum("--seed", options.seed, 0)
+    check_new(options)
     check_out(options.out)
     for result in searches(options):
         results.append(result)

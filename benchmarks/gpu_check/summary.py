@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -51,8 +52,16 @@ class Machine:
 
 
 def summary(rows: list[Row]) -> str:
-    """Return a section for each machine, Markdown."""
-    return "\n\n".join(section(machine, found) for machine, found in by_machine(rows).items())
+    """Return a section for each machine, Markdown, and what no machine is known of."""
+    machines = by_machine(rows)
+    parts = [section(machine, found) for machine, found in machines.items()]
+    told = {id(row) for found in machines.values() for row in found}
+    lost = Counter(row["stage"] for row in rows if id(row) not in told)
+    parts += [
+        f"Left out: {number_of(count, 'row')} of {stage}, for no row says on which machine."
+        for stage, count in lost.items()
+    ]
+    return "\n\n".join(parts)
 
 
 def by_machine(rows: Iterable[Row]) -> dict[Machine, list[Row]]:
@@ -156,19 +165,19 @@ def accuracies(machine: Machine, rows: list[Row]) -> str:
         "| benchmark | strategy | seed | precision | epochs | best | last | mean of the last ten | "
         "published |\n|---|---|---|---|---|---|---|---|---|"
     ]
-    groups: dict[tuple[str, ...], list[float]] = {}
+    groups: dict[tuple[str, ...], dict[int, float]] = {}
     for row in ended:
         names = [row[name] for name in ("benchmark", "strategy", "precision")]
-        groups.setdefault(tuple(names), []).append(row["best"])
+        groups.setdefault(tuple(names), {})[row["seed"]] = row["best"]  # a repetition is no more
         name, strategy, precision = names
         told = [f"{row[name]:.2f}" for name in ("best", "last", "last_mean")]
         words = [f"`{name}`", strategy, str(row["seed"]), precision, str(row["epochs"]), *told]
         lines.append(f"| {' | '.join([*words, '' if machine.tiny else published(row)])} |")
     lines += [
-        f"\n{', '.join(names)}: mean of the best {statistics.mean(values):.2f}, "
-        f"standard deviation {statistics.stdev(values):.2f}, n {len(values)}"
-        for names, values in groups.items()
-        if len(values) > 1
+        f"\n{', '.join(names)}: mean of the best {statistics.mean(by_seed.values()):.2f}, "
+        f"standard deviation {statistics.stdev(by_seed.values()):.2f}, n {len(by_seed)}"
+        for names, by_seed in groups.items()
+        if len(by_seed) > 1
     ]
     return "\n".join(lines)
 

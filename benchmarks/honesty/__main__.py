@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ from search.stats.estimate import Estimate
 from trainer.arguments import Parser
 from trainer.entry_point import entry_point
 from trainer.files import write_atomic
+from trainer.provenance import provenance
 
 EPOCHS = 200
 
@@ -143,7 +145,8 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Study what the command line asks for; return 0, or 130 after Ctrl-C with what there is."""
     made = parser()
-    options = made.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = made.parse_args(words)
     if options.replays < 2:
         made.error(f"--replays is {options.replays}; it must be at least 2")
     check_minimum("--seed", options.seed, 0)
@@ -155,7 +158,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             made.error(f"--setting is {name!r}; it must be one of {', '.join(known)}")
     print(GUIDE)
     print(" " * 20 + aligned([heading for _, heading, _ in COLUMNS]))
-    content = {"seed": options.seed, "epochs_per_run": EPOCHS}
+    command = shlex.join(["python", "-m", "benchmarks.honesty", *words])
+    content = {"command": command, **provenance(), "seed": options.seed, "epochs_per_run": EPOCHS}
     if options.sampler:
         content |= {"sampler": options.sampler, "budget_trials": BUDGET, "workers": WORKERS}
     tables: dict[str, Table] = {}

@@ -20,16 +20,15 @@ from benchmarks.overhead.options import cases, parser
 from benchmarks.overhead.run import measure
 from benchmarks.overhead.views import draw, table
 from search.cluster.address import use_token
-from search.session.interrupt import Interrupt
+from search.session.interrupt import EXIT_CODE, Interrupt
 from trainer.entry_point import entry_point
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 from trainer.runtime import available_cpus
 
 
-def measure_all(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def measure_all(options: argparse.Namespace, interrupt: Interrupt) -> Iterator[dict[str, Any]]:
     """Yield the summary of each case; after Ctrl-C, of what was begun."""
-    interrupt = Interrupt()
     with interrupt.caught():
         for repeats in cases(options):
             done = []
@@ -48,21 +47,22 @@ def write(out: Path, options: argparse.Namespace, summaries: list[dict[str, Any]
     draw(summaries, out.with_name(f"{out.name}.png"))
 
 
-def measure_and_write(options: argparse.Namespace) -> None:
-    """Measure, print and write."""
+def measure_and_write(options: argparse.Namespace) -> int:
+    """Measure, print and write; return 0, or 130 after Ctrl-C with what was measured until then."""
     use_token(None)
+    interrupt = Interrupt()
     summaries: list[dict[str, Any]] = []
-    for summary in measure_all(options):
+    for summary in measure_all(options, interrupt):
         summaries.append(summary)
         print(table(summaries), flush=True)
         write(options.out, options, summaries)  # after each, for the next may take hours
+    return 0 if interrupt.reason() is None else EXIT_CODE
 
 
 @entry_point()
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code, 2 for bad input."""
-    measure_and_write(parser().parse_args(arguments))
-    return 0
+    return measure_and_write(parser().parse_args(arguments))
 
 
 if __name__ == "__main__":

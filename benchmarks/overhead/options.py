@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.option_checks import check_choice, check_minimum, check_out, numbers
-from search.samplers.registry import SAMPLERS
+from search.samplers.registry import OPTUNA_SAMPLERS
 from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.runtime import available_cpus
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 
 def add_common(made: argparse.ArgumentParser) -> None:
     add = made.add_argument
-    add("--sampler", default="tpe", help=", ".join(SAMPLERS))
+    add("--sampler", default="tpe", help=", ".join(OPTUNA_SAMPLERS))
     add("--seed", type=int, default=42, help="of the first search; repeats count on from it")
     add("--place", type=Path, help="folder for the run folders (the system's temporary one)")
 
@@ -72,7 +72,7 @@ def cases(options: argparse.Namespace) -> list[list[Case]]:
 
 
 def check_common(options: argparse.Namespace) -> None:
-    check_choice("--sampler", options.sampler, SAMPLERS)
+    check_choice("--sampler", options.sampler, OPTUNA_SAMPLERS)
     check_minimum("--seed", options.seed, 0)
     if options.place is not None and not options.place.is_dir():
         raise UserError(f"--place is {options.place}, which is no folder; make it.")

@@ -21,7 +21,7 @@ from benchmarks.scale.ray_costs import MEASURED
 from benchmarks.scale.simulated_trainable import SPEED_SPREAD
 from benchmarks.scale.views import draw, table
 from search.cluster.address import use_token
-from search.session.interrupt import Interrupt
+from search.session.interrupt import EXIT_CODE, Interrupt
 from search.workers.reports import REPORT_SECONDS
 from trainer.entry_point import entry_point
 from trainer.files import write_atomic
@@ -38,9 +38,8 @@ ASSUMPTIONS = {
 """What a simulated cluster takes for given."""
 
 
-def measure_all(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def measure_all(options: argparse.Namespace, interrupt: Interrupt) -> Iterator[dict[str, Any]]:
     """Yield the summary of each search; after Ctrl-C, of what was begun."""
-    interrupt = Interrupt()
     with interrupt.caught():
         for case in cases(options):
             if interrupt.reason() is None:
@@ -63,24 +62,25 @@ def print_ray_costs() -> None:
         print(f"{name:14} {1e6 * seconds:9.1f} us")
 
 
-def measure_and_write(options: argparse.Namespace) -> None:
-    """Measure, print and write."""
+def measure_and_write(options: argparse.Namespace) -> int:
+    """Measure, print and write; return 0, or 130 after Ctrl-C with what was measured until then."""
     simulated_ray.check_ray_version()
     if options.ray_costs:
         print_ray_costs()
-        return
+        return 0
+    interrupt = Interrupt()
     summaries: list[dict[str, Any]] = []
-    for summary in measure_all(options):
+    for summary in measure_all(options, interrupt):
         summaries.append(summary)
         print(table(summaries), flush=True)
         write(options.out, options, summaries)  # after each, for the next may take hours
+    return 0 if interrupt.reason() is None else EXIT_CODE
 
 
 @entry_point()
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code, 2 for bad input."""
-    measure_and_write(parser().parse_args(arguments))
-    return 0
+    return measure_and_write(parser().parse_args(arguments))
 
 
 if __name__ == "__main__":

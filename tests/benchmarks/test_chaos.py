@@ -127,6 +127,7 @@ def test_a_killed_driver_is_started_again_with_resume(
     ("option", "value", "rule"),
     (
         ("--searches", "0", "at least 1"),
+        ("--seed", "-1", "at least 0"),
         ("--out", "absent/found", "a file name in an existing folder"),
     ),
 )
@@ -135,6 +136,17 @@ def test_a_wrong_option_is_one_sentence(
 ) -> None:
     assert chaos.main(["--hosts", "x", "--shared", "y", option, value]) == 2
     assert capsys.readouterr().err == f"error: {option} is {value}; it must be {rule}.\n"
+
+
+def test_a_search_that_is_there_is_not_taken_for_a_new_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "runs" / "chaos-04"
+    there.mkdir(parents=True)
+    options = ["--hosts", "x", "--shared", str(tmp_path), "--out", str(tmp_path / "chaos.json")]
+    assert chaos.main([*options, "--searches", "2"]) == 2
+    error = f"error: --name is chaos, but {there} is there; give another name.\n"
+    assert capsys.readouterr().err == error
 
 
 def test_the_driver_is_found_by_its_pattern_and_the_looker_is_not() -> None:

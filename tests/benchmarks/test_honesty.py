@@ -127,6 +127,8 @@ def test_the_command_writes_its_results_and_a_plot(
     out = tmp_path / "honesty.json"
     main(["--replays", "3", "--setting", "protocol", "--out", str(out)])
     content = json.loads(out.read_text())
+    assert content["command"].startswith("python -m benchmarks.honesty --")
+    assert content["versions"]["numpy"]
     assert content["results"]["protocol"][CONFIRMED]["runs"]["mean"] > 60
     assert out.with_suffix(".png").stat().st_size > 1000
     assert "protocol" in capsys.readouterr().out

@@ -110,6 +110,22 @@ def test_ctrl_c_ends_a_measurement_with_what_there_is(
     assert (found.trials, found.asked) == (5, 500)
 
 
+def test_the_command_ends_after_ctrl_c_with_130_and_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+
+    def interrupted(_: object, case: Case) -> Measurement:
+        os.kill(os.getpid(), signal.SIGINT)
+        return measurement([1.0, 2.0], asked=case.trials)
+
+    monkeypatch.setattr(overhead, "measure_apart", interrupted)
+    options = ["--trials", "8,16", "--ray", "none", "--out", str(tmp_path / "found")]
+    assert overhead.main(options) == 130
+    (case,) = json.loads((tmp_path / "found.json").read_text())["cases"]
+    assert (case["trials"], case["asked"]) == (2, 8)
+
+
 def test_the_command_writes_the_numbers_and_the_plot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

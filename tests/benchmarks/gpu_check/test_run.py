@@ -216,12 +216,14 @@ def test_the_summary_gives_ratios_to_the_faster_plain_script_on_the_same_machine
         speed(Arm("bf16", 8), 20.0, "native-bn"),
     ]
     there = [story("B"), speed(Arm("bf16", 8), 5.0)]
-    text = summary([{"stage": "speed", **row} for row in here + there])
+    rows = [{"stage": "speed", **row} for row in here + there]
+    text = summary([*rows, {"stage": "plain", **speed(Arm("tf32", workers=1), 1.0)}])
     assert "## A, 4 CPUs\n\ntorch 2; revision abc." in text
     assert "| bf16 x8 | 10 (9-14) | 3 | 100 | 20.0 | - | - | - |" in text
     assert "| bf16 x8 native-bn | 20 (20-20) | 1 | 50 | 10.0 |" in text
     assert "| plain, 4 workers | 400 (400-400) | 1 | 2.5 | 0.50 |" in text
     assert "| bf16 x8 | 5 (5-5) | 1 | 200 | - |" in text.partition("## B")[2]
+    assert text.endswith("\n\nLeft out: 1 row of plain, for no row says on which machine.")
 
 
 def test_the_summary_tells_accuracies_by_seed_and_what_went_wrong() -> None:
@@ -229,7 +231,7 @@ def test_the_summary_tells_accuracies_by_seed_and_what_went_wrong() -> None:
     trial["benchmark"] = "resnet32-cifar100lt"
     rows: list[dict[str, Any]] = [
         story("A"),
-        *({**trial, "seed": seed, "best": 40.0 + seed} for seed in (1, 3)),
+        *({**trial, "seed": seed, "best": 40.0 + seed} for seed in (1, 3, 1)),
         {"check": "fp32: a", "ok": True, "seconds": 1, "found": []},
         {"check": "fp32: b", "ok": False, "seconds": 1, "found": [1, 2]},
         {"test": "t[True]", "outcome": "failed", "seconds": 1},

@@ -1,6 +1,8 @@
 """The command that measures searches on simulated clusters: its options, its table, its files."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,21 @@ def test_an_interrupted_search_is_marked_in_the_table() -> None:
     assert "interrupted" in shown
 
 
+def test_the_command_ends_after_ctrl_c_with_130_and_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+
+    def interrupted(*_: object) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return summary_of(log_of(20), asked=1000)
+
+    monkeypatch.setattr(scale, "measure_apart", interrupted)
+    assert scale.main(["--slots", "2,5", "--out", str(tmp_path / "found")]) == 130
+    (case,) = json.loads((tmp_path / "found.json").read_text())["cases"]
+    assert case["asked"] == 1000
+
+
 def test_a_search_that_never_filled_its_slots_can_be_shown(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     log = log_of(5)
@@ -158,7 +175,7 @@ def test_the_command_writes_the_numbers_and_the_plot(
         ["--trial-seconds", "-1"],
         ["--trial-seconds", "inf"],
         ["--device", "tpu"],
-        ["--sampler", "best"],
+        ["--sampler", "knowledge-gradient"],
         ["--seed", "-1"],
         ["--place", "nowhere/at/all"],
         ["--out", "nowhere/found"],
