@@ -28,6 +28,7 @@ PASSING = frozenset(
         errno.ETIMEDOUT,
         errno.ECONNRESET,
         errno.ENOTCONN,
+        errno.ESHUTDOWN,
         errno.EHOSTDOWN,
         errno.EHOSTUNREACH,
         errno.ENETDOWN,

@@ -135,6 +135,11 @@ class Search:
         self.adopted.append(trial)
         self.events.note(self._going_on(trial, "lost its worker"))
 
+    def left_node(self, key: str) -> None:
+        """Note that a trial's node is gone after a notice, and that it is begun again elsewhere."""
+        if trial := self.running.get(key):
+            self.events.note(self._going_on(trial, "lost its node, as announced,"))
+
     def halt(self, reason: str) -> None:
         """End this attempt for a cause outside the trials, which stay resumable."""
         self.halted = self.halted or reason

@@ -148,7 +148,7 @@ class RunFolder:
 
     def check_there(self) -> None:
         """Raise RunFolderGoneError unless the folders are where ``create`` made them."""
-        if not self.trials.is_dir():  # Ray Tune makes others anew
+        if not patiently(self.trials.is_dir, self.trials, "read"):  # Ray Tune makes others anew
             raise RunFolderGoneError(
                 f"the run folder {self.path} was deleted or moved while its search ran; put it "
                 "back first"
@@ -270,7 +270,7 @@ class RunFolder:
 
         None where a function of the user's keeps its own.
         """
-        if (self.checkpoint_folder(key) / REPORTS).exists():
+        if patiently((self.checkpoint_folder(key) / REPORTS).exists, self.checkpoints, "read"):
             return None
         from trainer.execution.checkpoint import last_saved_epoch  # torch, slow to import
 

@@ -205,9 +205,20 @@ class StudyCallback(DriverOnly, Callback):
         trial: Trial,
         **info: Any,
     ) -> None:
-        """Let the search decide: Tune itself tries nothing again."""
+        """Let the search decide: Tune tries nothing again but what its node's notice ended."""
         self.saving.loses(trial.config["key"])
         self.search.lost_worker(trial.config["key"], error_of(trial))
+
+    def on_trial_recover(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        **info: Any,
+    ) -> None:
+        """Say that a trial goes on elsewhere: Tune itself tries it again after a notice."""
+        self.saving.loses(trial.config["key"])
+        self.search.left_node(trial.config["key"])
 
 
 class StopSwitch(DriverOnly, Stopper):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from ray.exceptions import RayError
 
 from search.workers.schedule import Batches, Leg, PartResult
 from search.workers.setup import WorkerSetup
@@ -50,7 +51,7 @@ def report(
     ``done``, which it is after the last of its ``legs``. In the middle of an epoch, ``within``
     is (part, batches done, of how many), which nobody records. A failure of the training is in
     it as ``failure`` and ``traceback``, with ``diverged`` if it is the weights' fault; what is
-    not the trial's fault (a file system that fails, data or a device that is missing) as
+    not the trial's fault (a file system or Ray that fails, data or a device that is missing) as
     ``halt``.
     """
     epochs: list[tuple[int, EpochResult]] = []
@@ -88,6 +89,9 @@ def take_epochs(
         return failure(error.reason, error.details, error.diverged)
     except (OSError, CheckpointError, UserError) as error:
         return {"halt": f"{type(error).__name__} on a worker: {error}", "done": True}
+    except RayError as error:  # which brings the images; its text has several lines
+        text = " ".join(str(error).split())
+        return {"halt": f"{type(error).__name__} on a worker: {text}", "done": True}
     except torch.OutOfMemoryError:
         # Not again: it would find as little room. What else is on the GPU is not ours to end.
         return failure("the GPU's memory is full; give fewer --slots", traceback.format_exc())
@@ -109,7 +113,7 @@ def refusal(error: Exception, setup: WorkerSetup, slots: int, hardware: str | No
         slots: of each engine.
         hardware: that was to train; None if even its name could not be read.
     """
-    if isinstance(error, (UserError, OSError)):
+    if isinstance(error, (UserError, OSError, RayError)):
         return error
     traceback.print_exception(error)
     hardware = hardware or f"the GPU of worker {platform.node()}"

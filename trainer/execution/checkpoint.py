@@ -58,7 +58,8 @@ def save(folder: Path, epoch: int, state: dict[str, Any]) -> None:
     """
     path, content = checkpoint_path(folder, epoch), file_content(state)
     try:
-        folder.mkdir(exist_ok=True)  # nothing is saved below a folder that was deleted
+        make = partial(folder.mkdir, exist_ok=True)  # nothing is saved below a deleted folder
+        patiently(make, folder)
         write_atomic(path, content)
     except OSError as error:
         raise CheckpointError(

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 
 from spaces.parts.words import number_of
 from spaces.recipe import Recipe
-from trainer.files import append_whole
+from trainer.files import append_whole, patiently
 from trainer.own.function import Function, values_for
 from trainer.own.reports import (
     REPORTS,
@@ -84,7 +84,7 @@ class Running:
         self.turn = threading.Semaphore(0)
         self.stopped = False
         checkpoints = folder / CHECKPOINTS
-        checkpoints.mkdir(parents=True, exist_ok=True)
+        patiently(partial(checkpoints.mkdir, parents=True, exist_ok=True), checkpoints)
         values = {
             "weights": recipe.weights,
             "recipe": recipe,

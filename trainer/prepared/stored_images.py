@@ -11,7 +11,7 @@ import weakref
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from trainer.errors import DataError
+from trainer.files import patiently
 
 Pixels = NDArray[np.uint8]
 Checksums = NDArray[np.uint32]
@@ -93,7 +94,8 @@ class StoredImages:
         view = pixels.reshape(-1).data
         try:
             while done < len(view):
-                got = os.preadv(self.descriptor, [view[done:]], at + done)
+                rest = partial(os.preadv, self.descriptor, [view[done:]], at + done)
+                got = patiently(rest, self.path, "read")
                 if not got:
                     raise self.unusable("is cut off")
                 done += got

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import RayActorError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -229,6 +230,31 @@ def test_a_trial_that_only_loses_its_workers_fails_with_the_last_reason(search: 
     assert not search.adopted
     lose(search, trial)  # what is over stays so
     assert len(search.ended) == 1
+
+
+def test_a_trial_that_tune_begins_again_after_a_notice_is_told_of_and_is_no_loss(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``should_recover`` is why Tune does so, though it is to try nothing again."""
+    trial, told = started(search), lines_told(search)
+    hand_over(search, trial, report_of(trial, range(1, 4)))
+    saving = Saving(search, lambda: None)
+    saving.workers[trial.row.key] = "worker"  # type: ignore[assignment]
+    tuned = Trial("a trainable", stub=True, config={"key": trial.row.key})
+    monkeypatch.setattr(Trial, "local_path", None)  # where the error would be kept
+    tuned.handle_error(RayActorError(preempted=True))
+    assert tuned.should_recover()
+    callback = StudyCallback(search, saving, lambda: None)
+    for _ in range(MAX_LOSSES_IN_A_ROW):
+        callback.on_trial_recover(iteration=1, trials=[], trial=tuned)
+    where = "lost its node, as announced, after epoch 3; it goes on from epoch 0"
+    assert told == [f"{trial.row.label} {where}"] * MAX_LOSSES_IN_A_ROW
+    assert (saving.workers, search.under_way) == ({}, 1)
+    assert search.spending.repeated_epochs == 3 * MAX_LOSSES_IN_A_ROW
+    assert trial.losses == 0
+    hand_over(search, trial, report_of(trial, range(1, OBJECTIVE.epochs + 1), done=True))
+    callback.on_trial_recover(iteration=1, trials=[], trial=tuned)  # what is over stays so
+    assert len(told) == MAX_LOSSES_IN_A_ROW + 1
 
 
 def searcher(search: Search, limit: int, stop: str | None = None) -> StudySearcher:

@@ -1,5 +1,6 @@
 """A worker that would compute with other versions, other code or another folder is refused."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from search.workers import code_version
 from search.workers.code_version import CodeVersion, copy_sources, loaded_version
 from search.workers.setup import WorkerSetup
 from spaces.errors import UserError
+from trainer import files
 from trainer.benchmarks import BENCHMARKS
 
 
@@ -56,6 +58,22 @@ def test_a_worker_that_does_not_see_the_run_folder_is_refused(tmp_path: Path) ->
     lost = replace(setup(tmp_path, CodeVersion.here()), proof=tmp_path / "proof")
     with pytest.raises(UserError, match=r"does not see the run folder .*run that the driver"):
         lost.check_here()
+
+
+def test_a_run_folder_that_is_away_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, errors = Path.exists, iter([OSError(errno.ESTALE, "stale")])
+
+    def away(path: Path) -> bool:
+        for error in errors:
+            raise error
+        return look(path)
+
+    monkeypatch.setattr(Path, "exists", away)
+    monkeypatch.setattr(files, "RETRY_SECONDS", 0.0)
+    setup(tmp_path, CodeVersion.here()).check_here()
+    assert next(errors, None) is None
 
 
 def test_the_copied_code_is_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from engines import BENCHMARK, EPOCHS, config, epochs_in, setup, weights_of
+from ray.exceptions import ObjectStoreFullError
 from searching import without_seconds
 from training import FOREVER, digits_data, threads
 
@@ -213,6 +214,11 @@ def test_an_absent_device_stops_the_search_with_a_sentence(tmp_path: Path) -> No
         ("load_task", torch.OutOfMemoryError("out"), "does not hold --slots 2 of resnet8-digitslt"),
         ("Slot", RuntimeError("no C++"), r"resnet8-digitslt \(RuntimeError: no C\+\+\); try"),
         ("Slot", Exception("out of resource"), r"cannot train resnet8-digitslt \(Exception: out"),
+        (
+            "load_task",
+            ObjectStoreFullError("no room"),
+            "^ObjectStoreFullError on a worker: no room",
+        ),
         ("device_name", RuntimeError("old driver"), r"GPU of worker .* \(RuntimeError: old driver"),
     ),
 )

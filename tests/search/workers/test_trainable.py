@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import ObjectStoreFullError
 from twin import results_of
 
 from search.workers.code_version import CodeVersion
@@ -22,6 +23,7 @@ from trainer.results import EpochResult
 
 EPOCHS = 12
 RESULTS = results_of(seed=1, epochs=EPOCHS)
+FULL = " ".join(str(ObjectStoreFullError("no\nroom")).split())
 Begin = Callable[[dict[str, Any]], Iterator[PartResult]]
 
 
@@ -148,8 +150,9 @@ def failing(error: Exception) -> Begin:
         ),
         (OSError("disk full"), {"halt": "OSError on a worker: disk full"}),
         (UserError("no GPU."), {"halt": "UserError on a worker: no GPU."}),
+        (ObjectStoreFullError("no\nroom"), {"halt": f"ObjectStoreFullError on a worker: {FULL}"}),
     ),
-    ids=("diverged", "bug", "disk", "device"),
+    ids=("diverged", "bug", "disk", "device", "store"),
 )
 def test_the_good_epochs_before_a_failure_are_in_the_same_report(
     error: Exception, end: dict[str, object]

@@ -32,6 +32,22 @@ def test_storage_that_is_away_for_a_moment_is_not_taken_for_a_damaged_or_missing
     assert "cannot be read at the moment (Input/output error)" in caplog.messages[0]
 
 
+def test_a_folder_is_made_when_storage_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, errors = os.mkdir, iter([errno.EIO, errno.ESTALE])
+
+    def away(path: Path, mode: int) -> None:
+        for number in errors:
+            raise OSError(number, os.strerror(number))
+        make(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", away)
+    monkeypatch.setattr(files, "RETRY_SECONDS", 0.0)
+    checkpoint.save(tmp_path / "trial", 2, {"configuration": "mine"})
+    assert checkpoint.last_saved_epoch(tmp_path / "trial") == 2
+
+
 def test_a_folder_that_cannot_be_read_is_not_one_without_checkpoints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from spaces import Recipe
 from trainer import files
 from trainer.own.reports import REPORTS, recorded, result_of
+from trainer.own.running import CHECKPOINTS, Running
+from trainer.own.training import OwnTraining
 
 
 def test_storage_that_comes_back_is_waited_for(
@@ -25,3 +28,24 @@ def test_storage_that_comes_back_is_waited_for(
     monkeypatch.setattr(Path, "read_bytes", away)
     monkeypatch.setattr(files, "RETRY_SECONDS", 0.0)
     assert recorded(tmp_path) == [result]
+
+
+def test_the_folder_of_checkpoints_is_made_when_storage_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, errors = Path.mkdir, iter([OSError(errno.EIO, "away")])
+
+    def away(path: Path, **options: bool) -> None:
+        for error in errors:
+            raise error
+        make(path, **options)
+
+    monkeypatch.setattr(Path, "mkdir", away)
+    monkeypatch.setattr(files, "RETRY_SECONDS", 0.0)
+    training = OwnTraining("own", "own:train", 3, (50, 20))
+
+    def train(weights: object, seed: int, report: object) -> None:
+        """Nothing: it is not begun."""
+
+    Running(training, train, Recipe((50, 20), (1.0, 1.0)), 7, tmp_path, threads=1)
+    assert (tmp_path / CHECKPOINTS).is_dir()

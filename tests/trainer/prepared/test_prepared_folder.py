@@ -1,11 +1,13 @@
 """The prepared folder: images that memory does not hold, written and read one by one."""
 
+import errno
 import fcntl
 import os
 import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -231,6 +233,24 @@ def test_any_flipped_bit_of_an_image_is_noticed_when_it_is_read(
     os.truncate(path, 1000)
     with pytest.raises(DataError, match="is cut off"):
         data.test_images[:]
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_stored_images_are_read_when_storage_is_back(
+    benchmark: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, data = prepared(benchmark, tmp_path)
+    whole, read, errors = data.train_images[:], os.preadv, iter([errno.EIO, errno.ETIMEDOUT])
+
+    def away(*arguments: Any) -> int:
+        for number in errors:
+            raise OSError(number, os.strerror(number))
+        return read(*arguments)
+
+    monkeypatch.setattr(os, "preadv", away)
+    monkeypatch.setattr(files, "RETRY_SECONDS", 0.0)
+    assert np.array_equal(data.train_images[:], whole)
+    assert next(errors, None) is None
 
 
 @pytest.mark.usefixtures("little_memory")
