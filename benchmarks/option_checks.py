@@ -33,7 +33,7 @@ def check_out(out: Path, drawn: bool = False) -> None:
 
     With ``drawn``, matplotlib, which draws what is measured, must be there, too.
     """
-    if not out.name or not out.parent.is_dir():
+    if not out.name or not out.parent.is_dir() or out.is_dir():
         raise UserError(f"--out is {out}; it must be a file name in an existing folder.")
     if drawn and find_spec("matplotlib") is None:
         raise UserError("matplotlib, which draws the results, is not installed; install it.")

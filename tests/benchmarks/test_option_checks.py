@@ -26,7 +26,7 @@ def test_a_rule_that_is_broken_is_told_with_the_value_and_the_choices(
         check_minimum("--much", math.nan, 1)
     with pytest.raises(UserError, match=r"^--much is inf; it must be more than 0 and finite\.$"):
         check_positive("--much", math.inf)
-    for out in (Path(), Path("absent") / "new"):
+    for out in (Path(), Path("absent") / "new", tmp_path):
         with pytest.raises(UserError, match=rf"^--out is {out}; it must be a file name in an"):
             check_out(out)
     monkeypatch.setattr(option_checks, "find_spec", {}.get)
