@@ -131,7 +131,7 @@ def chosen(patterns: str | None) -> list[Arm]:
     None stands for all arms whose libraries are installed; the others are said to be left out.
 
     Raises:
-        UserError: no arm fits, or one that does needs what is not installed.
+        UserError: a pattern fits no arm, or one that does needs what is not installed.
     """
     missing = {name: peer for name, peer in PEERS.items() if not peer.installed}
     arms = grid()
@@ -141,9 +141,10 @@ def chosen(patterns: str | None) -> list[Arm]:
         return [arm for arm in arms if arm.method.sampler not in missing]
     words = [word.strip() for word in patterns.split(",")]
     kept = [arm for arm in arms if any(fnmatch.fnmatchcase(arm.label, word) for word in words)]
-    if not kept:
-        examples = ", ".join(repr(arm.label) for arm in arms[:4])
-        raise UserError(f"--arms is {patterns!r}, which fits no arm; arms are {examples} ...")
+    for word in words:
+        if not any(fnmatch.fnmatchcase(arm.label, word) for arm in kept):
+            examples = ", ".join(repr(arm.label) for arm in arms[:4])
+            raise UserError(f"--arms has {word!r}, which fits no arm; arms are {examples} ...")
     for arm in kept:
         if arm.method.sampler in missing:
             remedy = missing[arm.method.sampler].remedy

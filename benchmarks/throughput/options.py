@@ -93,12 +93,14 @@ def chosen_arms(options: argparse.Namespace, device: str) -> tuple[Arm, ...]:
         numbers("--workers", options.workers, 0),
         options.compile,
     )
-    patterns = options.arms.split(",")
-    kept = [a for a in arms if a.plain or any(fnmatch.fnmatch(a.label, p) for p in patterns)]
-    if all(arm.plain for arm in kept):
-        labels = ", ".join(arm.label for arm in arms if not arm.plain)
-        raise UserError(f"--arms is {options.arms!r}, which fits none of: {labels}.")
-    return tuple(kept)
+    labels = [arm.label for arm in arms if not arm.plain]
+    kept: set[str] = set()
+    for pattern in options.arms.split(","):
+        fitting = fnmatch.filter(labels, pattern)
+        if not fitting:
+            raise UserError(f"--arms has {pattern!r}, which fits none of: {', '.join(labels)}.")
+        kept.update(fitting)
+    return tuple(arm for arm in arms if arm.plain or arm.label in kept)
 
 
 def chosen_batches(text: str | None, device: str) -> int | None:

@@ -313,7 +313,7 @@ def test_processes_change_nothing(packed: Path, tmp_path: Path) -> None:
         (["--table", "nowhere"], "nowhere"),
         (["--synthetic", "lat"], "late"),
         (["--synthetic", "late", "--space", "cor"], "core"),
-        (["--synthetic", "late", "--arms", "gpx*"], "fits no arm"),
+        (["--synthetic", "late", "--arms", "random*,gpx*"], "'gpx*', which fits no arm"),
         (["--synthetic", "late", "--repetitions", "1"], "at least 2"),
         (["--synthetic", "late", "--workers", "0"], "1..1000"),
         (["--synthetic", "late", "--workers", "1001"], "1..1000"),

@@ -218,7 +218,7 @@ def test_a_process_that_does_not_answer_in_time_is_an_error(
         (["--workers", "-1"], "--workers is '-1'; write whole numbers from 0"),
         (["--precisions", "fp16"], "--precisions has 'fp16'; choose from tf32, fp32, bf16."),
         (["--precisions", "tf32"], "--precisions has 'tf32', which on a CPU is fp32; write fp32."),
-        (["--arms", "nothing*"], "--arms is 'nothing*', which fits none of: fp32 x1"),
+        (["--arms", "fp32*,no*"], "--arms has 'no*', which fits none of: fp32 x1"),
         (["--batches", "0"], "--batches is '0'; it must be a whole number from 1, or all."),
         (["--budget-seconds", "nan"], "--budget-seconds is nan; it must be above 0 and finite."),
         (["--seed", "-1"], "--seed is -1; it must be in 0..2**32-1."),
