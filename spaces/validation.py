@@ -182,7 +182,7 @@ def first_sentence(kind: type, content: object, found: Any) -> str:
 
 def shown(value: object) -> str:
     """A value as a sentence shows it: short, and without control characters."""
-    text = ascii(value)
+    text = ascii(value).replace("\n", " ")  # that a text holds is escaped already
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 4]} ..."
 
 

@@ -125,7 +125,8 @@ def own_counts(given: object) -> OwnCounts:
 
     Args:
         given: counts of training images in the order of the labels, a mapping of class name to
-            count, or a mapping of column ("train", "test", ...) to counts.
+            count, such as pandas' ``value_counts()``, or a mapping of column ("train", "test", ...)
+            to counts.
 
     Raises:
         UserError: something else, or an entry that breaks a rule.
@@ -134,15 +135,33 @@ def own_counts(given: object) -> OwnCounts:
         return _of_columns({str(name): _listed(values, name) for name, values in given.items()})
     if isinstance(given, Mapping):
         return _labelled(own_counts(list(given.values())), tuple(map(str, given)))
+    if labels := labels_of(given):
+        return _labelled(own_counts(given.tolist()), tuple(map(str, labels)))  # type: ignore[attr-defined]
     return _of_columns({TRAIN: _listed(given, "class counts")})
 
 
+def labels_of(values: object) -> list[object] | None:
+    """Return the labels of a pandas Series; None where they are 0, 1, 2 ..., or there are none."""
+    pairs = getattr(values, "items", None)
+    if not callable(pairs) or not hasattr(values, "tolist"):
+        return None
+    labels = [label for label, _ in pairs()]
+    return None if labels == list(range(len(labels))) else labels
+
+
 def _listed(values: object, name: object) -> list[Any]:
+    if labels_of(values):
+        raise UserError(
+            f"{name}: the counts have labels of their own, which the columns share; give lists in "
+            "the order of the labels, and these as column class."
+        )
     if hasattr(values, "tolist"):  # an array or tensor
         values = values.tolist()
     if isinstance(values, Sequence) and not isinstance(values, str | bytes):
         return list(values)
-    raise UserError(f"{name}: got {values!r}; must be a list of numbers of images, one per class.")
+    raise UserError(
+        f"{name}: got {shown(values)}; must be a list of numbers of images, one per class."
+    )
 
 
 def _of_columns(columns: Mapping[str, list[Any]]) -> OwnCounts:
@@ -160,9 +179,11 @@ def _of_lines(text: str) -> OwnCounts:
         for number, line in enumerate(text.split("\n"), start=1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
-    rows = [(n, [cell.strip() for cell in next(csv.reader([line]))]) for n, line in lines]
-    if not rows:
+    if not lines:
         raise UserError(f"holds no class counts; write {FORMS}.")
+    separator = next((mark for mark in ",;\t" if mark in lines[0][1]), ",")
+    cells_of = [(n, next(csv.reader([line], delimiter=separator))) for n, line in lines]
+    rows = [(n, [cell.strip() for cell in cells]) for n, cells in cells_of]
     first = rows[0][1]
     if any(cell.lower() in COLUMNS for cell in first):
         header = tuple(cell.lower() for cell in first)

@@ -10,6 +10,7 @@ from spaces.parts.words import number_of
 from spaces.validation import checked_json
 from trainer.benchmarks.metrics import score
 from trainer.files import patiently
+from trainer.own.class_counts import labels_of
 from trainer.own.training import OwnTraining
 from trainer.results import EpochResult, HalfCounts, half_counts, selection
 
@@ -52,6 +53,9 @@ def correct_images(epoch: int, correct: object, images: HalfCounts, in_halves: b
     classes = len(images[0])
     shape, fault = (2, classes) if in_halves else (classes,), ""
     try:
+        labels = labels_of(correct)
+        if labels and labels != sorted(labels):  # type: ignore[type-var]
+            fault = "has labels that are in no order"
         if hasattr(correct, "tolist"):  # also of a tensor on a GPU
             correct = correct.tolist()
         numbers = np.asarray(correct)

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 from spaces.errors import UserError
@@ -18,6 +19,7 @@ from trainer.own.class_counts import (
 
 PLAIN = OwnCounts((50, 20, 3), {}, None)
 NAMED = OwnCounts((50, 20, 3), {}, ("cat", "dog", "fox"))
+RED = ("cat", "dog", "fox, red")
 TESTED = OwnCounts((50, 20, 3), {"test": (9, 8, 7)}, ("cat", "dog", "fox"))
 
 
@@ -30,6 +32,8 @@ TESTED = OwnCounts((50, 20, 3), {"test": (9, 8, 7)}, ("cat", "dog", "fox"))
         ("a.csv", "class,train,test\ncat,50,9\ndog,20,8\nfox,3,7\n", TESTED),
         ("a.csv", "test, Class, train\n9,cat,50\n8,dog,20\n7,fox,3\n", TESTED),
         ("a.csv", '"cat, small",50\ndog,20\nfox,3\n', None),
+        ("a.csv", "class;train;test\ncat;50;9\ndog;20;8\nfox;3;7\n", TESTED),
+        ("a.csv", "cat\t50\ndog\t20\nfox, red\t3\n", OwnCounts(PLAIN.train, {}, RED)),
         ("a.csv", "class,train\n2,3\n0,50\n1,20\n", OwnCounts((50, 20, 3), {}, ("0", "1", "2"))),
         ("a.json", "[50, 20, 3]", PLAIN),
         ("a.json", '{"cat": 50, "dog": 20, "fox": 3}', NAMED),
@@ -61,6 +65,8 @@ def test_every_form_of_a_file_is_read(
         ([np.int64(50), 20, 3], PLAIN),
         (Counter(["fox"] * 3 + ["cat"] * 2), OwnCounts((3, 2), {}, ("fox", "cat"))),
         (Counter([1] * 3 + [0] * 7), OwnCounts((7, 3), {}, ("0", "1"))),
+        (pandas.Series([2, 0, 2]).value_counts().add(1), OwnCounts((2, 3), {}, ("0", "2"))),
+        (pandas.Series([50, 20, 3]), PLAIN),
         ({"train": [50, 20, 3], "half_a": [1, 1, 1], "half_b": [2, 2, 2]}, None),
     ),
 )
@@ -87,6 +93,13 @@ def test_values_that_are_no_counts_name_the_argument() -> None:
         counts_text([5, 0])
     with pytest.raises(UserError, match=r"^class_counts: class 0: train is '1+ \.\.\.; it must be"):
         counts_text(["1" * 5000, 5])
+    ranked = pandas.Series([1, 1, 0]).value_counts()
+    with pytest.raises(
+        UserError, match=r"^class_counts: test: the counts have labels of their own"
+    ):
+        counts_text({"train": [5, 6], "test": ranked})
+    with pytest.raises(UserError, match=r"^class_counts: class counts: got    train 0      5 1"):
+        counts_text(pandas.DataFrame({"train": [5, 6]}))
     assert own_counts({"1" * 5000: 5, "02": 6}).train == (6, 5), "in the order of the numbers"
 
 

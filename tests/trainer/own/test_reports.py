@@ -1,14 +1,15 @@
-"""The reports of a trial are read from disk, also where that is away for a moment."""
+"""The reports of a trial: what they may hold, and that storage may be away for a moment."""
 
 import errno
 import json
 from pathlib import Path
 
+import pandas
 import pytest
 
 from spaces import Recipe
 from trainer import files
-from trainer.own.reports import REPORTS, recorded, result_of
+from trainer.own.reports import REPORTS, ReportError, correct_images, recorded, result_of
 from trainer.own.running import CHECKPOINTS, Running
 from trainer.own.training import OwnTraining
 
@@ -49,3 +50,11 @@ def test_the_folder_of_checkpoints_is_made_when_storage_is_back(
 
     Running(training, train, Recipe((50, 20), (1.0, 1.0)), 7, tmp_path, threads=1)
     assert (tmp_path / CHECKPOINTS).is_dir()
+
+
+def test_correct_images_in_the_order_of_their_frequency_are_refused() -> None:
+    hits, images = pandas.Series([0, 1, 1]), ((8, 4), (0, 0))
+    ranked = hits.value_counts()
+    assert correct_images(1, ranked.sort_index(), images, False)[0] == (1, 2)
+    with pytest.raises(ReportError, match=r"^epoch 1: correct has labels that are in no order; re"):
+        correct_images(1, ranked, images, False)
