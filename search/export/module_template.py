@@ -28,7 +28,8 @@ _OF_WEIGHTS = string.Template('''\
 """Class weights for a long-tailed classifier: $description
 
 Found by a search over class weightings. The weights are a pure function of the class counts, so
-the module serves any data set, its classes in any order. It needs torch and nothing else.
+the module serves any data set, its classes in any order. It needs torch 2.0 and Python 3.10, or
+newer, and nothing else.
 
     from best_weighting import compute_class_weights
 
@@ -51,8 +52,8 @@ Class weights alone do not reproduce its accuracy. It needs
 $requirements
 
 Found by a search over training strategies. All in the module is a pure function of the class counts
-and the epoch, so that it serves any data set, its classes in any order. It needs torch and nothing
-else.
+and the epoch, so that it serves any data set, its classes in any order. It needs torch 2.0 and
+Python 3.10, or newer, and nothing else.
 
     from best_strategy import EpochSampler, adjust, adjust_classifier, loss_at
 
