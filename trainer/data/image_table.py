@@ -208,8 +208,13 @@ def _read_parquet(
         raise DataError(f"{file} cannot be read as Parquet ({error}): replace it") from error
     names = read + [name for name in fields if name not in read]
     rows = zip(*values, strict=True)
-    lines = (["" if value is None else str(value).strip() for value in row] for row in rows)
+    lines = ([_cell(value) for value in row] for row in rows)
     return names, enumerate(lines, 1)
+
+
+def _cell(value: Any) -> str:
+    """A value of a Parquet column as a CSV has it; empty where it is missing."""
+    return "" if value is None or value != value else str(value).strip()  # nan differs from itself
 
 
 def _check_column(file: Path, name: str, kind: Any, rows: int) -> None:

@@ -15,7 +15,8 @@ from trainer.errors import DataError
 if TYPE_CHECKING:
     from PIL import Image
 
-LEVELS = 256
+LEVELS, FAINT = 256, 64
+"""Of a pixel; images that are all below the second are hardly meant so."""
 PORTION_BYTES = 2**25
 """Of images that are decoded at a time."""
 
@@ -177,6 +178,17 @@ class Levels:
                     counts += np.bincount(channel.ravel(), minlength=LEVELS)
             images -= len(portion)
             yield portion
+
+    def warning(self) -> str | None:
+        """What a person should know of images of few levels; None where they have more."""
+        highest = int(np.flatnonzero(self.counts.any(axis=0))[-1])
+        if highest >= FAINT:
+            return None
+        return (
+            f"warning: no pixel of the training images is above {highest} of {LEVELS - 1}, so that"
+            " they have few levels: of 16 bits the upper 8 are read, so scale 12-bit images to"
+            " 0..65535, or store them in 8 bits"
+        )
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of every channel, of pixels scaled to 0..1."""

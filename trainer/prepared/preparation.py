@@ -33,9 +33,9 @@ def prepare(
     """The path of the benchmark's prepared file or folder, which is made first if it is missing.
 
     `say` tells a person that the images are read from disk, and why: so many `processes` that
-    train at a time would not find room for them in memory. Several processes may prepare at the
-    same time: each writes the same bytes, atomically. Raises DataError when the images are
-    missing, damaged or cannot be written.
+    train at a time would not find room for them in memory; and that they have few levels. Several
+    processes may prepare at the same time: each writes the same bytes, atomically. Raises DataError
+    when the images are missing, damaged or cannot be written.
     """
     stem = benchmark.name if benchmark.folder else benchmark.dataset
     path = file_of(data_root, stem, benchmark.data_fingerprint())
@@ -55,11 +55,13 @@ def prepare(
     if folder.exists():
         return folder
     request = Request(data_root, benchmark.resolution, benchmark.folder)
-    raw = SOURCES[benchmark.dataset](request)
+    raw, levels = SOURCES[benchmark.dataset](request), Levels(benchmark.channels)
     if lacking:
-        _write_folder(folder, benchmark, raw)
+        _write_folder(folder, benchmark, raw, levels)
     else:
-        write_file(path, _pack(benchmark, raw))
+        write_file(path, _pack(benchmark, raw, levels))
+    if warning := levels.warning():
+        say(warning)
     return folder if lacking else path
 
 
@@ -70,9 +72,9 @@ def _kept(benchmark: Benchmark, raw: RawImages) -> NDArray[np.int64]:
     return select_long_tail(raw.train_labels, benchmark.counts, benchmark.subset_seed)
 
 
-def _pack(benchmark: Benchmark, raw: RawImages) -> bytes:
+def _pack(benchmark: Benchmark, raw: RawImages, levels: Levels) -> bytes:
     """The bytes of the prepared file; equal input gives equal bytes."""
-    kept, levels = _kept(benchmark, raw), Levels(benchmark.channels)
+    kept = _kept(benchmark, raw)
     images = np.concatenate([*levels.counted(raw.portions(_numbers(raw, kept)), len(kept))])
     train, test = _channels_first(images[: len(kept)]), _channels_first(images[len(kept) :])
     del images
@@ -91,9 +93,9 @@ def _compressed(**arrays: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _write_folder(folder: Path, benchmark: Benchmark, raw: RawImages) -> None:
+def _write_folder(folder: Path, benchmark: Benchmark, raw: RawImages, levels: Levels) -> None:
     """Write images, and beside them all else, a portion of the images at a time."""
-    kept, levels = _kept(benchmark, raw), Levels(benchmark.channels)
+    kept = _kept(benchmark, raw)
     numbers, side = _numbers(raw, kept), benchmark.resolution
     shape = len(numbers), side, side, benchmark.channels
 

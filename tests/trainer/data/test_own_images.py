@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow
 import pytest
 from own_images import arrays, declared, prepared, rows, write_csv
+from PIL import Image
 from pyarrow import parquet
 
 from spaces.errors import UserError
@@ -131,6 +132,27 @@ def test_faulty_csv_is_refused(here: Path, text: str, message: str) -> None:
     (here / "rows.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         declared(here, 'csv = "rows.csv"')
+
+
+@pytest.mark.parametrize(("bits", "warned"), ((12, True), (16, False)))
+def test_images_of_few_levels_are_warned_of(here: Path, bits: int, warned: bool) -> None:
+    for place in here.glob("images/*/*/*.png"):
+        grey = np.asarray(Image.open(place).convert("L")).astype(np.uint16)
+        Image.fromarray(grey << (bits - 8)).save(place)
+    told: list[str] = []
+    prepare(declared(here, 'root = "images"'), here, told.append)
+    assert [text[:55] for text in told] == (
+        ["warning: no pixel of the training images is above 15 of"] * warned
+    )
+
+
+def test_a_label_that_is_missing_in_a_parquet_file_is_no_class(here: Path) -> None:
+    labels = pyarrow.array([1.0, float("nan"), 0.0], from_pandas=False)
+    parquet.write_table(
+        pyarrow.table({"path": ["a", "b", "c"], "label": labels}), here / "a.parquet"
+    )
+    with pytest.raises(DataError, match="row 2, lacks its label"):
+        declared(here, 'parquet = "a.parquet"')
 
 
 def test_labels_that_are_the_same_number_have_one_order() -> None:
