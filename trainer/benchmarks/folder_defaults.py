@@ -11,6 +11,7 @@ import numpy as np
 
 from trainer.data import pixels
 from trainer.data.image_folder import SplitNames, find_files, split_names
+from trainer.user_files import named_path
 
 RESOLUTIONS = (8, 16, 32, 64)
 MANY_IMAGES = 2000
@@ -85,5 +86,5 @@ def folder_defaults(root: Path, taken: Collection[str]) -> FolderDefaults:
 
 def benchmark_name(root: Path, taken: Collection[str]) -> str:
     """A benchmark's name from a folder's: other characters become '-'."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.absolute().name).strip(".-") or "images"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", named_path(root).name).strip(".-") or "images"
     return f"{name}-images" if name in taken else name

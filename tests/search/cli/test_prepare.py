@@ -128,7 +128,7 @@ def test_equal_classes_are_a_note_and_the_name_of_a_benchmark_is_not_taken(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_folder(tmp_path / "resnet8-digitslt", (2, 2))
-    assert main(["prepare", "./resnet8-digitslt"]) == 0
+    assert main(["prepare", "./resnet8-digitslt/train/.."]) == 0
     said = capsys.readouterr().out
     assert "note: class weights cannot act in benchmark 'resnet8-digitslt-images'" in said
     assert Path("resnet8-digitslt-images.toml").is_file()
