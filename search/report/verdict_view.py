@@ -1,5 +1,6 @@
 """The view of a run's verdict, at its end and in ``show``."""
 
+import shlex
 from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
@@ -63,17 +64,14 @@ def stopping_lines(conclusion: Conclusion) -> list[str]:
 
 def export_note(conclusion: Conclusion) -> str | None:
     """Return what a person must know of a weighting before using it; None if it is confirmed."""
-    judgement, run = conclusion.judgement, conclusion.folder.path
+    judgement, command = conclusion.judgement, confirm_command(conclusion)
     if judgement is None:
         return (
             "not confirmed: it is the best of the search by the search's own runs, which is partly "
-            f"luck; '{PROGRAM} confirm {run}' trains it again with fresh seeds."
+            f"luck; {command} trains it again with fresh seeds."
         )
     if not judgement.decided:
-        return (
-            f"the confirmation has not ended ({judgement.reason}); '{PROGRAM} confirm {run}' goes "
-            "on with it."
-        )
+        return f"the confirmation has not ended ({judgement.reason}); {command} goes on with it."
     return None
 
 
@@ -98,9 +96,18 @@ def unconfirmed_notes(conclusion: Conclusion) -> list[str]:
     rows, study = conclusion.rows, conclusion.told
     running = any(row.state == TrialState.RUNNING for row in rows)
     if not (running or study or nothing_to_confirm(conclusion.standings, rows)):
-        run = conclusion.folder.path
-        notes.append(f"'{PROGRAM} confirm {run}' trains it and the controls with fresh seeds")
+        command = confirm_command(conclusion)
+        notes.append(f"{command} trains it and the controls with fresh seeds")
     return notes
+
+
+def confirm_command(conclusion: Conclusion) -> str:
+    """Return the command that confirms a run, or what does with a study."""
+    if conclusion.told:
+        return "confirmation() of search.Study(..., folder=...)"
+    own = conclusion.manifest.benchmarks[0].own
+    words = [*PROGRAM.split(), "confirm", str(conclusion.folder.path)]
+    return f"'{shlex.join(words + (['--trainable', own.trainable] if own else []))}'"
 
 
 def incumbent_text(found: Incumbent, objective: Objective) -> str:

@@ -21,6 +21,7 @@ import search
 from search.api.study import Study
 from search.api.told import Trial
 from search.cli.commands import main
+from search.report.verdict_view import export_note
 from search.stats.best_arm import SEEDS_EACH, confirmation_seed
 from search.store.record import Record
 from search.store.trials import trial_seed
@@ -65,6 +66,7 @@ def test_a_study_learns_from_an_earlier_one_and_has_that_on_record(
     with Study([90, 9], **again, prior=study.run) as new:
         assert [run.run for run in new._search.record.begun.prior] == ["mine"]
         assert new.ask().label == "uniform"
+    assert "; confirmation() of search.Study(" in str(export_note(study.run.conclusion))
     with Study([90, 9], **again) as known:
         assert [trial.label for trial in known.pending()] == ["uniform"]
     with pytest.raises(search.UserError, match=r"^prior is other, and run 'new' began with mine; "):

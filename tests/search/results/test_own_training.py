@@ -82,6 +82,7 @@ def test_a_run_is_read_from_its_folder_as_it_was_written(
         assert main(words) == 0
     out = capsys.readouterr().out
     assert "my.train: own training of 6 epochs" in out
+    assert (f"confirm {run} --trainable my:train' trains" in out) == case.endswith("searched")
 
 
 def test_an_export_names_the_function(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
