@@ -103,11 +103,10 @@ class EventLogging:
         match event:
             case EpochReported(key, part, result):
                 trial = logged(self.row(key))
-                benchmark = parts_of(self.objective, trial.study)[part].name
-                several = len(self.objective.all_benchmarks) > 1
-                self._call("epoch", trial, f"{benchmark}/" if several else "", result)
+                self._call("epoch", trial, self._prefixes(trial.study)[part], result)
             case TrialEnded(row):
-                self._call("ended", logged(row), ENDS[row.state], summary_of(row))
+                summary = summary_of(row, self._prefixes(row.study))
+                self._call("ended", logged(row), ENDS[row.state], summary)
 
     def conclude(self, folder: RunFolder) -> None:
         """Pass on what a run concludes, or why that cannot be read."""
@@ -122,6 +121,11 @@ class EventLogging:
         """Wait for the loggers to write what is left, but not for long."""
         for background in self.backgrounds:
             background.close()
+
+    def _prefixes(self, study: str) -> list[str]:
+        """What stands before the metrics of each benchmark that trials of a study train on."""
+        several = len(self.objective.all_benchmarks) > 1
+        return [f"{b.name}/" if several else "" for b in parts_of(self.objective, study)]
 
     def _call(self, method: str, *arguments: object) -> None:
         for background in self.backgrounds:
@@ -168,14 +172,14 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Value]:
     return found
 
 
-def summary_of(row: Row) -> dict[str, float]:
-    """Return the numbers of a trial that has ended."""
+def summary_of(row: Row, prefixes: Sequence[str]) -> dict[str, float]:
+    """Return the numbers of a trial that has ended, those of each benchmark under its prefix."""
     found = {"device_hours": row.device_hours}
-    if row.value is not None:
+    if row.value is not None and len(prefixes) == 1:  # of several, a sum that means nothing alone
         found["value"] = row.value
-    if row.summaries:
-        first = row.summaries[0]
-        found |= {"best_score": first.best_score, "last_ten_score": first.last_ten_score}
+    for prefix, summary in zip(prefixes, row.summaries, strict=False):
+        found |= {f"{prefix}best_score": summary.best_score}
+        found |= {f"{prefix}last_ten_score": summary.last_ten_score}
     return found
 
 

@@ -30,7 +30,7 @@ class MlflowLogger:
             found.experiment_id if found else self.client.create_experiment(EXPERIMENT)
         )
         self.search = identity(folder).replace("'", "")
-        self.runs: dict[str, str] = {}
+        self.runs: dict[str, str] = {}  # id by trial, of those that have not ended
         self.parent = self._run("", folder.path.name, {})
 
     def _run(self, key: str, name: str, tags: Mapping[str, str]) -> str:
@@ -68,6 +68,7 @@ class MlflowLogger:
         self.client.log_batch(run, metrics=metrics, params=params)
         self.client.set_tag(run, "end", state)
         self.client.set_terminated(run, "FAILED" if state == "failed" else "FINISHED")
+        del self.runs[trial.key]
 
     def concluded(self, summary: Mapping[str, Value]) -> None:
         for name, value in summary.items():
@@ -77,4 +78,8 @@ class MlflowLogger:
                 self.client.set_tag(self.parent, name, value)
 
     def close(self) -> None:
-        self.client.set_terminated(self.parent)
+        """End the runs of trials that have not ended, which go on with the search, as killed."""
+        left = [run for key, run in self.runs.items() if key]
+        for run in left:
+            self.client.set_terminated(run, "KILLED")
+        self.client.set_terminated(self.parent, "KILLED" if left else "FINISHED")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from concluded import CASES, conclusion_of
-from confirming import PLAIN, drive, new_run, steady
+from confirming import PLAIN, drive, new_run, results_worth, steady
 from twin import JOINT, OBJECTIVE, attempt
 
 from search.loggers import background
@@ -35,7 +35,7 @@ class Kept:
         self.told.append(("epoch", trial.key, prefix, result.epoch))
 
     def ended(self, trial: LoggedTrial, state: str, summary: Mapping[str, float]) -> None:
-        self.told.append(("ended", trial.key, state))
+        self.told.append(("ended", trial.key, state, summary))
 
     def concluded(self, summary: Mapping[str, Any]) -> None:
         self.told.append(("concluded", dict(summary)))
@@ -66,7 +66,11 @@ def test_a_logger_is_told_of_every_epoch_and_end(
     epochs = [told for told in kept.told if told[0] == "epoch"]
     assert len(epochs) == TRIALS * sum(benchmark.epochs for benchmark in objective.benchmarks)
     assert {prefix for _, _, prefix, _ in epochs} == prefixes
-    assert sum(told[0] == "ended" for told in kept.told) == TRIALS
+    summaries = [told[-1] for told in kept.told if told[0] == "ended"]
+    assert len(summaries) == TRIALS
+    scores = {f"{prefix}{name}" for prefix in prefixes for name in ("best_score", "last_ten_score")}
+    scores |= {"device_hours"} if len(prefixes) > 1 else {"device_hours", "value"}
+    assert all(summary.keys() == scores for summary in summaries)
     assert kept.closed
 
 
@@ -214,8 +218,13 @@ def test_mlflow_has_a_run_for_each_trial_below_that_of_the_search(
     assert all(run.data.metrics["best_score"] > 0 for run in below)
     assert {run.info.status for run in runs} == {"FINISHED"}
     shutil.rmtree(tmp_path / "run")
-    driven(tmp_path, "mlflow", "2026-01-02")
+    again = driven(tmp_path, "mlflow", "2026-01-02")
     assert len(client.search_runs([experiment.experiment_id])) == 2 * (TRIALS + 1)
+    interrupted = LOGGERS["mlflow"].make(again)
+    interrupted.epoch(LoggedTrial("proposals-99", "#99", "proposals", {}), "", results_worth(50)[0])
+    interrupted.close()
+    runs = client.search_runs([experiment.experiment_id], "attributes.status = 'KILLED'")
+    assert {run.info.run_name for run in runs} == {"run", "#99 proposals-99"}
 
 
 @pytest.mark.slow
