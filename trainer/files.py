@@ -57,6 +57,8 @@ def patiently(action: Callable[[], T], path: Path, use: str = "written") -> T:
             result = action()
         except OSError as error:
             if error.errno not in PASSING or time.monotonic() >= deadline:
+                if error.errno is not None and error.filename is None:
+                    error.filename = str(path)  # which a file's own methods do not know
                 raise
             if not failed:
                 log.warning(

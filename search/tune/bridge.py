@@ -4,9 +4,10 @@ Tune hands every result to the scheduler (except a trial's last one) and then to
 Tune's own state is scratch: nothing is ever restored from it.
 """
 
+import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from ray.tune.search import Searcher
 from search.session.events import Warned
 from search.session.running import Running
 from search.session.search import Search
-from search.store.run_folder import part_key
+from search.store.lease import LeaseLostError
+from search.store.run_folder import RunFolderGoneError, part_key
 from search.tune.saving import Saving
 from spaces.errors import UserError
+from trainer.entry_point import sentence_of
 from trainer.results import EpochResult
 
 KEPT = frozenset(("done", "training_iteration", "trial_id", "node_ip", "pid"))
@@ -35,6 +38,21 @@ class DriverOnly:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "DriverOnly":
         return self
+
+
+@contextlib.contextmanager
+def halting(search: Search) -> Iterator[None]:
+    """Halt the search where the block cannot record something; what runs is to be saved then.
+
+    Tune would make a traceback of the error, and end every trial where its last checkpoint is. So
+    it may where the run is gone, or another process's: nothing must be saved there.
+    """
+    try:
+        yield
+    except (RunFolderGoneError, LeaseLostError):
+        raise
+    except (OSError, UserError) as error:
+        search.halt(sentence_of(error))
 
 
 class StudySearcher(DriverOnly, Searcher):
@@ -63,11 +81,9 @@ class StudySearcher(DriverOnly, Searcher):
             return str(Searcher.FINISHED)
         under_way = self.search.under_way
         room = self.limit() > under_way
-        try:
+        trial = None
+        with halting(self.search):  # also where nothing more can be drawn
             trial = self.search.next_trial() if room else None
-        except UserError as error:  # nothing more can be drawn; what runs is to be saved
-            self.search.halt(str(error))
-            return str(Searcher.FINISHED)
         if trial is None:
             over = (room or not under_way) and not self.search.has_more()
             return str(Searcher.FINISHED) if over else None
@@ -156,8 +172,9 @@ class StudyScheduler(DriverOnly, FIFOScheduler):
         trial: Trial,
         result: dict[str, Any],
     ) -> str:
-        if take_report(self.search, trial, result):
-            return str(TrialScheduler.STOP)
+        with halting(self.search):
+            if take_report(self.search, trial, result):
+                return str(TrialScheduler.STOP)
         return str(TrialScheduler.NOOP if self.stop() else TrialScheduler.CONTINUE)
 
 
@@ -185,6 +202,13 @@ class StudyCallback(DriverOnly, Callback):
         result: dict[str, Any],
         **info: Any,
     ) -> None:
+        with halting(self.search):
+            self.take_result(trial, result)
+        for name in result.keys() - KEPT:
+            del result[name]
+
+    def take_result(self, trial: Trial, result: dict[str, Any]) -> None:
+        """Record what is in a result, and the trial's end if it is its last."""
         key = trial.config["key"]
         stop = take_report(self.search, trial, result)
         for warning in result["warnings"]:
@@ -195,8 +219,6 @@ class StudyCallback(DriverOnly, Callback):
             self.search.fail(key, result["failure"], result["traceback"], result["diverged"])
         elif result.get("done") and key in self.search.running:
             self.search.finish(key)
-        for name in result.keys() - KEPT:
-            del result[name]
 
     def on_trial_error(
         self,
@@ -207,7 +229,8 @@ class StudyCallback(DriverOnly, Callback):
     ) -> None:
         """Let the search decide: Tune tries nothing again but what its node's notice ended."""
         self.saving.loses(trial.config["key"])
-        self.search.lost_worker(trial.config["key"], error_of(trial))
+        with halting(self.search):
+            self.search.lost_worker(trial.config["key"], error_of(trial))
 
     def on_trial_recover(
         self,

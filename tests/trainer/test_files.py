@@ -94,7 +94,7 @@ def test_storage_that_stays_away_is_an_error_and_what_was_there_stays(
 
 
 @WRITES
-def test_a_full_disk_is_not_waited_for(
+def test_a_full_disk_is_not_waited_for_and_the_file_is_named(
     change: Callable[[Path], None],
     tmp_path: Path,
     clock: list[float],
@@ -103,8 +103,9 @@ def test_a_full_disk_is_not_waited_for(
     path = tmp_path / "file"
     path.write_bytes(b"one\n")
     failing(monkeypatch, iter([errno.ENOSPC]), "fsync")
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as raised:
         change(path)
+    assert raised.value.filename == str(path)
     assert clock == []
     assert path.read_bytes() == b"one\n"
 

@@ -142,7 +142,11 @@ def told_result(
 
 
 def recorded(folder: Path) -> list[EpochResult]:
-    """Return the reports in a trial's folder, without a last line that is torn, which is cut."""
+    """Return the reports in a trial's folder, without a last line that is torn, which is cut.
+
+    An epoch may be there twice, also of a process that was given up and had not ended; its last
+    report counts.
+    """
     path = folder / REPORTS
     try:
         content = patiently(path.read_bytes, path, "read")
@@ -152,4 +156,6 @@ def recorded(folder: Path) -> list[EpochResult]:
     if len(whole) < len(content):
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    return [checked_json(EpochResult, line) for line in whole.splitlines()]
+    results = (checked_json(EpochResult, line) for line in whole.splitlines())
+    by_epoch = {result.epoch: result for result in results}
+    return [by_epoch[epoch] for epoch in sorted(by_epoch)]

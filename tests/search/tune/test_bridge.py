@@ -1,10 +1,12 @@
 """The reports that Ray Tune hands over, and what they do to a search."""
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from ray.exceptions import RayActorError
@@ -15,10 +17,14 @@ from twin import OBJECTIVE, attempt, fast_folder, lines_told, make_run, make_set
 
 from search.session.running import Running
 from search.session.search import MAX_LOSSES_IN_A_ROW, Search
+from search.store.lease import LeaseLostError
 from search.store.trials import TrialState
 from search.tune.bridge import StudyCallback, StudyScheduler, StudySearcher
 from search.tune.saving import Saving
 from spaces.errors import UserError
+from trainer.entry_point import sentence_of
+
+FULL = OSError(errno.ENOSPC, "No space left on device", "runs/a/file")
 
 
 @pytest.fixture
@@ -159,6 +165,35 @@ def test_a_halt_records_the_epochs_before_it_and_leaves_the_trial_resumable(
     assert recorded(search, trial) == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("owner", "name", "end"),
+    (
+        ("folder", "append_epoch", {}),
+        ("record", "report", {}),
+        ("record", "tell", {"done": True}),
+        ("folder", "write_error", {"failure": "a", "traceback": "b", "diverged": False}),
+    ),
+)
+def test_what_cannot_be_recorded_halts_the_search_and_leaves_the_trial_resumable(
+    owner: str, name: str, end: dict[str, Any], search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = started(search)
+    monkeypatch.setattr(getattr(search, owner), name, Mock(side_effect=FULL))
+    hand_over(search, trial, report_of(trial, range(1, 7 if "done" in end else 3), **end))
+    assert search.must_stop() == "runs/a/file: No space left on device"
+    assert list(search.running) == [trial.row.key]
+    assert search.ended == []
+
+
+def test_a_run_that_another_process_took_over_is_left_at_once(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, lost = started(search), Mock(side_effect=LeaseLostError("taken over"))
+    monkeypatch.setattr(search.folder, "append_epoch", lost)
+    with pytest.raises(LeaseLostError):
+        hand_over(search, trial, report_of(trial, range(1, 7), done=True))
+
+
 def test_warnings_are_told(search: Search) -> None:
     trial, told = started(search), lines_told(search)
     hand_over(search, trial, report_of(trial, range(1, 3), warnings=["a checkpoint is torn"]))
@@ -232,10 +267,19 @@ def test_a_trial_that_only_loses_its_workers_fails_with_the_last_reason(search: 
     assert len(search.ended) == 1
 
 
+def test_a_lost_trial_whose_end_cannot_be_recorded_halts_the_search(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search.folder, "write_error", Mock(side_effect=FULL))
+    for _ in range(MAX_LOSSES_IN_A_ROW):
+        lose(search, trial := started(search))
+    assert search.must_stop() == "runs/a/file: No space left on device"
+    assert list(search.running) == [trial.row.key]
+
+
 def test_a_trial_that_tune_begins_again_after_a_notice_is_told_of_and_is_no_loss(
     search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``should_recover`` is why Tune does so, though it is to try nothing again."""
     trial, told = started(search), lines_told(search)
     hand_over(search, trial, report_of(trial, range(1, 4)))
     saving = Saving(search, lambda: None)
@@ -252,9 +296,6 @@ def test_a_trial_that_tune_begins_again_after_a_notice_is_told_of_and_is_no_loss
     assert (saving.workers, search.under_way) == ({}, 1)
     assert search.spending.repeated_epochs == 3 * MAX_LOSSES_IN_A_ROW
     assert trial.losses == 0
-    hand_over(search, trial, report_of(trial, range(1, OBJECTIVE.epochs + 1), done=True))
-    callback.on_trial_recover(iteration=1, trials=[], trial=tuned)  # what is over stays so
-    assert len(told) == MAX_LOSSES_IN_A_ROW + 1
 
 
 def searcher(search: Search, limit: int, stop: str | None = None) -> StudySearcher:
@@ -293,16 +334,15 @@ def test_the_last_trial_that_loses_its_worker_is_handed_out_again(search: Search
     assert asked.suggest("id") == Searcher.FINISHED
 
 
+@pytest.mark.parametrize("error", (UserError("all weightings have diverged."), FULL))
 def test_where_nothing_can_be_drawn_any_more_the_search_halts_and_what_runs_is_kept(
-    search: Search,
+    error: Exception, search: Search
 ) -> None:
-    def refused() -> None:
-        raise UserError("all weightings have diverged; lower the rate.")
-
     trial, asked = started(search), searcher(search, 2)
-    search.proposer = SimpleNamespace(next_named=lambda: None, ask=refused)  # type: ignore[assignment]
+    ask: Any = SimpleNamespace(next_named=lambda: None, ask=Mock(side_effect=error))
+    search.proposer = ask
     assert asked.suggest("id") == Searcher.FINISHED
-    assert search.must_stop() == "all weightings have diverged; lower the rate."
+    assert search.must_stop() == sentence_of(error)
     assert list(search.running) == [trial.row.key]
 
 
