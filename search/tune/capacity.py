@@ -84,7 +84,7 @@ class Capacity:
 
     def update(self, nodes: Nodes, now: float) -> None:
         fit = present_capacity(nodes, self.held)
-        self.possible = possible_capacity(nodes, self.held)
+        self.possible = 0 if self.local else possible_capacity(nodes, self.held)
         before, self.present = self.present, fit
         if fit:
             if fit != before:

@@ -139,7 +139,14 @@ def test_a_signal_while_the_program_loads_ends_it_on_a_closed_terminal_too(
     assert codes == [130]
 
 
-@pytest.mark.parametrize("program", (["run_search.py", "list"], ["-m", "trainer", "--help"]))
+@pytest.mark.parametrize(
+    "program",
+    (
+        ["run_search.py", "list"],
+        ["-m", "trainer", "--help"],
+        ["-m", "search.cluster.config_check", "cluster.yaml"],
+    ),
+)
 def test_a_library_that_is_not_installed_is_told_in_a_sentence(program: list[str]) -> None:
     command = [sys.executable, "-S", *program]  # without what is installed
     ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)

@@ -55,6 +55,12 @@ def test_trials_that_wait_for_the_work_of_others_are_told_at_the_start(clock: Cl
     assert cluster.told[2].endswith(f"; 1 of them waits {held}")
 
 
+def test_ray_on_this_machine_does_not_grow_where_it_is_the_head_of_a_cluster(clock: Clock) -> None:
+    nodes = Nodes(({"CPU": 4.0},), (GPU_TYPE,), 4)
+    local = Capacity({"cpu": 1.0}, None, True, lambda sentence: None, lambda: nodes)
+    assert [local.limit(), local.limit()] == [4, 4]
+
+
 def test_a_trial_must_fit_on_one_node() -> None:
     nodes = Nodes(({"CPU": 3.0}, {"CPU": 3.0}, HEAD))
     assert present_capacity(nodes, {"cpu": 2}) == 2
