@@ -12,6 +12,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -115,13 +116,15 @@ def _write_together(files: Mapping[Path, bytes | memoryview]) -> None:
         sync(folder)  # the new names, which the files' own fsync does not cover
 
 
-def append_whole(path: Path, data: bytes, sync: bool = False) -> None:
+def append_whole(path: Path, data: bytes, sync: bool = False, size: int | None = None) -> None:
     """Append ``data`` to a file, all of it or nothing; one process at a time may do so.
 
-    With ``sync``, it survives a power cut. Raises OSError when it cannot be written.
+    With ``sync``, it survives a power cut. Where ``size`` is given, in bytes, what is behind was
+    left by a write that failed, and is cut off. Raises OSError when it cannot be written.
     """
-    before = patiently(lambda: path.stat().st_size if path.exists() else 0, path)
-    patiently(lambda: _append(path, data, before, sync), path)
+    if size is None:
+        size = patiently(lambda: path.stat().st_size if path.exists() else 0, path)
+    patiently(partial(_append, path, data, size, sync), path)
 
 
 def _append(path: Path, data: bytes, before: int, sync: bool) -> None:

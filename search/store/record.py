@@ -147,7 +147,7 @@ class Record(RunState):
         for fact in read:
             self.check(fact, f"what is to be written to {self.path}")
         self.may_write()
-        append_whole(self.path, b"".join(lines), sync=True)
+        append_whole(self.path, b"".join(lines), sync=True, size=self.bytes)
         self.bytes += sum(map(len, lines))
         for fact in read:
             self._take(fact)

@@ -1,5 +1,6 @@
 """The record of every trial, as it is written and read."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,6 +149,26 @@ def test_nothing_is_recorded_once_another_process_may_write(journal: Path) -> No
     with pytest.raises(LeaseLostError):
         start_proposal(Record.reopen(journal, lost))
     assert journal.read_bytes() == before
+
+
+def test_what_a_failed_write_left_on_disk_is_cut_off_by_the_next(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(file: int) -> None:
+        content.append(journal.read_bytes())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    content: list[bytes] = []
+    record = Record.create(journal, (), SEED)
+    key = start_proposal(record).key
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", away)
+        with pytest.raises(OSError, match="No space left"):
+            record.report(key, 5, 40.0)
+    assert content[0].count(b"\n") == 3
+    journal.write_bytes(content[0])  # as where it could not be cut off, for the storage was away
+    record.report(key, 5, 41.0)
+    assert Record.reopen(journal).row(key).rungs == {5: 41.0}
 
 
 def test_refused_draws_have_numbers_and_are_no_trials(journal: Path) -> None:
