@@ -68,6 +68,7 @@ class Record(RunState):
         """
         super().__init__()
         self.path, self.may_write = path, may_write
+        self.end: int | None = None  # in bytes, where the last write failed
         try:
             lines, self.source = lines_of(path)
             for number, line in enumerate(lines):
@@ -147,7 +148,9 @@ class Record(RunState):
         for fact in read:
             self.check(fact, f"what is to be written to {self.path}")
         self.may_write()
-        append_whole(self.path, b"".join(lines), sync=True, size=self.bytes)
+        end, self.end = self.end, self.bytes  # what a failed write leaves behind it is cut off
+        append_whole(self.path, b"".join(lines), sync=True, size=end)
+        self.end = None
         self.bytes += sum(map(len, lines))
         for fact in read:
             self._take(fact)
