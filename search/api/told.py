@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from search.api.planning import chosen_baselines, chosen_settings
@@ -106,5 +106,6 @@ def opened(training: OwnTraining, folder: RunFolder, given: Mapping[str, Any]) -
             )
         manifest = Manifest.of(settings, (RecordedBenchmark.of_own(training),))
         record, attempt = open_run(plan, manifest)
-        objective = folder.read_manifest().objective
-        yield Search(settings, plan.budget, objective, folder, record, attempt)
+        objective, known = folder.read_manifest().objective, record.plan()
+        budget = replace(plan.budget, runs=known.runs if known else None)  # it is as long as before
+        yield Search(settings, budget, objective, folder, record, attempt)

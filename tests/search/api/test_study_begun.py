@@ -66,3 +66,18 @@ def test_a_study_that_another_process_begins_at_the_same_moment_is_left_as_it_is
         Study(COUNTS, **given)
     with Study(COUNTS, **given) as theirs:
         assert [trial.label for trial in theirs.pending()] == ["uniform"]
+
+
+def test_a_study_that_goes_on_lets_a_confirmation_be_as_long_as_it_was_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.config.budget.MOST_RUNS", 1)  # of a run; a study may have more
+    given: dict[str, Any] = {"folder": tmp_path / "mine", "sampler": "random"}
+    with Study(COUNTS, **given) as study:
+        for number in range(8):
+            study.tell(study.ask(), 0.6 + number / 1000)
+        study.tell(study.confirmation(runs=9)[0], 0.6)
+    with Study(COUNTS, **given) as again:
+        with pytest.raises(search.UserError, match="the confirmation has begun"):
+            again.ask()
+        assert again.confirmation()
