@@ -241,7 +241,8 @@ class StudyCallback(DriverOnly, Callback):
     ) -> None:
         """Say that a trial goes on elsewhere: Tune itself tries it again after a notice."""
         self.saving.loses(trial.config["key"])
-        self.search.left_node(trial.config["key"])
+        with halting(self.search):
+            self.search.left_node(trial.config["key"])
 
 
 class StopSwitch(DriverOnly, Stopper):

@@ -67,9 +67,8 @@ def hand_over(search: Search, trial: Running, result: dict[str, Any]) -> bool:
     """Do what Tune does with a result; return whether it ends the trial."""
     tune_trial: Any = SimpleNamespace(config={"key": trial.row.key})
     if not result["done"]:
-        decision = StudyScheduler(search, lambda: None).on_trial_result(
-            None, tune_trial, dict(result)
-        )
+        scheduler = StudyScheduler(search, lambda: None)
+        decision = scheduler.on_trial_result(None, tune_trial, dict(result))
         result["done"] = decision == TrialScheduler.STOP
     callback = callback_of(search)
     callback.on_trial_result(iteration=1, trials=[], trial=tune_trial, result=result)
@@ -181,8 +180,7 @@ def test_what_cannot_be_recorded_halts_the_search_and_leaves_the_trial_resumable
     monkeypatch.setattr(getattr(search, owner), name, Mock(side_effect=FULL))
     hand_over(search, trial, report_of(trial, range(1, 7 if "done" in end else 3), **end))
     assert search.must_stop() == "runs/a/file: No space left on device"
-    assert list(search.running) == [trial.row.key]
-    assert search.ended == []
+    assert (list(search.running), search.ended) == ([trial.row.key], [])
 
 
 def test_a_run_that_another_process_took_over_is_left_at_once(
@@ -293,9 +291,11 @@ def test_a_trial_that_tune_begins_again_after_a_notice_is_told_of_and_is_no_loss
         callback.on_trial_recover(iteration=1, trials=[], trial=tuned)
     where = "lost its node, as announced, after epoch 3; it goes on from epoch 0"
     assert told == [f"{trial.row.label} {where}"] * MAX_LOSSES_IN_A_ROW
-    assert (saving.workers, search.under_way) == ({}, 1)
+    assert (saving.workers, search.under_way, trial.losses) == ({}, 1, 0)
     assert search.spending.repeated_epochs == 3 * MAX_LOSSES_IN_A_ROW
-    assert trial.losses == 0
+    monkeypatch.setattr(search.folder, "saved_epoch", Mock(side_effect=FULL))
+    callback.on_trial_recover(iteration=1, trials=[], trial=tuned)
+    assert search.must_stop() == sentence_of(FULL)
 
 
 def searcher(search: Search, limit: int, stop: str | None = None) -> StudySearcher:
