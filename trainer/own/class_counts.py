@@ -145,7 +145,8 @@ def labels_of(values: object) -> list[object] | None:
     pairs = getattr(values, "items", None)
     if not callable(pairs) or not hasattr(values, "tolist"):
         return None
-    labels = [label for label, _ in pairs()]
+    names: list[Any] = [name for name, _ in pairs()]  # 1.0, where a label of the column is missing
+    labels = [int(x) if isinstance(x, float) and x.is_integer() else x for x in names]
     return None if labels == list(range(len(labels))) else labels
 
 

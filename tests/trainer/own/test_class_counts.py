@@ -66,6 +66,7 @@ def test_every_form_of_a_file_is_read(
         (Counter(["fox"] * 3 + ["cat"] * 2), OwnCounts((3, 2), {}, ("fox", "cat"))),
         (Counter([1] * 3 + [0] * 7), OwnCounts((7, 3), {}, ("0", "1"))),
         (pandas.Series([2, 0, 2]).value_counts().add(1), OwnCounts((2, 3), {}, ("0", "2"))),
+        (pandas.Series([1, 1, 0, None]).value_counts(), OwnCounts((1, 2), {}, ("0", "1"))),
         (pandas.Series([50, 20, 3]), PLAIN),
         ({"train": [50, 20, 3], "half_a": [1, 1, 1], "half_b": [2, 2, 2]}, None),
     ),
