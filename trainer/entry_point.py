@@ -158,4 +158,5 @@ def say(text: str) -> None:
 
     plain = not sys.stderr.isatty()
     with contextlib.suppress(OSError):  # nobody could be told
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=plain).print(text)
+        shown = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=plain)
+        shown.print(text)

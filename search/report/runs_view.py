@@ -39,7 +39,7 @@ def listed_runs(folder: Path) -> RenderableType:
         try:
             lines.append(_listed(Conclusion.of(RunFolder(path))))
         except UserError as error:
-            broken.append(Text(f"{path.name}: {printable(str(error))}"))
+            broken.append(Text(printable(f"{path.name}: {error}")))
     headers = ("run", "benchmark", "trials", "stands", "named", "score (95 %)")
     table = fitting(headers, lines, right=("trials",))
     return Group(table, *broken) if lines else Group(*broken)

@@ -89,6 +89,7 @@ def console_on(stream: TextIO, terminal: bool | None = None) -> Console:
         file=file,
         highlight=False,
         markup=False,
+        emoji=False,  # a name such as a:x:b is no picture
         force_jupyter=False,
         force_terminal=None if terminal else False,
         soft_wrap=not terminal,

@@ -21,8 +21,8 @@ function progress(event) {
   const now = JSON.parse(event.data);
   const ended = Object.entries(now.ended).filter(([, n]) => n).map(([word, n]) => n + " " + word);
   state.textContent = (ended.join(", ") || "no trial has ended yet") +
-    (now.running.length ? "; running: " + now.running.length : "; nothing is running") +
-    (now.running.length && now.seconds_since > 60
+    (now.unfinished ? "; running: " + now.unfinished : "; nothing is running") +
+    (now.unfinished && now.seconds_since > 60
       ? "; nothing new for " + Math.round(now.seconds_since / 60) + " minutes" : "");
   list.replaceChildren(...now.running.map((trial) => {
     const row = document.createElement("tr");

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search.config.objective import BenchmarkObjective
 from search.report.event_lines import run_label
 from search.report.page import report_html
 from search.results.conclusion import ENDS, Conclusion
+from search.store.earlier.journal import JOURNAL
+from search.store.epochs import read_epoch
 from search.store.run_folder import RunFolder, part_key
 from search.store.stored_run import parts_of, read_run
 from search.store.trials import Row, TrialState
 from search.store.validation import printable
 from spaces.errors import UserError
+from trainer.results import EpochResult
 from trainer.user_files import named_path
 
 POLL_SECONDS = 1.0
@@ -29,9 +33,13 @@ TAIL = 200_000
 """Bytes at the end of a file of epochs that are read first for its last line."""
 
 
+Part = tuple[str, Row, BenchmarkObjective]
+"""Key of a trial's part, its trial, and the benchmark that it trains on."""
+
+
 @dataclass(frozen=True)
 class TrialProgress:
-    """How far one running trial is."""
+    """How far one running trial is; of several benchmarks, on one of them."""
 
     label: str
     strategy: str
@@ -65,6 +73,7 @@ class FollowedRun:
             UserError: it is no run, or its files are damaged.
         """
         self.folder = folder
+        self._begun = self._settings()
         run = read_run(folder)
         self.manifest, self.record = run.manifest, run.record
         self.version = 1
@@ -72,7 +81,7 @@ class FollowedRun:
         self._lock = threading.RLock()
         self._looked = 0.0
         self._page: MadePage | None = None
-        self._epochs: dict[str, tuple[int, dict[str, Any]]] = {}
+        self._epochs: dict[str, tuple[int, EpochResult | None]] = {}
         self.look()
 
     @property
@@ -83,17 +92,31 @@ class FollowedRun:
         """Take what is new in the folder and return ``progress``; at most once in a while.
 
         Raises:
-            UserError: the run was deleted, or damaged.
+            UserError: the run was deleted, replaced by another, or damaged.
         """
         with self._lock:
             now = time.monotonic()
             if self.progress and now - self._looked < POLL_SECONDS:
                 return self.progress
-            self._looked = now
-            if self.record.follow():
-                self.version += 1
-            self.progress = self._progress()
+            self._looked, self.progress = now, {}  # after an error it is looked again at once
+            try:
+                if self._settings() != self._begun:
+                    raise UserError(
+                        f"{self.folder.path} is gone, or another run by now; load the page again."
+                    )
+                if self.record.follow():
+                    self.version += 1
+                self.progress = self._progress()
+            except OSError as error:
+                raise UserError(f"{self.folder.path} cannot be read any more ({error}).") from error
             return self.progress
+
+    def _settings(self) -> tuple[int, int] | None:
+        """What tells the run from another of its name: settings.json is written once."""
+        with contextlib.suppress(FileNotFoundError):
+            facts = self.folder.settings.stat()
+            return facts.st_ino, facts.st_mtime_ns
+        return None
 
     def page(self, live: str) -> str:
         """Return the report as it was when it was last worth making; ``live`` is its script."""
@@ -120,51 +143,46 @@ class FollowedRun:
         parts = [part for row in running for part in self._parts(row)]
         ended = {ENDS[s]: sum(r.state == s for r in rows) for s in ENDS if s != TrialState.RUNNING}
         self._epochs = {k: v for k, v in self._epochs.items() if k in {key for key, _, _ in parts}}
-        shown = [self._trial(row, key, length) for key, row, length in parts]
+        shown = [self._trial(*part) for part in parts]
         return {
             "name": self.name,
             "benchmarks": [b.name for b in self.manifest.objective.all_benchmarks],
             "ended": ended,
+            "unfinished": len(running),
             "running": [vars(trial) for trial in shown],
             "seconds_since": round(max(0.0, time.time() - self._last_change(parts))),
         }
 
-    def _parts(self, row: Row) -> list[tuple[str, Row, int]]:
+    def _parts(self, row: Row) -> list[Part]:
         parts = enumerate(parts_of(self.manifest.objective, row.study))
-        return [(part_key(row.key, part), row, benchmark.epochs) for part, benchmark in parts]
+        return [(part_key(row.key, part), row, benchmark) for part, benchmark in parts]
 
-    def _last_change(self, parts: list[tuple[str, Row, int]]) -> float:
-        files = [self.folder.record, *(self.folder.epochs_file(key) for key, _, _ in parts)]
+    def _last_change(self, parts: list[Part]) -> float:
+        files = [self.folder.record, self.folder.path / JOURNAL]
+        files += [self.folder.epochs_file(key) for key, _, _ in parts]
         return max((f.stat().st_mtime for f in files if f.is_file()), default=0.0)
 
-    def _trial(self, row: Row, key: str, length: int) -> TrialProgress:
-        last = self._last_epoch(key)
+    def _trial(self, key: str, row: Row, benchmark: BenchmarkObjective) -> TrialProgress:
+        last, label = self._last_epoch(key), run_label(row.label, row.seed_index)
+        several = len(parts_of(self.manifest.objective, row.study)) > 1
         return TrialProgress(
-            label=run_label(row.label, row.seed_index),
+            label=f"{label} on {benchmark.name}" if several else label,
             strategy=row.strategy.describe(),
-            epoch=int(last.get("epoch", 0)),
-            length=length,
-            score=last.get("score"),
-            best=last.get("best_score"),
+            epoch=last.epoch if last else 0,
+            length=benchmark.epochs,
+            score=last.score if last else None,
+            best=last.best_score if last else None,
         )
 
-    def _last_epoch(self, key: str) -> dict[str, Any]:
+    def _last_epoch(self, key: str) -> EpochResult | None:
         """The last whole line of a trial's epochs, read again only where the file has grown."""
         path = self.folder.epochs_file(key)
         size = path.stat().st_size if path.is_file() else 0
         known = self._epochs.get(key)
         if known and known[0] == size:
             return known[1]
-        row: dict[str, Any] = {}
-        if line := last_line(path, size):
-            try:
-                read = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise UserError(
-                    f"the last line of {path} is no epoch; restore the file."
-                ) from error
-            numbers = ("epoch", "score", "best_score")
-            row = {k: read[k] for k in numbers if isinstance(read.get(k), int | float)}
+        line = last_line(path, size)
+        row = read_epoch(line, f"the last line of {path}") if line else None
         self._epochs[key] = (size, row)
         return row
 
@@ -214,8 +232,13 @@ class FollowedRuns:
         """
         if name not in self.names():
             return None
+        known = self._known.get(name)
+        if known:
+            with contextlib.suppress(UserError):  # deleted, replaced or mended: it is read anew
+                known.look()
+                return known
         with self._lock:
-            if name not in self._known:
+            if self._known.get(name) is known:
                 folder = self.path if self.single else self.path / name
                 self._known[name] = FollowedRun(RunFolder(folder))
             return self._known[name]
@@ -228,5 +251,5 @@ class FollowedRuns:
                 run = self.run(name)
                 rows.append(run.look() if run else {"name": name, "error": "it is gone"})
             except UserError as error:
-                rows.append({"name": name, "error": printable(str(error))})
+                rows.append({"name": printable(name), "error": printable(str(error))})
         return rows

@@ -13,6 +13,8 @@ from search.report.watch.token import own_token
 from spaces.errors import UserError
 
 LOOPBACK = ("127.0.0.1", "localhost")
+HTTP_PORT = 80
+"""Which browsers leave out."""
 
 
 def serve(path: Path, host: str, port: int, console: Console) -> None:
@@ -37,8 +39,7 @@ def serve(path: Path, host: str, port: int, console: Console) -> None:
         runs.run(runs.path.name)  # a run that cannot be read is told here
     listening = _listening(host, port)
     bound = listening.getsockname()[1]
-    names = {host, *(LOOPBACK if host in LOOPBACK else ())}
-    app = make_app(runs, token, {f"{name}:{bound}" for name in names})
+    app = make_app(runs, token, hosts_of(host, bound))
     console.print(f"http://{host}:{bound}/{token}/", soft_wrap=True)
     console.print("Whoever has this address can look at the runs. Ctrl-C ends the page.")
     config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1)
@@ -47,6 +48,12 @@ def serve(path: Path, host: str, port: int, console: Console) -> None:
         uvicorn.Server(config).run(sockets=[listening])
     if console.is_terminal:
         console.print()  # below ^C
+
+
+def hosts_of(host: str, port: int) -> set[str]:
+    """Return the Host headers of browsers that were sent to an address, in small letters."""
+    names = {host.lower(), *(LOOPBACK if host.lower() in LOOPBACK else ())}
+    return {f"{name}:{port}" for name in names} | (names if port == HTTP_PORT else set())
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -65,12 +65,14 @@ def test_a_run_that_cannot_be_read_says_why_in_the_list(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(runs / "searched", tmp_path / "good")
-    (tmp_path / "bad").mkdir()
-    (tmp_path / "bad" / "settings.json").write_text("{}")
+    for name in ("bad", "ill\x1b[1m"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "settings.json").write_text("{}")
     code, out, _ = printed(capsys, "list", tmp_path)
     assert code == 0
     assert "good" in out
     assert "bad: " in out
+    assert "ill\ufffd[1m: " in out
     assert "schema_version is missing" in " ".join(out.split())
 
 

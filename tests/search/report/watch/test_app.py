@@ -14,7 +14,7 @@ pytest.importorskip("starlette", reason="starlette is not installed")
 from search.report.watch import app as watch_app  # noqa: E402
 from search.report.watch.app import make_app, stream  # noqa: E402
 from search.report.watch.follow import FollowedRun, FollowedRuns  # noqa: E402
-from search.report.watch.serve import serve  # noqa: E402
+from search.report.watch.serve import hosts_of, serve  # noqa: E402
 from search.report.watch.token import own_token  # noqa: E402
 from spaces.errors import UserError  # noqa: E402
 
@@ -72,6 +72,22 @@ def test_without_the_token_nothing_is_answered(runs: FollowedRuns, path: str) ->
 @pytest.mark.parametrize("host", ("evil.example", "127.0.0.1", "localhost:1", "127.0.0.1:84370"))
 def test_a_page_of_another_host_is_refused(runs: FollowedRuns, host: str) -> None:
     assert answer(runs, f"/{TOKEN}/", host=host).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "sent"),
+    (
+        ("127.0.0.1", 8437, ("127.0.0.1:8437", "localhost:8437")),
+        ("localhost", 80, ("127.0.0.1", "localhost", "127.0.0.1:80")),
+        ("MyBox.lan", 8437, ("mybox.lan:8437",)),
+    ),
+)
+def test_browsers_that_were_sent_to_the_address_are_answered(
+    host: str, port: int, sent: tuple[str, ...]
+) -> None:
+    hosts = hosts_of(host, port)
+    assert hosts.issuperset(sent)
+    assert (host.lower() in hosts) == (port == 80)
 
 
 @pytest.mark.parametrize("name", ("none", "..%2frun", "%2e%2e", "run%00", "."))

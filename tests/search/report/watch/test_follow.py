@@ -1,13 +1,16 @@
 """Runs that are followed: what a search appends is taken, and nothing is read twice or changed."""
 
 import os
+import shutil
+import time
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from confirming import PLAIN, drive, new_run, steady, train
-from twin import OBJECTIVE, attempt, results_of
+from twin import JOINT, OBJECTIVE, attempt, results_of
 
+from search.report.page.write import rendered
 from search.report.watch import follow
 from search.report.watch.follow import FollowedRun, FollowedRuns
 from search.session.search import Search
@@ -81,6 +84,64 @@ def test_progress_tells_where_running_trials_are(search: Search) -> None:
     assert progress["ended"]["complete"] == 1
 
 
+def test_a_trial_on_several_benchmarks_is_one_and_has_a_line_on_each(tmp_path: Path) -> None:
+    folder = new_run(tmp_path / "run", JOINT)
+    begun = attempt(folder, PLAIN, TRIALS, objective=JOINT, confirm=False)
+    folder.begin_attempt({"resources": {}, "device": "cpu"})
+    assert begun.next_trial()
+    progress = FollowedRun(folder).progress
+    names = [benchmark.name for benchmark in JOINT.benchmarks]
+    assert [told["label"] for told in progress["running"]] == [f"uniform on {n}" for n in names]
+    assert progress["unfinished"] == 1
+
+
+@pytest.mark.parametrize("line", ("[]", "3", '{"epoch":1e400,"score":NaN}', "{" * 10**5))
+def test_a_last_line_that_is_no_epoch_is_one_sentence(search: Search, line: str) -> None:
+    trial = search.next_trial()
+    assert trial
+    search.folder.epochs_file(trial.row.key).write_text(f"{line}\n")
+    with pytest.raises(UserError, match=r"the last line of .* (is not JSON|cannot be used)"):
+        FollowedRun(search.folder)
+
+
+def test_a_file_that_is_gone_between_two_looks_at_it_is_one_sentence(search: Search) -> None:
+    run = FollowedRun(search.folder)
+    assert search.next_trial()
+    with (
+        patch.object(follow, "last_line", side_effect=FileNotFoundError("gone")),
+        pytest.raises(UserError, match="cannot be read any more"),
+    ):
+        run.look()
+
+
+@pytest.mark.parametrize("deleted", (True, False))
+def test_a_run_in_the_place_of_another_is_read_anew(
+    search: Search, tmp_path: Path, deleted: bool
+) -> None:
+    runs = FollowedRuns(tmp_path)
+    drive(search, steady)
+    first = runs.run("run")
+    assert first
+    shutil.move(search.folder.path, tmp_path.parent / f"{tmp_path.name}-moved")
+    if not deleted:
+        new_run(tmp_path / "run", OBJECTIVE)
+        begun = attempt(search.folder, PLAIN, TRIALS, objective=OBJECTIVE, confirm=False)
+        search.folder.begin_attempt({"resources": {}, "device": "cpu"})
+        assert begun.next_trial()
+    with pytest.raises(UserError, match="is gone, or another run by now"):
+        first.look()
+    second = runs.run("run")
+    assert (second is None) == deleted
+    assert deleted or (second and second.progress["unfinished"] == 1)
+
+
+def test_a_run_of_an_earlier_version_says_when_it_changed(search: Search) -> None:
+    run, journal = FollowedRun(search.folder), search.folder.path / "study.journal"
+    search.folder.record.rename(journal)
+    os.utime(journal, (time.time() - 100,) * 2)
+    assert 100 <= run.look()["seconds_since"] < 1000
+
+
 @pytest.mark.parametrize("tail", (1, 100, 10_000))
 def test_a_last_line_of_any_length_is_read_whole(
     search: Search, tail: int, monkeypatch: pytest.MonkeyPatch
@@ -132,8 +193,12 @@ def test_runs_of_a_folder_are_listed_the_latest_first_and_damaged_ones_say_why(
     (broken / "settings.json").write_text("{")
     os.utime(broken / "settings.json", (1, 1))
     (tmp_path / "no-run").mkdir()
+    odd = tmp_path / os.fsdecode(b"\x1b[1mcaf\xe9")
+    shutil.copytree(broken, odd)
     runs = FollowedRuns(tmp_path)
-    good, bad = runs.listed()
+    good, bad, strange = runs.listed()
+    assert strange["name"] == "\ufffd[1mcaf\ufffd"
+    assert rendered("runs.html.j2", title="runs", runs=runs.listed()).encode()
     assert good["name"] == "run"
     assert bad["name"] == "broken"
     assert "settings.json" in bad["error"]
