@@ -136,7 +136,14 @@ def own_counts(given: object) -> OwnCounts:
     if isinstance(given, Mapping):
         return _labelled(own_counts(list(given.values())), tuple(map(str, given)))
     if labels := labels_of(given):
-        return _labelled(own_counts(given.tolist()), tuple(map(str, labels)))  # type: ignore[attr-defined]
+        names = tuple(map(str, labels))
+        if not all(map(str.isdigit, names)) and list(names) != sorted(names):
+            raise UserError(
+                f"class counts: the labels {names[0]!r}, {names[1]!r}, ... are in no order, as "
+                "those of value_counts(), so which one is which class is not known; give "
+                ".sort_index(), or a dict in the order of the labels."
+            )
+        return _labelled(own_counts(given.tolist()), names)  # type: ignore[attr-defined]
     return _of_columns({TRAIN: _listed(given, "class counts")})
 
 

@@ -68,6 +68,7 @@ def test_every_form_of_a_file_is_read(
         (pandas.Series([2, 0, 2]).value_counts().add(1), OwnCounts((2, 3), {}, ("0", "2"))),
         (pandas.Series([1, 1, 0, None]).value_counts(), OwnCounts((1, 2), {}, ("0", "1"))),
         (pandas.Series([50, 20, 3]), PLAIN),
+        (pandas.Series({"a": 3, "b": 5}), OwnCounts((3, 5), {}, ("a", "b"))),
         ({"train": [50, 20, 3], "half_a": [1, 1, 1], "half_b": [2, 2, 2]}, None),
     ),
 )
@@ -101,6 +102,8 @@ def test_values_that_are_no_counts_name_the_argument() -> None:
         counts_text({"train": [5, 6], "test": ranked})
     with pytest.raises(UserError, match=r"^class_counts: class counts: got    train 0      5 1"):
         counts_text(pandas.DataFrame({"train": [5, 6]}))
+    with pytest.raises(UserError, match=r"labels 'fox', 'cat', \.\.\. are in no order, as those"):
+        counts_text(pandas.Series(["cat", "fox", "fox"]).value_counts())
     assert own_counts({"1" * 5000: 5, "02": 6}).train == (6, 5), "in the order of the numbers"
 
 
