@@ -23,6 +23,8 @@ RECENT = 0.1
 class ArmDiagnosis:
     """What is known of an arm at the best epochs of its runs, and of its losses on the way there.
 
+    All but ``train_losses`` is of the images that choose.
+
     Attributes:
         runs: that have a diagnosis.
         reliability: bins of each shot group, summed over the runs.

@@ -65,8 +65,8 @@ def reliability_figure(benchmark: BenchmarkObjective, arms: Arms) -> Figure:
             ("shot group", "bin from", "predictions", "confidence, %", "accuracy, %"), rows
         ),
         legend=legend((*(f"{group}-shot classes" for group in groups), "confidence = accuracy")),
-        note=f"{first} at its best epoch, runs: {told.runs}. Below the diagonal it is "
-        "surer than right.",
+        note=f"{first} at its best epoch, on the {benchmark.chosen_on} images, runs: {told.runs}. "
+        "Below the diagonal it is surer than right.",
     )
 
 
@@ -117,8 +117,9 @@ def confusion_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) ->
             ),
             rows,
         ),
-        note=f"Sums over the best epochs, runs: {told.runs}. Classes stand in the order of their "
-        "training images, the commonest at the top left. The darker, the more of a class's images."
+        note=f"Sums over the best epochs, on the {benchmark.chosen_on} images, runs: {told.runs}. "
+        "Classes stand in the order of their training images, the commonest at the top left. The "
+        "darker, the more of a class's images."
         + (f" Shares below the {MOST_CELLS:,} largest are not drawn." if cut else ""),
     )
 
@@ -173,7 +174,7 @@ def losses_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) -> Fi
             points = [(float(e) + 1, float(losses[e, label])) for e in at]
             plot.line([p for p in points if np.isfinite(p[1])], series, dashed)
     common, rare = (float(told.test_losses[-1, label]) for label in (order[0], order[-1]))
-    name = f"class-losses-{benchmark.name}"
+    name, images = f"class-losses-{benchmark.name}", benchmark.chosen_on
     optional = (("training loss", told.train_losses), ("gap", told.gaps), ("fall", told.progress))
     there = [(title, values) for title, values in optional if values is not None]
     last = [values[-1] if values.ndim == 2 else values for _, values in there]
@@ -183,7 +184,7 @@ def losses_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) -> Fi
         f"of the commonest at {number(round(common, 2))}.",
         chart=plot.drawn(name, f"loss by epoch of {len(shown)} classes with {first}"),
         table=DataTable.of(
-            ("class", "training images", "test loss", *(title for title, _ in there)),
+            ("class", "training images", f"{images} loss", *(title for title, _ in there)),
             [
                 (
                     class_label(names, label),
@@ -197,10 +198,10 @@ def losses_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) -> Fi
         legend=legend(f"{class_label(names, i)}, {number_of(counts[i], 'image')}" for i in shown),
         note=f"Mean cross entropy without weights, runs: {told.runs}. "
         + (
-            "Solid lines are of test images, dashed ones of training images. Gap: test less "
-            "training loss at the end; fall: of the training loss in an epoch, of late."
+            f"Solid lines are of {images} images, dashed ones of training images. Gap: {images} "
+            "less training loss at the end; fall: of the training loss in an epoch, of late."
             if there
-            else "Of test images; those of training images were not kept."
+            else f"Of {images} images; those of training images were not kept."
         )
         + beyond(every, y),
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from search.config.objective import BenchmarkObjective
 from search.config.program import PROGRAM
 from search.config.settings import UNIFORM
 from search.report.benchmark_view import SAME_IMAGES
@@ -224,13 +225,13 @@ def _class_figures(conclusion: Conclusion) -> Iterator[Figure]:
     names = {b.facts.name: b.class_names for b in conclusion.manifest.benchmarks}
     if few:
         for benchmark in conclusion.objective.benchmarks:
-            yield weights_figure(benchmark, names[benchmark.name], few)
+            yield _on(benchmark, weights_figure(benchmark, names[benchmark.name], few), conclusion)
     for judged in _judged(conclusion):
         winner = next(iter(few))
         figures = (gains_figure(judged, names[judged.name], winner), shots_figure(judged, winner))
-        yield from (figure for figure in figures if figure)
+        yield from (_on(judged, figure, conclusion) for figure in figures if figure)
         if judged.scenarios:
-            yield scenarios_figure(judged.name, judged.scenarios)
+            yield _on(judged, scenarios_figure(judged.name, judged.scenarios), conclusion)
     if not conclusion.judgement:
         yield from _scenarios_of_search(conclusion)
 
@@ -246,7 +247,7 @@ def _scenarios_of_search(conclusion: Conclusion) -> Iterator[Figure]:
             runs = {a: {0: conclusion.folder.read_part(k, benchmark)} for a, k in keys.items()}
             choosing = (0,) if benchmark.test_held_out else (0, 1)
             if found := by_scenario(runs, benchmark.scenarios, choosing):
-                yield scenarios_figure(benchmark.name, found)
+                yield _on(benchmark, scenarios_figure(benchmark.name, found), conclusion)
 
 
 def _diagnosis_figures(conclusion: Conclusion) -> Iterator[Figure]:
@@ -259,10 +260,11 @@ def _diagnosis_figures(conclusion: Conclusion) -> Iterator[Figure]:
         found = {a: arm_diagnosis(conclusion.folder, rows[a], part, benchmark) for a in shown}
         arms = {label: diagnosis for label, diagnosis in found.items() if diagnosis}
         if arms:
-            yield losses_figure(benchmark, names[benchmark.name], arms)
+            figures = [losses_figure(benchmark, names[benchmark.name], arms)]
             if len(benchmark.counts) <= MOST_CLASSES:
-                yield confusion_figure(benchmark, names[benchmark.name], arms)
-            yield reliability_figure(benchmark, arms)
+                figures.append(confusion_figure(benchmark, names[benchmark.name], arms))
+            figures.append(reliability_figure(benchmark, arms))
+            yield from (_on(benchmark, figure, conclusion) for figure in figures)
 
 
 def _search_figures(conclusion: Conclusion) -> Iterator[Figure]:
@@ -280,4 +282,10 @@ def _curve_figures(conclusion: Conclusion) -> Iterator[Figure]:
     arms = list(_strategies(conclusion))[:MOST_CURVES]
     for part, judged in enumerate(_judged(conclusion)):
         if figure := curves_figure(conclusion, judged, part, arms):
-            yield figure
+            yield _on(judged, figure, conclusion)
+
+
+def _on(where: BenchmarkObjective | OnBenchmark, figure: Figure, conclusion: Conclusion) -> Figure:
+    """The figure, whose finding says on which benchmark, if several are searched."""
+    said = f"On {where.name}: {figure.finding}"
+    return replace(figure, finding=said) if conclusion.objective.joint else figure

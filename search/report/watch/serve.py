@@ -13,6 +13,7 @@ from search.report.watch.token import own_token
 from spaces.errors import UserError
 
 LOOPBACK = ("127.0.0.1", "localhost")
+EVERY_ADDRESS = "0.0.0.0"
 HTTP_PORT = 80
 """Which browsers leave out."""
 
@@ -60,9 +61,16 @@ def _listening(host: str, port: int) -> socket.socket:
     if not 0 <= port < 2**16:
         raise UserError(f"--port is {port}; it must be in 0..{2**16 - 1}, 0 for any that is free.")
     try:
-        return socket.create_server((host, port))
-    except OSError as error:
+        address = socket.gethostbyname(host)
+        if address != EVERY_ADDRESS:
+            return socket.create_server((address, port))
+    except (OSError, TypeError, UnicodeError) as error:  # but the first: no name of a host
+        why = error.strerror if isinstance(error, OSError) else error
         raise UserError(
-            f"the page cannot be served on {host} port {port} ({error.strerror}); "
-            "give another --port, or 0 for any."
+            f"the page cannot be served on {host} port {port} ({why}); give another --host, or "
+            "another --port, 0 for any."
         ) from error
+    raise UserError(
+        f"--host {host!r} is every address of this machine, and the page answers under the one "
+        "that it prints; give the name or address by which others reach this machine."
+    )

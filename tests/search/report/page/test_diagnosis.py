@@ -1,5 +1,6 @@
 """Figures of diagnoses: sums over runs, what is said of them, and their bounded size."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,6 +74,19 @@ def test_the_figures_say_what_is_worst_before_and_after() -> None:
     sure = reliability_figure(OBJECTIVE, arms)
     assert sure.finding == "The expected calibration error is: best 25.0 %, uniform 25.0 %."
     assert sure.table.rows[1] == ("medium", "0.933", 20, 100.0, 75.0)
+
+
+@pytest.mark.parametrize("images", ("test", "validation"))
+def test_the_figures_say_on_which_images_they_are(images: str) -> None:
+    held_out = images == "validation"
+    objective = replace(OBJECTIVE, test_held_out=held_out, chosen_on=images)
+    arms = {"best": known(WRONG)}
+    losses = losses_figure(objective, None, arms)
+    assert f"{images} loss" in losses.table.headers
+    assert f"of {images} images, dashed" in losses.note
+    assert f"Gap: {images} less training loss" in losses.note
+    for figure in (confusion_figure(objective, None, arms), reliability_figure(objective, arms)):
+        assert f"on the {images} images" in figure.note
 
 
 @pytest.mark.parametrize(("trained", "columns"), ((True, 6), (False, 3)))

@@ -90,6 +90,11 @@ def test_a_page_of_every_kind_of_run_is_whole_and_loads_nothing(case: str, tmp_p
     assert (" noise SDs over uniform from 1 of them." in reading.text) is objective.joint
     assert all(judged) if several and "searched" not in case else not any(judged)
     assert page.count("Held out, on ") == (0 if holdout is None else 2)
+    findings = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    for word in ("the rarest class weighs", " gains on ", "At the last epoch"):
+        told = [finding for finding in findings if word in finding and "Held out" not in finding]
+        names = [f"On {b.name}: " for b in objective.benchmarks] if objective.joint else [""]
+        assert not told or all(t.startswith(n) for t, n in zip(told, names, strict=True)), word
 
 
 def test_a_page_of_weightings_that_reached_the_same_names_no_best_one(tmp_path: Path) -> None:

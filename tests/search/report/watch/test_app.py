@@ -160,5 +160,10 @@ def test_a_port_that_is_taken_and_a_folder_that_is_none_are_one_sentence(
     for port in (-1, 2**16):
         with pytest.raises(UserError, match=f"--port is {port}; it must be in 0..65535, 0 for any"):
             serve(runs.path, "127.0.0.1", port, Console())
+    with pytest.raises(UserError, match=r"cannot be served on ü\.\.b .* another --host"):
+        serve(runs.path, "ü..b", 0, Console())
+    for host in ("0.0.0.0", "", "0"):
+        with pytest.raises(UserError, match=f"--host '{host}' is every address of this machine"):
+            serve(runs.path, host, 0, Console())
     with pytest.raises(UserError, match="there is no folder"):
         serve(tmp_path / "none", "127.0.0.1", 0, Console())
