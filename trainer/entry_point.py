@@ -24,7 +24,7 @@ P = ParamSpec("P")
 
 def leave(number: int, frame: object) -> NoReturn:
     """End the process at once: an exception would break half an import."""
-    with contextlib.suppress(OSError):  # the terminal is closed
+    with contextlib.suppress(OSError, AttributeError):  # the terminal, or stderr, is closed
         sys.stderr.write("\rinterrupted\n" if sys.stderr.isatty() else "interrupted\n")  # over ^C
         sys.stderr.flush()
     os._exit(INTERRUPTED)
@@ -107,12 +107,13 @@ def entry_point(
 
 @contextlib.contextmanager
 def open_output() -> Iterator[None]:
-    """Let there be an output, also where it was closed before, and write it out at the end.
+    """Let there be outputs, also where they were closed before, and write them out at the end.
 
     What cannot be written is dropped, or it would fail again when the process ends.
     """
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the process ends
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="surrogateescape")  # for names of files that are no UTF-8
     try:

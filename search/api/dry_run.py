@@ -18,6 +18,7 @@ from search.driver.preparation import manifest_of, opened_events, prepared_image
 from search.report.announcement import announcement, forecast_text
 from search.results.forecast import Forecast, forecast, threads, trials_here, trials_left
 from search.session.events import Events
+from search.session.interrupt import NAMES, hang_up_ignored
 from search.session.logs import warnings_published
 from search.session.opening import open_run
 from search.session.plan import Plan
@@ -198,12 +199,12 @@ def own_epoch_seconds(own: OwnTraining, plan: Plan) -> float:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """End with KeyboardInterrupt on Ctrl-C, SIGTERM and a closed terminal."""
+    """End with KeyboardInterrupt on Ctrl-C, SIGTERM and, unless under nohup, a closed terminal."""
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [n for n in NAMES if n != signal.SIGHUP or not hang_up_ignored()]
     before = [signal.signal(number, interrupt) for number in numbers]
     try:
         yield

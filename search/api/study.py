@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from numbers import Integral
 from pathlib import Path
@@ -37,7 +39,8 @@ class Study:
 
     It decides as a search does, and keeps the same record: with a folder it survives a kill, and
     ``search.load``, ``show``, ``report`` and ``export`` read it. Trials may be told in any order
-    and from any thread. It holds its folder until ``close``, or the end of a ``with`` block.
+    and from any thread of the process that made the study. It holds its folder until ``close``,
+    or the end of a ``with`` block.
 
     Example:
         >>> with search.Study([500, 100, 20]) as study:
@@ -83,12 +86,13 @@ class Study:
         Raises:
             UserError: bad input, a folder of another study, or one that another process holds.
         """
-        self._lock = threading.RLock()
+        self._lock, self._process = threading.RLock(), os.getpid()
         self._asked: dict[str, float] = {}
         with ExitStack() as stack, arguments_named({"--name": "folder"}):
             if folder is None:
-                scratch = tempfile.TemporaryDirectory(prefix="study-")
-                folder = Path(stack.enter_context(scratch)) / "study"
+                scratch = tempfile.mkdtemp(prefix="study-")
+                stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+                folder = Path(scratch) / "study"
             place = RunFolder(expanded(path_text("folder", folder)))
             if benchmark is not None:
                 name, root = path_text("benchmark", benchmark), path_text("data_root", data_root)
@@ -98,7 +102,7 @@ class Study:
             self._search = stack.enter_context(
                 opened(self._training, place, given | {"prior": prior})
             )
-            self._leave = weakref.finalize(self, stack.pop_all().close)
+            self._leave = weakref.finalize(self, let_go, self._process, stack.pop_all().close)
 
     def __repr__(self) -> str:
         told = len(self._search.ended)
@@ -235,6 +239,10 @@ class Study:
     @contextmanager
     def _held(self) -> Iterator[None]:
         """Let one thread at a time use the study, as long as it holds its folder."""
+        if os.getpid() != self._process:  # a fork, whose record would not be that of the other
+            raise UserError(
+                "the study was made by another process; ask and tell it there, and only train here."
+            )
         with self._lock, arguments_named():
             if not self._leave.alive:
                 raise UserError("the study is closed; make it again with the same folder.")
@@ -274,6 +282,12 @@ class Study:
             runs = known.runs if known and begun else max(FEWEST_RUNS, search.search_trials // 2)
         limits = {"trials": None, "hours": None, "runs": runs}
         search.confirm(checked(Budget, limits, error=FieldError))
+
+
+def let_go(process: int, close: Callable[[], None]) -> None:
+    """Let go of what a study holds, which a fork of its process must leave alone."""
+    if os.getpid() == process:
+        close()
 
 
 def counts_of_benchmark(name: str, given: object, data_root: str) -> list[int]:

@@ -150,8 +150,9 @@ def hidden_keys(stream: IO[str]) -> Callable[[], None]:
         return lambda: None
 
     def restore() -> None:
-        with contextlib.suppress(termios.error):  # the terminal is gone
-            termios.tcsetattr(terminal, termios.TCSANOW, before)
+        with contextlib.suppress(OSError, termios.error):  # the terminal is gone
+            if os.tcgetpgrp(terminal) == os.getpgrp():  # the shell has its own modes back
+                termios.tcsetattr(terminal, termios.TCSANOW, before)
 
     return restore
 

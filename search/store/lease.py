@@ -107,7 +107,7 @@ class Lease:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.token = secrets.token_hex(8)
+        self.token, self.process = secrets.token_hex(8), os.getpid()
         self.number = 0
         self.beat = 0
         self.mode = 0o600
@@ -155,7 +155,9 @@ class Lease:
             time.sleep(0.5)
 
     def give_back(self) -> None:
-        """Hold it no longer."""
+        """Hold it no longer; a fork of the process that holds it changes nothing."""
+        if os.getpid() != self.process:
+            return
         self.ended.set()
         self.keeper.join()
         with contextlib.suppress(OSError):

@@ -230,9 +230,11 @@ class EngineActor:
                 self.turn(engines)
         except BaseException:
             # A GPU that failed has failed for good in this process: the trials go on elsewhere.
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(1)
+            try:
+                traceback.print_exc()
+                sys.stderr.flush()
+            finally:  # also where the disk with this process's log is full
+                os._exit(1)
 
     def engines_or_refusal(self) -> list[Engine]:
         """Return the engines; none where they cannot be made, which every trial is told."""

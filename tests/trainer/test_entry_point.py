@@ -92,6 +92,16 @@ def test_an_output_that_is_gone_full_or_closed_is_no_traceback(
     assert (done.returncode, done.stderr) == (code, said)
 
 
+def test_bad_input_ends_with_its_code_where_stderr_is_closed_too() -> None:
+    @entry_point()
+    def main() -> int:
+        raise UserError("seed is 1")
+
+    with contextlib.redirect_stderr(None):
+        assert main() == 2
+        sys.stderr.close()
+
+
 def test_the_name_of_a_file_that_is_no_utf_8_is_printed_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,9 +144,10 @@ def test_a_signal_while_the_program_loads_ends_it_on_a_closed_terminal_too(
 
     codes: list[int] = []
     monkeypatch.setattr(os, "_exit", codes.append)
-    with contextlib.redirect_stderr(Closed()):
-        leave(signal.SIGTERM, None)
-    assert codes == [130]
+    for terminal in (Closed(), None):
+        with contextlib.redirect_stderr(terminal):
+            leave(signal.SIGTERM, None)
+    assert codes == [130, 130]
 
 
 @pytest.mark.parametrize(

@@ -33,11 +33,13 @@ def keep_watch(queues: list[Queue], hardware: str) -> None:
         waits = any(queue.marks for queue in queues)
         silent = silent + 1 if waits and answers == before else 0
         before = answers
-    print(
-        f"error: {hardware} has done none of its work for {SILENT_SECONDS:g} s; this process ends. "
-        "What was saved goes on from there; if it happens again, look at nvidia-smi and restart "
-        "the machine.",
-        file=sys.stderr,
-        flush=True,
-    )
-    os._exit(1)
+    try:
+        print(
+            f"error: {hardware} has done none of its work for {SILENT_SECONDS:g} s; this process "
+            "ends. What was saved goes on from there; if it happens again, look at nvidia-smi and "
+            "restart the machine.",
+            file=sys.stderr,
+            flush=True,
+        )
+    finally:  # also where stderr is closed or full
+        os._exit(1)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import TextIO
 
 from spaces.parts.words import number_of
 from spaces.recipe import Recipe
@@ -81,6 +82,7 @@ class Running:
         self.known = recorded(folder)
         self.reported = 0
         self.outcomes: SimpleQueue[EpochResult | FunctionError | OSError | None] = SimpleQueue()
+        self.output: TextIO | None = None
         self.turn = threading.Semaphore(0)
         self.stopped = False
         checkpoints = folder / CHECKPOINTS
@@ -107,11 +109,13 @@ class Running:
 
         Raises:
             FunctionError: the function raised, reported what breaks a rule, or returned too early.
-            OSError: a report cannot be written.
+            OSError: a report, or the file of what is printed, cannot be written.
         """
         yield from list(self.known)
         if len(self.known) == self.training.epochs:
             return
+        if path := self.printed:  # here, where a full disk is no fault of the function
+            self.output = patiently(lambda: path.open("a", buffering=1), path)
         self.began = time.perf_counter()
         self.thread.start()
         while True:
@@ -178,7 +182,7 @@ class Running:
 
     def _run(self, function: Callable[[], object]) -> None:
         try:
-            with printing_to(self.printed):
+            with printing_to(self.output):
                 function()
             self.outcomes.put(None)
         except TrainingStopped:
@@ -236,18 +240,15 @@ class Running:
 
 
 @contextlib.contextmanager
-def printing_to(path: Path | None) -> Iterator[None]:
-    """Add what this process prints to a file, if one is given."""
-    if path is None:
+def printing_to(file: TextIO | None) -> Iterator[None]:
+    """Add what this process prints to a file, if one is given, which is closed at the end."""
+    if file is None:
         yield
         return
     try:
-        with (
-            path.open("a", buffering=1) as file,
-            contextlib.redirect_stdout(file),
-            contextlib.redirect_stderr(file),
-        ):
+        with file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
             yield
     finally:
+        path = Path(file.name)
         if not path.stat().st_size:
             path.unlink()

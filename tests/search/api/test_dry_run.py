@@ -95,6 +95,16 @@ def test_signals_end_it_and_nothing_is_left(
     assert not (tmp_path / "runs").exists()
 
 
+def test_under_nohup_a_closed_terminal_does_not_end_it() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with dry_run.ended_by_signals():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     (

@@ -1,5 +1,7 @@
 """What a study begins with: each thing that is given wrongly is one sentence."""
 
+import os
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +83,23 @@ def test_a_study_that_goes_on_lets_a_confirmation_be_as_long_as_it_was_to_be(
         with pytest.raises(search.UserError, match="the confirmation has begun"):
             again.ask()
         assert again.confirmation()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_neither_uses_nor_ends_a_study_of_its_parent() -> None:
+    with Study(COUNTS, sampler="random") as study:
+        first, second = study.ask(), study.ask()
+        child = os.fork()
+        if not child:  # whose own memory of the record would write lines of the same numbers
+            try:
+                with pytest.raises(search.UserError, match="made by another process; ask and tell"):
+                    study.tell(first, 0.5)
+                study.close()
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert (study.run.path / "lease.json").exists()
+        study.tell(second, 0.6)
+        assert [trial.key for trial in study.pending()] == [first.key]

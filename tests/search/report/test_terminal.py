@@ -80,6 +80,13 @@ def test_a_terminal_shows_no_control_keys_during_a_search_and_shows_them_again(
         with keys_unseen(stream):
             assert not modes(other) & termios.ECHOCTL
         assert modes(other) & termios.ECHOCTL
+        restore = hidden_keys(stream)
+        monkeypatch.setattr(os, "tcgetpgrp", lambda terminal: 1)
+        restore()  # sent to the background meanwhile, where it would be stopped by that
+        assert not modes(other) & termios.ECHOCTL
+        monkeypatch.undo()
+        monkeypatch.setattr(os, "tcgetpgrp", lambda terminal: os.getpgrp())
+        restore()
         monkeypatch.setattr(os, "tcgetpgrp", lambda terminal: 1)
         hidden_keys(stream)  # a job in the background leaves the terminal alone
         assert modes(other) & termios.ECHOCTL

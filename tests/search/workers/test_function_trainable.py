@@ -88,6 +88,17 @@ def test_a_step_ends_at_a_rung_and_at_the_last_epoch(setup: WorkerSetup) -> None
     assert (setup.run / "trials" / "a.out.txt").read_text() == "begins searched ''\n"
 
 
+def test_a_file_of_what_is_printed_that_cannot_be_made_is_no_fault_of_the_function(
+    setup: WorkerSetup,
+) -> None:
+    (setup.run / "trials").rmdir()
+    trial = worker(setup)
+    report = trial.step()
+    trial.cleanup()
+    assert (report["done"], "failure" in report) == (True, False)
+    assert "a.out.txt" in report["halt"]
+
+
 def test_relative_paths_are_from_where_the_search_was_started(
     setup: WorkerSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

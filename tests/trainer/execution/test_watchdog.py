@@ -1,6 +1,7 @@
 """A process whose GPU hangs is ended, and no other: shown with marks that a test reaches."""
 
 import contextlib
+import io
 import os
 from pathlib import Path
 from queue import SimpleQueue
@@ -82,6 +83,25 @@ def test_a_gpu_that_reaches_no_mark_ends_the_process_with_a_sentence(
     error = capsys.readouterr().err
     assert error.startswith("error: NVIDIA H100 has done none of its work for 120 s; this process")
     assert error.count("\n") == 1
+
+
+def test_a_gpu_that_hangs_or_fails_ends_a_process_to_which_nobody_listens_too(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    def fail() -> None:
+        raise RuntimeError("CUDA error")
+
+    engine = EngineActor.__new__(EngineActor)
+    monkeypatch.setattr(engine, "engines_or_refusal", fail)
+    queue.mark()
+    with contextlib.redirect_stderr(Closed()):
+        assert looks(queue, LOOKS + 1, monkeypatch) == "ended"
+        with pytest.raises(Ended, match="ended"):
+            engine.work()
 
 
 def test_a_gpu_that_is_slow_or_has_nothing_to_do_is_left_alone(
