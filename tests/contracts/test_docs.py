@@ -217,11 +217,13 @@ def test_the_diffs_fit_the_files_of_today() -> None:
     for part in parts:
         heading, *hunks = re.split(r"^@@.*\n", part, flags=re.MULTILINE)
         name = heading.partition("\n")[0]
-        there = (REPOSITORY / name).read_text().splitlines()
-        lines = [line for hunk in hunks for line in hunk.splitlines()]
-        marked = {mark: {line[1:] for line in lines if line[:1] == mark} for mark in " -+"}
-        assert marked[" "] <= set(there)
-        assert marked["-"] <= set(there) or marked["+"] <= set(there)  # it may have been applied
+        there = "\n" + (REPOSITORY / name).read_text()
+        for hunk in hunks:
+            before, after = (
+                "".join(f"\n{line[1:]}" for line in hunk.splitlines() if line[:1] in marks)
+                for marks in (" -", " +")
+            )
+            assert f"{before}\n" in there or f"{after}\n" in there, hunk  # it may be applied
 
 
 def test_the_options_of_a_search_are_documented_and_no_others() -> None:

@@ -30,9 +30,10 @@ def image_difficulty(images: Any) -> torch.Tensor:
     variance of the pixels, times their number squared. Raises ValueError for others.
     """
     if DIFFICULTY not in ("texture", "contrast"):
+        how = "a running loss before each epoch" if DIFFICULTY == "loss" else "that of each image"
         raise ValueError(
             f"the difficulty is the {DIFFICULTY} of each image, which pixels do not tell; give the "
-            "sampler its own, a running loss before each epoch."
+            f"sampler {how}."
         )
     measured = [_difficulty(torch.as_tensor(image).cpu().double()) for image in images]
     return torch.stack(measured)

@@ -152,3 +152,9 @@ def test_curves_that_do_not_fit_are_refused() -> None:
         accuracies({}, HALVES)
     with pytest.raises(ValueError, match="arms: got none"):
         half_split({}, HALVES)
+    in_one_piece = {"a": {0: Curve(np.array([[[1, 25], [0, 0]]]))}}
+    with pytest.raises(ValueError, match="do not come in halves"):
+        half_split(in_one_piece, Scoring("accuracy", ((50, 50), (0, 0))))
+    alone = {seed: Curve(None, reported=np.array([50.0])) for seed in range(2)}
+    with pytest.raises(ValueError, match="got no numbers of images by class"):
+        gains(alone, alone, Scoring("accuracy", None), counts=[500, 50])

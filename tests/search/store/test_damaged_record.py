@@ -85,43 +85,68 @@ NO_STRATEGIES = {
     ),
 }
 
-UNUSABLE: dict[str, Callable[[Path], object]] = {
-    "empty": lambda path: path.touch(),
-    "text": lambda path: path.write_text("a diary\nof two lines\n"),
-    "bytes": lambda path: path.write_bytes(b"\xff\xfe\x00\n" * 3),
-    "another JSON file": lambda path: path.write_text('{"a": 1}\n{"b": 2}\n'),
-    "a JSON list": lambda path: path.write_text("[1, 2]\n[3]\n"),
-    "an unknown fact": lambda path: path.write_bytes(checksummed(0, "rogue", {})),
-    "no fact": lambda path: path.write_bytes(checksummed(0, "plan", None)),  # type: ignore[arg-type]
-    "no beginning": lambda path: path.write_bytes(checksummed(0, "rung", RUNG)),
-    "two beginnings": lambda path: path.write_bytes(
-        checksummed(0, "begun", BEGUN) + checksummed(1, "begun", BEGUN)
+ASKED = {"trial": "baselines-00001", "name": "uniform", "weighting": {}, "seed": SEED}
+
+NOT_WRITTEN = "is not as a search writes it"
+ABSENT = "(is missing|cannot be read as the record of a search)"
+UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda path: path.touch(), NOT_WRITTEN),
+    "text": (lambda path: path.write_text("a diary\nof two lines\n"), NOT_WRITTEN),
+    "bytes": (lambda path: path.write_bytes(b"\xff\xfe\x00\n" * 3), NOT_WRITTEN),
+    "another JSON file": (lambda path: path.write_text('{"a": 1}\n{"b": 2}\n'), NOT_WRITTEN),
+    "a JSON list": (lambda path: path.write_text("[1, 2]\n[3]\n"), NOT_WRITTEN),
+    "an unknown fact": (
+        lambda path: path.write_bytes(checksummed(0, "rogue", {})),
+        "cannot be used: rogue is not known",
     ),
-    "null": lambda path: path.write_text("null\nnull\n"),
-    "damaged in the middle": damaged_in_the_middle,
-    "damaged at the end": damaged_at_the_end,
-    "a line is left out": a_line_is_left_out,
-    "a digit is another": a_digit_is_another,
-    "an epoch is told again": an_epoch_is_told_again,
-    "a folder": lambda path: path.mkdir(),
-    "missing": lambda path: None,
+    "no fact": (
+        lambda path: path.write_bytes(checksummed(0, "plan", None)),  # type: ignore[arg-type]
+        "does not hold one fact",
+    ),
+    "no beginning": (
+        lambda path: path.write_bytes(checksummed(0, "rung", RUNG)),
+        "is not where a record begins",
+    ),
+    "two beginnings": (
+        lambda path: path.write_bytes(
+            checksummed(0, "begun", BEGUN) + checksummed(1, "begun", BEGUN)
+        ),
+        "is not where a record begins",
+    ),
+    "a trial before its turn": (
+        lambda path: path.write_bytes(
+            checksummed(0, "begun", BEGUN) + checksummed(1, "asked", ASKED)
+        ),
+        "begins baselines-00001 out of turn",
+    ),
+    "a trial that nobody asked for": (
+        lambda path: path.write_bytes(
+            checksummed(0, "begun", BEGUN) + checksummed(1, "rung", RUNG)
+        ),
+        "tells of proposals-00000, which does not run",
+    ),
+    "null": (lambda path: path.write_text("null\nnull\n"), NOT_WRITTEN),
+    "damaged in the middle": (damaged_in_the_middle, NOT_WRITTEN),
+    "damaged at the end": (damaged_at_the_end, NOT_WRITTEN),
+    "a line is left out": (a_line_is_left_out, "has number 2, not 1"),
+    "a digit is another": (a_digit_is_another, NOT_WRITTEN),
+    "an epoch is told again": (an_epoch_is_told_again, "tells of epoch 5 of .* again"),
+    "a folder": (lambda path: path.mkdir(), ABSENT),
+    "missing": (lambda path: None, ABSENT),
 }
+"""How each is made, and what is said of it."""
 
 
+@pytest.mark.parametrize("opened", (Record.reopen, Record), ids=("to go on", "to look at it"))
 @pytest.mark.parametrize("content", UNUSABLE)
-def test_an_unusable_journal_is_refused_in_one_sentence(journal: Path, content: str) -> None:
-    UNUSABLE[content](journal)
-    with pytest.raises(UserError, match=r"record\.jsonl") as caught:
-        Record.reopen(journal)
-    assert "restore" in str(caught.value)
+def test_an_unusable_journal_is_refused_in_one_sentence(
+    journal: Path, content: str, opened: Callable[[Path], Record]
+) -> None:
+    make, words = UNUSABLE[content]
+    make(journal)
+    with pytest.raises(UserError, match=rf"record\.jsonl {words}.*restore") as caught:
+        opened(journal)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("content", sorted(UNUSABLE.keys() - {"missing"}))
-def test_an_unusable_journal_cannot_be_looked_at_either(journal: Path, content: str) -> None:
-    UNUSABLE[content](journal)
-    with pytest.raises(UserError, match=r"record\.jsonl"):
-        Record(journal)
 
 
 @pytest.mark.parametrize("which", NO_STRATEGIES)

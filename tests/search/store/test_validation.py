@@ -1,6 +1,7 @@
 """What this program would not write is refused in one sentence."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -244,23 +245,32 @@ def test_a_fact_that_breaks_a_rule_is_refused(
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "words"),
     (
-        {"correct": [[1, 1, 1, 1], [1, 2]]},
-        {"correct": [[1, 1], [1, 1]]},
-        {"correct": [[14, 1, 1, 1], [1, 1, 1, 1]]},
-        {"predicted": [[1, 2], [1, 2]]},
-        {"predicted": [[51, 1, 1, 1], [1, 1, 1, 1]]},
+        ({"correct": [[1, 1, 1, 1], [1, 2]]}, "inhomogeneous shape"),
+        ({"correct": [[1, 1], [1, 1]]}, "got shape (1, 2, 2) for halves (2, 4)"),
+        ({"correct": [[14, 1, 1, 1], [1, 1, 1, 1]]}, "more correct images of a class than there"),
+        ({"correct": None}, "got numbers of images where only scores are known, or neither"),
+        ({"predicted": [[1, 2], [1, 2]]}, "got shape (1, 2, 2) for halves (2, 4)"),
+        ({"predicted": [[51, 1, 1, 1], [1, 1, 1, 1]]}, "more predicted images of a class than"),
+        ({"profile": [[50.0, 51.0]]}, "got a profile of other lengths"),
+        (
+            {"diagnosis": {"best": {"epoch": 1, "scenarios": [[1, 1]]}, "last": None}},
+            "got 1 of 0 scenarios",
+        ),
     ),
 )
-def test_epochs_of_another_benchmark_are_refused(tmp_path: Path, line: dict[str, object]) -> None:
+def test_epochs_of_another_benchmark_are_refused(
+    tmp_path: Path, line: dict[str, object], words: str
+) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.create()
     epoch = json.loads(json.dumps(results_of(0)[0].to_dict()))
     folder.epochs_file(KEY).write_text(json.dumps(epoch) + "\n")
     assert len(folder.read_part(KEY, BENCHMARK)) == 1
     folder.epochs_file(KEY).write_text(json.dumps(epoch | line) + "\n")
-    with pytest.raises(UserError, match=rf"{KEY}.jsonl does not hold epochs of small"):
+    sentence = rf"{KEY}.jsonl does not hold epochs of small .*{re.escape(words)}"
+    with pytest.raises(UserError, match=sentence):
         folder.read_part(KEY, BENCHMARK)
 
 

@@ -1,6 +1,7 @@
 """Images that a table or an .npz file declares, and the prepared file of a user's own images."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,15 @@ def test_file_that_is_no_parquet_is_refused(here: Path) -> None:
         (here / "rows.parquet").write_bytes(damaged)
         with pytest.raises(DataError, match=r"rows\.parquet cannot be read as Parquet"):
             declared(here, 'parquet = "rows.parquet"')
+
+
+def test_parquet_without_its_package_is_refused(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "rows.parquet").touch()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError, match=r"rows\.parquet needs the package pyarrow: install it, or"):
+        declared(here, 'parquet = "rows.parquet"')
 
 
 @pytest.mark.parametrize("data", ('csv = "none.csv"', 'npz = "images"', 'root = "rows.csv"'))

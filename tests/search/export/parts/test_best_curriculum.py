@@ -77,6 +77,19 @@ def test_images_and_difficulties_may_be_on_a_device_without_float64() -> None:
     assert orders[0] == orders[1]
 
 
+@pytest.mark.parametrize(
+    ("difficulty", "given"),
+    (("loss", "a running loss before each epoch"), ("column", "that of each image")),
+)
+def test_a_difficulty_that_pixels_do_not_tell_is_asked_for(difficulty, given) -> None:
+    module = load(Strategy(curriculum=Curriculum("easy", difficulty, first=0.4)))
+    sentence = (
+        f"is the {difficulty} of each image, which pixels do not .*; give the sampler {given}"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        module["image_difficulty"](torch.zeros(2, 1, 3, 3))
+
+
 def test_a_sampler_by_a_column_asks_for_the_column() -> None:
     column = Strategy(curriculum=Curriculum("easy", "column", first=0.4))
     with pytest.raises(ValueError, match="the order is easy; give that of each image"):

@@ -1,5 +1,6 @@
 """The live page's application: who is answered, with what, and who is not."""
 
+import sys
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -143,6 +144,23 @@ def test_the_token_is_made_once_and_is_for_its_user_alone(tmp_path: Path) -> Non
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="others may read or write"):
         own_token(path)
+    path.unlink()
+    path.touch(0o600)
+    with pytest.raises(UserError, match="does not hold the page's token; delete it"):
+        own_token(path)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"token cannot be kept in .*file/token \("):
+        own_token(tmp_path / "file" / "token")
+
+
+def test_a_library_that_is_not_installed_is_named(
+    runs: FollowedRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rich.console import Console
+
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(UserError, match=r"needs uvicorn, which is not installed: .*'\.\[page\]'"):
+        serve(runs.path, "127.0.0.1", 0, Console())
 
 
 def test_a_port_that_is_taken_and_a_folder_that_is_none_are_one_sentence(
