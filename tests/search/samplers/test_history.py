@@ -156,7 +156,7 @@ def test_a_draw_that_could_not_be_recorded_is_proposed_again(
     assert len(every(proposer)) == len(proposer.record.trials["proposals"]) == 15
 
 
-def full_disk(path: Path, content: bytes, sync: bool) -> None:
+def full_disk(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
