@@ -26,6 +26,8 @@ AUTO = "auto"
 """As ``--address``: the cluster that this machine is part of, and no Ray of our own."""
 HEAD_PORT = 6379
 TOKEN_MODE = "token"
+DRAWN: set[str] = set()
+"""Tokens that this process drew for Rays of its own; no cluster knows them."""
 CONNECT_SECONDS = 10
 
 
@@ -131,13 +133,17 @@ def use_token(address: str | None) -> None:
     which on a machine with several users the loopback address does not prevent.
     """
     kept = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
+    if address is not None and os.environ.get("RAY_AUTH_TOKEN") in DRAWN:  # of an earlier search
+        for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+            os.environ.pop(name, None)
     # isfile: a home that may not be entered, as another user's, has none
     known = bool(os.environ.get("RAY_AUTH_TOKEN")) or os.path.isfile(kept)
     if "RAY_AUTH_MODE" in os.environ or not (known or address is None):
         return
     os.environ["RAY_AUTH_MODE"] = TOKEN_MODE
     if not known:
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ["RAY_AUTH_TOKEN"] = token = secrets.token_hex(32)
+        DRAWN.add(token)
 
 
 def host_and_port(address: str) -> tuple[str, int] | None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import ray
 from ray import tune
@@ -34,6 +34,19 @@ ENVIRONMENT = {
 }
 
 
+@contextlib.contextmanager
+def tune_told() -> Iterator[None]:
+    """Tell Ray Tune ``ENVIRONMENT`` meanwhile: a user's own experiments are not to have it."""
+    before = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    os.environ.update(ENVIRONMENT)
+    try:
+        yield
+    finally:
+        for name in ENVIRONMENT:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+
+
 def search_on_ray(
     search: Search,
     recruit: Recruit,
@@ -49,7 +62,6 @@ def search_on_ray(
     what trains the trials, once Ray is there. ``give_up`` ends the process when a server of Ray is
     gone and Ray holds the main thread.
     """
-    os.environ.update(ENVIRONMENT)
     local = resources.address is None
     if local:
         search.events.note("Starting Ray ...")
@@ -66,7 +78,7 @@ def search_on_ray(
 
     saving = Saving(search, stop)
     try:
-        with contextlib.ExitStack() as stack:
+        with tune_told(), contextlib.ExitStack() as stack:
             if local:
                 stack.enter_context(local_ray())
             assert ray.is_initialized(), "a cluster is connected by whoever knows its address"

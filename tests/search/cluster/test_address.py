@@ -188,6 +188,8 @@ def test_a_ray_of_our_own_is_closed_without_a_token_too(
     use_token(None)
     assert os.environ["RAY_AUTH_MODE"] == TOKEN_MODE
     assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    use_token("there:1")  # of the next search in this process: a cluster does not know that token
+    assert not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN"} & os.environ.keys()
 
 
 def test_a_cluster_is_asked_without_a_token_where_there_is_none(no_token: Path) -> None:

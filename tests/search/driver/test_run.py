@@ -8,21 +8,24 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from confirming import PLAIN, manifest_of, new_run, results_worth
 from rich.console import Console
 from twin import OBJECTIVE, attempt, lines_told, make_plan, make_run, make_settings, results_of
 
+from search.cluster.connection import StartError
 from search.config.budget import Budget
+from search.config.settings import Resources
 from search.driver import run
 from search.driver.ending import FINISHED, Ending
 from search.session.events import EpochReported, Event, Events, TrialEnded
 from search.session.interrupt import Interrupt
 from search.session.search import Search
 from search.store.attempts import Cost, last_share
-from search.tune.experiment import note_share
+from search.tune import experiment
+from search.tune.experiment import note_share, search_on_ray
 from search.tune.recruit import Recruit, Workers
 
 
@@ -130,3 +133,20 @@ def test_a_search_that_is_given_up_says_so_in_a_notebook_and_closes_its_loggers(
         "concluded",
         "closed",
     ]
+
+
+def test_what_tune_is_told_stays_with_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> NoReturn:
+        assert os.environ["TUNE_DISABLE_SIGINT_HANDLER"] == "1"
+        raise StartError("Ray does not start")
+
+    monkeypatch.setattr(experiment, "local_ray", fail)
+    monkeypatch.setenv("TUNE_DISABLE_SIGINT_HANDLER", "0")  # for experiments of the user's
+    before = dict(os.environ)
+    search = attempt(make_run(tmp_path / "run", make_settings()), make_settings(), 8)
+    resources, console = Resources(1, False, None, None, None), Console(file=io.StringIO())
+    with pytest.raises(StartError):
+        search_on_ray(search, object, resources, 1, Interrupt(), console)  # type: ignore[arg-type]
+    assert os.environ == before
