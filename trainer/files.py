@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -37,6 +38,8 @@ PASSING = frozenset(
     )
 )
 """Errors that pass when a server is back; a full disk or a missing right does not."""
+NOWHERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP))
+"""Errors that say that there is nothing at a path."""
 UNFINISHED = ".unfinished"
 """Suffix of a folder that is being written, and locked meanwhile."""
 
@@ -75,6 +78,34 @@ def patiently(action: Callable[[], T], path: Path, use: str = "written") -> T:
             if failed:
                 log.warning("%s can be %s again.", path, use)
             return result
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is anything at a path.
+
+    Raises OSError when storage does not tell. ``Path.exists`` does so before Python 3.14 alone,
+    and says from then on that there is nothing.
+    """
+    return _mode(path) != 0
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file at a path, and raise as ``is_there`` does."""
+    return stat.S_ISREG(_mode(path))
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder at a path, and raise as ``is_there`` does."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError as error:
+        if error.errno in NOWHERE:
+            return 0
+        raise
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
@@ -123,7 +154,7 @@ def append_whole(path: Path, data: bytes, sync: bool = False, size: int | None =
     left by a write that failed, and is cut off. Raises OSError when it cannot be written.
     """
     if size is None:
-        size = patiently(lambda: path.stat().st_size if path.exists() else 0, path)
+        size = patiently(lambda: path.stat().st_size if is_there(path) else 0, path)
     patiently(partial(_append, path, data, size, sync), path)
 
 

@@ -28,7 +28,7 @@ from search.store.trials import (
 )
 from spaces import STRATEGIES, Strategy
 from spaces.errors import UserError
-from trainer.files import append_whole, write_atomic
+from trainer.files import append_whole, is_file, write_atomic
 
 Facts = Sequence[tuple[str, Mapping[str, Any]]]
 """Kinds of facts, each with the content of its line."""
@@ -110,7 +110,7 @@ class Record(RunState):
             UserError: the file is missing, damaged, or not the record of a search.
         """
         may_write()
-        if path.is_file():
+        if is_file(path):
             cut_to_whole_lines(path)
         else:
             carry_over(path)

@@ -41,7 +41,7 @@ from search.store.manifest import Manifest, read_manifest
 from search.store.trials import Row
 from spaces.errors import UserError
 from spaces.parts.words import number_of
-from trainer.files import patiently, sync, write_atomic
+from trainer.files import is_file, is_folder, is_there, patiently, sync, write_atomic
 from trainer.own.reports import REPORTS
 from trainer.results import EpochResult
 from trainer.user_files import named_path
@@ -101,7 +101,7 @@ class RunFolder:
             UserError: the folder is closed to this account.
         """
         try:
-            return self.settings.is_file()
+            return is_file(self.settings)
         except PermissionError as error:
             raise UserError(
                 f"the run folder {self.path} is closed to this account ({error.strerror}); whoever "
@@ -148,7 +148,7 @@ class RunFolder:
 
     def check_there(self) -> None:
         """Raise RunFolderGoneError unless the folders are where ``create`` made them."""
-        if not patiently(self.trials.is_dir, self.trials, "read"):  # Ray Tune makes others anew
+        if not patiently(partial(is_folder, self.trials), self.trials, "read"):  # Tune makes others
             raise RunFolderGoneError(
                 f"the run folder {self.path} was deleted or moved while its search ran; put it "
                 "back first"
@@ -270,7 +270,7 @@ class RunFolder:
 
         None where a function of the user's keeps its own.
         """
-        if patiently((self.checkpoint_folder(key) / REPORTS).exists, self.checkpoints, "read"):
+        if patiently(partial(is_there, self.checkpoint_folder(key) / REPORTS), self.path, "read"):
             return None
         from trainer.execution.checkpoint import last_saved_epoch  # torch, slow to import
 

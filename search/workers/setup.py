@@ -4,13 +4,14 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from search.workers.code_version import CodeVersion
 from spaces import Variant
 from spaces.errors import UserError
 from trainer.benchmarks import Benchmark
-from trainer.files import patiently
+from trainer.files import is_there, patiently
 from trainer.own.training import OwnTraining
 from trainer.prepared import ImageData
 
@@ -67,7 +68,7 @@ class WorkerSetup:
                 f"worker {platform.node()} has {' and '.join(differences)} as the driver has; "
                 "install the same there (constraints.txt), and restart its Ray."
             )
-        if not patiently(self.proof.exists, self.proof, "read"):
+        if not patiently(partial(is_there, self.proof), self.proof, "read"):
             raise UserError(
                 f"worker {platform.node()} does not see the run folder {self.run} that the driver "
                 "writes to; give --runs a folder that all machines of the cluster share."

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainer import files
-from trainer.files import append_whole, write_atomic, write_together
+from trainer.files import append_whole, is_file, is_folder, is_there, write_atomic, write_together
 
 
 @pytest.fixture
@@ -70,10 +70,26 @@ def test_the_size_of_a_file_is_waited_for(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one\n")
+    monkeypatch.setattr(Path, "exists", os.path.exists)  # as from Python 3.14 on
     failing(monkeypatch, iter([errno.ESTALE]), "stat")
     append(path)
     assert path.read_bytes() == b"one\ntwo\n"
     assert len(clock) == 1
+
+
+@pytest.mark.parametrize("look", (is_file, is_folder, is_there))
+def test_what_is_at_a_path_is_told_and_storage_that_is_away_is_an_error(
+    look: Callable[[Path], bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, loop = tmp_path / "file", tmp_path / "loop"
+    file.touch()
+    loop.symlink_to(loop)
+    places = (tmp_path, file, file / "in", tmp_path / "none", loop)
+    found = [place for place in places if look(place)]
+    assert found == {is_file: [file], is_folder: [tmp_path], is_there: [tmp_path, file]}[look]
+    failing(monkeypatch, iter([errno.EIO]), "stat")
+    with pytest.raises(OSError, match="Input/output error"):
+        look(file)
 
 
 @WRITES

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spaces.errors import UserError
-from trainer.files import append_whole
+from trainer.files import append_whole, is_file
 
 MOST_LINES, LONGEST_LINE = 1_000_000, 2**24
 TAIL = len(b',"crc":"01234567"}')
@@ -46,7 +46,7 @@ def finished_lines(path: Path) -> list[bytes]:
     Raises:
         UserError: there are too many.
     """
-    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    lines = path.read_bytes().split(b"\n")[:-1] if is_file(path) else []
     return checked_lines(lines, path)
 
 
@@ -70,7 +70,7 @@ def cut_torn_line(path: Path) -> None:
 
     Only for a file that nobody else is writing; a missing one is left so.
     """
-    if not path.is_file():
+    if not is_file(path):
         return
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1

@@ -289,10 +289,11 @@ def test_errors_and_checkpoints_of_a_trial(folder: RunFolder) -> None:
 def test_a_folder_that_is_closed_to_this_account_is_told(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def denied(path: Path) -> bool:
+    def denied(path: Path) -> os.stat_result:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "is_file", denied)  # root enters all folders
+    monkeypatch.setattr(Path, "is_file", os.path.isfile)  # as from Python 3.14 on
+    monkeypatch.setattr(Path, "stat", denied)  # root enters all folders
     told = re.escape(f"the run folder {folder.path} is closed to this account (Permission denied);")
     with pytest.raises(UserError, match=told):
         folder.read_manifest()

@@ -1,6 +1,7 @@
 """A worker that would compute with other versions, other code or another folder is refused."""
 
 import errno
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -63,14 +64,16 @@ def test_a_worker_that_does_not_see_the_run_folder_is_refused(tmp_path: Path) ->
 def test_a_run_folder_that_is_away_for_a_moment_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look, errors = Path.exists, iter([OSError(errno.ESTALE, "stale")])
+    look, errors = Path.stat, iter([OSError(errno.ESTALE, "stale")])
 
-    def away(path: Path) -> bool:
-        for error in errors:
-            raise error
+    def away(path: Path) -> os.stat_result:
+        if path == tmp_path:
+            for error in errors:
+                raise error
         return look(path)
 
-    monkeypatch.setattr(Path, "exists", away)
+    monkeypatch.setattr(Path, "exists", os.path.exists)  # as from Python 3.14 on
+    monkeypatch.setattr(Path, "stat", away)
     monkeypatch.setattr(files, "RETRY_SECONDS", 0.0)
     setup(tmp_path, CodeVersion.here()).check_here()
     assert next(errors, None) is None
