@@ -1,5 +1,6 @@
 """Entry points of programs: each ends with a sentence and an exit code, never with a traceback."""
 
+import codecs
 import contextlib
 import functools
 import io
@@ -19,6 +20,9 @@ SIGNALS: dict[signal.Signals, Any] = {
 }
 """What ends a program from outside, and what Python does then by itself."""
 
+STOPPING = ("strict", "surrogateescape")
+"""How outputs treat characters that they cannot write where a print may fail at one."""
+
 P = ParamSpec("P")
 
 
@@ -33,7 +37,7 @@ def leave(number: int, frame: object) -> NoReturn:
 def loading() -> None:
     """Let Ctrl-C and SIGTERM end the process in one word while it loads what it runs.
 
-    A library that is not installed ends it in a sentence, whenever it is loaded.
+    A library that is not there ends it in a sentence, whenever it is loaded.
     """
     for number in SIGNALS:
         signal.signal(number, leave)
@@ -46,8 +50,14 @@ def told(kind: type[BaseException], error: BaseException, trace: TracebackType |
     if not name or name.partition(".")[0] in OWN_PACKAGES:
         sys.__excepthook__(kind, error, trace)
         return
+    said = f"{name} is not installed; README.md says how to install."
+    if name.partition(".")[0] in sys.stdlib_module_names:  # such as fcntl on Windows
+        said = (
+            f"this Python has no module {name}, which is part of Python on Linux; "
+            "on Windows, use the Windows Subsystem for Linux."
+        )
     with contextlib.suppress(OSError, AttributeError):  # one of them is closed
-        sys.stderr.write(f"error: {name} is not installed; README.md says how to install.\n")
+        sys.stderr.write(f"error: {said}\n")
         sys.stderr.flush()
         sys.stdout.flush()
     os._exit(BAD_INPUT)
@@ -105,6 +115,17 @@ def entry_point(
     return decorator
 
 
+def printable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return what is written for characters that the output's encoding lacks: no print fails.
+
+    Names of files that are no UTF-8 are written as they are, other characters as escapes.
+    """
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.backslashreplace_errors(error)
+
+
 @contextlib.contextmanager
 def open_output() -> Iterator[None]:
     """Let there be outputs, also where they were closed before, and write them out at the end.
@@ -114,8 +135,9 @@ def open_output() -> Iterator[None]:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the process ends
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="surrogateescape")  # for names of files that are no UTF-8
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in STOPPING:
+        codecs.register_error(printable.__name__, printable)
+        sys.stdout.reconfigure(errors=printable.__name__)
     try:
         yield
     finally:

@@ -102,18 +102,32 @@ def test_bad_input_ends_with_its_code_where_stderr_is_closed_too() -> None:
         sys.stderr.close()
 
 
-def test_the_name_of_a_file_that_is_no_utf_8_is_printed_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("encoding", "errors", "printed", "written"),
+    (
+        ("utf-8", "strict", "\udcff.json", b"\xff.json\n"),  # the name of a file that is no UTF-8
+        ("latin-1", "strict", "ä 猫", b"\xe4 \\u732b\n"),
+        ("ascii", "surrogateescape", "ä\udcff", b"\\xe4\\udcff\n"),  # Python's in the C locale
+        ("ascii", "replace", "ä", b"?\n"),  # as PYTHONIOENCODING says
+    ),
+)
+def test_what_the_encoding_of_the_output_lacks_is_written_as_it_is_or_escaped(
+    encoding: str,
+    errors: str,
+    printed: str,
+    written: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     @entry_point()
     def main() -> int:
-        print("\udcff.json")
+        print(printed)
         return 0
 
-    with (tmp_path / "told").open("w", encoding="utf-8") as output:
+    with (tmp_path / "told").open("w", encoding=encoding, errors=errors) as output:
         monkeypatch.setattr(sys, "stdout", output)
         assert main() == 0
-    assert (tmp_path / "told").read_bytes() == b"\xff.json\n"
+    assert (tmp_path / "told").read_bytes() == written
 
 
 def test_ctrl_c_raises_within_main_and_ends_the_process_before_and_after_it() -> None:
@@ -165,6 +179,19 @@ def test_a_library_that_is_not_installed_is_told_in_a_sentence(program: list[str
     assert re.fullmatch(
         r"error: \w+ is not installed; README\.md says how to install\.\n", ended.stderr
     )
+
+
+@pytest.mark.parametrize("name", ("fcntl", "xml.parsers"))
+def test_a_module_of_python_itself_that_is_missing_is_said_to_be_the_systems(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    error = ModuleNotFoundError(f"No module named {name!r}", name=name)
+    told(type(error), error, None)
+    said = f"error: this Python has no module {name}, which is part of Python on Linux; on Windows"
+    assert capsys.readouterr().err.startswith(said)
+    assert codes == [2]
 
 
 def test_a_module_of_the_project_that_is_missing_is_a_defect(

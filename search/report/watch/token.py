@@ -16,8 +16,18 @@ BYTES = 24
 
 
 def token_file() -> Path:
-    """Return where the token of this user is kept."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    """Return where the token of this user is kept.
+
+    Raises:
+        UserError: the user has no home directory, as in a container.
+    """
+    try:
+        state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    except RuntimeError as error:
+        raise UserError(
+            "this user has no home directory, where the page's token is kept; set XDG_STATE_HOME "
+            "to a folder of your own."
+        ) from error
     return Path(state) / "class-weighting-search" / "page-token"
 
 
@@ -25,7 +35,7 @@ def own_token(path: Path | None = None) -> str:
     """Return the token of this user, made on first use in a file that nobody else can read.
 
     Raises:
-        UserError: the file cannot be made, or others can read it.
+        UserError: there is no place for the file, it cannot be made, or others can read it.
     """
     path = path or token_file()
     try:

@@ -163,6 +163,18 @@ def test_a_library_that_is_not_installed_is_named(
         serve(runs.path, "127.0.0.1", 0, Console())
 
 
+def test_a_user_without_a_home_is_asked_for_a_place_for_the_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(UserError, match=r"no home directory.*set XDG_STATE_HOME"):
+        own_token()
+
+
 def test_a_port_that_is_taken_and_a_folder_that_is_none_are_one_sentence(
     runs: FollowedRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
