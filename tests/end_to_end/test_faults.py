@@ -173,7 +173,7 @@ name = "diverging"
 network = "resnet8"
 resolution = 8
 epochs = 3
-learning_rate = 1e30
+learning_rate = 1e6
 [data]
 root = "images"
 """
