@@ -75,7 +75,7 @@ def confirmation_text(search: Search, plan: ConfirmationPlan) -> list[str]:
     first = [confirmation_seed(search.settings.seed, number) for number in range(SEEDS_EACH)]
     more = plan.runs > SEEDS_EACH * len(plan.arms)
     then = "all have more" if plan.interval else "more where it is open which one is the best"
-    begun = search.later.confirmation_begun(search.rows())
+    begun = min(plan.runs, search.later.confirmation_begun(search.rows()))
     limits = replace(search.budget, trials=None).describe()
     lines = [
         f"confirmation: at most {number_of(plan.runs, 'run')}"

@@ -134,9 +134,13 @@ class LaterPhases:
         return (HOLDOUT, self._fresh(left[0])) if left and not self._pending(rows) else None
 
     def _confirmation(self, plan: ConfirmationPlan) -> Confirmation:
-        """Return the confirmation by a plan, which begins no more runs than the budget has."""
-        runs = min(plan.runs, self.budget.confirm_runs)
-        return replace(plan, runs=runs).confirmation(self.objective)
+        """Return the confirmation by the plan, which begins no more runs than the budget has."""
+        return replace(plan, runs=self._most_runs).confirmation(self.objective)
+
+    @property
+    def _most_runs(self) -> int:
+        runs = self.budget.confirm_runs
+        return min(runs, self.plan.runs) if self.plan else runs
 
     def _runs(self, rows: Sequence[Row]) -> list[SeededRun]:
         assert self.plan is not None
@@ -159,8 +163,7 @@ class LaterPhases:
 
     def confirmation_left(self, rows: Sequence[Row]) -> int:
         """Return how many runs of the confirmation may begin yet, if it is not decided before."""
-        limits = [self.budget.confirm_runs, *([self.plan.runs] if self.plan else [])]
-        return max(0, min(limits) - self.confirmation_begun(rows))
+        return max(0, self._most_runs - self.confirmation_begun(rows))
 
     def holdout_left(self, rows: Sequence[Row]) -> list[Planned]:
         """Return the hold-out runs to begin: every arm that did not diverge, three seeds."""
