@@ -25,7 +25,9 @@ _STRATEGY = Path(__file__).with_name("best_strategy.py")
 _CURRICULUM = Path(__file__).with_name("parts") / "best_curriculum.py"
 
 _OF_WEIGHTS = string.Template('''\
-"""Class weights for a long-tailed classifier: $description
+"""Class weights for a long-tailed classifier.
+
+$description
 
 Found by a search over class weightings. The weights are a pure function of the class counts, so
 the module serves any data set, its classes in any order. It needs torch 2.0 and Python 3.10, or
@@ -51,9 +53,9 @@ $description
 Class weights alone do not reproduce its accuracy. It needs
 $requirements
 
-Found by a search over training strategies. All in the module is a pure function of the class counts
-and the epoch, so that it serves any data set, its classes in any order. It needs torch 2.0 and
-Python 3.10, or newer, and nothing else.
+Found by a search over training strategies. Weights, draws and losses follow from the class counts
+and the epoch alone, so that the module serves any data set, its classes in any order. It needs
+torch 2.0 and Python 3.10, or newer, and nothing else.
 
     from best_strategy import EpochSampler, adjust, adjust_classifier, loss_at
 
@@ -74,7 +76,7 @@ Key of the strategy on those class counts: $key (best.json has the whole story)
 """
 ''')
 
-BEGINNINGS = tuple(t.template.partition("$")[0].encode() for t in (_OF_WEIGHTS, _OF_STRATEGY))
+BEGINNINGS = tuple(t.template.partition(".")[0].encode() for t in (_OF_WEIGHTS, _OF_STRATEGY))
 """What the modules of all exports begin with."""
 
 
@@ -89,7 +91,7 @@ def render_module(
     static = strategy.is_static
     described = strategy.describe()
     docstring = (_OF_WEIGHTS if static else _OF_STRATEGY).substitute(
-        description=described if static else _lines(f"{described} (kind: {strategy.kind})"),
+        description=_lines(described if static else f"{described} (kind: {strategy.kind})"),
         requirements="\n".join(_lines(words, "    - ") for words in requirements(strategy)),
         benchmark=_story(benchmark),
         result=_story(result),

@@ -23,6 +23,13 @@ def requirements(strategy: Strategy) -> list[str]:
     loss = Strategy(
         logits=strategy.logits, smoothing=strategy.smoothing, focusing=strategy.focusing
     )
+    memory = strategy.feedback.memory
+    by_loss = (
+        f", whose difficulty is, from epoch 2 on, the moving average {memory:g} a + {1 - memory:g} "
+        "l of each image's cross entropy l, and NaN until it is shown"
+        if strategy.curriculum.follows_losses
+        else ""
+    )
     parts = (
         (
             not strategy.weights.is_constant,
@@ -35,7 +42,7 @@ def requirements(strategy: Strategy) -> list[str]:
         (
             strategy.curriculum != Curriculum(),
             f"images opened by and by ({strategy.curriculum.describe()}): CurriculumSampler, "
-            "around an EpochSampler",
+            f"around an EpochSampler{by_loss}",
         ),
         (
             strategy.feedback.acts,

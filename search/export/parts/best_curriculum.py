@@ -24,8 +24,9 @@ OPEN_SHARE: Ramp = Ramp()
 
 
 def image_difficulty(images: Any) -> torch.Tensor:
-    """Difficulty of each image, float64 (N,), from pixels (N, C, H, W), those of training.
+    """Difficulty of each image, float64 (N,), from pixels (N, C, H, W) of the size of training.
 
+    They are not augmented, and not normalised by channel, which would weigh the colours otherwise.
     "texture" is the sum of squared differences of neighbouring pixels, "contrast" the negative
     variance of the pixels, times their number squared. Raises ValueError for others.
     """

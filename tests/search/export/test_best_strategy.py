@@ -10,12 +10,22 @@ import sys
 import numpy as np
 import pytest
 import torch
-from exporting import EVERYTHING, load
+from exporting import EVERYTHING, RICH, load
 from repository import REPOSITORY
 from torch import nn
 
 from search.export.module_template import render_module
-from spaces import Curriculum, Logits, Ramp, Sampling, Schedule, Smoothing, Strategy, Weighting
+from spaces import (
+    Curriculum,
+    Feedback,
+    Logits,
+    Ramp,
+    Sampling,
+    Schedule,
+    Smoothing,
+    Strategy,
+    Weighting,
+)
 
 COUNTS = [50, 20, 20, 5]
 LABELS = [label for label, count in enumerate(COUNTS) for _ in range(count)]
@@ -25,8 +35,9 @@ LINEAR = Ramp(end=1.0)
 BALANCED = Strategy(sampling=Sampling(INVERSE))
 
 
-def test_the_module_is_sorted_and_formatted_as_this_project_is():
-    text = render_module(EVERYTHING, None, {}, {}, "key")
+@pytest.mark.parametrize("strategy", (EVERYTHING, Strategy.of(RICH)), ids=("strategy", "weights"))
+def test_the_module_is_sorted_and_formatted_as_this_project_is(strategy):
+    text = render_module(strategy, None, {}, {}, "key")
     for command in (("check",), ("format", "--check")):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "--stdin-filename", "best_strategy.py", "-"],
@@ -55,6 +66,13 @@ def test_the_module_says_its_kind_and_what_it_needs():
     assert words.count(" - ") == len(needed)
     assert all(f": {name}" in words for name in needed)
     assert 'protocol: "the fixed one"' in told
+
+
+def test_the_module_says_by_which_running_loss_images_are_opened():
+    by_loss = Strategy(curriculum=Curriculum("easy", "loss"), feedback=Feedback(memory=0.6))
+    told = ast.get_docstring(ast.parse(render_module(by_loss, None, {}, {}, "key")))
+    average = "from epoch 2 on, the moving average 0.6 a + 0.4 l of each image's cross entropy l"
+    assert average in " ".join(told.split())
 
 
 def test_deferred_weights_are_equal_and_then_those_of_the_weighting():
