@@ -102,7 +102,7 @@ def compute_class_weights(
         counts = _check_counts(_by_label(class_counts, num_classes), num_classes, zero_counts)
         weights = _of_all(counts, zero_counts, lambda positive: _loss_weights(positive, 1.0))
         shown = _of_all(counts, "ignore", lambda positive: _drawn(positive, 1.0))
-        return _answer(_normalize(weights, shown, normalization), counts, class_counts)
+        return _answer(_normalize(weights, shown, normalization), shown, class_counts)
 
 
 def weights_at(class_counts: Any, epoch: int, epochs: int) -> torch.Tensor:
@@ -146,12 +146,14 @@ def loss_at(class_counts: Any, epoch: int, epochs: int) -> nn.Module:
 def adjust(logits: torch.Tensor, class_counts: Any) -> torch.Tensor:
     """Logits (..., C) of a trained network, corrected for the classes' shares in the training.
 
-    `class_counts` are those of the training images. Raises ValueError if they are not valid.
+    Those of a cosine classifier are SCALE times its cosines. `class_counts` are those of the
+    training images. Raises ValueError if they are not valid.
     """
     with torch.device("cpu"):
         counts = _counts(class_counts)
         prior = ADJUSTMENT * torch.log(counts / counts.sum())
-    return logits - prior.to(logits) if ADJUSTMENT else logits
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    return logits - prior.to(logits.device, dtype) if ADJUSTMENT else logits
 
 
 def adjust_classifier(layer: nn.Linear) -> nn.Linear:
@@ -244,9 +246,9 @@ class StrategyLoss(nn.Module):
         log_p_true = log_p.gather(1, labels[:, None])[:, 0]
         smoothing, weights = self.smoothing[labels], self.weights[labels]
         loss = -(1 - smoothing) * log_p_true - smoothing * log_p.mean(dim=1)
-        if FOCUSING:
-            tiny = torch.finfo(log_p.dtype).tiny  # a power has no slope at 0
-            loss = loss * (-torch.expm1(log_p_true)).clamp(min=tiny) ** FOCUSING
+        if FOCUSING:  # by the other classes, because 1 - p_y itself is 0 for a sure prediction
+            log_others = torch.logsumexp(log_p.masked_fill(true.bool(), -1e30), dim=1)
+            loss = loss * torch.exp(FOCUSING * log_others)
         return (weights * loss).sum() / weights.sum()
 
 
@@ -303,7 +305,14 @@ def _progress(epoch: int, epochs: int) -> float:
 
 
 def _counts(class_counts: Any) -> torch.Tensor:
-    return _check_counts(_by_label(class_counts, None))
+    counts = _check_counts(_by_label(class_counts, None), zero_counts="ignore")
+    for index, count in enumerate(counts.tolist()):
+        if count == 0:
+            raise ValueError(
+                f"class_counts[{index}] is 0; leave a class that cannot occur out of labels and "
+                "counts, and give one that may occur the count of the rarest class with images."
+            )
+    return counts
 
 
 def _images(labels: Any) -> tuple[torch.Tensor, torch.Tensor]:

@@ -102,8 +102,9 @@ def weights_from_labels(
     for labels or options that are not valid.
     """
     try:
-        counts = Counter(labels.tolist() if hasattr(labels, "tolist") else labels)
-    except TypeError:
+        listed = labels.tolist() if hasattr(labels, "tolist") else labels
+        counts = Counter(label.item() if torch.is_tensor(label) else label for label in listed)
+    except (TypeError, RuntimeError):
         raise ValueError("labels must be one-dimensional, the class of each image.") from None
     weights = compute_class_weights(counts, num_classes, **options)
     return weights.to(labels.device) if torch.is_tensor(labels) else weights
@@ -170,8 +171,7 @@ def _by_label(class_counts: Any, num_classes: int | None) -> Any:
         rule = "as numbers and as CLASS_NAMES they have two orders"
         if not orders:
             last = "C - 1" if num_classes is None else classes - 1
-            rule = f"they must be the whole numbers 0 to {last}"
-            rule += ", or CLASS_NAMES" if CLASS_NAMES else ""
+            rule = f"they must be the whole numbers 0 to {last}{', or CLASS_NAMES' * bool(known)}"
         raise ValueError(
             f"class_counts has the labels {shown}{', ...' if len(labels) > 5 else ''}; {rule}; "
             "pass a list of the counts, in the order of the network's outputs."
@@ -210,7 +210,7 @@ def _check_counts(
         raise ValueError("class_counts must be one-dimensional, one positive integer per class.")
     counts = counts.to(torch.float64)
     if num_classes is not None and counts.numel() != num_classes:
-        raise ValueError(f"class_counts has {len(counts)} entries; num_classes is {num_classes}.")
+        raise ValueError(f"class_counts has {len(counts)} entries; num_classes is {num_classes!r}.")
     for index, count in enumerate(counts.tolist()):
         if count == 0 and zero_counts == "error":
             raise ValueError(

@@ -26,6 +26,7 @@ from spaces import (
     Strategy,
     Weighting,
 )
+from trainer.strategies.loss import LossTerms, general_loss, packed_terms
 
 COUNTS = [50, 20, 20, 5]
 LABELS = [label for label, count in enumerate(COUNTS) for _ in range(count)]
@@ -223,13 +224,17 @@ def test_where_logits_are_not_changed_the_loss_is_that_of_torch():
     assert isinstance(loss, nn.CrossEntropyLoss)
 
 
-def test_a_sure_prediction_has_a_gradient_in_a_focal_loss():
-    loss = load(Strategy(focusing=0.5))["loss_at"](COUNTS, 1, 1)
-    logits = torch.tensor([[200.0, 0, 0, 0], [0, 0, 1, 0]], requires_grad=True)
-    loss(logits, torch.tensor([0, 1])).backward()
-    assert logits.grad is not None
-    assert bool(torch.isfinite(logits.grad).all())
-    assert bool(logits.grad[1].any())
+@pytest.mark.parametrize("smoothing", (Smoothing(), Smoothing(0.3, 0.1)), ids=("", "smoothed"))
+@pytest.mark.parametrize("margin", (3.0, 20.0, 200.0))
+def test_a_focal_loss_is_the_trainers_to_float32_also_for_sure_predictions(smoothing, margin):
+    strategy, labels = Strategy(focusing=0.5, smoothing=smoothing), torch.arange(4)
+    terms = LossTerms.of(packed_terms(strategy.recipe(COUNTS), 1, 1))
+    found = []
+    for loss in (load(strategy)["loss_at"](COUNTS, 1, 1), lambda z, y: general_loss(z, y, terms)):
+        logits = (margin * torch.eye(4)).requires_grad_()
+        loss(logits, labels).backward()
+        found.append(logits.grad)
+    torch.testing.assert_close(*found, rtol=1e-5, atol=0)
 
 
 def test_logits_are_adjusted_for_the_shares_of_the_classes():
@@ -238,6 +243,13 @@ def test_logits_are_adjusted_for_the_shares_of_the_classes():
     expected = -0.5 * np.log(np.array(COUNTS) / 95)
     np.testing.assert_allclose(adjusted, [expected, expected], rtol=1e-6)
     assert load(BALANCED)["adjust"](logits, COUNTS) is logits
+
+
+def test_logits_of_a_few_bits_are_adjusted_in_float32():
+    adjust, logits = load(Strategy(adjustment=1))["adjust"], torch.tensor([8.0, 8.9, 9, 9.9])
+    halves = logits.bfloat16()
+    assert torch.equal(adjust(halves, COUNTS), adjust(halves.float(), COUNTS))
+    assert adjust(logits.double(), COUNTS).dtype == torch.float64
 
 
 def test_a_classifier_is_normalised_by_class_and_the_given_one_is_left_alone():
@@ -257,7 +269,8 @@ def test_a_classifier_is_normalised_by_class_and_the_given_one_is_left_alone():
         (lambda m: m["weights_at"](COUNTS, 0, 5), "epoch is 0; it must be 1 to 5"),
         (lambda m: m["loss_at"](COUNTS, 6, 5), "epoch is 6; it must be 1 to 5"),
         (lambda m: m["EpochSampler"](LABELS, 5).set_epoch(6), "epoch is 6"),
-        (lambda m: m["loss_at"]([3, 0], 1, 5), r"class_counts\[1\] is 0"),
+        (lambda m: m["loss_at"]([3, 0], 1, 5), r"class_counts\[1\] is 0; .* one that may occur"),
+        (lambda m: m["adjust"](torch.zeros(2, 2), [0, 0]), "class_counts are all 0"),
         (lambda m: m["adjust"](torch.zeros(2, 2), 5), "one-dimensional"),
         (lambda m: m["loss_at"]({"cat": 3, "dog": 2}, 1, 5), "labels 'cat', 'dog'"),
         (lambda m: m["sample_weights"]([], 1, 5), "labels must be a list, array or tensor"),
@@ -274,7 +287,9 @@ def test_weights_are_judged_on_the_images_that_are_drawn():
     counts = [10_000, 1]
     with pytest.warns(UserWarning, match="would go badly"):
         load(Strategy(weights=Schedule(INVERSE), focusing=1))["loss_at"](counts, 1, 1)
-    load(Strategy(Schedule(INVERSE), Sampling(INVERSE)))["loss_at"](counts, 1, 1)
+    drawn = load(Strategy(Schedule(INVERSE), Sampling(INVERSE)))
+    drawn["loss_at"](counts, 1, 1)
+    drawn["compute_class_weights"](counts)
 
 
 def test_all_of_the_loss_is_moved_to_another_device():

@@ -88,6 +88,7 @@ def test_the_weights_fit_the_loss_they_are_made_for():
         (torch.tensor([1 + 1j]), 1, "one-dimensional"),
         (np.array([1 + 1j]), 1, "one-dimensional"),
         ([3, 2], 3, "has 2 entries; num_classes is 3"),
+        ([3, 2], "2", "has 2 entries; num_classes is '2'"),
         ([3, 0], 2, r"class_counts\[1\] is 0; give compute_class_weights zero_counts='ignore'"),
         (torch.ones(2, device="meta"), 2, "on the device meta, which holds no numbers"),
         ([3, -1], 2, r"class_counts\[1\] is -1"),
@@ -235,7 +236,8 @@ LABELS = [0] * 50 + [2] * 5 + [1] * 20
 
 
 @pytest.mark.parametrize(
-    "form", (list, tuple, np.array, torch.tensor, lambda labels: map(str, labels))
+    "form",
+    (list, tuple, np.array, torch.tensor, lambda n: [*torch.tensor(n)], lambda n: map(str, n)),
 )
 def test_weights_of_labels_are_those_of_their_counts(form):
     module = load(RICH)
@@ -259,6 +261,7 @@ def test_weights_of_labels_by_name_and_of_a_pandas_series():
     ("labels", "classes", "sentence"),
     (
         ([[0, 1], [1, 0]], 2, "labels must be one-dimensional"),
+        ([torch.tensor([0, 1])], 2, "labels must be one-dimensional"),
         (5, None, "labels must be one-dimensional"),
         ([], None, "one-dimensional"),
         ([0, 1, 3], 3, "labels 0, 1, 3; they must be the whole numbers 0 to 2;"),
