@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from rich.console import Console
@@ -19,9 +19,9 @@ from trainer import runtime
 from trainer.arguments import Parser, given_path
 from trainer.benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from trainer.benchmarks.metrics import METRICS, metric_sentence
-from trainer.diagnosis.words import calibration_sentence, failure_modes, scenario_sentence
-from trainer.entry_point import FAILED, entry_point
-from trainer.execution.loop import TrainingError, train
+from trainer.diagnosis.words import diagnosis_sentences
+from trainer.entry_point import FAILED, deferring, entry_point
+from trainer.execution.loop import TrainingError, save_position, train_by_batches
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task
 from trainer.execution.watchdog import watch
@@ -32,9 +32,6 @@ from trainer.results import EpochResult, selection, shot_groups, summary
 from trainer.runtime import available_cpus
 from trainer.trial import Trial
 from trainer.user_files import expanded, read_text
-
-SHOWN_MODES = 3
-"""Failure modes that are printed after a training."""
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -118,15 +115,12 @@ def read_strategy(option: str, name: str, known: Collection[str]) -> Strategy:
         raise UserError(f"{path} does not hold a {option}: {error}") from error
 
 
-def check_positive(name: str, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise UserError(f"--{name} is {value}; it must be at least 1.")
-
-
 def check_options(options: argparse.Namespace) -> None:
     """Refuse what would fail only later: after hours of training in the case of ``--output``."""
     for name in ("epochs", "threads", "save-every"):
-        check_positive(name, getattr(options, name.replace("-", "_")))
+        value = getattr(options, name.replace("-", "_"))
+        if value is not None and value < 1:
+            raise UserError(f"--{name} is {value}; it must be at least 1.")
     if (options.threads or 0) > available_cpus():
         here = number_of(available_cpus(), "CPU")
         raise UserError(f"--threads is {options.threads}; it must be at most the {here} here.")
@@ -178,7 +172,11 @@ def story(
 def show_training(
     trial: Trial, task: Task, options: argparse.Namespace, console: Console
 ) -> list[EpochResult]:
-    """Train with a progress bar, or with a line an epoch where there is no terminal."""
+    """Train with a progress bar, or with a line an epoch where there is no terminal.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM came; with ``--checkpoints``, nothing trained is lost.
+    """
     results, split = [], trial.benchmark.chosen_on
     columns = (
         TextColumn("{task.description}"),
@@ -186,11 +184,15 @@ def show_training(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console) as progress, deferring() as is_interrupted:
         bar = progress.add_task("training", total=trial.benchmark.epochs)
         slot = Slot(trial, task)
         watch([slot.queue], device_name(task.device))
-        for result in train(trial, task, options.checkpoints, options.save_every, slot):
+        for result in train_by_batches(slot, trial, options.checkpoints, options.save_every):
+            if result is None:
+                if is_interrupted():
+                    leave(slot, options.checkpoints, console)
+                continue
             results.append(result)
             text = f"loss {result.train_loss:.3f}  {split} {result.score:.2f} %"
             description = f"{text}  best {result.best_score:.2f} %"
@@ -198,6 +200,14 @@ def show_training(
             if not console.is_terminal:
                 console.print(f"epoch {result.epoch}: {description}  {result.seconds:.1f} s")
     return results
+
+
+def leave(slot: Slot, folder: Path | None, console: Console) -> NoReturn:
+    """Save where a training is, between two batches, if there is a folder for it, and end it."""
+    if folder:
+        save_position(slot, folder)
+        console.print(f"saved in epoch {len(slot.history) + 1}; the same command goes on there")
+    raise KeyboardInterrupt
 
 
 def show_summary(
@@ -212,7 +222,11 @@ def show_summary(
         if name != benchmark.metric
     )
     images = len(data.train_labels) * facts["epochs"] / facts["seconds"]
-    show_diagnosis(results[-1], data, benchmark.test_held_out)
+    if results[-1].diagnosis and (found := results[-1].diagnosis.best):
+        scenarios = data.scenarios.counted(data.half_a) if data.scenarios else ()
+        groups, names = list(shot_groups(data.counts.tolist())), data.class_names
+        for said in diagnosis_sentences(found, groups, names, scenarios, benchmark.test_held_out):
+            print(said)
     print(
         f"{benchmark.score_words}: best {facts['best_score']:.2f} % (epoch {facts['best_epoch']}), "
         f"last {facts['last_score']:.2f} %, last ten {facts['last_ten_score']:.2f} %"
@@ -223,20 +237,6 @@ def show_summary(
         f"{images:.0f} training images/s, evaluation included; {benchmark.protocol_note()}"
     )
     return facts
-
-
-def show_diagnosis(result: EpochResult, data: ImageData, held_out: bool) -> None:
-    """Print how sure the network was at its best epoch, and what it confused most."""
-    found = result.diagnosis and result.diagnosis.best
-    if not found:
-        return
-    groups = list(shot_groups(data.counts.tolist()))
-    print(f"epoch {found.epoch}, the best: {calibration_sentence(found, groups)}")
-    modes = failure_modes(found.confusion or ())[:SHOWN_MODES]
-    if modes:
-        print("; ".join(mode.sentence(data.class_names) for mode in modes))
-    if data.scenarios:
-        print(scenario_sentence(found, data.scenarios.counted(data.half_a), held_out))
 
 
 def show_trial(

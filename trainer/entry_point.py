@@ -161,6 +161,28 @@ def raising() -> Iterator[None]:
             signal.signal(number, leave)
 
 
+@contextlib.contextmanager
+def deferring() -> Iterator[Callable[[], bool]]:
+    """Defer Ctrl-C or SIGTERM while the block runs, which asks whether one came; a second raises.
+
+    Raises:
+        KeyboardInterrupt: at the second.
+    """
+    came: list[int] = []
+
+    def take(number: int, frame: object) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before = {number: signal.signal(number, take) for number in SIGNALS}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def is_unread(stream: IO[str]) -> bool:
     """Return whether a stream is a pipe whose reader is gone."""
     looked = select.poll()

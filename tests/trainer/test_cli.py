@@ -271,8 +271,8 @@ def test_a_compiler_that_is_missing_is_one_sentence_and_exit_code_2(
     assert capsys.readouterr().err == f"error: {sentence} go without --compile.\n"
 
 
-def interrupted(place: Path, *options: str) -> tuple[int, str, str]:
-    """Run until the third epoch is printed, interrupt, and return exit code, stdout, stderr."""
+def interrupted(place: Path, number: signal.Signals, *options: str) -> tuple[int, str, str]:
+    """Run until the third epoch is printed, end it, and return exit code, stdout, stderr."""
     with subprocess.Popen(
         [*COMMAND, *options],
         cwd=place,
@@ -287,26 +287,33 @@ def interrupted(place: Path, *options: str) -> tuple[int, str, str]:
         for line in process.stdout:
             lines.append(line)
             if line.startswith("epoch 3:"):
-                process.send_signal(signal.SIGINT)
+                process.send_signal(number)
                 break
         rest, errors = process.communicate(timeout=60)
     return process.returncode, "".join(lines) + rest, errors
 
 
-def test_ctrl_c_exits_with_130_and_the_checkpoints_continue(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM))
+def test_an_interrupt_exits_with_130_and_saves_what_was_trained(
+    tmp_path: Path,
+    number: signal.Signals,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    options = ("--epochs", "20", "--checkpoints", "saved", "--save-every", "1")
-    code, output, errors = interrupted(tmp_path, *options)
+    options = ("--epochs", "20", "--checkpoints", "saved", "--save-every", "15")
+    code, output, errors = interrupted(tmp_path, number, *options)
     assert code == 130, errors
     assert errors == "interrupted\n"
     assert "epoch 20:" not in output
-    newest = max((tmp_path / "saved").glob("*.ckpt"))
+    (saved,) = (tmp_path / "saved").glob("*.ckpt")
+    said = re.search("^saved in epoch ([0-9]+); the same command goes on", output, re.MULTILINE)
+    assert said
+    assert saved.name == f"epoch-{int(said[1]) - 1:05d}.ckpt"
     monkeypatch.chdir(tmp_path)
     trained: list[int] = []
     monkeypatch.setattr(Slot, "epoch", counting(trained))
     assert call(*options, "--output", "resumed.json") == 0
-    assert newest.name == f"epoch-{trained[0] - 1:05d}.ckpt"
+    assert trained == list(range(int(said[1]), 21))
     # A set: rich prints a line again when it is interrupted between writing and forgetting it.
     printed = set(re.findall(r"^epoch [123]:.*$", output, re.MULTILINE))
     assert len(printed) == 3

@@ -11,6 +11,9 @@ from trainer.diagnosis.examination import calibration_error, together
 from trainer.diagnosis.records import Confusion, Examined
 from trainer.diagnosis.scenarios import FEW_IMAGES, Scenario
 
+SHOWN_MODES = 3
+"""Failure modes that are told after a training."""
+
 Integers = npt.NDArray[np.int64]
 
 
@@ -80,3 +83,27 @@ def scenario_sentence(found: Examined, scenarios: Sequence[Scenario], held_out: 
             few = ", few" if images < FEW_IMAGES else ""
             parts.append(f"{scenario.name} {100 * right / images:.1f} % ({images:,} images{few})")
     return f"accuracy by scenario: {'; '.join(parts)}" if parts else ""
+
+
+def diagnosis_sentences(
+    found: Examined,
+    groups: Sequence[str],
+    names: Sequence[str] | None,
+    scenarios: Sequence[Scenario],
+    held_out: bool,
+) -> list[str]:
+    """Say how sure the network was at its best epoch, and what it confused most.
+
+    Args:
+        groups: names of the shot groups, as in ``found.reliability``.
+        names: of the classes; None if they have numbers alone.
+        scenarios: those of ``found.scenarios``; empty if the images have none.
+        held_out: whether validation images choose, so that test images are not told of.
+    """
+    modes = failure_modes(found.confusion or ())[:SHOWN_MODES]
+    sentences = (
+        f"epoch {found.epoch}, the best: {calibration_sentence(found, groups)}",
+        "; ".join(mode.sentence(names) for mode in modes),
+        scenario_sentence(found, scenarios, held_out),
+    )
+    return [sentence for sentence in sentences if sentence]
