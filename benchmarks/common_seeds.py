@@ -21,7 +21,7 @@ from trainer.benchmarks import Benchmark
 from trainer.execution.loop import TrainingError, train
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task
-from trainer.files import write_atomic
+from trainer.files import is_there, write_atomic
 from trainer.prepared import ImageData
 from trainer.results import EpochResult
 from trainer.trial import Trial
@@ -49,7 +49,7 @@ def read_runs(path: Path) -> Runs:
     """
     check_out(path)
     try:
-        known = json.loads(path.read_text()) if path.exists() else {}
+        known = json.loads(path.read_text()) if is_there(path) else {}
         return {name: None if score is None else float(score) for name, score in known.items()}
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise UserError(f"{path} holds no runs ({error}); give another --out.") from error

@@ -38,7 +38,7 @@ PASSING = frozenset(
     )
 )
 """Errors that pass when a server is back; a full disk or a missing right does not."""
-NOWHERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP))
+NOWHERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP, errno.ENAMETOOLONG))
 """Errors that say that there is nothing at a path."""
 UNFINISHED = ".unfinished"
 """Suffix of a folder that is being written, and locked meanwhile."""
@@ -106,6 +106,8 @@ def _mode(path: Path) -> int:
         if error.errno in NOWHERE:
             return 0
         raise
+    except ValueError:  # a zero byte, which no name has
+        return 0
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:

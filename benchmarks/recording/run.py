@@ -33,7 +33,7 @@ from search.session.interrupt import Interrupt
 from spaces import canonical_weights
 from spaces.parts.words import number_of
 from trainer.entry_point import entry_point
-from trainer.files import write_atomic
+from trainer.files import is_there, write_atomic
 from trainer.prepared import ImageData, load, prepare
 from trainer.provenance import device_name, now, provenance
 from trainer.results import EpochResult
@@ -74,7 +74,7 @@ class Recording:
     def assignments(self) -> Iterator[Assignment]:
         """Yield what is missing; what another process stored meanwhile is passed over."""
         for job in self.missing():
-            if self.folder.file(job).exists():
+            if is_there(self.folder.file(job)):
                 self.present.add(job)
                 continue
             self.results[job] = []

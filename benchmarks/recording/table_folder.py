@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.recording.design import design_fingerprint
 from spaces.errors import UserError
 from trainer.benchmarks import Benchmark
-from trainer.files import write_atomic
+from trainer.files import is_there, write_atomic
 from trainer.prepared import ImageData
 from trainer.results import EpochResult
 
@@ -147,7 +147,7 @@ class TableFolder:
         """
         try:
             self.trials.mkdir(parents=True, exist_ok=True)
-            if not self.header.exists():
+            if not is_there(self.header):
                 write_atomic(self.header, json.dumps(description, indent=1).encode())
         except OSError as error:
             raise unwritable(self.path, "--table", error) from error

@@ -30,6 +30,7 @@ from search.store.run_folder import RunFolder
 from search.store.validation import printable
 from spaces.errors import FieldError, UserError, did_you_mean
 from trainer.entry_point import BAD_INPUT, INTERRUPTED, entry_point, sentence_of
+from trainer.files import is_folder
 from trainer.user_files import expanded
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def list_command(given: Namespace, words: list[str], console: Console) -> int:
         from search.report.runs_view import listed_runs
 
         folder = expanded(given.what)
-        if not folder.is_dir():
+        if not is_folder(folder):
             meant, known = did_you_mean(given.what, SECTIONS), ", ".join(SECTIONS)
             raise UserError(
                 f"WHAT is {given.what!r}{meant}; it must be one of {known}, or a folder of runs."

@@ -14,7 +14,7 @@ from search.export.formats.texts import TEXTS
 from search.export.other_counts import applied_json, apply_to_counts
 from search.results.conclusion import Conclusion
 from spaces.errors import UserError
-from trainer.files import write_atomic
+from trainer.files import is_there, write_atomic
 
 
 def asks_for_weights(given: Namespace) -> bool:
@@ -97,7 +97,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         UserError: it cannot be written, or there is one of this name.
     """
-    if path.exists():
+    if is_there(path):
         raise UserError(f"{path} exists; remove it, or give another --output FILE.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from search.export.module_template import BEGINNINGS, render_module
 from search.export.verification import verification_counts, verify_export
 from search.export.winner import ExportError, Winner, winner_of
 from search.results.conclusion import Conclusion
-from trainer.files import write_together
+from trainer.files import is_file, write_together
 
 RECORD_NAME = "best.json"
 WEIGHTING_NAME = "best_weighting.py"
@@ -78,7 +78,7 @@ def export(folder: Path, winner: Winner) -> ExportedPaths:
 
 def remove_exported(path: Path) -> None:
     """Remove a module that an export wrote, and no other file."""
-    if not path.is_file():
+    if not is_file(path):
         return
     with path.open("rb") as file:
         ours = file.read(max(map(len, BEGINNINGS))).startswith(BEGINNINGS)

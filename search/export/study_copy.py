@@ -21,7 +21,7 @@ from search.store.stored_run import parts_of, read_run
 from search.store.trials import RecordedTrial, Row
 from spaces import SPACES
 from spaces.errors import UserError
-from trainer.files import write_atomic
+from trainer.files import is_file, is_there, write_atomic
 from trainer.trial import SCALE_FREE_LOSS
 
 
@@ -44,9 +44,9 @@ def write_study_copy(folder: RunFolder, path: Path) -> None:
     Raises:
         UserError: the run cannot be read, or the file is not to be written there.
     """
-    if (path.parent / SETTINGS).is_file():
+    if is_file(path.parent / SETTINGS):
         raise UserError(f"{path} lies in a run's folder; give --output FILE elsewhere.")
-    if path.exists() and not (path.is_file() and path.read_bytes().startswith(b'{"op_code":')):
+    if is_there(path) and not (is_file(path) and path.read_bytes().startswith(b'{"op_code":')):
         raise UserError(f"{path} exists and is no journal of Optuna; give another --output FILE.")
     run = read_run(folder)
     studies = {

@@ -28,7 +28,7 @@ from search.store.trials import (
 )
 from spaces import STRATEGIES, Strategy
 from spaces.errors import UserError
-from trainer.files import append_whole, is_file, write_atomic
+from trainer.files import append_whole, is_file, is_there, write_atomic
 
 Facts = Sequence[tuple[str, Mapping[str, Any]]]
 """Kinds of facts, each with the content of its line."""
@@ -46,7 +46,7 @@ def lines_of(path: Path) -> tuple[list[bytes], str]:
     Where there is none, they are made of the journal of an earlier version, if that is there.
     """
     journal = path.with_name(JOURNAL)
-    if path.exists() or not journal.is_file():
+    if is_there(path) or not is_file(journal):
         return whole_lines(path), str(path)
     return earlier_lines(journal), f"the facts in {journal}"
 
@@ -122,7 +122,7 @@ class Record(RunState):
         Raises:
             UserError: the file is gone, or damaged.
         """
-        if self.path.with_name(JOURNAL).is_file() and not self.path.exists():
+        if is_file(self.path.with_name(JOURNAL)) and not is_there(self.path):
             return False  # of an earlier version, which nobody continues before it is carried over
         try:
             with self.path.open("rb") as file:

@@ -114,7 +114,7 @@ class RunFolder:
         Raises:
             UserError: the place cannot be written to, or what is there leads elsewhere.
         """
-        if self.path.is_dir():
+        if is_folder(self.path):
             check_contained(self.path)
         try:
             for folder in (self.trials, self.checkpoints, self.ray):
@@ -164,7 +164,7 @@ class RunFolder:
         Raises:
             UserError: there is no such run, or the file breaks a rule.
         """
-        if not self.exists() and self.record.exists():
+        if not self.exists() and is_there(self.record):
             raise UserError(
                 f"{self.path} holds the record of a run but no {self.settings.name}; restore that "
                 "file, or search again."
@@ -290,7 +290,7 @@ class RunFolder:
 
 def other_runs(path: Path) -> str:
     """Say which run may be meant by a path that is none: around it, in it, or in ``runs``."""
-    if (path.parent / SETTINGS).is_file():
+    if is_file(path.parent / SETTINGS):
         return f" (did you mean {str(path.parent)!r}?)"
     if inside := sorted(found.parent.name for found in path.glob(f"*/{SETTINGS}")):
         return f", but there are some in it: {', '.join(inside)}"

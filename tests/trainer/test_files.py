@@ -84,7 +84,8 @@ def test_what_is_at_a_path_is_told_and_storage_that_is_away_is_an_error(
     file, loop = tmp_path / "file", tmp_path / "loop"
     file.touch()
     loop.symlink_to(loop)
-    places = (tmp_path, file, file / "in", tmp_path / "none", loop)
+    nowhere = (file / "in", tmp_path / "none", loop, tmp_path / ("a" * 256), tmp_path / "\0")
+    places = (tmp_path, file, *nowhere)
     found = [place for place in places if look(place)]
     assert found == {is_file: [file], is_folder: [tmp_path], is_there: [tmp_path, file]}[look]
     failing(monkeypatch, iter([errno.EIO]), "stat")

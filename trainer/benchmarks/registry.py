@@ -9,6 +9,7 @@ from trainer.benchmarks.benchmark import Benchmark
 from trainer.benchmarks.folder_defaults import FolderDefaults, folder_defaults
 from trainer.benchmarks.toml_file import from_toml, read_benchmark
 from trainer.errors import BenchmarkError
+from trainer.files import is_folder, is_there
 from trainer.user_files import expanded
 
 
@@ -36,7 +37,7 @@ def get_benchmark(name_or_path: str, data_root: Path) -> Benchmark:
 
 
 def _is_folder(name: str) -> bool:
-    return bool(name) and expanded(name).is_dir()
+    return bool(name) and is_folder(expanded(name))
 
 
 def check_weights_act(benchmark: Benchmark) -> None:
@@ -75,7 +76,7 @@ def separate_names(text: str) -> list[str]:
     parts, names = text.split(","), []
     while parts:
         lengths = range(len(parts), 1, -1)
-        length = next((n for n in lengths if expanded(",".join(parts[:n])).exists()), 1)
+        length = next((n for n in lengths if is_there(expanded(",".join(parts[:n])))), 1)
         names.append(",".join(parts[:length]))
         parts = parts[length:]
     return names

@@ -24,6 +24,7 @@ from trainer.data.longtail import largest_max_count, long_tail_counts, ranked_co
 from trainer.data.raw import FolderSpec
 from trainer.diagnosis.scenarios import LONGEST_TAG
 from trainer.errors import BenchmarkError, DataError
+from trainer.files import is_folder, is_there
 from trainer.user_files import expanded, read_text
 
 _REQUIRED = ("name", "network", "resolution")
@@ -237,8 +238,8 @@ def _find(key: str, name: str, beside: Path, data_root: Path) -> Path:
     except UserError as error:
         raise BenchmarkError(f"{key}: {error}") from error
     places = [(place / path).absolute() for place in (beside, data_root)]
-    found = next((place for place in places if place.exists()), None)
-    if found is None or found.is_dir() != (key == "root"):
+    found = next((place for place in places if is_there(place)), None)
+    if found is None or is_folder(found) != (key == "root"):
         what = "folder of images" if key == "root" else f"{key} file"
         table = "" if key == "pretrained" else " in [data]"
         looked = " and ".join(dict.fromkeys(map(str, places)))

@@ -20,6 +20,7 @@ from search.store.stored_run import parts_of, read_run
 from search.store.trials import Row, TrialState
 from search.store.validation import printable
 from spaces.errors import UserError
+from trainer.files import is_file, is_folder
 from trainer.results import EpochResult
 from trainer.user_files import named_path
 
@@ -160,7 +161,7 @@ class FollowedRun:
     def _last_change(self, parts: list[Part]) -> float:
         files = [self.folder.record, self.folder.path / JOURNAL]
         files += [self.folder.epochs_file(key) for key, _, _ in parts]
-        return max((f.stat().st_mtime for f in files if f.is_file()), default=0.0)
+        return max((f.stat().st_mtime for f in files if is_file(f)), default=0.0)
 
     def _trial(self, key: str, row: Row, benchmark: BenchmarkObjective) -> TrialProgress:
         last, label = self._last_epoch(key), run_label(row.label, row.seed_index)
@@ -177,7 +178,7 @@ class FollowedRun:
     def _last_epoch(self, key: str) -> EpochResult | None:
         """The last whole line of a trial's epochs, read again only where the file has grown."""
         path = self.folder.epochs_file(key)
-        size = path.stat().st_size if path.is_file() else 0
+        size = path.stat().st_size if is_file(path) else 0
         known = self._epochs.get(key)
         if known and known[0] == size:
             return known[1]
@@ -210,9 +211,9 @@ class FollowedRuns:
             UserError: there is no such folder.
         """
         self.path = named_path(path)
-        if not self.path.is_dir():
+        if not is_folder(self.path):
             raise UserError(f"there is no folder {path}; give a run, or a folder of runs.")
-        self.single = (self.path / "settings.json").is_file()
+        self.single = is_file(self.path / "settings.json")
         self._known: dict[str, FollowedRun] = {}
         self._lock = threading.Lock()
 

@@ -25,7 +25,7 @@ from search.store.trials import (
     trial_key,
 )
 from spaces.errors import UserError
-from trainer.files import write_atomic
+from trainer.files import is_file, write_atomic
 from trainer.results import present_names
 
 JOURNAL = "study.journal"
@@ -48,7 +48,7 @@ def carry_over(path: Path) -> None:
         UserError: there is nothing to make it of, or its sampler's state cannot be made again.
     """
     journal = path.with_name(JOURNAL)
-    if not journal.is_file():
+    if not is_file(journal):
         raise UserError(f"{path} is missing; restore it, or search under another --name.")
     if read_manifest(path.with_name("settings.json")).settings.sampler == "cmaes":
         raise UserError(

@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.common_seeds import read_runs
+from benchmarks.recording.table_folder import TableFolder
+from search.cli.weights_export import write_text
+from search.export.export import remove_exported
+from search.export.study_copy import write_study_copy
+from search.report.watch.follow import FollowedRuns
+from search.store.earlier.journal import JOURNAL, carry_over
 from search.store.files.jsonl import cut_torn_line, finished_lines
-from search.store.record import Record
-from search.store.run_folder import RunFolder
+from search.store.record import Record, lines_of
+from search.store.run_folder import SETTINGS, RunFolder
+from spaces.errors import UserError
 from trainer import files
+from trainer.benchmarks.registry import get_benchmark, separate_names
 from trainer.own.reports import REPORTS
 
 
@@ -53,14 +62,38 @@ def test_a_run_folder_that_cannot_be_seen_for_a_moment_is_waited_for(
     assert next(errors, None) is None
 
 
-@pytest.mark.parametrize("use", (Record.reopen, finished_lines, cut_torn_line))
+NOT_TAKEN_FOR_NONE: tuple[tuple[Callable[[Path], object], str], ...] = (
+    (Record.reopen, "lines"),
+    (finished_lines, "lines"),
+    (cut_torn_line, "lines"),
+    (lines_of, "lines"),
+    (carry_over, JOURNAL),
+    (lambda path: RunFolder(path.parent).read_manifest(), "record.jsonl"),
+    (lambda path: FollowedRuns(path.parent), SETTINGS),
+    (FollowedRuns, "lines"),
+    (lambda path: write_study_copy(RunFolder(path.parent), path), "lines"),
+    (lambda path: write_text(path, "two"), "lines"),
+    (remove_exported, "lines"),
+    (lambda path: get_benchmark(str(path.parent), path), "run"),
+    (lambda path: separate_names(f"{path},lines"), ",lines"),
+    (read_runs, "lines"),
+    (lambda path: TableFolder(path.parent).open({}), "table.json"),
+)
+
+
+@pytest.mark.parametrize(("use", "name"), NOT_TAKEN_FOR_NONE)
 def test_a_file_that_cannot_be_seen_is_not_taken_for_none(
     use: Callable[[Path], object],
+    name: str,
     errors: Iterator[int],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "lines").write_bytes(b"one\n")
-    hide("lines", errors, monkeypatch)
-    with pytest.raises(OSError, match="Input/output error"):
-        use(tmp_path / "lines")
+    run = tmp_path / "run"
+    run.mkdir()
+    for file in {"lines", name} - {"run"}:
+        (run / file).write_bytes(b"one\n")
+    hide(name, errors, monkeypatch)
+    with pytest.raises((OSError, UserError), match=r"(Input/output error|Stale file handle)"):
+        use(run / "lines")
+    assert (run / "lines").read_bytes() == b"one\n"

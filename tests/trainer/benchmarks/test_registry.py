@@ -156,6 +156,8 @@ def test_commas_of_a_path_that_exists_do_not_separate(
     assert separate_names("x,a,b,d,y") == ["x", "a,b", "d", "y"]
     assert separate_names("a,b,c,d") == ["a,b,c", "d"]
     assert separate_names("x,y") == ["x", "y"]
+    many = [f"a-benchmark-of-mine-{number}.toml" for number in range(10)]
+    assert separate_names(",".join(many)) == many  # together too long for one name
     assert [whole_path(name) for name in ("a,b", "resnet8-digitslt", "x", "mine.toml")] == [
         str(tmp_path / "a,b"),
         "resnet8-digitslt",
