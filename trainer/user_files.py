@@ -32,14 +32,38 @@ def expanded(name: str) -> Path:
     """A path with "~" and environment variables replaced, as a shell does; others stay.
 
     Raises:
-        UserError: nothing is left of it, which would stand for this folder.
+        UserError: nothing is left of it, which would stand for this folder; or it begins in this
+            folder, which was deleted.
     """
     text = os.path.expandvars(os.path.expanduser(name))
     if not text:
         raise UserError(f"the path {name!r} is empty; give one, such as . for this folder")
-    return Path(text)
+    path = Path(text)
+    if not path.is_absolute():
+        working_folder()
+    return path
 
 
 def named_path(path: Path) -> Path:
-    """The path from the root, with the name of its folder at its end, not '.' or '..'."""
-    return path.resolve() if path.name in ("", "..") else path.absolute()
+    """The path from the root, with the name of its folder at its end, not '.' or '..'.
+
+    Raises:
+        UserError: as ``working_folder``.
+    """
+    whole = path if path.is_absolute() else working_folder() / path
+    return whole.resolve() if path.name in ("", "..") else whole
+
+
+def working_folder() -> Path:
+    """The folder in which this process runs.
+
+    Raises:
+        UserError: it was deleted.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise UserError(
+            "the folder in which this was started has been deleted; change to one that is there "
+            "(cd), and start it again"
+        ) from error

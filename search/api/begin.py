@@ -14,6 +14,7 @@ from search.config.budget import Budget
 from search.config.request import Request
 from spaces import renamed
 from spaces.errors import UserError
+from trainer.user_files import working_folder
 
 if TYPE_CHECKING:
     from search.api.dry_run import DryRun
@@ -85,6 +86,7 @@ def planned(
     owns_process: bool,
 ) -> Iterator["Plan"]:
     """Yield the plan of what is asked for, with this machine checked and the cluster connected."""
+    working_folder()  # without which torch ends the process
     found = find_address(request.address)
     ensure_home()
     check_address_space()

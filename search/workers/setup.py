@@ -14,6 +14,7 @@ from trainer.benchmarks import Benchmark
 from trainer.files import is_there, patiently
 from trainer.own.training import OwnTraining
 from trainer.prepared import ImageData
+from trainer.user_files import working_folder
 
 Images = Callable[[], ImageData]
 
@@ -58,7 +59,7 @@ class WorkerSetup:
     variants: tuple[Variant, ...] = (Variant(),)
     own: tuple[OwnTraining, ...] = ()
     umask: int = field(default_factory=own_umask)
-    working_folder: Path = field(default_factory=Path.cwd)
+    working_folder: Path = field(default_factory=working_folder)
 
     def check_here(self) -> None:
         """Raise UserError if trials must not be trained on this machine."""

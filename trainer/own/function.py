@@ -12,7 +12,7 @@ from typing import Any
 
 from spaces.errors import FieldError, UserError, did_you_mean
 from trainer.own.training import TRAINABLE
-from trainer.user_files import expanded
+from trainer.user_files import expanded, working_folder
 
 GIVEN = (
     *("weights", "recipe", "seed", "report", "epochs"),
@@ -38,7 +38,7 @@ def found_trainable(text: str) -> tuple[str, str]:
         UserError: it has another form, or there is no such file.
     """
     place, colon, name = text.rpartition(":")
-    module, folder = place, Path.cwd()
+    module, folder = place, working_folder()
     if place.endswith(".py"):
         file = expanded(place).absolute()
         if not file.is_file():

@@ -28,6 +28,7 @@ DIGITS = ["--benchmark", "resnet8-digitslt"]
 
 
 NO_STOPS, BLOCKS = ("--early-stopping", "none"), ("--sampler", "knowledge-gradient")
+WHOLE_PATHS = ("--data-root", "/data", "--runs", "/runs", "--dry-run")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,21 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert words in error
     assert error.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("arguments", (DIGITS, [*DIGITS, *WHOLE_PATHS], ["list", "runs"]))
+def test_a_folder_that_was_deleted_is_one_sentence(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(arguments) == 2
+    said = "error: the folder in which this was started has been deleted; change to one that is "
+    assert capsys.readouterr().err == f"{said}there (cd), and start it again\n"
 
 
 @pytest.mark.parametrize(
