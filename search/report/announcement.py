@@ -265,10 +265,11 @@ def stopping_notes(settings: Settings, search: Search) -> list[str]:
             "tpe does"
         ]
     if settings.early_stopping != "none" and not rungs:
-        return [
-            f"note: no trial is stopped early, because --grace-epochs is {settings.grace_epochs} "
-            f"and trials have {number_of(search.objective.epochs, 'epoch')}"
-        ]
+        epochs = search.objective.epochs
+        given = f"--grace-epochs is {settings.grace_epochs} and " if epochs > 1 else ""
+        length = f"trials have {number_of(epochs, 'epoch')}"
+        needed = "" if given else "; early stopping needs 2 or more"
+        return [f"note: no trial is stopped early, because {given}{length}{needed}"]
     return []
 
 

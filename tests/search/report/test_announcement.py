@@ -1,14 +1,16 @@
 """What a search says of itself before it starts, and at its end."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from confirming import PLAIN, WITH_HOLDOUT, drive, new_run, steady, usual, whole_run
 from rich.console import Console
-from twin import OBJECTIVE, attempt, lines_told, make_plan, make_run, make_settings
+from twin import BENCHMARK, OBJECTIVE, attempt, lines_told, make_plan, make_run, make_settings
 
 from search.config.budget import FEWEST_RUNS, Budget
+from search.config.objective import Objective
 from search.driver.ending import conclude
 from search.report.announcement import announcement, forecast_text, phases_text
 from search.results.forecast import Forecast
@@ -16,11 +18,17 @@ from search.session.interrupt import Interrupt
 
 
 def said(
-    tmp_path: Path, benchmark: str, trials: int, sampler: str, scheduler: str, **changes: object
+    tmp_path: Path,
+    benchmark: str,
+    trials: int,
+    sampler: str,
+    scheduler: str,
+    objective: Objective = OBJECTIVE,
+    **changes: object,
 ) -> str:
     settings = make_settings(sampler=sampler, early_stopping=scheduler, **changes)
     folder = make_run(tmp_path / "run", settings)
-    search = attempt(folder, settings, trials, confirm=True)
+    search = attempt(folder, settings, trials, objective=objective, confirm=True)
     plan = make_plan(folder, benchmark, Budget(trials, None), settings)
     return "\n".join(announcement(plan, search))
 
@@ -69,6 +77,14 @@ def test_a_grace_as_long_as_a_trial_is_a_note(tmp_path: Path) -> None:
         f"because --grace-epochs is {OBJECTIVE.epochs} and trials have {OBJECTIVE.epochs} epochs"
         in text
     )
+
+
+def test_of_trials_of_one_epoch_no_option_that_was_not_given_is_named(tmp_path: Path) -> None:
+    short = Objective((replace(BENCHMARK, epochs=1),))
+    text = said(tmp_path, "resnet8-digitslt", 32, "tpe", "auto", short, grace_epochs=1)
+    note = "note: no trial is stopped early, because trials have 1 epoch; early stopping needs 2 or"
+    assert note in text
+    assert "--grace-epochs" not in text
 
 
 def test_a_search_of_controls_alone_says_at_its_end_why_nothing_was_confirmed(
