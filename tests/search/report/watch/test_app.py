@@ -1,5 +1,6 @@
 """The live page's application: who is answered, with what, and who is not."""
 
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ pytest.importorskip("starlette", reason="starlette is not installed")
 from search.report.watch import app as watch_app  # noqa: E402
 from search.report.watch.app import make_app, stream  # noqa: E402
 from search.report.watch.follow import FollowedRun, FollowedRuns  # noqa: E402
-from search.report.watch.serve import hosts_of, serve  # noqa: E402
+from search.report.watch.serve import hosts_of, listening_on, serve  # noqa: E402
 from search.report.watch.token import own_token  # noqa: E402
 from spaces.errors import UserError  # noqa: E402
 
@@ -81,6 +82,7 @@ def test_a_page_of_another_host_is_refused(runs: FollowedRuns, host: str) -> Non
         ("127.0.0.1", 8437, ("127.0.0.1:8437", "localhost:8437")),
         ("localhost", 80, ("127.0.0.1", "localhost", "127.0.0.1:80")),
         ("MyBox.lan", 8437, ("mybox.lan:8437",)),
+        ("[::1]", 8437, ("[::1]:8437", "localhost:8437")),
     ),
 )
 def test_browsers_that_were_sent_to_the_address_are_answered(
@@ -175,11 +177,35 @@ def test_a_user_without_a_home_is_asked_for_a_place_for_the_token(
         own_token()
 
 
+@pytest.mark.parametrize(
+    ("host", "name"),
+    (
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "localhost"),
+        ("::1", "[::1]"),
+        ("0:0:0:0:0:0:0:1", "[::1]"),
+    ),
+)
+def test_an_address_is_listened_on_and_written_as_browsers_write_it(host: str, name: str) -> None:
+    if ":" in host and not ipv6_works():
+        pytest.skip("this machine has no IPv6")
+    listening, written = listening_on(host, 0)
+    with listening:
+        assert written == name
+        socket.create_connection(listening.getsockname()[:2], timeout=5).close()
+
+
+def ipv6_works() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 def test_a_port_that_is_taken_and_a_folder_that_is_none_are_one_sentence(
     runs: FollowedRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import socket
-
     from rich.console import Console
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
@@ -190,9 +216,10 @@ def test_a_port_that_is_taken_and_a_folder_that_is_none_are_one_sentence(
     for port in (-1, 2**16):
         with pytest.raises(UserError, match=f"--port is {port}; it must be in 0..65535, 0 for any"):
             serve(runs.path, "127.0.0.1", port, Console())
-    with pytest.raises(UserError, match=r"cannot be served on ü\.\.b .* another --host"):
-        serve(runs.path, "ü..b", 0, Console())
-    for host in ("0.0.0.0", "", "0"):
+    for host in ("ü..b", "[::1]", "::g", "fe80::1%lo", "a\0b"):
+        with pytest.raises(UserError, match=r"cannot be served on .* another --host"):
+            serve(runs.path, host, 0, Console())
+    for host in ("0.0.0.0", "", "0", "::"):
         with pytest.raises(UserError, match=f"--host '{host}' is every address of this machine"):
             serve(runs.path, host, 0, Console())
     with pytest.raises(UserError, match="there is no folder"):
