@@ -81,7 +81,8 @@ def scenario_sentence(found: Examined, scenarios: Sequence[Scenario], held_out: 
         right, images = (n[0] if held_out else sum(n) for n in (correct, scenario.evaluated))
         if images:
             few = ", few" if images < FEW_IMAGES else ""
-            parts.append(f"{scenario.name} {100 * right / images:.1f} % ({images:,} images{few})")
+            of = number_of(images, "image", ",")
+            parts.append(f"{scenario.name} {100 * right / images:.1f} % ({of}{few})")
     return f"accuracy by scenario: {'; '.join(parts)}" if parts else ""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from search.report.page.svg import colour
+from spaces.parts.words import number_of
 
 MOST_ROWS = 300
 """Of a table on the page; a longer one is cut, and says so."""
@@ -28,6 +29,12 @@ class DataTable:
     headers: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     left_out: int = 0
+
+    @property
+    def note(self) -> str:
+        """What is said of rows that are not shown; nothing where all are."""
+        verb = "is" if self.left_out == 1 else "are"
+        return f"{number_of(self.left_out, 'more row')} {verb} not shown." if self.left_out else ""
 
     @classmethod
     def of(cls, headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> DataTable:

@@ -177,11 +177,18 @@ def test_failure_modes_are_the_most_frequent_errors_of_each_class() -> None:
 
 @pytest.mark.parametrize(
     ("held_out", "words"),
-    ((False, "night 50.0 % (40 images); <b> 60.0 % (5 images, few)"), (True, "night 75.0 % (20")),
+    (
+        (False, "night 50.0 % (40 images); <b> 60.0 % (5 images, few); fog 0.0 % (1 image, few)"),
+        (True, "night 75.0 % (20"),
+    ),
 )
 def test_the_accuracy_by_scenario_is_of_the_images_that_choose(held_out: bool, words: str) -> None:
-    scenarios = (Scenario("night", 3, (20, 20)), Scenario("<b>", 0, (0, 5)))
-    found = Examined(1, (), (), scenarios=((15, 5), (0, 3)))
+    scenarios = (
+        Scenario("night", 3, (20, 20)),
+        Scenario("<b>", 0, (0, 5)),
+        Scenario("fog", 0, (0, 1)),
+    )
+    found = Examined(1, (), (), scenarios=((15, 5), (0, 3), (0, 0)))
     said = scenario_sentence(found, scenarios, held_out)
     assert said.startswith(f"accuracy by scenario: {words}")
     assert ("<b>" in said) is not held_out

@@ -85,10 +85,14 @@ def test_ranges_leave_room_for_the_names_of_axes() -> None:
     assert y_range()[0] > y_range()[1] > 0
 
 
-def test_a_long_table_is_cut_and_says_by_how_much() -> None:
-    table = DataTable.of(("n",), [(n,) for n in range(MOST_ROWS + 7)])
+@pytest.mark.parametrize(
+    ("more", "note"),
+    ((0, ""), (1, "1 more row is not shown."), (7, "7 more rows are not shown.")),
+)
+def test_a_long_table_is_cut_and_says_by_how_much(more: int, note: str) -> None:
+    table = DataTable.of(("n",), [(n,) for n in range(MOST_ROWS + more)])
     assert len(table.rows) == MOST_ROWS
-    assert table.left_out == 7
+    assert (table.left_out, table.note) == (more, note)
 
 
 @pytest.mark.parametrize(
