@@ -71,13 +71,17 @@ def stands(conclusion: Conclusion) -> str:
 
 
 def named(conclusion: Conclusion) -> tuple[str, str]:
-    """Return the weighting that a run names, and what it scores; one not confirmed says so."""
-    if conclusion.judgement:
-        verdict = conclusion.judgement.stated
+    """Return the weighting that a run names, and what it scores.
+
+    It says of one that is not confirmed that it is not, or is the best so far.
+    """
+    if judgement := conclusion.judgement:
+        verdict, gain = judgement.stated, judgement.stated.to_uniform
+        score = f"{interval(gain.points)} {OVER_UNIFORM}" if gain else ""
         if verdict.unit == Unit.PERCENT:
-            return verdict.winner, interval(verdict.best.accuracy)
-        gain = verdict.to_uniform
-        return verdict.winner, f"{interval(gain.points)} {OVER_UNIFORM}" if gain else ""
+            score = interval(verdict.best.accuracy)
+        so_far = "" if judgement.decided else "so far"
+        return verdict.winner, ", ".join(filter(None, (score, so_far)))
     found = conclusion.incumbent
     if found is None:
         return "", ""

@@ -53,6 +53,16 @@ def test_of_several_benchmarks_a_gain_is_listed_and_no_score(
     assert named["joint-uniform"] == ("uniform", "")
 
 
+@pytest.mark.parametrize("name", ("confirmed", "joint", "joint-uniform"))
+def test_what_a_confirmation_names_before_it_has_ended_is_so_far(name: str, runs: Path) -> None:
+    whole = Conclusion.of(RunFolder(runs / name))
+    assert whole.judgement
+    part = replace(whole, judgement=replace(whole.judgement, decided=False))
+    (winner, score), (leader, so_far) = view.named(whole), view.named(part)
+    assert winner == leader
+    assert so_far == f"{score}, so far".removeprefix(", ")
+
+
 def test_a_run_that_was_ended_before_its_first_trial_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
