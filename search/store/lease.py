@@ -235,6 +235,35 @@ def held(folder: Path, say: Callable[[str], None]) -> Iterator[Lease]:
         lock.release()
 
 
+class HolderView:
+    """A view of whether a process holds a run, for whoever looks at its lease again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lease = Lease(folder / "lease.json")
+        self.seen: list[Holder | None] = []
+        self.since = 0.0
+        self.lives: bool | None = None
+
+    def is_held(self) -> bool | None:
+        """Return whether the run is held; None where that cannot be told yet, or not at the moment.
+
+        A process on another machine holds it if its lease was renewed between two looks, and does
+        not if it was not for so long that another search may follow.
+        """
+        try:
+            found = self.lease._read()
+        except OSError:
+            return None
+        if self.seen != [found]:
+            self.lives = True if self.seen else None
+            self.seen, self.since = [found], clock()
+        elif clock() - self.since > LEASE_SECONDS:
+            self.lives = False
+        if found is None or found.is_gone:
+            return False
+        return True if found.is_here else self.lives
+
+
 def living_holder(folder: Path) -> str | None:
     """Return which process holds the run's lease, None if none does.
 

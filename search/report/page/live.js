@@ -5,6 +5,7 @@ const here = location.pathname.includes("/run/")
   ? location.pathname
   : location.pathname + "run/" + encodeURIComponent(document.body.dataset.run);
 const state = document.getElementById("state");
+const kind = document.getElementById("kind");
 const list = document.getElementById("running");
 
 function text(kind, content) {
@@ -21,9 +22,10 @@ function progress(event) {
   const now = JSON.parse(event.data);
   const ended = Object.entries(now.ended).filter(([, n]) => n).map(([word, n]) => n + " " + word);
   state.textContent = (ended.join(", ") || "no trial has ended yet") +
-    (now.unfinished ? "; running: " + now.unfinished : "; nothing is running") +
-    (now.unfinished && now.seconds_since > 60
+    "; " + now.stands +
+    (now.unfinished && now.held !== false && now.seconds_since > 60
       ? "; nothing new for " + Math.round(now.seconds_since / 60) + " minutes" : "");
+  kind.textContent = now.unfinished && !now.held ? "unfinished" : "running";
   list.replaceChildren(...now.running.map((trial) => {
     const row = document.createElement("tr");
     row.append(text("td", trial.label), text("td", trial.epoch + "/" + trial.length),

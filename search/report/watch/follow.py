@@ -15,6 +15,7 @@ from search.report.page import report_html
 from search.results.conclusion import ENDS, Conclusion
 from search.store.earlier.journal import JOURNAL
 from search.store.epochs import read_epoch
+from search.store.lease import HolderView
 from search.store.run_folder import RunFolder, part_key
 from search.store.stored_run import parts_of, read_run
 from search.store.trials import Row, TrialState
@@ -80,6 +81,7 @@ class FollowedRun:
         self.version = 1
         self.progress: dict[str, Any] = {}
         self._lock = threading.RLock()
+        self._holder = HolderView(folder.path)
         self._looked = 0.0
         self._page: MadePage | None = None
         self._epochs: dict[str, tuple[int, EpochResult | None]] = {}
@@ -145,14 +147,28 @@ class FollowedRun:
         ended = {ENDS[s]: sum(r.state == s for r in rows) for s in ENDS if s != TrialState.RUNNING}
         self._epochs = {k: v for k, v in self._epochs.items() if k in {key for key, _, _ in parts}}
         shown = [self._trial(*part) for part in parts]
+        held = self._holder.is_held()
         return {
             "name": self.name,
             "benchmarks": [b.name for b in self.manifest.objective.all_benchmarks],
             "ended": ended,
             "unfinished": len(running),
+            "held": held,
+            "stands": self._standing(len(running), held),
             "running": [vars(trial) for trial in shown],
             "seconds_since": round(max(0.0, time.time() - self._last_change(parts))),
         }
+
+    def _standing(self, unfinished: int, held: bool | None) -> str:
+        """Say whether trials run, as far as it can be told, and how a stopped search goes on."""
+        if not unfinished:
+            return "nothing is running"
+        if held is not False:
+            return f"{'running' if held else 'unfinished'}: {unfinished}"
+        own = self.manifest.benchmarks[0].own
+        study = "search.Study(..., folder=...)"
+        again = study if own and own.told else "the same command with --resume"
+        return f"the search has stopped, unfinished: {unfinished}; {again} goes on"
 
     def _parts(self, row: Row) -> list[Part]:
         parts = enumerate(parts_of(self.manifest.objective, row.study))

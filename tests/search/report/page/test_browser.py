@@ -111,7 +111,10 @@ def test_a_live_page_moves_when_a_trial_ends_and_when_its_server_is_back(
         api.expect(state).to_have_text("no trial has ended yet; nothing is running")
         trial = search.next_trial()
         assert trial
-        api.expect(state).to_have_text("no trial has ended yet; running: 1")
+        with folder.locked():
+            api.expect(state).to_have_text("no trial has ended yet; running: 1")
+        api.expect(state).to_contain_text("; the search has stopped, unfinished: 1; the same com")
+        api.expect(page.locator("#kind")).to_have_text("unfinished")
         train(search, trial, steady)
         api.expect(state).to_contain_text("1 complete")
         api.expect(page.locator("#history circle")).to_have_count(1, timeout=60_000)

@@ -2,18 +2,22 @@
 
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from confirming import PLAIN, drive, new_run, steady, train
+from leases import holder
 from twin import JOINT, OBJECTIVE, attempt, results_of
 
 from search.report.page.write import rendered
 from search.report.watch import follow
 from search.report.watch.follow import FollowedRun, FollowedRuns
 from search.session.search import Search
+from search.store import lease
+from search.store.lease import HolderView
 from search.store.record import Record
 from search.store.run_folder import RunFolder
 from spaces.errors import UserError
@@ -82,6 +86,38 @@ def test_progress_tells_where_running_trials_are(search: Search) -> None:
     progress = run.look()
     assert progress["running"] == []
     assert progress["ended"]["complete"] == 1
+
+
+def test_a_search_that_stopped_is_told_from_one_that_runs(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, now = FollowedRun(search.folder), [0.0]
+    monkeypatch.setattr(lease, "clock", lambda: now[0])
+
+    def stands(seconds: float = 0.0, **changes: object) -> str:
+        now[0] += seconds
+        if changes:
+            holder(search.folder.path, **changes)
+        return str(run.look()["stands"])
+
+    assert stands() == "nothing is running"
+    assert search.next_trial()
+    stopped = "the search has stopped, unfinished: 1; the same command with --resume goes on"
+    assert stands() == stopped, "nobody holds it"
+    here = lease.this_machine()
+    assert stands(machine=here, pid=os.getpid()) == "running: 1"
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    assert stands(machine=here, pid=ended.pid) == stopped, "its process was killed"
+    run._holder = HolderView(search.folder.path)
+    assert stands(beat=3) == "unfinished: 1", "of another machine, seen once"
+    assert stands(5.0) == "unfinished: 1"
+    assert stands(1.0, beat=4) == "running: 1"
+    assert stands(20.0) == "running: 1"
+    assert stands(11.0) == stopped
+    assert stands(1.0, beat=5) == "running: 1", "it had slept"
+    monkeypatch.setattr(lease.Lease, "_read", Mock(side_effect=PermissionError))
+    assert stands() == "unfinished: 1", "it cannot be told"
 
 
 def test_a_trial_on_several_benchmarks_is_one_and_has_a_line_on_each(tmp_path: Path) -> None:
