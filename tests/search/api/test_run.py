@@ -211,70 +211,85 @@ def test_the_end_of_a_search_is_a_run_or_an_error(
     )
 
 
-def test_a_confirmation_is_the_search_s_command_with_what_is_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    conclusion = conclusion_of(tmp_path / "run", *CASES["searched"])
-    folder, run = conclusion.folder, search.load(tmp_path / "run")
-    with pytest.raises(search.UserError, match="does not say with which command"):
-        run.confirm()
-    words = (
-        "--benchmark",
-        DIGITS,
-        "--trials",
-        "8",
-        "--hours",
-        "2",
-        "--address",
-        "h:1",
-        "--compile",
-    )
-    asked: list[tuple[Request, Budget, dict[str, Any]]] = []
+Asked = list[tuple[Request, Budget, dict[str, Any]]]
+"""What confirmations were begun with."""
+
+
+@pytest.fixture
+def searched(tmp_path: Path) -> search.Run:
+    conclusion_of(tmp_path / "run", *CASES["searched"])
+    return search.load(tmp_path / "run")
+
+
+@pytest.fixture
+def asked(searched: search.Run, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Of which the first one comes to its end, and the others are interrupted."""
+    asked: Asked = []
 
     def begun(request: Request, budget: Budget, console: object, **rest: Any) -> Ending:
         asked.append((request, budget, rest))
-        return Ending(folder, FINISHED if len(asked) == 1 else INTERRUPTED)
+        return Ending(RunFolder(searched.path), FINISHED if len(asked) == 1 else INTERRUPTED)
 
     monkeypatch.setattr("search.api.begin.begin", begun)
-    monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: words)
-    assert run.confirm(12, slots=3, quiet=True).path == run.path
+    return asked
+
+
+def recorded(words: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """Have the words on record as the command of every run, and return them."""
+    parts = tuple(words.split())
+    monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: parts)
+    return parts
+
+
+def test_a_confirmation_is_the_search_s_command_with_what_is_given(
+    searched: search.Run, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(search.UserError, match="does not say with which command"):
+        searched.confirm()
+    command = f"--benchmark {DIGITS} --trials 8 --hours 2 --address h:1 --compile"
+    words = recorded(command, monkeypatch)
+    assert searched.confirm(12, slots=3, quiet=True).path == searched.path
     [(request, budget, rest)] = asked
     assert (request.benchmark, request.compile, request.trials) == ((DIGITS,), True, 8)
     assert (request.slots, request.hours, request.address) == (3, None, None)
-    assert (request.name, request.runs, request.resume) == ("run", str(tmp_path), True)
-    assert (budget.confirm_runs, budget.trials) == (12, len(run.trials()) + 12)
+    there = ("run", str(searched.path.parent), True)
+    assert (request.name, request.runs, request.resume) == there
+    assert (budget.confirm_runs, budget.trials) == (12, len(searched.trials()) + 12)
     assert rest["arguments"] == words
-    assert rest["again"] == f"search.load({str(run.path)!r}).confirm(confirm_runs=12, slots=3)"
+    again = f"search.load({str(searched.path)!r}).confirm(confirm_runs=12, slots=3)"
+    assert rest["again"] == again
     monkeypatch.setattr(sys, "stdout", None)  # closed, as a daemon's
     with pytest.raises(KeyboardInterrupt):
-        run.confirm(data_root=Path("data"), log="mlflow")
+        searched.confirm(data_root=Path("data"), log="mlflow")
     assert asked[-1][2]["again"].endswith(".confirm(data_root='data', log=['mlflow'])")
     for few in (8, 0):
         with pytest.raises(search.UserError, match=rf"^confirm_runs is {few}; it must be at least"):
-            run.confirm(few)
-    shared = (*words, "--slots", "4")
-    monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: shared)
+            searched.confirm(few)
+    recorded(f"{command} --slots 4", monkeypatch)
     for given, slots in (({}, 4), ({"device": "cpu"}, None), ({"device": "cpu", "slots": 2}, 2)):
         with pytest.raises(KeyboardInterrupt):
-            run.confirm(**given)
+            searched.confirm(**given)
         assert asked[-1][0].slots == slots
-    own = ("--trainable", "a.py:b", "--counts", "[5, 2]", "--epochs", "3", "--save-every", "2")
-    monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: own)
+
+
+def test_a_confirmation_of_ones_own_training_names_it_again(
+    searched: search.Run, asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded("--trainable a.py:b --counts [5,2] --epochs 3 --save-every 2", monkeypatch)
     with pytest.raises(search.UserError, match=r"chooses no code .* again: trainable a.py:b$"):
-        run.confirm()
-    with pytest.raises(KeyboardInterrupt):
-        run.confirm(trainable="mine.py:b")
+        searched.confirm()
+    searched.confirm(trainable="mine.py:b")
     assert (asked[-1][0].trainable, asked[-1][0].save_every) == ("mine.py:b", None)
     assert asked[-1][2]["again"].endswith(".confirm(trainable='mine.py:b')")
     empty = new_run(tmp_path / "empty", OBJECTIVE)
     empty.begin_attempt({"resources": {}, "device": "cpu"})
     with pytest.raises(search.UserError, match="run 'empty' has nothing to confirm: no trial of"):
         search.load(empty.path).confirm(trainable="mine.py:b")
-    monkeypatch.setattr("search.api.confirmation.recorded_arguments", lambda _: ("--typo", "1"))
+    recorded("--typo 1", monkeypatch)
     with pytest.raises(
         search.UserError, match=r"command of the run cannot be read \(.*another name"
     ):
-        run.confirm()
+        searched.confirm()
 
 
 @pytest.mark.parametrize("case", ("searched", "joint", "holdout"))
