@@ -297,4 +297,4 @@ def other_runs(path: Path) -> str:
     places = (path.parent, Path("runs"))
     known = {f.parent.name: f.parent for place in places for f in place.glob(f"*/{SETTINGS}")}
     close = difflib.get_close_matches(path.name, known, n=1)
-    return f" (did you mean {str(known[close[0]])!r}?)" if close else ""
+    return f" (did you mean {str(known[close[0]])!r}?)" if close else "; give a run's own folder"

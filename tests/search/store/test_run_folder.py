@@ -119,7 +119,7 @@ def test_settings_are_read_as_written(folder: RunFolder) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     (
-        (None, r"there is no run at .*/run\.$"),
+        (None, r"there is no run at .*/run; give a run's own folder\.$"),
         (b'{"a": ', "settings.json is not JSON"),
         (b"\xff\xfe\xfd", "settings.json is not JSON"),
         (b"[1]", r"settings.json cannot be used: it is \[1\]; it must be a table of"),
@@ -340,4 +340,5 @@ def test_a_path_that_is_no_run_is_answered_with_the_runs_that_may_be_meant(
     assert other_runs(Path("digits")) == " (did you mean 'runs/digits'?)"
     assert other_runs(Path("runs")) == ", but there are some in it: cifar, digits"
     assert other_runs(Path("runs/cifar/best.json")) == " (did you mean 'runs/cifar'?)"
-    assert other_runs(Path("elsewhere")) == ""
+    assert other_runs(Path("elsewhere")) == "; give a run's own folder"
+    assert other_runs(tmp_path.parent) == "; give a run's own folder", "runs lie two levels below"
