@@ -39,6 +39,8 @@ def expected_answers(
         "losses by epoch": [_loss(recipe, *when) for when in epochs],
         "adjusted logits": _adjusted(recipe),
     }
+    if recipe.head == "cosine":
+        answers["cosines"] = _cosines(recipe)
     if recipe.curriculum != Curriculum():
         answers["open images by epoch"] = [_opened(recipe, *when) for when in epochs]
         if recipe.curriculum.difficulty in ("texture", "contrast"):
@@ -80,6 +82,15 @@ def _difficulties(recipe: Recipe) -> Any:
     from trainer.strategies.curriculum import Difficulties
 
     return Difficulties(pixels().numpy()).of(recipe.curriculum.difficulty)
+
+
+def _cosines(recipe: Recipe) -> Any:
+    """The logits of a cosine classifier, (8, C)."""
+    from search.export.probe import last_layer
+    from trainer.strategies.heads import cosines
+
+    features, layer = last_layer(len(recipe.counts))
+    return cosines(features, layer.float()).numpy()
 
 
 def _adjusted(recipe: Recipe) -> Any:

@@ -1,8 +1,8 @@
 """Text of the exported module: a fixed body with the whole family, and what was found on top.
 
 The body of class weights is `search/export/best_weighting.py`, that of a strategy is both this and
-`search/export/best_strategy.py`, and `search/export/parts/best_curriculum.py` if it has a
-curriculum. An export has a docstring and constants of its own.
+`search/export/best_strategy.py`, and of `search/export/parts` what it has: a curriculum, a cosine
+classifier. An export has a docstring and constants of its own.
 """
 
 import ast
@@ -23,6 +23,7 @@ from spaces import Curriculum, Strategy
 _WEIGHTING = Path(__file__).with_name("best_weighting.py")
 _STRATEGY = Path(__file__).with_name("best_strategy.py")
 _CURRICULUM = Path(__file__).with_name("parts") / "best_curriculum.py"
+_COSINE = Path(__file__).with_name("parts") / "best_cosine.py"
 
 _OF_WEIGHTS = string.Template('''\
 """Class weights for a long-tailed classifier.
@@ -104,10 +105,11 @@ def render_module(
     if static:
         return docstring + _with_constants(_weighting_body(), constants)
     constants |= _parts_of(strategy)
-    if strategy.curriculum == Curriculum():
-        return docstring + _with_constants(_strategy_body(), constants)
-    constants |= _curriculum_of(strategy.curriculum)
-    return docstring + _with_constants(_strategy_body(_CURRICULUM), constants)
+    more = [_COSINE] if strategy.head == "cosine" else []
+    if strategy.curriculum != Curriculum():
+        constants |= _curriculum_of(strategy.curriculum)
+        more.append(_CURRICULUM)
+    return docstring + _with_constants(_strategy_body(*more), constants)
 
 
 def _parts_of(strategy: Strategy) -> dict[str, str]:
@@ -159,11 +161,14 @@ def _strategy_body(*more: Path) -> str:
         weighting.after,
         *(text for cut in others for text in (cut.main, cut.after)),
     )
-    return "\n" + "\n\n\n".join(body) + "\n"
+    return "\n" + "\n\n\n".join(filter(None, body)) + "\n"
 
 
 class _Cut(NamedTuple):
-    """Text of a file: imports of other packages, and what is before and after its main function."""
+    """Text of a file: imports of other packages, and what is before and after its main function.
+
+    Without a function, its last class is the main one.
+    """
 
     imports: list[str]
     before: str
@@ -175,7 +180,7 @@ def _cut(path: Path) -> _Cut:
     source = path.read_text(encoding="utf-8")
     lines, nodes = source.splitlines(keepends=True), ast.parse(source).body
     imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
-    main = next(node for node in nodes if isinstance(node, ast.FunctionDef))
+    main = next((node for node in nodes if isinstance(node, ast.FunctionDef)), nodes[-1])
     edges = (imports[-1].end_lineno, main.lineno - 1, main.end_lineno, None)
     texts = ["".join(lines[start:end]).strip("\n") for start, end in itertools.pairwise(edges)]
     statements = [ast.unparse(node) for node in imports]

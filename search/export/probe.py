@@ -90,6 +90,10 @@ def answers_of_strategy(
         "losses by epoch": losses,
         "adjusted logits": logits.tolist(),
     }
+    if hasattr(module, "CosineClassifier"):
+        classifier = module.CosineClassifier(FEATURES, len(counts))
+        classifier.load_state_dict({"weight": layer.weight})
+        answers["cosines"] = classifier(features).tolist()
     if hasattr(module, "open_images"):
         given = torch.arange(len(labels)), labels, hardness(len(labels))
         opened = [module.open_images(*given, *when, uniform(len(counts))) for when in epochs]

@@ -51,7 +51,7 @@ def requirements(strategy: Strategy) -> list[str]:
         ),
         (
             strategy.head == "cosine",
-            f"a last layer whose logits are cosines of features and rows, {ABSENT}",
+            "a last layer whose logits are cosines of features and rows: CosineClassifier",
         ),
         (
             strategy.auxiliary != Auxiliary(),

@@ -6,6 +6,7 @@ import ast
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from torch import nn
 
 from search.export.module_template import render_module
 from spaces import (
+    STRATEGIES,
     Curriculum,
     Feedback,
     Logits,
@@ -26,6 +28,7 @@ from spaces import (
     Strategy,
     Weighting,
 )
+from trainer.strategies.heads import cosines
 from trainer.strategies.loss import LossTerms, general_loss, packed_terms
 
 COUNTS = [50, 20, 20, 5]
@@ -33,10 +36,15 @@ LABELS = [label for label, count in enumerate(COUNTS) for _ in range(count)]
 INVERSE = Weighting(exponent=1.0)
 LATE = Ramp(begin=0.75, end=0.75)
 LINEAR = Ramp(end=1.0)
+COSINE = STRATEGIES["ldam_drw"].strategy
 BALANCED = Strategy(sampling=Sampling(INVERSE))
 
 
-@pytest.mark.parametrize("strategy", (EVERYTHING, Strategy.of(RICH)), ids=("strategy", "weights"))
+@pytest.mark.parametrize(
+    "strategy",
+    (EVERYTHING, COSINE, replace(COSINE, curriculum=EVERYTHING.curriculum), Strategy.of(RICH)),
+    ids=("strategy", "cosine", "both parts", "weights"),
+)
 def test_the_module_is_sorted_and_formatted_as_this_project_is(strategy):
     text = render_module(strategy, None, {}, {}, "key")
     for command in (("check",), ("format", "--check")):
@@ -67,6 +75,20 @@ def test_the_module_says_its_kind_and_what_it_needs():
     assert words.count(" - ") == len(needed)
     assert all(f": {name}" in words for name in needed)
     assert 'protocol: "the fixed one"' in told
+    assert "cosines of features and rows: CosineClassifier" in render_module(
+        COSINE, None, {}, {}, "key"
+    )
+
+
+def test_a_cosine_classifier_trains_with_the_loss_as_in_the_trainer():
+    module, recipe = load(COSINE), COSINE.recipe(COUNTS)
+    classifier, labels = module["CosineClassifier"](3, 4), torch.tensor([0, 1, 2, 3, 0])
+    features = torch.rand(5, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
+    terms = LossTerms.of(packed_terms(recipe, 9, 10))
+    expected = general_loss(cosines(features, classifier), labels, terms)
+    loss = module["loss_at"](COUNTS, 9, 10)(classifier(features), labels)
+    assert torch.allclose(loss, expected, rtol=1e-6)
+    assert [name for name, _ in classifier.named_parameters()] == ["weight"]
 
 
 def test_the_module_says_by_which_running_loss_images_are_opened():

@@ -123,6 +123,7 @@ ALMOST = Weighting(exponent=0.999)
             Strategy(Schedule(ALMOST), logits=Logits(additive=1)),
             "weights or the weights by epoch or the losses by epoch",
         ),
+        (Strategy(adjustment=1), Strategy(adjustment=1, head="cosine"), "cosines"),
         (
             Strategy(curriculum=Curriculum("easy", first=0.5)),
             Strategy(curriculum=Curriculum("easy", first=0.45)),
