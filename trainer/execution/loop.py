@@ -11,12 +11,14 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from spaces.errors import UserError
 from spaces.loss import POSTHOC
 from trainer.benchmarks.benchmark import Benchmark
 from trainer.benchmarks.metrics import score
 from trainer.benchmarks.schedules import SCHEDULES
 from trainer.diagnosis.examination import class_losses, examined
 from trainer.diagnosis.records import ClassLosses, Diagnosis
+from trainer.errors import CheckpointError
 from trainer.execution import checkpoint
 from trainer.execution.slot import Progress, Slot
 from trainer.execution.task import Task
@@ -130,7 +132,7 @@ def epochs(
         state = yield from elsewhere(checkpoint.newest, folder, slot.configuration(trial))
         if state:
             slot.restore(state)
-    slot.restored = True
+    slot.resumable = True
     yield from list(slot.history)
     rates = learning_rates(trial.benchmark, slot.first_retraining_epoch)
     for epoch in range(len(slot.history) + 1, trial.benchmark.epochs + 1):
@@ -167,7 +169,7 @@ def save_position(slot: Slot, folder: Path) -> None:
     """
     epoch, saved = len(slot.history), checkpoint.last_saved_epoch(folder)
     is_saved = epoch == saved and not slot.batch
-    if is_saved or not slot.restored or epoch == slot.trial.benchmark.epochs:
+    if is_saved or not slot.resumable or epoch == slot.trial.benchmark.epochs:
         return
     with slot.queue.here():
         state = slot.state()
@@ -183,7 +185,13 @@ def advance(slot: Slot, work: Iterator[EpochResult | Progress]) -> EpochResult |
     """
     with slot.queue.here():
         slot.queue.reached()
-        return next(work, None)
+        try:
+            return next(work, None)
+        except (OSError, UserError, CheckpointError):  # of a disk, between two batches
+            raise
+        except Exception:
+            slot.resumable = False
+            raise
 
 
 def train(

@@ -46,7 +46,8 @@ class Slot:
         batch_steps: the position in the epoch, its sums, and the steps.
         sequence: of an epoch's batches, each the phase and the number of images.
         steps: by name, such as "train plain 128".
-        restored: whether the trial has been brought to its newest checkpoint, if there is one.
+        resumable: whether the trial can go on from what is here: it was brought to its newest
+            checkpoint, if there is one, and neither a step nor an epoch has failed since.
         history: results of the trial's finished epochs.
         examined: what the network said after the best of them; None if that was not kept.
         batch: batches of the epoch after them that are queued or done.
@@ -67,7 +68,7 @@ class Slot:
             variants: of the recipes that may come; None for those of ``like``.
         """
         self.like, self.queue = like, Queue(task.device)
-        self.trial, self.restored = like, False  # until one enters
+        self.trial, self.resumable = like, False  # until one enters
         if task.device.type == "cpu":
             keep_freed_memory()
         self.variants = tuple(variants or like.recipe.variants)
@@ -131,7 +132,7 @@ class Slot:
         assert (trial.benchmark, trial.precision) == (self.like.benchmark, self.like.precision)
         assert trial.compiled == self.like.compiled
         assert trial.recipe.variants <= {*self.variants}
-        self.trial, self.restored = trial, False
+        self.trial, self.resumable = trial, False
         self.history, self.examined, self.batch = [], None, 0
         self.batch_steps.posthoc.fill_(POSTHOC.index(trial.posthoc))
         self.inputs.enter(trial)

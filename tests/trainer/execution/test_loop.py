@@ -4,6 +4,8 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +26,18 @@ from training import (
 
 from spaces.loss import POSTHOC
 from trainer.benchmarks import BENCHMARKS
+from trainer.errors import DataError
+from trainer.execution import loop
 from trainer.execution.augment import normalise
-from trainer.execution.loop import TrainingError, learning_rates, train
+from trainer.execution.checkpoint import last_saved_epoch
+from trainer.execution.learner import Learner
+from trainer.execution.loop import (
+    TrainingError,
+    learning_rates,
+    save_position,
+    train,
+    train_by_batches,
+)
 from trainer.execution.slot import Slot
 from trainer.execution.task import Task
 from trainer.results import (
@@ -164,6 +176,38 @@ def test_epochs_before_a_divergence_are_yielded() -> None:
     assert next(training).epoch == 1
     with pytest.raises(TrainingError, match="epoch 2"):
         next(training)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "error", "kept"),
+    (
+        (loop, "epoch_result", TrainingError(2, "the test loss is nan"), False),
+        (Learner, "take", torch.OutOfMemoryError("CUDA out of memory"), False),
+        (Task, "take_batch", DataError("the file cannot be read"), True),
+    ),
+)
+def test_a_trial_that_failed_is_saved_only_where_it_was_between_two_batches(
+    owner: Any,
+    name: str,
+    error: Exception,
+    kept: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    trial, slot = digits_trial(2), Slot(digits_trial(2), digits_task())
+    work = train_by_batches(slot, trial, tmp_path, save_every=9)
+    assert any(item for item in work)
+    monkeypatch.setattr(owner, name, fails)
+    with pytest.raises(type(error)):
+        list(work)
+    monkeypatch.undo()
+    save_position(slot, tmp_path)
+    assert last_saved_epoch(tmp_path) == (1 if kept else 0)
+    again, whole = (list(train(trial, digits_task(), folder)) for folder in (tmp_path, None))
+    assert without_seconds(again) == without_seconds(whole)
 
 
 def test_the_largest_seed_trains() -> None:
