@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.actor import ActorHandle
-from ray.exceptions import RayActorError
+from ray.exceptions import ActorDiedError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.workers.setup import WorkerSetup
@@ -52,7 +52,7 @@ class ProxyTrainable(tune.Trainable):
         self.key = config["key"]
         try:
             ray.get(self.engine.begin.remote(config))
-        except RayActorError:  # it died before this trial came; once more with a new one
+        except ActorDiedError:  # it died before this trial came; once more with a new one
             self.engine = self.find_engine(lost=self.engine)
             ray.get(self.engine.begin.remote(config))
 
