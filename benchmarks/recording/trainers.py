@@ -215,7 +215,7 @@ def paying_slots(setup: Setup, task: Task) -> int:
     # A slot does not depend on the number of epochs, which must be enough to measure it.
     longer = replace(setup.benchmark, epochs=max(LEAST_EPOCHS, setup.benchmark.epochs))
     like = uniform_trial(longer, setup.precision)
-    slots = best_slots(calibrate(lambda: Slot(like, task), MOST_SLOTS))
+    slots = best_slots(calibrate(lambda: Slot(like, task), MOST_SLOTS, setup.device))
     gc.collect()  # slots are cycles, and hold their memory until they are found
     return slots
 

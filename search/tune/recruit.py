@@ -251,7 +251,7 @@ def speeds_of(
     if slots:
         speeds = {slots: images_per_second(Engine(make_slot, slots), slots)}
     else:
-        speeds = calibrate(make_slot, MOST_SLOTS, engines=len(setup.benchmarks))
+        speeds = calibrate(make_slot, MOST_SLOTS, device, engines=len(setup.benchmarks))
     gc.collect()  # slots refer to themselves
     torch.cuda.empty_cache()
     return speeds

@@ -51,16 +51,20 @@ def images_per_second(engine: Engine, slots: int) -> float:
     return images / seconds
 
 
-def calibrate(make_slot: Callable[[], Slot], most: int, engines: int = 1) -> dict[int, float]:
+def calibrate(
+    make_slot: Callable[[], Slot], most: int, device: torch.device, engines: int = 1
+) -> dict[int, float]:
     """Return the images per second by number of slots, which is doubled while that pays.
 
     It ends at ``most`` slots, where a doubling gains less than 5 %, or where the memory ends, of
-    which as many ``engines`` with as many slots each are to have equal parts.
+    which as many ``engines`` with as many slots each are to have equal parts. The images that the
+    slots share are on the ``device`` already.
     """
+    shared = memory_taken(device)
     engine = Engine(make_slot, 1)
     speeds = {1: images_per_second(engine, 1)}
     slots = 1
-    while 2 * slots <= most and has_room(engine.free[0].task.device, engines):
+    while 2 * slots <= most and has_room(device, shared, engines):
         try:
             engine.free += [make_slot() for _ in range(slots)]
             speeds[2 * slots] = images_per_second(engine, 2 * slots)
@@ -72,12 +76,20 @@ def calibrate(make_slot: Callable[[], Slot], most: int, engines: int = 1) -> dic
     return speeds
 
 
-def has_room(device: torch.device, engines: int) -> bool:
-    """Return whether a GPU that holds some slots has memory for twice as many in each engine."""
+def memory_taken(device: torch.device) -> int:
+    """Return the bytes of a GPU that this process holds."""
+    return torch.cuda.memory_reserved(device) if device.type == "cuda" else 0
+
+
+def has_room(device: torch.device, shared: int, engines: int) -> bool:
+    """Return whether a GPU that holds some slots has memory for twice as many in each engine.
+
+    Of what is taken, bytes ``shared`` by an engine's slots stay as they are.
+    """
     if device.type != "cuda":
         return True
     _, total = torch.cuda.mem_get_info(device)
-    return 2 * engines * torch.cuda.memory_reserved(device) < MEMORY_SHARE * total
+    return engines * (2 * memory_taken(device) - shared) < MEMORY_SHARE * total
 
 
 def best_slots(speeds: dict[int, float]) -> int:

@@ -151,7 +151,7 @@ def test_the_speeds_are_measured_even_where_the_protocol_is_one_epoch(
 def test_the_engines_of_several_benchmarks_are_to_fit_on_a_gpu_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recruit, "calibrate", lambda make_slot, most, engines: {engines: 1.0})
+    monkeypatch.setattr(recruit, "calibrate", lambda *_, engines: {engines: 1.0})
     assert speeds_on_this_gpu(setup(tmp_path, 2)) == [{2: 1.0}] * 2
 
 

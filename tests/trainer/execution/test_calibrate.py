@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from training import digits_task, digits_trial, threads
+from training import CPU, digits_task, digits_trial, threads
 
 from trainer.execution import calibrate
 from trainer.execution.calibrate import best_slots, images_per_second
@@ -34,7 +34,7 @@ def speeds(
         return measured[slots]
 
     monkeypatch.setattr(calibrate, "images_per_second", speed)
-    return calibrate.calibrate(make_slot, most)
+    return calibrate.calibrate(make_slot, most, CPU)
 
 
 def test_slots_are_doubled_until_a_doubling_gains_little(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,18 +64,27 @@ def test_the_end_of_the_memory_ends_the_doubling(
         return float(slots)
 
     monkeypatch.setattr(calibrate, "images_per_second", speed)
-    assert calibrate.calibrate(make, 8) == {1: 1.0, 2: 2.0}
+    assert calibrate.calibrate(make, 8, CPU) == {1: 1.0, 2: 2.0}
 
 
 @pytest.mark.parametrize(
-    ("reserved", "engines", "room"), ((42, 1, True), (43, 1, False), (21, 2, True), (22, 2, False))
+    ("images", "of_slot", "engines", "slots"),
+    ((0, 10, 1, 8), (0, 11, 1, 4), (0, 5, 2, 8), (0, 6, 2, 4), (40, 5, 1, 8), (40, 6, 1, 4)),
 )
-def test_a_gpu_has_room_for_twice_the_slots_if_every_engine_has_it(
-    reserved: int, engines: int, room: bool, monkeypatch: pytest.MonkeyPatch
+def test_slots_are_doubled_while_every_engine_has_room_for_them_beside_its_images(
+    images: int, of_slot: int, engines: int, slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (100 - reserved, 100))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: reserved)
-    assert calibrate.has_room(torch.device("cuda", 0), engines) is room
+    made: list[Slot] = []
+
+    def make() -> Slot:
+        made.append(make_slot())
+        return made[-1]
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, 100))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: images + of_slot * len(made))
+    monkeypatch.setattr(calibrate, "images_per_second", lambda _, slots: float(slots))
+    found = calibrate.calibrate(make, 16, torch.device("cuda", 0), engines)
+    assert max(found) == slots
 
 
 @pytest.mark.parametrize(
