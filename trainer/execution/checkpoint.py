@@ -66,7 +66,7 @@ def save(folder: Path, epoch: int, state: dict[str, Any]) -> None:
             f"{path} cannot be written ({error.strerror}); make room or use another folder."
         ) from error
     for old in saved_epochs(folder)[KEEP:]:
-        old.unlink(missing_ok=True)
+        patiently(partial(old.unlink, missing_ok=True), old)
 
 
 def file_content(state: dict[str, Any]) -> memoryview:

@@ -3,6 +3,7 @@
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,20 +33,23 @@ def test_storage_that_is_away_for_a_moment_is_not_taken_for_a_damaged_or_missing
     assert "cannot be read at the moment (Input/output error)" in caplog.messages[0]
 
 
-def test_a_folder_is_made_when_storage_is_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ("mkdir", "unlink"))
+def test_a_folder_is_made_and_an_old_file_dropped_when_storage_is_back(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make, errors = os.mkdir, iter([errno.EIO, errno.ESTALE])
+    works, errors = getattr(os, name), iter([errno.EIO, errno.ESTALE])
 
-    def away(path: Path, mode: int) -> None:
+    def away(*arguments: Any) -> None:
         for number in errors:
             raise OSError(number, os.strerror(number))
-        make(path, mode)
+        works(*arguments)
 
-    monkeypatch.setattr(os, "mkdir", away)
+    monkeypatch.setattr(os, name, away)
     monkeypatch.setattr(files, "RETRY_SECONDS", 0.0)
-    checkpoint.save(tmp_path / "trial", 2, {"configuration": "mine"})
-    assert checkpoint.last_saved_epoch(tmp_path / "trial") == 2
+    for epoch in (2, 4, 6):
+        checkpoint.save(tmp_path / "trial", epoch, {"configuration": "mine"})
+    saved = [checkpoint.checkpoint_path(tmp_path / "trial", epoch) for epoch in (6, 4)]
+    assert checkpoint.saved_epochs(tmp_path / "trial") == saved
 
 
 def test_a_folder_that_cannot_be_read_is_not_one_without_checkpoints(
