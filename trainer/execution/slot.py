@@ -78,16 +78,12 @@ class Slot:
         self.learner = Learner(like.benchmark, like.seed, task.device, tasks)
         self.network, self.optimizer = self.learner.network, self.learner.optimizer
         self.inputs = EpochInputs(task, self.variants, pinned)
-        self.batch_steps = BatchSteps(like, task, self.learner, self.inputs, self.variants)
-        self.totals = self.batch_steps.totals
-        steps = self.batch_steps
+        steps = self.batch_steps = BatchSteps(like, task, self.learner, self.inputs, self.variants)
+        self.totals = steps.totals
         self.read, self.read_losses, self.read_said = (
             self._readable(x) for x in (self.totals, steps.image_losses, steps.said)
         )
-        self.train_sizes, self.test_sizes = (
-            self.batch_steps.train_sizes,
-            self.batch_steps.test_sizes,
-        )
+        self.train_sizes, self.test_sizes = steps.train_sizes, steps.test_sizes
         self.sequence = [("train", size) for size in self.train_sizes]
         self.sequence += [("test", size) for size in self.test_sizes]
         self.history: list[EpochResult] = []
@@ -201,12 +197,11 @@ class Slot:
         self.queue.mark()
         if not self.batch:
             self.began = time.perf_counter()
-        if not self.batch and number == self.first_retraining_epoch:
-            self.learner.renew_classifier(self.trial.seed)
+            self.totals.zero_()
+            if number == self.first_retraining_epoch:
+                self.learner.renew_classifier(self.trial.seed)
         self.inputs.stage(number)
         self.learner.rate.fill_(rate)
-        if not self.batch:
-            self.totals.zero_()
         test = len(self.train_sizes)
         behind = self.sequence[test if self.batch >= test else 0 : self.batch]
         self.batch_steps.position.fill_(sum(size for _, size in behind))
