@@ -152,7 +152,13 @@ def compared_runs(conclusions: Sequence[Conclusion]) -> RenderableType:
             "marked * is not confirmed: its number is the search's own and partly luck."
         ),
     ]
-    return Group(*parts, *map(Text, (*_that_differ("score", scored), *settings_that_differ(named))))
+    so_far = [
+        f"The confirmation of {run} has not ended; its numbers are those so far."
+        for run, conclusion in named.items()
+        if conclusion.judgement and not conclusion.judgement.decided
+    ]
+    said = (*so_far, *_that_differ("score", scored), *settings_that_differ(named))
+    return Group(*parts, *map(Text, said))
 
 
 def told_apart(runs: Sequence[Path]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from concluded import CASES, RUNS, conclusion_of, uniform_wins
 from confirming import PLAIN, new_run
+from rich.console import Console
 from twin import JOINT, OBJECTIVE, attempt
 
 from search.cli.commands import main
@@ -61,6 +62,11 @@ def test_what_a_confirmation_names_before_it_has_ended_is_so_far(name: str, runs
     (winner, score), (leader, so_far) = view.named(whole), view.named(part)
     assert winner == leader
     assert so_far == f"{score}, so far".removeprefix(", ")
+    other = replace(whole, folder=RunFolder(runs / "again"))
+    console = Console(record=True, width=200)
+    console.print(view.compared_runs([part, other]))
+    said = [line for line in console.export_text().splitlines() if "has not ended" in line]
+    assert said == [f"The confirmation of {name} has not ended; its numbers are those so far."]
 
 
 def test_a_run_that_was_ended_before_its_first_trial_says_so(
