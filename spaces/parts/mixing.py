@@ -44,8 +44,8 @@ class Mixing:
 
     def probability_at(self, epoch: int, epochs: int) -> float:
         """The probability in an epoch, from 1, of a training of so many epochs."""
-        progress = (epoch - 1) / (epochs - 1) if epochs > 1 else 0.0
-        return self.probability if self.off <= progress <= 1.0 - self.off else 0.0
+        nearest_end = min(epoch - 1, epochs - epoch) / max(epochs - 1, 1)
+        return self.probability if nearest_end >= self.off else 0.0
 
     def to_dict(self) -> dict[str, float]:
         """The fields that differ from the default, JSON-able."""

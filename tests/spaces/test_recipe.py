@@ -71,6 +71,13 @@ def test_mixing_pauses_for_the_first_and_last_three_of_200_epochs() -> None:
     assert on == list(range(4, 198))
 
 
+@pytest.mark.parametrize(("off", "epochs"), ((0.07, 101), (0.33, 101), (0.5, 3), (0.0, 5)))
+def test_mixing_pauses_as_long_at_the_end_as_at_the_beginning(off: float, epochs: int) -> None:
+    on = [Mixing(0.5, off).probability_at(epoch, epochs) > 0 for epoch in range(1, epochs + 1)]
+    assert on == on[::-1]
+    assert on.index(True) == round(off * (epochs - 1))
+
+
 def test_a_class_without_weight_keeps_none() -> None:
     recipe = Recipe((3, 2), (0.0, 2.0), weights_ramp=RISE)
     assert recipe.loss_weights(2, 3).tolist() == [0.0, 2.0]
