@@ -30,7 +30,9 @@ class ArmDiagnosis:
         reliability: bins of each shot group, summed over the runs.
         confusion: images by true and predicted class, summed over the runs.
         test_losses: mean cross entropy by epoch and class, mean over the runs, (E, C).
-        train_losses: the same of the training images; None where it is not kept.
+        train_losses: the same of the training images; None where it is not kept. NaN where no run
+            showed an image of the class in the epoch, as draws of few images may not; else the mean
+            is over the runs that did.
     """
 
     runs: int
@@ -91,8 +93,8 @@ def arm_diagnosis(
         runs=len(known),
         reliability=tuple(tuple((n, hits, units) for n, hits, units in bins) for bins in sums),
         confusion=tuple((true, named, n) for (true, named), n in sorted(cells.items())),
-        test_losses=np.mean(tests, axis=0),
-        train_losses=None if any(t is None for t in trains) else np.mean(trains, axis=0),
+        test_losses=_mean(tests),
+        train_losses=None if any(t is None for t in trains) else _mean(trains),
     )
 
 
@@ -105,3 +107,11 @@ def _by_epoch(epochs: Sequence[EpochResult]) -> tuple[FloatArray, FloatArray | N
 
 def _array(losses: Sequence[Losses]) -> FloatArray:
     return np.array(losses, dtype=np.float64)
+
+
+def _mean(runs: Sequence[FloatArray]) -> FloatArray:
+    """The mean over the runs where they are no NaN; NaN where all are."""
+    losses = np.array(runs)
+    known = ~np.isnan(losses)
+    sums, numbers = np.where(known, losses, 0.0).sum(axis=0), known.sum(axis=0)
+    return np.where(numbers > 0, sums / np.maximum(numbers, 1), np.nan)

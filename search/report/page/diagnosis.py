@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from search.config.objective import BenchmarkObjective
 from search.report.page.classes import class_label
-from search.report.page.figure import DataTable, Figure, legend
+from search.report.page.figure import Cell, DataTable, Figure, legend
 from search.report.page.scales import OUTLIER_SHARE, Scale, around, beyond, epoch_ticks, number
 from search.report.page.svg import Plot, tag, x_range, y_range
 from search.results.diagnoses import ArmDiagnosis
@@ -79,21 +79,26 @@ def confusion_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) ->
     own, predicted = cells[first], cells[first].sum(0)
     modes = failure_modes(told.confusion)
     others = [arm for arm in arms if arm != first]
-    rows = []
-    for mode in modes:
-        true, other = mode.true, mode.taken_for
-        right = own[true, true]
-        rows.append(
-            (
-                class_label(names, true),
-                benchmark.counts[true],
-                100 * right / mode.of,
-                100 * right / predicted[true] if predicted[true] else None,
-                class_label(names, other),
-                100 * mode.share,
-                *(100 * float(shares[arm][true, other]) for arm in others),
-            )
+    errors: dict[int, tuple[Cell, ...]] = {
+        mode.true: (
+            class_label(names, mode.taken_for),
+            100 * mode.share,
+            *(100 * float(shares[arm][mode.true, mode.taken_for]) for arm in others),
         )
+        for mode in modes
+    }
+    # Behind them, the classes all of whose images are right, though others may be taken for them.
+    errors |= {c: (None,) * (2 + len(others)) for c in range(classes) if c not in errors}
+    rows = [
+        (
+            class_label(names, true),
+            benchmark.counts[true],
+            100 * float(shares[first][true, true]),
+            100 * float(own[true, true] / predicted[true]) if predicted[true] else None,
+            *error,
+        )
+        for true, error in errors.items()
+    ]
     finding = f"{first} confuses nothing."
     if modes:
         worst = modes[0]
@@ -190,7 +195,7 @@ def losses_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) -> Fi
                     class_label(names, label),
                     int(counts[label]),
                     float(told.test_losses[-1, label]),
-                    *(float(values[label]) for values in last),
+                    *(None if np.isnan(values[label]) else float(values[label]) for values in last),
                 )
                 for label in order
             ],

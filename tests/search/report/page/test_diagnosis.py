@@ -33,8 +33,7 @@ def epochs_of(confusion: Any, epochs: int = 4, trained: bool = True) -> list[Epo
     return results
 
 
-def arm(*confusions: Any, trained: bool = True) -> ArmDiagnosis | None:
-    runs = [epochs_of(confusion, trained=trained) for confusion in confusions]
+def arm_of(runs: list[list[EpochResult]]) -> ArmDiagnosis | None:
     folder: Any = SimpleNamespace(read_part=lambda key, _: runs[int(key)])
     rows: Any = [SimpleNamespace(key=str(n), state=TrialState.COMPLETE) for n in range(len(runs))]
     return arm_diagnosis(folder, rows, 0, OBJECTIVE)
@@ -45,7 +44,11 @@ WRONG = ((0, 1, 20), (1, 1, 20), (2, 2, 10), (2, 1, 10))
 
 
 def known(*confusions: Any, trained: bool = True) -> ArmDiagnosis:
-    found = arm(*confusions, trained=trained)
+    return known_of([epochs_of(confusion, trained=trained) for confusion in confusions])
+
+
+def known_of(runs: list[list[EpochResult]]) -> ArmDiagnosis:
+    found = arm_of(runs)
     assert found is not None
     return found
 
@@ -59,7 +62,7 @@ def test_runs_of_an_arm_are_summed_and_those_without_a_diagnosis_left_out() -> N
     assert both.gaps is not None
     assert both.progress.tolist() == [1.0] * 3
     assert both.gaps.tolist() == [3.0, 2.0, 1.0]
-    assert arm(None) is arm() is None
+    assert arm_of([epochs_of(None)]) is arm_of([]) is None
 
 
 def test_the_figures_say_what_is_worst_before_and_after() -> None:
@@ -69,11 +72,33 @@ def test_the_figures_say_what_is_worst_before_and_after() -> None:
         "Most often best takes cat for dog: 100 % of its images; with uniform 0 %."
     )
     assert confusion.table.rows[0] == ("cat", 5, 0.0, None, "dog", 100.0, 0.0)
+    assert confusion.table.rows[2] == ("dog", 200, 100.0, 40.0, None, None, None)
     assert "50 % of owl as dog" in confusion.chart
     assert confusion_figure(OBJECTIVE, None, {"best": known(RIGHT)}).finding.endswith("nothing.")
     sure = reliability_figure(OBJECTIVE, arms)
     assert sure.finding == "The expected calibration error is: best 25.0 %, uniform 25.0 %."
     assert sure.table.rows[1] == ("medium", "0.933", 20, 100.0, 75.0)
+
+
+def test_a_class_that_an_epoch_did_not_show_has_the_training_loss_of_the_other_runs() -> None:
+    runs = [epochs_of(RIGHT), epochs_of(RIGHT)]
+
+    def hide(run: int, label: int) -> None:
+        losses = runs[run][-1].class_losses
+        assert losses is not None
+        assert losses.train is not None
+        train = tuple(None if c == label else x for c, x in enumerate(losses.train))
+        runs[run][-1] = replace(runs[run][-1], class_losses=replace(losses, train=train))
+
+    hide(0, 1)
+    hide(0, 0)
+    hide(1, 0)
+    losses = losses_figure(OBJECTIVE, None, {"best": known_of(runs)})
+    assert losses.table.rows == [
+        ("class 1", 200, 4.0, 2.0, 2.0, 1.0),
+        ("class 2", 50, 4.0, 3.0, 1.0, 1.0),
+        ("class 0", 5, 4.0, None, None, None),
+    ]
 
 
 @pytest.mark.parametrize("images", ("test", "validation"))
