@@ -52,7 +52,7 @@ def examined(
 def reliability(confidences: Floats, correct: npt.NDArray[np.bool_]) -> tuple[Bin, ...]:
     """Return the images, correct images and sum of confidences in each bin of confidence.
 
-    Bin b holds confidences in [b / 15, (b + 1) / 15), the last one 1, too.
+    Bin b holds confidences, rounded to their unit, in [b / 15, (b + 1) / 15), the last one 1, too.
     """
     units = np.rint(confidences.astype(np.float64) / CONFIDENCE_UNIT).astype(np.int64)
     places = np.minimum((units * CONFIDENCE_UNIT * BINS).astype(np.int64), BINS - 1)
