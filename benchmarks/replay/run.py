@@ -271,7 +271,7 @@ def figure(values: FloatArray, picks: npt.NDArray[np.int64]) -> Figure | None:
     if not known.any():
         return None
     numbers = np.where(known, values, 0.0)
-    low, high = np.quantile(
-        numbers[picks].sum(axis=1) / np.maximum(known[picks].sum(axis=1), 1), [0.025, 0.975]
-    )
+    counts = known[picks].sum(axis=1)
+    means = numbers[picks].sum(axis=1)[counts > 0] / counts[counts > 0]
+    low, high = np.quantile(means, [0.025, 0.975])
     return {"mean": float(numbers.sum() / known.sum()), "low": float(low), "high": float(high)}
