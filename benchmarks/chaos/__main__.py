@@ -171,7 +171,7 @@ def searches(options: argparse.Namespace) -> Iterator[Result]:
             quiet.append(seconds)
         folder = options.shared / "runs" / name
         result = judge(folder, run.output(), options.trials, run.hit, seconds, reference)
-        yield result.with_end(run.code, run.drivers)
+        yield result.with_end(run.code, run.drivers, disturbed)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -208,10 +208,10 @@ def main(arguments: list[str] | None = None) -> int:
     check_out(options.out)
     for result in searches(options):
         results.append(result)
-        print(table(results), flush=True)
         asked: dict[str, Any] = {"options": {name: getattr(options, name) for name in TOLD}}
         content = asked | provenance() | {"searches": [asdict(r) for r in results]}
         write_atomic(options.out, json.dumps(content, indent=1).encode())
+        print(table(results), flush=True)
     return 0 if all(result.is_whole for result in results) else 1
 
 

@@ -39,6 +39,7 @@ class Result:
     Attributes:
         seconds: from the first start to the last end.
         losses: the kills that hit something.
+        disturbed: whether kills were planned, though none may have hit.
         ended: trials that were stopped early or trained to their full length.
         wanted: trials of the budget.
         faults: what must not be; empty if the search is whole.
@@ -57,9 +58,10 @@ class Result:
     repeated: int
     code: int | None = None
     drivers: int = 1
+    disturbed: bool = False
 
-    def with_end(self, code: int | None, drivers: int) -> "Result":
-        return replace(self, code=code, drivers=drivers)
+    def with_end(self, code: int | None, drivers: int, disturbed: bool) -> "Result":
+        return replace(self, code=code, drivers=drivers, disturbed=disturbed)
 
     @property
     def is_whole(self) -> bool:
@@ -117,7 +119,7 @@ def judge(
 
 def table(results: Sequence[Result]) -> str:
     """Return a line for each search, and what the disturbed ones cost together."""
-    quiet = float(np.median([r.seconds for r in results if not r.losses] or [np.nan]))
+    quiet = float(np.median([r.seconds for r in results if not r.disturbed] or [np.nan]))
     lines = [
         f"{'search':12} {'seconds':>8} {'x quiet':>7} {'ended':>7} {'lost':>5} {'again':>6}  kills"
     ]
@@ -128,7 +130,7 @@ def table(results: Sequence[Result]) -> str:
             f"{r.name:12} {r.seconds:8.1f} {r.seconds / quiet:7.2f} {r.ended:>3}/{r.wanted:<3} "
             f"{r.interrupted:5} {r.repeated:6}  {kills}{end}"
         )
-    disturbed = [r for r in results if r.losses]
+    disturbed = [r for r in results if r.disturbed]
     if disturbed:
         ratios = [r.seconds / quiet for r in disturbed]
         lost, again = sum(r.interrupted for r in disturbed), sum(r.repeated for r in disturbed)

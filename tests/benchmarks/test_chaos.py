@@ -1,5 +1,6 @@
 """The benchmark that kills: what it kills when, and how it tells a whole search from another."""
 
+import dataclasses
 import shutil
 import subprocess
 from pathlib import Path
@@ -30,7 +31,7 @@ def judged(run: Path, reference: dict[str, list[float]] | None = None) -> Result
     found = judge(
         run, OUTPUT, 8, [Loss(3.0, "node", 1)], 90.0, {} if reference is None else reference
     )
-    return found.with_end(0, 2)
+    return found.with_end(0, 2, True)
 
 
 def test_a_whole_search_is_whole(run: Path) -> None:
@@ -40,7 +41,7 @@ def test_a_whole_search_is_whole(run: Path) -> None:
 
 
 def test_a_missing_row_is_seen(run: Path) -> None:
-    found = judge(run, "", 9, [], 90.0, {}).with_end(0, 1)
+    found = judge(run, "", 9, [], 90.0, {}).with_end(0, 1, False)
     assert found.faults == ("8 rows, 8 keys",)
     assert not found.is_whole
 
@@ -58,7 +59,7 @@ def test_a_failed_trial_and_left_checkpoints_are_seen(tmp_path: Path) -> None:
     assert row is not None
     record.tell(row.key, "failed", reason="lost")
     (folder.checkpoints / "x").mkdir()
-    found = judge(folder.path, "", 1, [], 1.0, {}).with_end(0, 1)
+    found = judge(folder.path, "", 1, [], 1.0, {}).with_end(0, 1, False)
     assert found.faults == ("baselines-00000 is FAIL", "checkpoints are left")
 
 
@@ -80,11 +81,18 @@ def test_the_kills_are_seeded_and_within_the_search() -> None:
 
 
 def test_the_table_sums_up_the_disturbed_searches(run: Path) -> None:
-    quiet = judge(run, "", 8, [], 60.0, {}).with_end(0, 1)
+    quiet = judge(run, "", 8, [], 60.0, {}).with_end(0, 1, False)
     text = table([quiet, judged(run)])
     assert "1 of 1 disturbed searches are whole; time 1.50 times a quiet search's" in text
     assert "1 kill, 2 trials interrupted, 5 recorded epochs trained again (2.5 each)" in text
-    assert "NOT WHOLE: exit 1, 8 rows" in table([judge(run, "", 9, [], 60.0, {}).with_end(1, 1)])
+    missed = dataclasses.replace(quiet, seconds=50.0, disturbed=True)
+    text = table([quiet, judged(run), missed])
+    assert (
+        "2 of 2 disturbed searches are whole; time 1.17 times a quiet search's (0.83-1.50)" in text
+    )
+    assert "NOT WHOLE: exit 1, 8 rows" in table(
+        [judge(run, "", 9, [], 60.0, {}).with_end(1, 1, True)]
+    )
 
 
 HOSTS = """
