@@ -94,6 +94,7 @@ class CommonSeeds:
                     line = f"{name}: {reached:.2f} %"
                 except TrainingError as error:
                     known[name], line = None, f"{name}: {error}"
+                known.update(read_runs(path) | known)  # another process may add runs meanwhile
                 write_atomic(path, json.dumps(known, indent=1).encode())
                 yield line
 

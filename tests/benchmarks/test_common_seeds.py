@@ -63,6 +63,23 @@ def test_runs_are_written_one_by_one_and_not_repeated(
     assert runs.comparison(again, against="drw")[1].split() == plain.split()[:2]
 
 
+def test_runs_that_another_process_adds_meanwhile_are_kept_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "runs.json"
+
+    def beside(*_args: object, **_keywords: object) -> list[object]:
+        path.write_text('{"b/drw/1": 2.5}')
+        return []
+
+    monkeypatch.setattr(common_seeds, "train", beside)
+    runs = CommonSeeds({"ce": Strategy(), "drw": STRATEGIES["drw"].strategy}, (1,), "b")
+    benchmark = BENCHMARKS["resnet8-digitslt"].with_epochs(1)
+    lines = list(runs.train(benchmark, digits_data(), lambda _: 1.5, {}, path))
+    assert lines == ["b/ce/1: 1.50 %"]
+    assert read_runs(path) == {"b/ce/1": 1.5, "b/drw/1": 2.5}
+
+
 @pytest.mark.parametrize("content", ("[1]", "{", '{"a": "b"}'))
 def test_a_file_without_runs_is_refused(content: str, tmp_path: Path) -> None:
     path = tmp_path / "runs.json"
