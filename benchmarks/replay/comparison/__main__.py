@@ -3,7 +3,8 @@
     python -m benchmarks.replay.comparison replay-late.json replay-mech.json --out regret.png
 
 Arms of the same benchmark may come from several files: repetitions of equal seeds have the same
-truth in all of them. Beside the figure, it prints a Markdown table.
+truth in all of them. An arm that is in several is taken from the last. Beside the figure, it prints
+a Markdown table.
 """
 
 from __future__ import annotations
@@ -19,33 +20,48 @@ from benchmarks.option_checks import check_out
 from benchmarks.replay.comparison.views import draw, table
 from spaces.errors import UserError
 from trainer.arguments import Parser
-from trainer.entry_point import entry_point
+from trainer.entry_point import entry_point, say
 
 Results = dict[str, dict[str, dict[str, Any]]]
 """Benchmark -> arm -> its figures, as a replay wrote them."""
 
 
+ALIKE = {
+    "budget_trials": "a budget of {} trials",
+    "workers": "{} trials at a time",
+    "seed": "the seed {}",
+    "epochs_per_trial": "trials of {} epochs",
+}
+"""What files share, the last those of one benchmark; and the words for it."""
+
+
 def merged(paths: Iterable[Path]) -> tuple[Results, int]:
-    """Return what the files say, and the trials of their budgets.
+    """Return what the files say, and the trials of their budgets; of an arm, what the last says.
 
     Raises:
-        UserError: a file cannot be read or is no result of a replay, or budgets differ.
+        UserError: a file cannot be read or is no result of a replay, or they are not alike.
     """
     results: Results = {}
-    budgets: dict[int, Path] = {}
+    first: dict[tuple[str, str], tuple[Any, Path]] = {}
     for path in paths:
         content = _content(path)
-        arms = results.setdefault(content["name"], {})
+        name = content["name"]
+        for key, words in ALIKE.items():
+            where = key, name if key == "epochs_per_trial" else ""
+            here = content.get(key)
+            value, earlier = first.setdefault(where, (here, path))
+            if here != value:
+                raise UserError(
+                    f"{earlier} has {words.format(value)} and {path} {words.format(here)}; give "
+                    "files that are alike in that."
+                )
+        arms = results.setdefault(name, {})
         for label, summary in content["arms"].items():
-            arms[label] = {**summary, "milliseconds": _milliseconds(content, label)}
-        budgets.setdefault(content["budget_trials"], path)
-    if len(budgets) > 1:
-        (one, first), (other, second) = list(budgets.items())[:2]
-        raise UserError(
-            f"{first} has a budget of {one} trials and {second} one of {other}; give files of "
-            "equal budgets."
-        )
-    return results, next(iter(budgets))
+            if label in arms:
+                say(f"note: {label!r} on {name} is in several files; shown is that of {path}.")
+            figures = {"milliseconds": _milliseconds(content, label)}
+            arms[label] = {**summary, **figures, "repetitions": content.get("repetitions")}
+    return results, first["budget_trials", ""][0]
 
 
 def _content(path: Path) -> Mapping[str, Any]:

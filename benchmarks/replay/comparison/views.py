@@ -68,6 +68,8 @@ def table(results: Results, names: Mapping[str, str], budget: int) -> str:
     for benchmark, arms in results.items():
         shown = {names[label]: arms[label] for label in names if label in arms}
         lines += [f"| {benchmark} | {' | '.join(shown)} |", "|---" * (len(shown) + 1) + "|"]
+        numbers = [str(arm["repetitions"] or "-") for arm in shown.values()]
+        lines.append(f"| repetitions | {' | '.join(numbers)} |")
         for part in (4, 2, 1):
             cells = [_cell(_after(arm, part), 1, 2) for arm in shown.values()]
             lines.append(f"| regret after {budget // part} runs | {' | '.join(cells)} |")
