@@ -74,7 +74,7 @@ class Job:
     Attributes:
         benchmark: a name or the path of a TOML file.
         device: as ``trainer.runtime.select_device`` takes it.
-        threads: CPU threads of the engine; the reference keeps torch's default.
+        threads: CPU threads of the process, in the reference as in the engine.
         slots: trials side by side in this process.
         batches: training batches of an epoch, the data set being cut to fit; None for all.
         seed: of the first trial and of the images that are kept.

@@ -108,7 +108,9 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         """Read the data and wake the device; what costs memory or time on it is set up later."""
-        if not job.arm.plain:  # before CUDA starts, which reads some of it then
+        if job.arm.plain:
+            torch.set_num_threads(job.threads)  # as the engine, whatever OMP_NUM_THREADS says
+        else:  # before CUDA starts, which reads some of it then
             configure(job.arm.precision, job.threads, job.arm.reproducible)
         self.job, self.device = job, select_device(job.device)
         benchmark = get_benchmark(job.benchmark, Path(job.data_root))

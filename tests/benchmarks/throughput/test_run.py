@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 import subprocess
 import sys
@@ -87,6 +88,22 @@ def test_the_reference_learns() -> None:
         plain = PlainTraining(DIGITS, digits_data(), CPU, workers=0, seed=1)
         plain.epochs(6)
     assert plain.accuracy > 50
+
+
+def test_the_reference_has_as_many_threads_as_the_engine(tmp_path: Path) -> None:
+    words = f"""
+import dataclasses, torch
+from benchmarks.throughput.arms import Arm, Job
+from benchmarks.throughput.worker import Worker
+for arm in (Arm("fp32", workers=0), Arm("fp32")):
+    Worker(Job("resnet8-digitslt", {str(tmp_path)!r}, "cpu", 2, 1, 2, 3, arm))
+    print(torch.get_num_threads())
+    torch.set_num_threads(1)
+"""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", words]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
+    assert done.stdout.split()[-2:] == ["2", "2"], done.stderr
 
 
 def test_a_cut_keeps_the_share_of_the_tests() -> None:
