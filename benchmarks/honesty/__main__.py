@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from benchmarks.endings import stoppable
 from benchmarks.honesty.searches import BUDGET, WORKERS, searched
 from benchmarks.honesty.views import COLUMNS, GUIDE, Table, aligned, lines, plot
 from benchmarks.honesty.ways import Statement, statements
@@ -35,6 +36,7 @@ from benchmarks.option_checks import check_minimum, check_out
 from benchmarks.replay.synthetic import SYNTHETIC
 from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.stats.estimate import Estimate
+from spaces.errors import UserError
 from trainer.arguments import Parser
 from trainer.entry_point import entry_point
 from trainer.files import write_atomic
@@ -143,7 +145,10 @@ def parser() -> Parser:
 
 @entry_point()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Study what the command line asks for; return 0, or 130 after Ctrl-C with what there is."""
+    """Study what the command line asks for; return 0, or 130 after Ctrl-C or SIGTERM.
+
+    Whatever ends it, what there is by then is written.
+    """
     made = parser()
     words = sys.argv[1:] if arguments is None else arguments
     options = made.parse_args(words)
@@ -151,6 +156,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made.error(f"--replays is {options.replays}; it must be at least 2")
     check_minimum("--seed", options.seed, 0)
     check_out(options.out, drawn=True)
+    if options.out.suffix == ".png":
+        raise UserError(
+            f"--out is {options.out}, where the plot goes; give the name of a JSON file."
+        )
     settings = {setting.name: setting for setting in SETTINGS}
     known = list(SYNTHETIC if options.sampler else settings)
     for name in options.setting or ():
@@ -162,30 +171,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     content = {"command": command, **provenance(), "seed": options.seed, "epochs_per_run": EPOCHS}
     if options.sampler:
         content |= {"sampler": options.sampler, "budget_trials": BUDGET, "workers": WORKERS}
-    tables: dict[str, Table] = {}
-    done: dict[str, int] = {}
-    start, interrupted = time.monotonic(), False
-    for name in options.setting or known:
-        kept: list[Judged] = []
-        try:
+    found: dict[str, list[Judged]] = {}
+    start = time.monotonic()
+    with stoppable() as ending:
+        for name in options.setting or known:
+            kept: list[Judged] = []
+            found[name] = kept
             if options.sampler:
                 kept.extend(replayed_searches(name, options.replays, options.seed))
             else:
                 kept.extend(replayed(settings[name], options.replays, options.seed))
-        except KeyboardInterrupt:
-            interrupted = True
-        if len(kept) > 1:
-            tables[name], done[name] = summed_up(kept), len(kept)
-            print("\n".join(lines(name, tables[name])), flush=True)
-        if interrupted:
-            break
+            print("\n".join(lines(name, summed_up(kept))), flush=True)
+    tables = {name: summed_up(kept) for name, kept in found.items() if len(kept) > 1}
     if not options.sampler:
         content["settings"] = [dataclasses.asdict(settings[name]) for name in tables]
+    done = {name: len(found[name]) for name in tables}
     content |= {"replays": done, "seconds": time.monotonic() - start, "results": tables}
     if tables:
         write_atomic(options.out, (json.dumps(content, indent=1) + "\n").encode())
         plot(tables, options.out.with_suffix(".png"))
-    return 130 if interrupted else 0
+    if ending.interrupted and name in tables:
+        print("\n".join(lines(name, tables[name])))
+    return ending.code()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.endings import stoppable
 from benchmarks.recording.table import Table
 from benchmarks.replay.options import Plan, parser, plan_of
 from benchmarks.replay.run import Measured, repetition, summarize
@@ -33,7 +34,7 @@ from benchmarks.replay.world import World
 from search.stats.priors import GUESS, GUESSED_RUNS, KNOWN_RUNS, NoisePrior
 from spaces.parts.words import number_of
 from trainer.benchmarks import BENCHMARKS
-from trainer.entry_point import INTERRUPTED, entry_point
+from trainer.entry_point import entry_point
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 from trainer.runtime import available_cpus
@@ -114,7 +115,10 @@ def known_truth(replay: Replay) -> dict[str, Any]:
 
 
 def run(plan: Plan, command: list[str]) -> int:
-    """Replay, show and write; return 0, or 130 after Ctrl-C with the repetitions until then."""
+    """Replay, write and show; return 0, or 130 after Ctrl-C or SIGTERM.
+
+    Whatever ends it, the repetitions until then are written.
+    """
     replay, start = Replay(plan), time.monotonic()
     content: dict[str, Any] = {
         "name": plan.name,
@@ -128,8 +132,7 @@ def run(plan: Plan, command: list[str]) -> int:
         "seed": plan.setting.seed,
     }
     done: list[dict[str, Measured]] = []
-    interrupted = False
-    try:
+    with stoppable() as ending:
         for found in repetitions(replay):
             done.append(found)
             passed = time.monotonic() - start
@@ -137,19 +140,16 @@ def run(plan: Plan, command: list[str]) -> int:
                 f"{len(done)} of {number_of(plan.repetitions, 'repetition')}, {passed:.0f} s",
                 flush=True,
             )
-    except KeyboardInterrupt:
-        interrupted = True
     if len(done) > 1:  # of one there is no interval
         seconds = time.monotonic() - start
-        content |= {"interrupted": interrupted, "repetitions": len(done), "seconds": seconds}
+        content |= {"interrupted": ending.early, "repetitions": len(done), "seconds": seconds}
         write(plan, content, done)
-    return INTERRUPTED if interrupted else 0
+    return ending.code()
 
 
 def write(plan: Plan, content: dict[str, Any], done: list[dict[str, Measured]]) -> None:
-    """Print the table, and write OUT.json and OUT.png."""
+    """Write OUT.json and OUT.png, and print the table."""
     summaries = summarize(done, plan.setting.seed)
-    print(f"\n{table(summaries)}\n{GUIDE}")
     json_path, picture = (plan.out.with_name(plan.out.name + end) for end in (".json", ".png"))
     proposals = {a: sum(found[a].milliseconds for found in done) / len(done) for a in summaries}
     content |= {"milliseconds_per_proposal": proposals}
@@ -157,7 +157,7 @@ def write(plan: Plan, content: dict[str, Any], done: list[dict[str, Measured]]) 
     write_atomic(json_path, text.encode())
     title = f"{plan.name}, {number_of(len(done), 'repetition')}"
     draw(summaries, content["budget_trials"] * content["epochs_per_trial"], title, picture)
-    print(f"wrote {json_path} and {picture}")
+    print(f"\n{table(summaries)}\n{GUIDE}\nwrote {json_path} and {picture}")
 
 
 @entry_point()

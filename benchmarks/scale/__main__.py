@@ -72,8 +72,8 @@ def measure_and_write(options: argparse.Namespace) -> int:
     summaries: list[dict[str, Any]] = []
     for summary in measure_all(options, interrupt):
         summaries.append(summary)
-        print(table(summaries), flush=True)
         write(options.out, options, summaries)  # after each, for the next may take hours
+        print(table(summaries), flush=True)
     return 0 if interrupt.reason() is None else EXIT_CODE
 
 

@@ -20,6 +20,7 @@ import sys
 import time
 from typing import Any
 
+from benchmarks.endings import stoppable
 from benchmarks.throughput.comparison import Comparison, Outcome
 from benchmarks.throughput.floors import Ceilings, work_of_trial
 from benchmarks.throughput.options import Plan, parser, plan_of
@@ -129,7 +130,10 @@ def catch_interrupts() -> None:
 
 
 def run(plan: Plan, command: list[str]) -> int:
-    """Measure, show and write; return 0, 1 if an arm failed, or 130 after Ctrl-C or SIGTERM."""
+    """Measure, show and write; return 0, 1 if an arm failed, or 130 after Ctrl-C or SIGTERM.
+
+    Whatever ends it, what was measured until then is written.
+    """
     content = story(plan, command)
     versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
     print(
@@ -138,19 +142,18 @@ def run(plan: Plan, command: list[str]) -> int:
     )
     print(f"revision {content['revision']}, seed {plan.seed}, {content['time']}\n{METHOD}\n")
     comparisons: list[Comparison] = []
-    content["interrupted"] = False
     catch_interrupts()
-    try:
+    with stoppable() as ending:
         measure(plan, comparisons)
-    except KeyboardInterrupt:
-        content["interrupted"] = True
+    content["interrupted"] = ending.early
+    outcomes = [outcome for comparison in comparisons for outcome in comparison.outcomes]
+    if not ending.early or any(outcome.segments for outcome in outcomes):
+        write(plan, comparisons, content)
+    if ending.interrupted:
         print("\ninterrupted; what was measured so far:")
         if comparisons:
             print(table(comparisons[-1]))
-    write(plan, comparisons, content)
-    if content["interrupted"]:
-        return 130
-    return int(any(outcome.failure for c in comparisons for outcome in c.outcomes))
+    return ending.code() or int(any(outcome.failure for outcome in outcomes))
 
 
 @entry_point()

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from repository import REPOSITORY
 
-from benchmarks.honesty.__main__ import judged, main, study, summarised
+from benchmarks.honesty import __main__ as honesty
+from benchmarks.honesty.__main__ import Judged, judged, main, study, summarised
 from benchmarks.honesty.searches import BUDGET, DEFAULT, MODEL
 from benchmarks.honesty.ways import CONFIRMED, RERUN, SINGLE, Statement, confirm, plain_means
 from benchmarks.honesty.world import DIGITS40, SETTINGS, Setting, World, noise
@@ -134,6 +136,22 @@ def test_the_command_writes_its_results_and_a_plot(
     assert "protocol" in capsys.readouterr().out
 
 
+def test_an_error_leaves_the_settings_and_replays_until_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def until_then(setting: Setting, *rest: int) -> Iterator[Judged]:
+        yield from replayed(setting, 2, 0)
+        if setting.name != "protocol":
+            raise OSError(5, "gone")
+
+    replayed = honesty.replayed
+    monkeypatch.setattr(honesty, "replayed", until_then)
+    out = tmp_path / "honesty.json"
+    words = ["--setting", "protocol", "--setting", "noise .6", "--replays", "9"]
+    assert main([*words, "--out", str(out)]) == 1
+    assert json.loads(out.read_text())["replays"] == {"protocol": 2, "noise .6": 2}
+
+
 @pytest.mark.slow
 def test_whole_searches_are_judged_by_what_their_verdicts_say(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -165,6 +183,7 @@ def test_a_setting_that_is_not_known_is_refused(
     (
         (["--seed", "-1"], "--seed is -1; it must be at least 0."),
         (["--out", "no/such/folder.json"], "it must be a file name in an existing folder."),
+        (["--out", "found.png"], "where the plot goes; give the name of a JSON file."),
     ),
 )
 def test_what_would_end_a_study_is_refused_before_it_begins(

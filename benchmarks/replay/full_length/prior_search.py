@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.endings import stoppable
 from benchmarks.option_checks import check_choice, check_minimum, check_out
 from benchmarks.replay.choosing import Choice
 from benchmarks.replay.full_length.shares_search import BLOCK_RUNS, SharesSearch
@@ -25,7 +26,7 @@ from benchmarks.replay.run import RESAMPLES, figure
 from benchmarks.replay.world import World
 from search.samplers.transfer import Expected, expected_of
 from trainer.arguments import Parser
-from trainer.entry_point import INTERRUPTED, entry_point
+from trainer.entry_point import entry_point
 from trainer.files import write_atomic
 from trainer.provenance import provenance
 from trainer.runtime import available_cpus
@@ -133,8 +134,8 @@ def table(summaries: dict[str, dict[str, Any]]) -> str:
 def main(command: list[str] | None = None) -> int:
     """Replay what the command line asks for; return the exit code, 2 for bad input.
 
-    Repetitions of all kinds take turns; Ctrl-C writes those until then, if two are there, and
-    returns 130.
+    Repetitions of all kinds take turns. Whatever ends it, those until then are written, if two are
+    there; after Ctrl-C or SIGTERM it returns 130.
     """
     arguments = sys.argv[1:] if command is None else command
     parser = Parser(prog="python -m benchmarks.replay.full_length.prior_search")
@@ -148,31 +149,28 @@ def main(command: list[str] | None = None) -> int:
     check_minimum("--repetitions", options.repetitions, 2)
     check_out(options.out)
     done: dict[str, list[dict[str, Outcome]]] = {kind: [] for kind in kinds}
-    code = 0
-    try:
+    with stoppable() as ending:
         for seed in range(options.repetitions):
             for kind in kinds:
                 done[kind].append(repetition(kind, seed))
             print(f"{seed + 1} of {options.repetitions} repetitions", flush=True)
-    except KeyboardInterrupt:
-        code = INTERRUPTED
     found = {kind: summary(each) for kind, each in done.items() if len(each) > 1}
     if not found:
-        return code
-    for kind, summaries in found.items():
-        print(f"\n{kind}, {len(done[kind])} repetitions\n{table(summaries)}")
+        return ending.code()
     content = {
         "command": shlex.join(["python", "-m", parser.prog.split()[-1], *arguments]),
         "cpus": available_cpus(),
         **provenance(),
-        "interrupted": code == INTERRUPTED,
+        "interrupted": ending.early,
         "repetitions": {kind: len(done[kind]) for kind in found},
         "trials": {"earlier": TRIALS_BEFORE, "search": TRIALS, "block": BLOCK_RUNS},
         "correlations": RELATIONS,
         "kinds": found,
     }
     write_atomic(options.out, json.dumps(content, indent=1).encode())
-    return code
+    for kind, summaries in found.items():
+        print(f"\n{kind}, {len(done[kind])} repetitions\n{table(summaries)}")
+    return ending.code()
 
 
 if __name__ == "__main__":

@@ -30,22 +30,25 @@ def test_a_place_that_is_none_is_refused_before_the_search(
     assert "it must be a file name in an existing folder." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("whole", (1, 2))
-def test_ctrl_c_leaves_two_repetitions_that_say_so_or_the_earlier_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whole: int
+@pytest.mark.parametrize(
+    ("whole", "end", "code"),
+    ((1, KeyboardInterrupt(), 130), (2, KeyboardInterrupt(), 130), (2, OSError(5, "gone"), 1)),
+)
+def test_an_early_end_leaves_two_repetitions_that_say_so_or_the_earlier_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whole: int, end: BaseException, code: int
 ) -> None:
     made = prior_search.Outcome((2.0, 1.0, 0.5, 0.5), 0.1, 1.0, 0.0, 1.0, np.nan)
 
     def until_then(kind: str, seed: int) -> dict[str, prior_search.Outcome]:
         if seed == whole:
-            raise KeyboardInterrupt
+            raise end
         return {prior_search.WITHOUT: made}
 
     monkeypatch.setattr(prior_search, "repetition", until_then)
     out = tmp_path / "found.json"
     out.write_text(earlier := '{"interrupted": false}')
     words = ["--kinds", "mech,mech", "--repetitions", "9", "--out", str(out)]
-    assert prior_search.main(words) == 130
+    assert prior_search.main(words) == code
     if whole == 1:
         assert out.read_text() == earlier
     else:

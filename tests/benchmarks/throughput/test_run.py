@@ -170,8 +170,9 @@ def test_a_spent_budget_ends_after_the_round_in_progress(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("fake_workers")
-def test_an_interruption_keeps_what_was_measured_and_ends_the_processes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("end", "code"), ((KeyboardInterrupt(), 130), (OSError(5, "gone"), 1)))
+def test_an_early_end_keeps_what_was_measured_and_ends_the_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException, code: int
 ) -> None:
     children = []
     run_round = rounds.run_round
@@ -180,11 +181,11 @@ def test_an_interruption_keeps_what_was_measured_and_ends_the_processes(
         children.extend(process.child for arm in arms for process in arm.processes)
         run_round(number, arms, *rest)
         if number == 1:
-            raise KeyboardInterrupt
+            raise end
 
     monkeypatch.setattr(rounds, "run_round", interrupted)
-    code, content = measure(tmp_path, "--precisions", "fp32")
-    assert code == 130
+    found, content = measure(tmp_path, "--precisions", "fp32")
+    assert found == code
     assert content["interrupted"] is True
     assert arms_of(content)["fp32 x1"]["seconds_per_trial"]["n"] == 2
     assert children
