@@ -55,9 +55,9 @@ class Stage:
 
 
 _IN_ORDER = (
+    Stage("facts", 40),
     Stage("warm-bf16", 240, precision="bf16", compiled=True, background=True),
     Stage("warm-tf32", 240, compiled=True, background=True),
-    Stage("facts", 40),
     Stage("smoke", 260),
     Stage("accuracy-bf16", 180, precision="bf16"),
     Stage("accuracy", 220),
@@ -92,7 +92,8 @@ STAGES: dict[str, Stage] = {stage.name: stage for stage in _IN_ORDER}
 def chosen(only: str | None) -> list[Stage]:
     """Return the stages that ``only`` names, in its order; all of them if it is None.
 
-    It names stages or kinds, separated by commas. The compiler is warmed up for those that need it.
+    It names stages or kinds, separated by commas. The compiler is warmed up for those that need it,
+    beside all but the facts: these say what a device does that nothing else uses.
 
     Raises:
         UserError: there is no stage or kind of a name.
@@ -101,7 +102,9 @@ def chosen(only: str | None) -> list[Stage]:
     if only is not None:
         named = [stage for name in only.split(",") for stage in of_name(name.strip())]
         wanted = list(dict.fromkeys(named))
-    return [*warm_ups(wanted), *wanted]
+    warm = warm_ups(wanted)
+    first = [stage for stage in wanted if stage.kind == "facts" and warm]
+    return [*first, *warm, *(stage for stage in wanted if stage not in first)]
 
 
 def of_name(name: str) -> list[Stage]:

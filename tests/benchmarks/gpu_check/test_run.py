@@ -161,10 +161,11 @@ def test_stages_are_chosen_by_name_or_kind_in_the_order_given() -> None:
     assert [stage.name for stage in chosen(None)] == list(STAGES)
 
 
-def test_what_is_compiled_is_warmed_up_and_nothing_else() -> None:
-    assert [stage.name for stage in chosen("speed-bf16-compiled")] == [
-        *("warm-bf16", "speed-bf16-compiled")
+def test_what_is_compiled_is_warmed_up_behind_the_facts_and_nothing_else() -> None:
+    assert [stage.name for stage in chosen("speed-bf16-compiled,facts")] == [
+        *("facts", "warm-bf16", "speed-bf16-compiled")
     ]
+    assert [stage.name for stage in chosen("speed-bf16,facts")] == ["speed-bf16", "facts"]
 
 
 @pytest.mark.parametrize(
