@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from benchmarks.replay.choosing import POINTS, Choice
 from benchmarks.replay.world import Candidate, World
@@ -18,6 +20,7 @@ from spaces import NAMED, Float, ParameterValue, Space, Weighting
 from trainer.trial import SCALE_FREE_LOSS
 
 Params = dict[str, ParameterValue]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class PeerSearch(ABC):
     Attributes:
         trials: that the budget pays for.
         choices: what would be named after each trial.
-        asking: seconds of processor time that were spent on proposals.
+        asking: seconds of processor time that were spent on proposals, with what is learnt for them
+            from results while the best is named.
     """
 
     def __init__(
@@ -56,20 +60,20 @@ class PeerSearch(ABC):
         controls = [self._control(name) for name in self.world.controls]
         while (done := len(self.choices)) < self.trials:
             room = min(self.workers, self.trials - done)
-            asked = controls[done : done + room] or self._timed(room)
+            asked = controls[done : done + room] or self._timed(partial(self.ask, room))
             for number, trial in enumerate(asked, start=done):
                 value = self.world.confirmation_run(
                     trial.candidate, self.repetition, number, trial.seed
                 )
                 if trial.handle is not None:
                     self.tell(trial, value)
-            self.choices += [self.named()] * len(asked)
+            self.choices += [self._timed(self.named)] * len(asked)
 
-    def _timed(self, number: int) -> list[Asked]:
+    def _timed(self, action: Callable[[], T]) -> T:
         began = time.process_time()
-        asked = self.ask(number)
+        result = action()
         self.asking += time.process_time() - began
-        return asked
+        return result
 
     def _control(self, name: str) -> Asked:
         params = power(self.world.space, NAMED[name].weighting)

@@ -1,12 +1,14 @@
 """Other libraries in the replay: what they are told, what they spend, and what they name."""
 
 import importlib.util
+import itertools
 
 import pytest
 from replaying import EPOCHS, made_table, made_world
 
 from benchmarks.replay.arms import OWN, Arm, Method, chosen
 from benchmarks.replay.choosing import Choice
+from benchmarks.replay.full_length import peer_search
 from benchmarks.replay.full_length.peer_search import Asked, Params, PeerSearch, power
 from benchmarks.replay.full_length.peers import PEERS
 from benchmarks.replay.run import Setting, repetition
@@ -45,10 +47,12 @@ class Repeated(PeerSearch):
 
 
 def test_a_library_hears_of_the_controls_first_and_of_rounds_that_fill_the_budget(
-    noisy: World,
+    noisy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(peer_search.time, "process_time", itertools.count().__next__)
     search = Repeated(noisy, 15, 4, SEEDS)
     search.search()
+    assert search.asking == 3 + 4, "asked three times, and named a best after each of four rounds"
     assert search.asked_for == [4, 4, 3]
     assert [params["exponent"] for params, _, _ in search.told[:3]] == [0.05, 0.5, 1.0]
     assert len(search.told) == 3 + 11  # one of the four controls is no point of the space
