@@ -23,13 +23,6 @@ def requirements(strategy: Strategy) -> list[str]:
     loss = Strategy(
         logits=strategy.logits, smoothing=strategy.smoothing, focusing=strategy.focusing
     )
-    memory = strategy.feedback.memory
-    by_loss = (
-        f", whose difficulty is, from epoch 2 on, the moving average {memory:g} a + {1 - memory:g} "
-        "l of each image's cross entropy l, and NaN until it is shown"
-        if strategy.curriculum.follows_losses
-        else ""
-    )
     parts = (
         (
             not strategy.weights.is_constant,
@@ -42,7 +35,7 @@ def requirements(strategy: Strategy) -> list[str]:
         (
             strategy.curriculum != Curriculum(),
             f"images opened by and by ({strategy.curriculum.describe()}): CurriculumSampler, "
-            f"around an EpochSampler{by_loss}",
+            f"around an EpochSampler{_running_loss(strategy)}",
         ),
         (
             strategy.feedback.acts,
@@ -81,3 +74,14 @@ def requirements(strategy: Strategy) -> list[str]:
         ),
     )
     return [words for present, words in parts if present]
+
+
+def _running_loss(strategy: Strategy) -> str:
+    """What a curriculum by loss ranks images by; nothing of other curricula."""
+    if not strategy.curriculum.follows_losses:
+        return ""
+    memory = strategy.feedback.memory
+    return (
+        f", whose difficulty is, from epoch 2 on, the moving average {memory:g} a + {1 - memory:g} "
+        "l of each image's cross entropy l, and NaN until it is shown"
+    )
