@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from enduring import repeated
 from fault_table import BEGIN, END, FAULTS, HEADS, put, table
 from repository import REPOSITORY
 
@@ -40,3 +41,9 @@ def test_the_table_is_put_between_its_marks_and_replaced() -> None:
 def test_a_missing_or_unknown_fault_is_refused(faults: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="these faults have no row, or no place"):
         table(rows(faults))
+
+
+@pytest.mark.parametrize("said", ("1 epoch was trained again", "2 epochs were trained again"))
+def test_what_a_search_repeated_is_told_of_one_epoch_as_of_several(said: str) -> None:
+    line = f"{said} from checkpoints"
+    assert repeated(f"before\n{line}\nafter\n") == line

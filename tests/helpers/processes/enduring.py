@@ -99,7 +99,7 @@ def line(output: str, words: str) -> str:
 
 def repeated(output: str) -> str:
     """Return what a search said it trained again."""
-    again = [text for text in output.splitlines() if "were trained again" in text]
+    again = [text for text in output.splitlines() if "trained again from checkpoints" in text]
     return again[0] if again else "nothing"
 
 
