@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from benchmarks.common_seeds import CommonSeeds, best_epoch, read_runs
 from benchmarks.option_checks import check_choice, check_minimum
-from spaces import STRATEGIES, Strategy, WeightingError
+from spaces import STRATEGIES, Curriculum, Feedback, Strategy, WeightingError
 from spaces.schedule import Ramp, Schedule
 from trainer import runtime
 from trainer.arguments import Parser, given_path
@@ -50,7 +50,8 @@ def parser() -> argparse.ArgumentParser:
 def changes(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the changed fields of the strategy without each of its parts.
 
-    A ramp is a part too: without it weights or sampling act in full from the start.
+    A ramp is a part too: without it weights or sampling act in full from the start. And so is the
+    order of a curriculum: its control is a random one at the same pace.
     """
     for name in (field.name for field in fields(Strategy)):
         part, plain = getattr(strategy, name), getattr(Strategy(), name)
@@ -59,6 +60,10 @@ def changes(strategy: Strategy) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"without {name.replace('_', ' ')}", {name: plain}
         if isinstance(part, Schedule) and not part.is_constant:
             yield f"{name} from the start", {name: replace(part, ramp=Ramp(), mix="power")}
+        if isinstance(part, Curriculum) and part.order != "random":
+            control = replace(part, order="random", difficulty=Curriculum().difficulty)
+            inert = {} if strategy.feedback.acts else {"feedback": Feedback()}  # no order needs it
+            yield "curriculum in a random order", {name: control} | inert
 
 
 def arms_of(strategy: Strategy, counts: npt.ArrayLike) -> tuple[dict[str, Strategy], list[str]]:

@@ -8,7 +8,7 @@ import pytest
 from training import digits_data
 
 from benchmarks.ablation.__main__ import WHOLE, arms_of, main, prefix_of
-from spaces import Strategy
+from spaces import Curriculum, Strategy
 from spaces.loss import Logits, Smoothing
 from spaces.schedule import Ramp, Sampling, Schedule
 from spaces.weighting.family import Weighting
@@ -39,12 +39,26 @@ def test_each_part_is_switched_off_by_itself_and_a_ramp_is_a_part() -> None:
     assert all(arm.focusing == 1.0 for name, arm in arms.items() if name != "without focusing")
 
 
+def test_the_control_of_an_order_is_a_random_one_at_the_same_pace_and_has_none_itself() -> None:
+    hard = Curriculum("hard", "contrast", first=0.3, begin=0.1, full_at=0.7, power=2.0)
+    arms, _ = arms_of(Strategy(curriculum=hard, focusing=1.0), COUNTS)
+    order = "curriculum in a random order"
+    assert set(arms) == {WHOLE, "without curriculum", order, "without focusing"}
+    control = arms[order]
+    assert control.curriculum.pacing == hard.pacing
+    assert (control.curriculum.order, control.focusing) == ("random", 1.0)
+    again, _ = arms_of(control, COUNTS)
+    assert set(again) == {WHOLE, "without curriculum", "without focusing"}
+
+
 def test_what_cannot_train_without_a_part_is_left_out_with_the_reason() -> None:
     follows = Strategy.from_dict(
         {"curriculum": {"order": "easy", "difficulty": "loss"}, "feedback": {"memory": 0.5}}
     )
     arms, refused = arms_of(follows, COUNTS)
     assert "without feedback" in arms
+    control = Strategy(curriculum=Curriculum("random"))
+    assert arms["curriculum in a random order"] == control, "at the same pace"
     (sentence,) = refused
     assert sentence.startswith("without curriculum: left out, because it cannot train (memory:")
 

@@ -16,13 +16,15 @@ from search.results.diagnoses import ArmDiagnosis
 from spaces.parts.words import number_of
 from trainer.diagnosis.examination import calibration_error, together
 from trainer.diagnosis.records import BINS, CONFIDENCE_UNIT
-from trainer.diagnosis.words import failure_modes, matrix
+from trainer.diagnosis.words import FailureMode, failure_modes, matrix
 from trainer.results import shot_groups
 
 SHOWN_CLASSES = 6
 """Classes of a chart of losses, evenly through the order of their training images."""
 MOST_CELLS = 1200
 """Of a confusion chart, the darkest ones."""
+OF_CLASS = ("recall, %", "precision, %", "taken for", "share, %")
+"""Columns on a class, of each arm: the last two are its most frequent error."""
 MATRIX_SIDE = 420
 MATRIX_LEFT = 150
 
@@ -71,33 +73,33 @@ def reliability_figure(benchmark: BenchmarkObjective, arms: Arms) -> Figure:
 
 
 def confusion_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) -> Figure:
-    """Return which class the first arm takes images for, and what the others do there."""
+    """Return which classes each arm takes images for, in the order of the first arm's errors."""
     first, told = next(iter(arms)), next(iter(arms.values()))
     classes, order = len(benchmark.counts), np.argsort(-np.asarray(benchmark.counts), kind="stable")
     cells = {arm: matrix(of.confusion, classes) for arm, of in arms.items()}
     shares = {arm: found / found.sum(1, keepdims=True) for arm, found in cells.items()}
-    own, predicted = cells[first], cells[first].sum(0)
-    modes = failure_modes(told.confusion)
+    own, modes = cells[first], failure_modes(told.confusion)
     others = [arm for arm in arms if arm != first]
-    errors: dict[int, tuple[Cell, ...]] = {
-        mode.true: (
-            class_label(names, mode.taken_for),
-            100 * mode.share,
-            *(100 * float(shares[arm][mode.true, mode.taken_for]) for arm in others),
-        )
-        for mode in modes
+    errors = {
+        arm: {mode.true: mode for mode in failure_modes(of.confusion)} for arm, of in arms.items()
     }
     # Behind them, the classes all of whose images are right, though others may be taken for them.
-    errors |= {c: (None,) * (2 + len(others)) for c in range(classes) if c not in errors}
+    right = [c for c in range(classes) if c not in errors[first]]
     rows = [
         (
             class_label(names, true),
             benchmark.counts[true],
-            100 * float(shares[first][true, true]),
-            100 * float(own[true, true] / predicted[true]) if predicted[true] else None,
-            *error,
+            *_of_class(cells[first], true, errors[first].get(true), names),
+            *(
+                cell
+                for arm in others
+                for cell in (
+                    _share(shares[arm], errors[first].get(true)),
+                    *_of_class(cells[arm], true, errors[arm].get(true), names),
+                )
+            ),
         )
-        for true, error in errors.items()
+        for true in (*(mode.true for mode in modes), *right)
     ]
     finding = f"{first} confuses nothing."
     if modes:
@@ -117,8 +119,15 @@ def confusion_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) ->
         chart=_heat_map(name, shares[first][np.ix_(order, order)], order, names),
         table=DataTable.of(
             (
-                *("class", "training images", "recall, %", "precision, %", "taken for", "share, %"),
-                *(f"share with {arm}, %" for arm in others),
+                *("class", "training images", *OF_CLASS),
+                *(
+                    header
+                    for arm in others
+                    for header in (
+                        f"that share with {arm}, %",
+                        *(f"{arm}: {header}" for header in OF_CLASS),
+                    )
+                ),
             ),
             rows,
         ),
@@ -127,6 +136,26 @@ def confusion_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) ->
         "darker, the more of a class's images."
         + (f" Shares below the {MOST_CELLS:,} largest are not drawn." if cut else ""),
     )
+
+
+def _of_class(
+    cells: np.ndarray, true: int, mode: FailureMode | None, names: Names
+) -> tuple[Cell, ...]:
+    """What ``OF_CLASS`` names, of a class and its failure mode, by images (C, C)."""
+    correct, images, predicted = (
+        float(n) for n in (cells[true, true], cells[true].sum(), cells[:, true].sum())
+    )
+    return (
+        100 * correct / images,
+        100 * correct / predicted if predicted else None,
+        class_label(names, mode.taken_for) if mode else None,
+        100 * mode.share if mode else None,
+    )
+
+
+def _share(shares: np.ndarray, mode: FailureMode | None) -> float | None:
+    """The share, percent, of a failure mode's class that is taken for the other; (C, C)."""
+    return 100 * float(shares[mode.true, mode.taken_for]) if mode else None
 
 
 def _heat_map(name: str, shares: np.ndarray, order: np.ndarray, names: Names) -> Markup:

@@ -71,13 +71,30 @@ def test_the_figures_say_what_is_worst_before_and_after() -> None:
     assert confusion.finding == (
         "Most often best takes cat for dog: 100 % of its images; with uniform 0 %."
     )
-    assert confusion.table.rows[0] == ("cat", 5, 0.0, None, "dog", 100.0, 0.0)
-    assert confusion.table.rows[2] == ("dog", 200, 100.0, 40.0, None, None, None)
+    assert confusion.table.rows[0][:6] == ("cat", 5, 0.0, None, "dog", 100.0)
+    assert confusion.table.rows[0][6:] == (0.0, 100.0, 100.0, None, None)
+    assert confusion.table.rows[2][:6] == ("dog", 200, 100.0, 40.0, None, None)
+    assert confusion.table.rows[2][6:] == (None, 100.0, 100.0, None, None)
     assert "50 % of owl as dog" in confusion.chart
     assert confusion_figure(OBJECTIVE, None, {"best": known(RIGHT)}).finding.endswith("nothing.")
     sure = reliability_figure(OBJECTIVE, arms)
     assert sure.finding == "The expected calibration error is: best 25.0 %, uniform 25.0 %."
     assert sure.table.rows[1] == ("medium", "0.933", 20, 100.0, 75.0)
+
+
+def test_an_error_that_is_gone_is_shown_with_what_came_in_its_place() -> None:
+    before = ((0, 2, 16), (0, 0, 4), (1, 1, 20), (2, 2, 20))
+    after = ((0, 1, 5), (0, 0, 15), (1, 1, 20), (2, 2, 20))
+    figure = confusion_figure(
+        OBJECTIVE, ("cat", "dog", "owl"), {"best": known(after), "uniform": known(before)}
+    )
+    found = dict(zip(figure.table.headers, figure.table.rows[0], strict=True))
+    assert (found["taken for"], found["share, %"]) == ("dog", 25.0)
+    assert found["that share with uniform, %"] == 0.0
+    assert (found["uniform: taken for"], found["uniform: share, %"]) == ("owl", 80.0)
+    assert (found["recall, %"], found["uniform: recall, %"]) == (75.0, 20.0)
+    *_, owl = figure.table.rows
+    assert (owl[0], owl[3], round(float(owl[8] or 0), 1)) == ("owl", 100.0, 55.6)
 
 
 def test_a_class_that_an_epoch_did_not_show_has_the_training_loss_of_the_other_runs() -> None:
