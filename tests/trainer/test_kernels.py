@@ -71,6 +71,11 @@ for module in ours.modules():
 before = [b.clone() for b in ours.buffers()]
 features(ours, images)
 print("unrecorded", all(map(torch.equal, before, ours.buffers())))
+for kind, training in (("trained", True), ("tested", False)):
+    lost = build("resnet8", 3, 10, 0).to(memory_format=torch.channels_last).train(training)
+    lost.blocks[1].conv1.weight.data[0, 0, 0, 0] = torch.nan
+    with torch.no_grad():
+        print(kind, bool(features(lost, images).isnan().any()))
 """
 EXACT = 2e-5
 SLOTS = """
@@ -137,6 +142,7 @@ def test_kernels_train_and_test_as_torch_does() -> None:
     assert float(found["statistics"]) < EXACT
     assert float(found["test"]) < EXACT
     assert found["probe"] == found["strides"] == found["unrecorded"] == "True"
+    assert found["trained"] == found["tested"] == "True", "what is no number stays none"
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,12 @@ def add_sums(sums, block, first, second, CHANNELS: tl.constexpr):
 
 
 @triton.jit
+def rectify(values):
+    """Return max(values, 0); of what is no number, that, so that a divergence is seen."""
+    return tl.maximum(values, 0.0, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
 def convolve(
     source,
     weight,
@@ -188,7 +194,7 @@ def convolve_tested(
         places = start[:, None] * OTHER_CHANNELS + channel[None, :]
         total += tl.load(other + places, mask=present, other=0.0).to(tl.float32)
     places = place[:, None] * OUT_CHANNELS + out[None, :]
-    rectified = tl.maximum(total, 0.0).to(target.dtype.element_ty)
+    rectified = rectify(total).to(target.dtype.element_ty)
     tl.store(target + places, rectified, mask=inside[:, None])
 
 

@@ -6,7 +6,7 @@ Moments and sums are those of ``trainer.kernels.convolution``.
 import triton
 import triton.language as tl
 
-from trainer.kernels.convolution import add_sums
+from trainer.kernels.convolution import add_sums, rectify
 
 
 @triton.jit
@@ -131,7 +131,7 @@ def activate(
         present = there & (from_channel >= 0) & (from_channel < OTHER_CHANNELS)
         places = start * OTHER_CHANNELS + from_channel
         values += tl.load(other + places, mask=present, other=0.0).to(tl.float32)
-    values = tl.maximum(values, 0.0)
+    values = rectify(values)
     tl.store(target + place, values.to(target.dtype.element_ty), mask=there)
 
 
