@@ -108,7 +108,8 @@ def finds_gpus() -> bool:
         if time.monotonic() > deadline:
             raise UserError(
                 f"the cluster has {nodes.describe()} and no worker came within {NODES_SECONDS:g} "
-                "s; start one, or give --device to wait for it."
+                "s; start one, or search when 'ray status' lists one: hosts that `ray up` sets up "
+                "for the first time install for some minutes."
             )
         time.sleep(1)
     return nodes.has_gpu

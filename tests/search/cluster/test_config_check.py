@@ -1,10 +1,16 @@
 """The cluster files: complete, accepted by Ray, and every fault in one is told."""
 
+import getpass
+import os
+import pwd
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from ray.autoscaler._private.command_runner import SSHCommandRunner
 from ray.autoscaler._private.util import prepare_config, validate_config
 from repository import REPOSITORY
 
@@ -67,6 +73,49 @@ def test_what_the_file_copies_to_the_machines_is_there(name: str) -> None:
     local = {source for source in mounts.values() if not source.startswith("~")}
     assert {"search", "trainer", "spaces", "run_search.py", "constraints.txt"} < local
     assert all((REPOSITORY / source).exists() for source in local)
+
+
+STUBS = {
+    "ray": "exit 1",
+    "setsid": 'exec "$@"',
+    "pkill": "exit 0",
+    "timeout": f'shift; exec {shutil.which("timeout")} 1 "$@"',
+}
+
+
+@pytest.mark.parametrize("mounted", (True, False))
+def test_a_host_where_ray_does_not_start_is_not_given_up_by_ray(
+    tmp_path: Path, mounted: bool
+) -> None:
+    """Its autoscaler starts nothing again on a host of which a command failed."""
+    for name, text in STUBS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / ".class-weighting").write_text(f"export SHARED={tmp_path}\n")
+    if mounted:
+        (tmp_path / ".head").touch()
+    command = yaml.safe_load(filled(ONPREM))["worker_start_ray_commands"][-1]
+    own = {"HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environment = own | {"RAY_HEAD_IP": "10.1.0.1", "SSH_CONNECTION": "10.1.0.1 1 10.1.0.2 22"}
+    done = subprocess.run(["bash", "-c", f"({command})"], env=environment, capture_output=True)
+    assert done.returncode == 0, done
+    assert (b"is not the shared folder" in done.stdout) == (not mounted)
+
+
+def test_the_folder_of_rays_ssh_is_taken_before_another_account_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOGNAME", pwd.getpwuid(os.getuid()).pw_name)
+    assert getpass.getuser() == os.environ["LOGNAME"]
+    auth = {"ssh_user": "searcher"}
+    runner = SSHCommandRunner("", "10.1.0.2", None, auth, "class-weighting", None, True)
+    commands = yaml.safe_load(filled(ONPREM))["head_start_ray_commands"]
+    (command,) = [command for command in commands if "ray_ssh" in command]
+    name, _, rest = command.partition(";")
+    told = subprocess.run(["bash", "-c", f"{name}; echo $S"], capture_output=True, text=True)
+    assert Path(told.stdout.strip()) == Path(runner.ssh_control_path).parent
+    assert "test -O $S && ! test -L $S && chmod 700 $S" in rest
+    assert commands.index(command) < len(commands) - 1
 
 
 BOTH = (
