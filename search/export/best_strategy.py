@@ -195,22 +195,24 @@ class EpochSampler(Sampler[int]):
             return iter(list(self._order()))
 
     def _order(self) -> Iterator[int]:
+        images = len(self.classes)  # a subclass may have another length, such as that of its share
         shares = _class_shares(self.counts, _progress(self.epoch, self.epochs))
         if shares is None:
-            return iter(RandomSampler(self, generator=self.generator))
+            return iter(RandomSampler(range(images), generator=self.generator))
         if DRAW == "cycled":
             return self._cycled(shares)
         weights = (self.counts.sum() * shares / self.counts)[self.classes].tolist()
-        return iter(WeightedRandomSampler(weights, len(self), generator=self.generator))
+        return iter(WeightedRandomSampler(weights, images, generator=self.generator))
 
     def _cycled(self, shares: torch.Tensor) -> Iterator[int]:
         """Images of drawn classes, none again before all of its class were shown."""
-        drawn = torch.multinomial(shares, len(self), replacement=True, generator=self.generator)
+        images = len(self.classes)
+        drawn = torch.multinomial(shares, images, replacement=True, generator=self.generator)
         for index in drawn.tolist():
             if not self.unseen[index]:
-                images = (self.classes == index).nonzero()[:, 0]
-                shuffled = torch.randperm(len(images), generator=self.generator)
-                self.unseen[index] = images[shuffled].tolist()
+                mine = (self.classes == index).nonzero()[:, 0]
+                shuffled = torch.randperm(len(mine), generator=self.generator)
+                self.unseen[index] = mine[shuffled].tolist()
             yield self.unseen[index].pop()
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -200,7 +200,7 @@ def test_the_snippets_of_the_python_page_run(
 def test_the_training_of_the_export_page_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (example,) = blocks("python", TEXTS["docs/export.md"])
+    example, _ = blocks("python", TEXTS["docs/export.md"])
     monkeypatch.setitem(sys.modules, "best_strategy", SimpleNamespace(**load(EVERYTHING)))
     torch.manual_seed(1)
     with threads(1):
@@ -208,6 +208,32 @@ def test_the_training_of_the_export_page_runs(
     told = re.fullmatch(r"(.*)% of 500 test images are right\n", capsys.readouterr().out)
     assert told
     assert float(told[1]) > 60
+
+
+@pytest.mark.parametrize("name", ("drs", "curriculum_random"))
+def test_the_sampler_of_the_export_page_shares_an_order_among_processes(name: str) -> None:
+    module, found = load(STRATEGIES[name].strategy), {}
+    exec(blocks("python", TEXTS["docs/export.md"])[1], found)
+    labels = [0] * 50 + [1] * 20 + [2] * 7
+
+    def sampler(rank: int, epoch: int = 0) -> Any:
+        generator = torch.Generator()
+        inner = module["EpochSampler"](labels, 5, generator)
+        if "CurriculumSampler" in module:
+            inner = module["CurriculumSampler"](inner, None, generator)
+        return found["Share"](inner, rank, 2, epoch)
+
+    parts = [sampler(0), sampler(1)]
+    begun = [list(part) for part in parts]  # by workers, before the trainer says which epoch
+    for epoch in range(5):
+        for part in parts:
+            part.set_epoch(epoch)
+        shown = [list(part) for part in parts]
+        assert [*map(len, shown)] == [*map(len, parts)] == [38, 38]
+        assert epoch or shown == begun
+        assert list(sampler(1, epoch)) == shown[1]
+        if (name, epoch) in (("drs", 0), ("curriculum_random", 4)):  # each image once
+            assert len({*shown[0], *shown[1]}) == 76
 
 
 def test_the_diffs_fit_the_files_of_today() -> None:

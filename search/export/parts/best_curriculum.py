@@ -28,7 +28,8 @@ def image_difficulty(images: Any) -> torch.Tensor:
 
     They are not augmented, and not normalised by channel, which would weigh the colours otherwise.
     "texture" is the sum of squared differences of neighbouring pixels, "contrast" the negative
-    variance of the pixels, times their number squared. Raises ValueError for others.
+    variance of the pixels, times their number squared. Raises ValueError for others, and for
+    images of another shape.
     """
     if DIFFICULTY not in ("texture", "contrast"):
         how = "a running loss before each epoch" if DIFFICULTY == "loss" else "that of each image"
@@ -41,6 +42,10 @@ def image_difficulty(images: Any) -> torch.Tensor:
 
 
 def _difficulty(image: torch.Tensor) -> torch.Tensor:
+    if image.dim() != 3 or (image.shape[-1] in (1, 3, 4) and image.shape[0] > 4):
+        raise ValueError(
+            f"an image has the shape {tuple(image.shape)}; it must be (C, H, W), the colours first."
+        )
     if DIFFICULTY == "contrast":
         return image.sum() ** 2 - image.numel() * (image**2).sum()
     return (image.diff(dim=1) ** 2).sum() + (image.diff(dim=2) ** 2).sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import subprocess
 import sys
@@ -28,7 +29,6 @@ from spaces import (
     Strategy,
     Weighting,
 )
-from trainer.strategies.heads import cosines
 from trainer.strategies.loss import LossTerms, general_loss, packed_terms
 
 COUNTS = [50, 20, 20, 5]
@@ -78,17 +78,6 @@ def test_the_module_says_its_kind_and_what_it_needs():
     assert "cosines of features and rows: CosineClassifier" in render_module(
         COSINE, None, {}, {}, "key"
     )
-
-
-def test_a_cosine_classifier_trains_with_the_loss_as_in_the_trainer():
-    module, recipe = load(COSINE), COSINE.recipe(COUNTS)
-    classifier, labels = module["CosineClassifier"](3, 4), torch.tensor([0, 1, 2, 3, 0])
-    features = torch.rand(5, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
-    terms = LossTerms.of(packed_terms(recipe, 9, 10))
-    expected = general_loss(cosines(features, classifier), labels, terms)
-    loss = module["loss_at"](COUNTS, 9, 10)(classifier(features), labels)
-    assert torch.allclose(loss, expected, rtol=1e-6)
-    assert [name for name, _ in classifier.named_parameters()] == ["weight"]
 
 
 def test_the_module_says_by_which_running_loss_images_are_opened():
@@ -176,6 +165,28 @@ def test_the_sampler_shows_each_image_once_until_the_strategy_acts():
     sampler.set_epoch(4)
     shown = [label for _ in range(50) for label in np.take(LABELS, list(sampler))]
     assert np.bincount(shown) / len(shown) == pytest.approx([0.25] * 4, abs=0.02)
+
+
+@pytest.mark.parametrize("draw", ("independent", "cycled"))
+def test_a_subclass_that_is_a_share_of_the_order_is_a_share_of_all_images(draw):
+    module = load(Strategy(sampling=Sampling(INVERSE, LATE, draw=draw)))
+
+    class Third(module["EpochSampler"]):
+        def __len__(self):
+            return 31
+
+        def __iter__(self):
+            return itertools.islice(super().__iter__(), 0, 93, 3)
+
+    for epoch in (1, 4):
+        shown = set()
+        for seed in range(40):
+            sampler = Third(LABELS, 4, torch.Generator().manual_seed(seed))
+            sampler.set_epoch(epoch)
+            order = list(sampler)
+            assert len(order) == len(sampler)
+            shown |= set(order)
+        assert shown == set(range(95))
 
 
 def test_cycled_draws_repeat_no_image_before_all_of_its_class_were_shown():

@@ -314,6 +314,21 @@ def test_counts_of_nothing_are_refused(rule):
         load(RICH)["compute_class_weights"]([0, 0], zero_counts=rule)
 
 
+def test_weights_cancel_in_parts_of_one_image_and_act_in_full_where_parts_count_by_their_weights():
+    counts = torch.tensor([50, 20, 5])
+    compute = load(Weighting(exponent=1))["compute_class_weights"]
+    weights = compute(counts, normalization="mean_sample_one")
+    labels = torch.arange(3).repeat_interleave(counts)
+    logits = torch.randn(75, 3, generator=torch.Generator().manual_seed(0))
+    loss = torch.nn.CrossEntropyLoss(weight=weights)
+    ones = [loss(*image).item() for image in zip(logits.split(1), labels.split(1), strict=True)]
+    assert np.mean(ones) == pytest.approx(torch.nn.CrossEntropyLoss()(logits, labels).item())
+    for size in (1, 25):
+        parts = zip(logits.split(size), labels.split(size), strict=True)
+        counted = [(loss(z, y) * weights[y].mean()).item() for z, y in parts]
+        assert np.mean(counted) == pytest.approx(loss(logits, labels).item(), rel=1e-5)
+
+
 @pytest.mark.parametrize(("exponent", "factor"), ((0.5, 0.45), (1.0, 0.20)))
 def test_weights_that_sum_to_classes_lower_the_learning_rate_of_a_loss_that_averages_by_images(
     exponent, factor

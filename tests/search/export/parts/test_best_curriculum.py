@@ -77,6 +77,13 @@ def test_images_and_difficulties_may_be_on_a_device_without_float64() -> None:
     assert orders[0] == orders[1]
 
 
+@pytest.mark.parametrize("shape", ((2, 8, 8), (2, 64), (2, 8, 8, 3), (2, 8, 8, 1)))
+def test_images_of_another_shape_are_refused(shape) -> None:
+    with pytest.raises(ValueError, match=r"has the shape .*; it must be \(C, H, W\)"):
+        load(EASY)["image_difficulty"](torch.zeros(shape))
+    assert len(load(EASY)["image_difficulty"](torch.zeros(2, 3, 1, 3))) == 2
+
+
 @pytest.mark.parametrize(
     ("difficulty", "given"),
     (("loss", "a running loss before each epoch"), ("column", "that of each image")),
