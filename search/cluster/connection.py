@@ -32,6 +32,10 @@ RAY_ERRORS = (RayError, TuneError)
 PRIVATE = 0o077
 """The umask of Ray's processes; workers take up the user's own (``WorkerSetup``)."""
 
+AHEAD = "RAY_prestart_worker_first_driver"
+"""Whether Ray starts a worker for each CPU ahead. Ours have this project's code, which those lack:
+Ray ends them unused, and starts others."""
+
 
 class StartError(UserError):
     """Ray does not start on this machine."""
@@ -66,7 +70,7 @@ def check_unused() -> None:
 def start_here(folder: Path) -> None:
     """Start Ray with its sockets and logs in ``folder``, all that it writes for this user alone."""
     try:
-        with shipped_code() as code, umask(PRIVATE):
+        with shipped_code() as code, umask(PRIVATE), no_workers_ahead():
             # LOCAL: without it, Ray looks for a cluster that this machine may have.
             begin(
                 address=LOCAL,
@@ -92,6 +96,18 @@ def umask(mask: int) -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+@contextlib.contextmanager
+def no_workers_ahead() -> Iterator[None]:
+    """Have a Ray that starts in the block start no workers ahead, unless the user asks it to."""
+    asked = AHEAD in os.environ
+    os.environ.setdefault(AHEAD, "0")
+    try:
+        yield
+    finally:
+        if not asked:
+            del os.environ[AHEAD]
 
 
 @contextlib.contextmanager

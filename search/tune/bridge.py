@@ -28,6 +28,8 @@ from trainer.results import EpochResult
 
 KEPT = frozenset(("done", "training_iteration", "trial_id", "node_ip", "pid"))
 """What Tune itself needs of a result; it would keep the rest in memory until the search ends."""
+MANY_WORKERS = 1_000_000
+"""More than a machine has."""
 
 
 class DriverOnly:
@@ -152,13 +154,23 @@ class StudyScheduler(DriverOnly, FIFOScheduler):
     Once there is a reason to stop, trials that have reported wait for their end.
     """
 
-    def __init__(self, search: Search, stop: Callable[[], str | None]) -> None:
+    def __init__(self, search: Search, stop: Callable[[], str | None], keeps: bool = False) -> None:
+        """``keeps``: workers stay while they wait for a trial, as they do where a phase ends.
+
+        Of those, Tune keeps one. The next phase then starts others; where its trials are shorter
+        than that start, the one worker takes over each trial that waits for a new one, which Tune
+        stops then, so that the phase is trained one trial at a time.
+        """
         super().__init__()
-        self.search, self.stop = search, stop
+        self.search, self.stop, self.keeps = search, stop, keeps
         self.waiting: dict[str, Trial] = {}
         """By key; some may run by now."""
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        if self.keeps:
+            self.keeps = False  # they are from now on
+            cache = tune_controller._tune_controller._actor_cache
+            cache.increase_max(trial.placement_group_factory, MANY_WORKERS)
         self.waiting[str(trial.config["key"])] = trial
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:

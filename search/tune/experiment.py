@@ -94,7 +94,7 @@ def search_on_ray(
             with Display(Snapshots(search), console, name, saving.text) as display:
                 capacity = capacity_of(workers.held, resources, search.events.note)
                 searcher = StudySearcher(search, capacity.limit, stop, display.refresh)
-                tuner(searcher, workers, saving, attempt).fit()
+                tuner(searcher, workers, saving, attempt, local).fit()
     finally:
         search.folder.drop_scratch()
 
@@ -105,8 +105,13 @@ def note_share(search: Search, workers: Workers, attempt: int) -> None:
     search.folder.add_to_attempt(attempt, {"device_share": share})
 
 
-def tuner(searcher: StudySearcher, workers: Workers, saving: Saving, attempt: int) -> tune.Tuner:
-    """Return Ray Tune's experiment of this attempt."""
+def tuner(
+    searcher: StudySearcher, workers: Workers, saving: Saving, attempt: int, local: bool
+) -> tune.Tuner:
+    """Return Ray Tune's experiment of this attempt.
+
+    ``local``: on this machine's own Ray; idle workers would hold a cluster's nodes.
+    """
     search = searcher.search
     experiment = tune.RunConfig(
         name=f"attempt-{attempt}",
@@ -120,7 +125,7 @@ def tuner(searcher: StudySearcher, workers: Workers, saving: Saving, attempt: in
     held = tune.with_resources(workers.trainable, workers.held)
     config = tune.TuneConfig(
         search_alg=searcher,
-        scheduler=StudyScheduler(search, searcher.stop),
+        scheduler=StudyScheduler(search, searcher.stop, keeps=local and workers.reused),
         num_samples=-1,
         reuse_actors=workers.reused,
         trial_name_creator=trial_name,

@@ -29,7 +29,8 @@ def ray_head(*options: str, env: dict[str, str] | None = None) -> Iterator[tuple
     """
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as own:
         folder = os.environ.get("RAY_TMPDIR", own)  # a socket's path must be short
-        yield from _ray_head(options, {"RAY_TMPDIR": folder} | (env or {}))
+        spared = {"RAY_prestart_worker_first_driver": "0"}  # workers that no search can use
+        yield from _ray_head(options, {"RAY_TMPDIR": folder} | spared | (env or {}))
 
 
 def _ray_head(options: tuple[str, ...], env: dict[str, str]) -> Iterator[tuple[str, int]]:

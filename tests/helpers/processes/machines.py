@@ -51,6 +51,7 @@ class Machines:
         """Start a node and wait until it is up."""
         plain = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
         ours = {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": str(self.folder)}
+        ours["RAY_prestart_worker_first_driver"] = "0"  # workers that no search can use
         log = (self.folder / f"node-{len(self.nodes)}.log").open("w+")
         node = subprocess.Popen(
             [RAY, "start", "--block", "--disable-usage-stats", *options],
