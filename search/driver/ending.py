@@ -90,7 +90,7 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
         note(f"not exported: {fault}")
     if exported:
         note(f"exported {exported.module}")
-    if search.finished():
+    if is_finished(search):
         with search.events.noted_if_slow("Writing the report ..."):
             report(conclusion, note)
         nothing = nothing_to_confirm(conclusion.standings, conclusion.rows)
@@ -102,6 +102,14 @@ def conclude(plan: Plan, search: Search, interrupt: Interrupt, console: Console)
             else Ending(plan.folder, FAILED, f"nothing was exported: {fault}")
         )
     return say_stopped(plan, search, interrupt, console)
+
+
+def is_finished(search: Search) -> bool:
+    """Return whether all trials have ended; not where what is confirmed cannot be recorded."""
+    try:
+        return search.finished()
+    except OSError:  # a full disk, which has halted the search
+        return False
 
 
 def report(conclusion: Conclusion, note: Callable[[str], None]) -> None:

@@ -93,12 +93,13 @@ class LaterPhases:
         """Make the plan when the search has ended, unless it stands; return whether it is new."""
         if self.plan and self._stands(self.plan, search_trials, rows):
             return False
-        self.plan = None
+        self.plan, plan = None, None
         if self.budget.confirm_runs:
-            self.plan = make_plan(standings(), search_trials, self.budget)
-        if self.plan:
-            self.record.set_plan(self.plan)
-        return self.plan is not None
+            plan = make_plan(standings(), search_trials, self.budget)
+        if plan:
+            self.record.set_plan(plan)
+        self.plan = plan  # once it is on record, or it would stand and never be
+        return plan is not None
 
     def _stands(self, plan: ConfirmationPlan, search_trials: int, rows: Sequence[Row]) -> bool:
         """Whether a plan is that of the budget, which asks for an interval with a block alone.

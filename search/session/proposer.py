@@ -38,14 +38,22 @@ class Proposer:
         self.space = SPACES[settings.space]
         self.domains = self.space.searched(SCALE_FREE_LOSS)
         self.sampler = OPTUNA_SAMPLERS[settings.sampler]
-        self.history = History()
-        self.study = self.history.study(make_sampler(settings.sampler, settings.seed, attempt))
-        for trial in record.trials[PROPOSALS]:
-            self._add(trial)
-        self.history.show(trial.number for trial in record.ended if trial.study == PROPOSALS)
-        self.told = len(record.ended)
+        self.of_optuna = make_sampler(settings.sampler, settings.seed, attempt)
         self.drawn: Draw | None = None
         """What the record could not take yet."""
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Make the study of what is on record."""
+        self.history = History()
+        self.study = self.history.study(self.of_optuna)
+        for trial in self.record.trials[PROPOSALS]:
+            self._add(trial)
+        ended = self.record.ended
+        self.history.show(trial.number for trial in ended if trial.study == PROPOSALS)
+        self.told = len(ended)
+        self.drawing = False
+        """A draw has begun, and is not on record."""
 
     def _add(self, trial: RecordedTrial) -> None:
         """Add a trial on record to the study."""
@@ -90,9 +98,12 @@ class Proposer:
             UserError: the guards refused a thousand draws in a row, or the sampler cannot draw.
         """
         if self.drawn is None:
+            if self.drawing:  # it was interrupted: the study has trials that the record has not
+                self._take_up()
+            self.drawing = True
             self.drawn = self._draw()
         row = self.record.start(*self.drawn)
-        self.drawn = None
+        self.drawn, self.drawing = None, False
         return row
 
     def _draw(self) -> Draw:

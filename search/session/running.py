@@ -19,6 +19,7 @@ class Running:
         passed: how many rungs have judged it.
         stop: early stopping has ended it.
         losses: of its worker, since its last epoch.
+        before: wall seconds and device-hours of its epochs of earlier attempts.
         last_report: as it was sent.
         within: of its epoch in progress, if known: the part, batches done, of how many.
         reported: when it first and last did so in this attempt, seconds of the monotonic clock,
@@ -33,6 +34,7 @@ class Running:
     passed: int = 0
     stop: bool = False
     losses: int = 0
+    before: tuple[float, float] = (0.0, 0.0)
     hardware: str | None = None
     last_report: str | None = None
     within: tuple[int, int, int] | None = None

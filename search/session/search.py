@@ -100,7 +100,8 @@ class Search:
         self.running[row.key] = trial
         for part, benchmark in enumerate(trial.benchmarks):
             trial.results[part] = self.folder.reopen_epochs(part_key(row.key, part), benchmark)
-        self.spending.seconds += trial.seconds
+        trial.before = trial.seconds, self.spending.hours_of(trial.seconds)
+        self.spending.hours_before += trial.before[1]  # by the share of a device that it had there
         self.rungs.judge(trial)
         if trial.stop or trial.reached(-1):
             self.finish(row.key)
@@ -283,7 +284,8 @@ class Search:
     def _end(self, key: str, state: EndWord, **facts: Any) -> None:
         """Record how a trial ended, and let go of it."""
         trial = self.running[key]
-        hours = self.spending.hours_of(trial.seconds)
+        seconds, before = trial.before
+        hours = before + self.spending.hours_of(trial.seconds - seconds)
         self.record.tell(key, state, **facts, hardware=trial.hardware, device_hours=hours)
         row = self.record.row(key)
         self.ended.append(row)

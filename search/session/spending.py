@@ -11,8 +11,8 @@ class Spending:
 
     Attributes:
         device_share: the part of a device that a trial holds while it trains.
-        hours_before: device-hours of the trials that had ended before this attempt.
-        seconds: of training of all others.
+        hours_before: device-hours of training before this attempt.
+        seconds: of training in it.
         trained_epochs: epochs recorded in this attempt.
         repeated_epochs: recorded epochs that were to be trained again from a checkpoint.
         expected_seconds: all that was left was to take so long when it began; None if unknown.

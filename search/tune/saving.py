@@ -41,10 +41,11 @@ class Saving:
         self.workers.pop(key, None)
 
     def is_over(self) -> bool:
-        """Whether there is a reason to stop, and every trial is saved or has had its time."""
-        if not self.stop():
-            return False
+        """Whether there was a reason to stop, and every trial is saved or has had its time."""
         if self.deadline is None:
+            if not (reason := self.stop()):
+                return False
+            self.search.halt(reason)  # trials wait by now: one that ends well takes nothing back
             for key in self.search.running.keys() & self.workers.keys():
                 self.calls[self.workers[key].save_now.remote()] = key
             self.deadline = time.monotonic() + SAVE_SECONDS

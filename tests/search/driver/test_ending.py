@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from confirming import PLAIN, drive, new_run, train, usual
@@ -20,6 +21,7 @@ from search.session import events
 from search.session.events import Note
 from search.session.interrupt import Interrupt
 from search.store.lease import LeaseLostError
+from search.tune.bridge import halting
 
 
 def test_the_end_says_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +64,32 @@ def test_where_the_disk_is_too_full_for_the_export_it_is_said_how_the_run_goes_o
     )
     assert ended.code == ending.FAILED
     assert "not exported: No space left on device" in told
+    assert screen.getvalue().endswith("  again\n")
+
+
+def test_where_what_is_confirmed_cannot_be_recorded_it_is_said_how_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = new_run(tmp_path / "run", OBJECTIVE)
+    search = attempt(folder, PLAIN, 21, confirm=True, runs=12)
+    while search.search_trials < 9:
+        trial = search.next_trial()
+        assert trial is not None
+        train(search, trial, usual)
+    folder.begin_attempt({"resources": {}, "device": "cpu"})
+    full, screen = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "record.jsonl"), io.StringIO()
+    monkeypatch.setattr(search.record, "set_plan", Mock(side_effect=full))
+    monkeypatch.setattr(ending, "export_winner", Mock(side_effect=full))
+    with halting(search):
+        search.next_trial()
+    plan = make_plan(folder, "resnet8-digitslt", search.budget, PLAIN)
+    ended = ending.conclude(
+        replace(plan, resume_command="again"), search, Interrupt(), Console(file=screen)
+    )
+    assert (ended.code, ended.reason) == (
+        ending.FAILED,
+        "record.jsonl: No space left on device",
+    )
     assert screen.getvalue().endswith("  again\n")
 
 

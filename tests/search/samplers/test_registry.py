@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -13,7 +14,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from twin import fast_folder, make_settings
 
 from search.config.objective import BenchmarkObjective, Objective
-from search.samplers.registry import OPTUNA_SAMPLERS, STARTUP_TRIALS, default_sampler
+from search.samplers.registry import OPTUNA_SAMPLERS, STARTUP_TRIALS, default_sampler, draw
 from search.session.proposer import Proposer
 from search.session.standings import Standings
 from search.store.record import Record
@@ -71,6 +72,11 @@ def ask_and_tell(proposer: Proposer, trials: int) -> list[FrozenTrial]:
             record.report(row.key, 20, value)
         record.tell(row.key, end, score=value)
     return proposer.study.get_trials()[first:]
+
+
+def drawn_in(proposer: Proposer) -> list[Any]:
+    """Return what the record has of the proposals."""
+    return list(proposer.record.trials[PROPOSALS])
 
 
 def points(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:
@@ -163,6 +169,31 @@ def test_the_low_discrepancy_sequence_continues_over_attempts(tmp_path: Path) ->
         proposer = make_proposer(tmp_path / "parts", "qmc", "full", attempt)
         parts += points(ask_and_tell(proposer, trials))
     assert parts == whole
+
+
+@pytest.mark.parametrize(("sampler", "more"), (("tpe", 4), ("cmaes", 30)))
+def test_an_interrupted_draw_moves_no_result_to_the_parameters_of_another(
+    tmp_path: Path, sampler: str, more: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: Any) -> None:
+        draw(*arguments)
+        raise KeyboardInterrupt  # in a notebook, whose study goes on
+
+    journal = tmp_path / "journal"
+    proposer = make_proposer(journal, sampler, "core")
+    ask_and_tell(proposer, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr("search.session.proposer.draw", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            proposer.ask()
+    ask_and_tell(proposer, more)
+    assert (sampler == "cmaes") is any(trial.drawn.told for trial in drawn_in(proposer))
+    again = make_proposer(journal, sampler, "core", 2)
+    proposer.catch_up()
+    trials, known = (one.study.get_trials() for one in (proposer, again))
+    assert [(t.number, t.params, t.values) for t in trials] == [
+        (t.number, t.params, t.values) for t in known
+    ]
 
 
 def test_a_proposal_that_is_running_is_not_proposed_again(tmp_path: Path) -> None:

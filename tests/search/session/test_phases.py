@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from confirming import (
@@ -100,6 +101,24 @@ def test_the_plan_has_the_best_of_the_search_and_the_best_baseline(folder: RunFo
     (note,) = (n for n in told if "#4 and #3 and the controls uniform and sqrt_in" in n)
     assert "These pay for 2 besides the controls, the best by estimate; left out, the next" in note
     assert note.endswith("best first: #2, #1, #0 and 2 more")
+
+
+def test_a_plan_that_could_not_be_recorded_is_made_again(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = begin(folder)
+    while search.search_trials < SEARCHED:
+        trial = search.next_trial()
+        assert trial is not None
+        train(search, trial, usual)
+    with monkeypatch.context() as patched:
+        patched.setattr(search.record, "set_plan", Mock(side_effect=OSError(28, "No space left")))
+        with pytest.raises(OSError, match="No space left"):
+            search.next_trial()
+    trial = search.next_trial()
+    assert trial is not None
+    assert trial.row.study == CONFIRMATION
+    assert trial.row.label in plan_of(folder).arms
 
 
 def test_uniform_is_a_control_even_if_the_search_had_no_baselines(folder: RunFolder) -> None:

@@ -16,6 +16,8 @@ from confirming import (
 from twin import OBJECTIVE, attempt, fast_folder, make_run
 
 from search.config.budget import CONFIRM_SHARE, MOST_RUNS
+from search.session.search import Search
+from search.store.record import Record
 from search.store.run_folder import RunFolder
 from search.store.trials import CONFIRMATION
 
@@ -137,18 +139,29 @@ def test_gpu_hours_are_split_and_count_over_all_attempts(folder: RunFolder) -> N
     assert not again.finished()
 
 
-def test_hours_of_trials_taken_over_are_those_of_their_share_of_the_device(
+def test_hours_of_trials_taken_over_are_those_of_the_shares_of_a_device_that_they_had(
     folder: RunFolder,
 ) -> None:
     search = attempt(folder, PLAIN, 9)
     search.spending.device_share = 0.25
     trial = search.next_trial()
     assert trial is not None
-    for result in results_worth(50)[:4]:
+    results = results_worth(50)
+    for result in results[:4]:
         search.report(trial.row.key, 0, result)
-    again = attempt(folder, PLAIN, 9)
-    again.spending.device_share = 0.25
+    record, number = Record.reopen(folder.record), folder.begin_attempt({})
+    again = Search(
+        PLAIN, search.budget, OBJECTIVE, folder, record, number, None, search.spending.device_share
+    )
+    again.spending.device_share = 0.5  # fewer trials share a device from here on
     assert again.spending.device_hours == pytest.approx(search.spending.device_hours)
+    for result in results[4:]:
+        again.report(trial.row.key, 0, result)
+    again.finish(trial.row.key)
+    seconds = [result.seconds for result in results]
+    hours = (0.25 * sum(seconds[:4]) + 0.5 * sum(seconds[4:])) / 3600
+    assert again.spending.device_hours == pytest.approx(hours)
+    assert record.row(trial.row.key).device_hours == pytest.approx(hours)
 
 
 def test_hours_of_all_phases_are_on_record(folder: RunFolder) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from ray.exceptions import RayTaskError
-from twin import attempt, fast_folder, lines_told, make_run, make_settings
+from twin import attempt, fast_folder, lines_told, make_run, make_settings, results_of
 
-from search.session.search import Search
+from search.session.running import Running
+from search.session.search import MAX_FAILURES_IN_A_ROW, Search
 from search.tune import saving
 from search.tune.bridge import StudyCallback
 from search.tune.saving import SAVE_SECONDS, Saving
@@ -43,6 +44,12 @@ def search() -> Iterator[Search]:
     with fast_folder() as folder:
         settings = make_settings()
         yield attempt(make_run(Path(folder) / "run", settings), settings, 16)
+
+
+def started(search: Search) -> Running:
+    trial = search.next_trial()
+    assert trial is not None
+    return trial
 
 
 def begun(search: Search) -> tuple[Saving, list[Any], list[str]]:
@@ -80,6 +87,28 @@ def test_a_worker_that_does_not_answer_is_given_up_in_the_end(
     assert not saving.is_over()
     clock[0] += SAVE_SECONDS + 1
     assert saving.is_over()
+
+
+def test_a_trial_that_ends_well_meanwhile_does_not_take_back_that_the_search_stops(
+    search: Search,
+) -> None:
+    saving, workers = Saving(search, search.must_stop), [Worker() for _ in range(5)]
+    failing, ending, waiting = [], started(search), started(search)
+    for _ in range(MAX_FAILURES_IN_A_ROW):
+        failing.append(started(search))
+    for trial, worker in zip((ending, waiting, *failing), workers, strict=True):
+        saving.begins(trial.row.key, worker)  # type: ignore[arg-type]
+    for trial in failing:
+        search.fail(trial.row.key, "it diverged")
+    assert not saving.is_over()
+    for result in results_of(ending.row.seed):
+        search.report(ending.row.key, 0, result)
+    search.finish(ending.row.key)
+    assert search.must_stop() == "3 trials failed in a row: it diverged"
+    assert not saving.is_over()
+    workers[0].end = workers[1].end = None
+    assert saving.is_over()
+    assert list(search.running) == [waiting.row.key]
 
 
 def test_what_cannot_be_saved_is_said(search: Search) -> None:
