@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.parts.labels import sorted_labels
 from trainer.data import pixels
 from trainer.data.image_folder import check_unchanged
-from trainer.data.image_table import check_names, sorted_labels
+from trainer.data.image_table import check_names, check_numbers
 from trainer.data.listing import (
     SPLITS,
     Classes,
@@ -53,6 +54,7 @@ def list_arrays(file: Path, val: float | None, scenarios: Sequence[str]) -> List
     share = share_of(file, present, val)
     labels = {split: _labels(file, arrays, split) for split in present}
     names = sorted_labels({label for of_split in labels.values() for label in of_split})
+    check_numbers(file, names)
     class_names = _class_names(file, arrays, names)
     check_names(file, class_names)
     index = {name: i for i, name in enumerate(names)}
@@ -190,7 +192,7 @@ def load_arrays(request: Request) -> RawImages:
     val = spec.val if isinstance(spec.val, float) else 0.0
     listing = list_arrays(spec.root, val, spec.scenarios)
     check_unchanged(listing, spec)
-    return raw_images(listing, lambda image: _decode(image, resolution), resolution)
+    return raw_images(listing, lambda image: _decode(image.place, resolution), resolution)
 
 
 def _decode(image: Pixels, resolution: int) -> Pixels:

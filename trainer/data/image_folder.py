@@ -3,7 +3,7 @@
 import os
 import string
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,12 @@ from trainer.data.listing import (
     Classes,
     Found,
     Listing,
-    left_out,
     listing_of,
     raw_images,
     share_of,
 )
 from trainer.data.raw import FolderSpec, RawImages, Request
-from trainer.data.reading import collected, faulty, hash_file, not_used
+from trainer.data.reading import collected, faulty, hash_file, left_out, not_used
 from trainer.errors import DataError
 
 USUAL_NAMES = {
@@ -30,6 +29,8 @@ USUAL_NAMES = {
 LITTER = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir"))
 """What systems leave in folders, in lower case; names that begin with a dot are litter too."""
 
+MOST_NAMED = 9
+"""Classes that a sentence names."""
 Identity = tuple[int, int]
 """Device and inode of a folder."""
 
@@ -114,7 +115,13 @@ def find_files(
     """
     dangling: list[str] = []
     folders = {split: root / name for split, name in names.folders().items()}
-    splits = {_identity(folder) for folder in folders.values()}
+    splits = {_identity(folder): folder for folder in folders.values()}
+    for folder in folders.values():
+        if (other := splits[_identity(folder)]) is not folder:
+            raise DataError(
+                f"{folder} and {other} are one folder, to which a link leads: give each split"
+                " images of its own"
+            )
     found = {
         split: _find_classes(folder, splits, skipped, dangling) for split, folder in folders.items()
     }
@@ -124,7 +131,7 @@ def find_files(
 
 
 def _find_classes(
-    split: Path, splits: set[Identity], skipped: Counter[str], dangling: list[str]
+    split: Path, splits: Collection[Identity], skipped: Counter[str], dangling: list[str]
 ) -> dict[str, list[Path]]:
     """The images of a split by class; a folder of class folders may hold other splits too."""
     classes = {}
@@ -148,6 +155,7 @@ def _find_classes(
             f"{where} holds no {'images that can be read' if empty else 'class folders'}{rest}: put"
             f" images, such as .png or .jpg, at {split}/<class>/"
             f"{' or remove the empty class everywhere' if empty else ''}"
+            f"{'' if classes else ', or rename a folder of images without labels'}"
         )
     return classes
 
@@ -238,10 +246,17 @@ def _same_classes(
             folder = names.folders()[split]
             raise DataError(
                 f"the classes in {root / names.train} and {root / folder} differ (only in"
-                f" {names.train}: {sorted(train - set(classes))}, only in {folder}:"
-                f" {sorted(set(classes) - train)}): give every class a folder in both"
+                f" {names.train}: {_some(train - set(classes))}, only in {folder}:"
+                f" {_some(set(classes) - train)}): give every class a folder in both"
             )
     return tuple(paths["train"])
+
+
+def _some(classes: set[str]) -> str:
+    """The first of some classes; letters beyond ASCII, which may look alike, are escaped."""
+    named = [ascii(name) for name in sorted(classes)[:MOST_NAMED]]
+    more = f", ... {len(classes):,} in all" if len(classes) > MOST_NAMED else ""
+    return f"[{', '.join(named)}{more}]"
 
 
 def _unused(root: Path, names: SplitNames) -> list[str]:
@@ -259,7 +274,11 @@ def load_folder(request: Request) -> RawImages:
     assert spec is not None  # Benchmark checks it
     listing = list_folder(spec.root, SplitNames(spec.train, spec.val, spec.test))
     check_unchanged(listing, spec)
-    return raw_images(listing, lambda path: pixels.decode(path, resolution), resolution)
+
+    def decode(image: Found[Path]) -> pixels.Pixels:
+        return pixels.decode(image.place, resolution, image.digest)
+
+    return raw_images(listing, decode, resolution)
 
 
 def check_unchanged(listing: Listing[Any], spec: FolderSpec) -> None:

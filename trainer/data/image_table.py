@@ -6,10 +6,11 @@ A benchmark may name further columns, of tags.
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spaces.parts.labels import missing_among_numbers, sorted_labels
 from trainer.data import pixels
 from trainer.data.image_folder import USUAL_NAMES, check_unchanged
 from trainer.data.listing import (
@@ -61,6 +62,7 @@ def list_table(file: Path, val: float | None, scenarios: Sequence[str]) -> Listi
     present = {row.split for row in rows}
     share = share_of(file, present, val)
     labels = {label: i for i, label in enumerate(sorted_labels({row.label for row in rows}))}
+    check_numbers(file, labels)
     check_names(file, labels)
     paths = [file.parent / expanded(row.path) for row in rows]
     digests = collected(hash_file, paths, "cannot be read")
@@ -72,12 +74,13 @@ def list_table(file: Path, val: float | None, scenarios: Sequence[str]) -> Listi
     return listing_of(tuple(labels), splits, share, file, notes, columns)
 
 
-def sorted_labels(labels: Iterable[str]) -> list[str]:
-    """Labels in the order of their numbers if all are whole numbers, else by name."""
-    try:
-        return sorted(labels, key=lambda label: (int(label), label))
-    except ValueError:
-        return sorted(labels)
+def check_numbers(file: Path, labels: Collection[str]) -> None:
+    """Raise DataError for nan among whole numbers, which programs write for a missing label."""
+    if label := missing_among_numbers(labels):
+        raise DataError(
+            f"{file} has the label {label!r} among whole numbers, as programs write one that is"
+            " missing: fill it in, or leave these images out"
+        )
 
 
 def check_names(file: Path, names: Iterable[str]) -> None:
@@ -238,4 +241,8 @@ def load_table(request: Request) -> RawImages:
     val = spec.val if isinstance(spec.val, float) else 0.0
     listing = list_table(spec.root, val, spec.scenarios)
     check_unchanged(listing, spec)
-    return raw_images(listing, lambda path: pixels.decode(path, resolution), resolution)
+
+    def decode(image: Found[Path]) -> pixels.Pixels:
+        return pixels.decode(image.place, resolution, image.digest)
+
+    return raw_images(listing, decode, resolution)

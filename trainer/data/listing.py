@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,23 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.parts.labels import spelled_alike
 from spaces.parts.words import number_of
 from trainer.data import pixels
+from trainer.data.longtail import set_aside
 from trainer.data.raw import FolderSpec, RawImages
 from trainer.data.reading import NAMED
 from trainer.diagnosis.scenarios import Scenarios, scenarios_of
 from trainer.errors import DataError
 
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
+_FLATTERING = "which makes results look better than they are"
+_LEAKS = (
+    ("val", "train", _FLATTERING),
+    ("test", "train", _FLATTERING),
+    ("test", "val", "so that images which choose also judge"),
+)
+"""Splits that should have no image in common, and what follows where they have."""
 VALIDATION_SHARE = 0.2
 """Share of the training images that is set aside where neither validation nor test images are."""
 
@@ -134,6 +142,10 @@ class Listing(Generic[Place]):
             )
         elif "test" not in self.splits:
             lines.append("no test images: all results are of the validation images that chose")
+        if alike := spelled_alike(self.class_names):
+            lines.append(
+                f"warning: by their spelling, these are different classes: {_first(alike)}"
+            )
         return lines + self._copies()
 
     def _copies(self) -> list[str]:
@@ -142,23 +154,23 @@ class Listing(Generic[Place]):
             split: [_digests(images) for images in classes]
             for split, classes in self.splits.items()
         }
-        different = [np.unique(images) for images in by_class["train"]]
         digests = {split: np.concatenate(classes) for split, classes in by_class.items()}
-        train = digests.pop("train")
         lines = []
-        copies = len(train) - sum(map(len, different))
-        if copies:
-            lines.append(f"{copies:,} of the training images: copies of others, or links to them")
-        in_several = sum(map(len, different)) - len(np.unique(train))
-        if in_several:
-            lines.append(f"warning: {in_several:,} of the training images in another class too")
-        for split, evaluated in digests.items():
-            known = int(np.isin(evaluated, train).sum())
-            if known:
-                lines.append(
-                    f"warning: {known:,} of the {SPLITS[split]} images among the training images"
-                    " too, which makes results look better than they are"
-                )
+        for split, classes in by_class.items():
+            different = sum(len(np.unique(images)) for images in classes)
+            of = f"of the {SPLITS[split]} images"
+            if copies := len(digests[split]) - different:
+                lines.append(f"{copies:,} {of}: copies of others, or links to them")
+            if in_several := different - len(np.unique(digests[split])):
+                lines.append(f"warning: {in_several:,} {of} in another class too")
+        for split, other, what in _LEAKS:
+            if {split, other} <= digests.keys():
+                known = int(np.isin(digests[split], digests[other]).sum())
+                if known:
+                    lines.append(
+                        f"warning: {known:,} of the {SPLITS[split]} images among the"
+                        f" {SPLITS[other]} images too, {what}"
+                    )
         return lines
 
 
@@ -170,17 +182,6 @@ def spread(counts: Sequence[int]) -> str:
     """Counts as "100 to 6", or as one number if they are equal."""
     high, low = max(counts), min(counts)
     return f"{high:,}" if high == low else f"{high:,} to {low:,}"
-
-
-def left_out(suffixes: Counter[str]) -> str:
-    """Files that were not read, by their suffix, such as "left out 3 files (2 .heic, 1 .txt)"."""
-    if len(suffixes) == 1:
-        kinds = next(iter(suffixes))
-    else:
-        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(9))
-        kinds += ", ..." if len(suffixes) > 9 else ""
-    total = suffixes.total()
-    return f"left out {total:,} file{'s' if total > 1 else ''} ({kinds})"
 
 
 def share_of(where: Path, present: Collection[str], val: float | None) -> float | None:
@@ -237,7 +238,7 @@ def listing_of(
 def _set_aside(
     splits: dict[str, Classes[Place]], share: float, class_names: Sequence[str], where: Path
 ) -> dict[str, Classes[Place]]:
-    """Move `share` of each class, rounded, but at least one image and not all, to "val"."""
+    """Move a share of the training images of each class to "val"."""
     single = [
         name for name, images in zip(class_names, splits["train"], strict=True) if len(images) < 2
     ]
@@ -248,35 +249,33 @@ def _set_aside(
         )
     train, val = [], []
     for images in splits["train"]:
-        count = min(len(images) - 1, max(1, round(share * len(images))))
-        drawn = sorted(images, key=_draw)
-        val.append(sorted(drawn[:count], key=lambda image: image.digest))
-        train.append(sorted(drawn[count:], key=lambda image: image.digest))
+        ordered = sorted(images, key=lambda image: image.digest)
+        aside = set_aside([image.digest for image in ordered], share)
+        val.append([image for image, is_aside in zip(ordered, aside, strict=True) if is_aside])
+        train.append(
+            [image for image, is_aside in zip(ordered, aside, strict=True) if not is_aside]
+        )
     rest = {split: classes for split, classes in splits.items() if split == "test"}
     return {"train": train, "val": val, **rest}
 
 
-def _draw(image: Found[Place]) -> bytes:
-    """What orders images at random, the same each time, and whatever other images there are."""
-    return hashlib.blake2b(image.digest.to_bytes(8, "big"), key=b"validation").digest()
-
-
 def _some(names: Sequence[str], one: str, several: str) -> str:
-    named = ", ".join(map(repr, names[:NAMED]))
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return f"{one if len(names) == 1 else several} {named}{more}"
+    return f"{one if len(names) == 1 else several} {_first([*map(repr, names)])}"
+
+
+def _first(words: Sequence[str]) -> str:
+    more = f" and {len(words) - NAMED:,} more" if len(words) > NAMED else ""
+    return f"{', '.join(words[:NAMED])}{more}"
 
 
 def raw_images(
-    listing: Listing[Place], decode: Callable[[Place], NDArray[np.uint8]], resolution: int
+    listing: Listing[Place], decode: Callable[[Found[Place]], NDArray[np.uint8]], resolution: int
 ) -> RawImages:
     """The images of a listing, `decode` giving the pixels of one (resolution, resolution, 3).
 
     Their portions raise DataError for images that cannot be decoded, all of them counted.
     """
-    order = [
-        image.place for classes in listing.splits.values() for images in classes for image in images
-    ]
+    order = [image for classes in listing.splits.values() for images in classes for image in images]
 
     def portions(numbers: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
         return pixels.decoded([order[number] for number in numbers], decode, resolution)

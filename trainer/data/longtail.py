@@ -1,8 +1,9 @@
-"""Long-tailed subsets keep fewer images from class to class; the test set is halved by class.
+"""Long-tailed subsets keep fewer images from class to class; others halve classes, or set aside.
 
 Pure functions of labels, counts and seeds.
 """
 
+import hashlib
 from bisect import bisect_left
 from collections.abc import Sequence
 
@@ -95,3 +96,24 @@ def stratified_halves(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
         half_a[indices[order[: len(indices) // 2 + odd * extra]]] = True
         extra ^= odd
     return half_a
+
+
+def set_aside(digests: Sequence[int], share: float) -> NDArray[np.bool_]:
+    """Which images of a class, by 64 bits of their content, are set aside, bool (n,).
+
+    They are `share` of the class, rounded, but at least one and not all, drawn at random, the same
+    each time, and whatever other images there are. Copies of an image stay on one side, except
+    where the class has nothing else.
+    """
+    count = min(len(digests) - 1, max(1, round(share * len(digests))))
+    drawn = sorted(range(len(digests)), key=lambda image: _draw(digests[image]))
+    between = [n for n in range(1, len(drawn)) if digests[drawn[n - 1]] != digests[drawn[n]]]
+    count = min(between, key=lambda n: abs(n - count), default=count)
+    aside = np.zeros(len(digests), dtype=np.bool_)
+    aside[drawn[:count]] = True
+    return aside
+
+
+def _draw(digest: int) -> bytes:
+    """What orders images at random by their content."""
+    return hashlib.blake2b(digest.to_bytes(8, "big"), key=b"validation").digest()

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.reading import in_portions
+from trainer.data.reading import hash_file, in_portions
 from trainer.errors import DataError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-LEVELS, FAINT = 256, 64
-"""Of a pixel; images that are all below the second are hardly meant so."""
+LEVELS, FAINT, MOST_FAINT = 256, 64, 0.05
+"""Of a pixel; images that are below the second are hardly meant so, if they are a larger share."""
 PORTION_BYTES = 2**25
 """Of images that are decoded at a time."""
 
 Place = TypeVar("Place")
+Pixels = NDArray[np.uint8]
 
 BACKGROUND = "white"
 """What shows through transparent pixels: images with transparency are mostly drawn for white pages,
@@ -85,16 +86,17 @@ def size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def decode(path: Path, resolution: int) -> NDArray[np.uint8]:
+def decode(path: Path, resolution: int, digest: int | None = None) -> Pixels:
     """The first frame of an image file, uint8 (resolution, resolution, 3). Call `quiet` around it.
 
-    Raises DataError, naming the file, if it is damaged, too large or of no known range.
+    Raises DataError, naming the file, if it is damaged, too large, of no known range, or if its
+    content is not that of `digest`, of which a benchmark was made.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path, formats=tuple(FORMATS)) as image:
-            return fit(image, resolution)
+            pixels = fit(image, resolution)
     except DataError as error:
         raise DataError(f"{path} ({error})") from error
     except UnidentifiedImageError as error:
@@ -106,6 +108,9 @@ def decode(path: Path, resolution: int) -> NDArray[np.uint8]:
     except Exception as error:
         reason = getattr(error, "strerror", None) or "it is damaged or cut short"
         raise DataError(f"{path} ({reason})") from error
+    if digest is not None and hash_file(path) != digest:  # after it, so that it was of these bytes
+        raise DataError(f"{path} (it changed while the images were read)")
+    return pixels
 
 
 def _too_large() -> str:
@@ -163,17 +168,28 @@ def _rgb(image: "Image.Image") -> "Image.Image":
 
 
 class Levels:
-    """Counts of the 256 levels in every channel, from which mean and deviation are exact."""
+    """Counts of the 256 levels in every channel, from which mean and deviation are exact.
+
+    Attributes:
+        faint: images of no pixel as high as `FAINT`, of those that are counted and of all others.
+        images: of both, how many there are.
+    """
 
     def __init__(self, channels: int) -> None:
         self.counts = np.zeros((channels, LEVELS), dtype=np.int64)
+        self.faint, self.images = [0, 0], [0, 0]
 
     def counted(
         self, portions: Iterable[NDArray[np.uint8]], images: int
     ) -> Iterator[NDArray[np.uint8]]:
         """Pass images (n, H, W, C) on; the first so many of them are counted."""
         for portion in portions:
-            for image in portion[: max(0, images)]:
+            faint = portion.max(axis=(1, 2, 3)) < FAINT
+            ours = max(0, images)
+            for part, found in enumerate((faint[:ours], faint[ours:])):
+                self.faint[part] += int(found.sum())
+                self.images[part] += len(found)
+            for image in portion[:ours]:
                 for counts, channel in zip(self.counts, image.transpose(2, 0, 1), strict=True):
                     counts += np.bincount(channel.ravel(), minlength=LEVELS)
             images -= len(portion)
@@ -181,13 +197,18 @@ class Levels:
 
     def warning(self) -> str | None:
         """What a person should know of images of few levels; None where they have more."""
-        highest = int(np.flatnonzero(self.counts.any(axis=0))[-1])
-        if highest >= FAINT:
+        words = ("training", "evaluated")
+        told = [
+            f"{faint:,} of the {images:,} {word} images"
+            for word, faint, images in zip(words, self.faint, self.images, strict=True)
+            if faint > MOST_FAINT * images
+        ]
+        if not told:
             return None
         return (
-            f"warning: no pixel of the training images is above {highest} of {LEVELS - 1}, so that"
-            " they have few levels: of 16 bits the upper 8 are read, so scale 12-bit images to"
-            " 0..65535, or store them in 8 bits"
+            f"warning: {' and '.join(told)} have no pixel above {FAINT - 1} of {LEVELS - 1}, so"
+            " that they have few levels: of 16 bits the upper 8 are read, so scale images of 12"
+            " bits to 0..65535, or store them in 8 bits"
         )
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

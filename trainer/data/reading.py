@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,6 +20,14 @@ SMALL_FILE = 2**20  # bytes; larger files are hashed piece by piece
 
 Place = TypeVar("Place")
 Result = TypeVar("Result")
+
+
+class FaultyFilesError(DataError):
+    """Files that cannot be read, all of which are in ``faults``, and the first few in words."""
+
+    def __init__(self, faults: Sequence[str], rule: str) -> None:
+        super().__init__(faulty(faults, rule))
+        self.faults = faults
 
 
 def digest_of(content: bytes | memoryview) -> int:
@@ -47,7 +56,7 @@ def hash_file(path: Path) -> int:
 def collected(
     action: Callable[[Place], Result], places: Iterable[Place], rule: str
 ) -> list[Result]:
-    """`action` of each place, in threads. Raises one DataError for all that raised one.
+    """`action` of each place, in threads. Raises one FaultyFilesError for all DataErrors.
 
     It counts them, names the first few, and ends with `rule`, such as "cannot be read".
     """
@@ -77,7 +86,7 @@ def in_portions(
             if not faults:
                 yield [outcome for outcome in outcomes if not isinstance(outcome, DataError)]
     if faults:
-        raise DataError(faulty(faults, rule))
+        raise FaultyFilesError(faults, rule)
 
 
 def faulty(faults: Sequence[str], rule: str) -> str:
@@ -95,3 +104,14 @@ def not_used(what: str, names: Iterable[str]) -> tuple[str, ...]:
     """
     named = ", ".join(name if name and name.isprintable() else shown(name) for name in names)
     return (f"{what}not used: {named}",) if named else ()
+
+
+def left_out(suffixes: Counter[str]) -> str:
+    """Files that were not read, by their suffix, such as "left out 3 files (2 .heic, 1 .txt)"."""
+    if len(suffixes) == 1:
+        kinds = next(iter(suffixes))
+    else:
+        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(9))
+        kinds += ", ..." if len(suffixes) > 9 else ""
+    total = suffixes.total()
+    return f"left out {total:,} file{'s' if total > 1 else ''} ({kinds})"

@@ -16,7 +16,9 @@ from trainer.data.longtail import select_long_tail
 from trainer.data.memory import available_memory, lacking_memory
 from trainer.data.pixels import Levels
 from trainer.data.raw import RawImages, Request
+from trainer.data.reading import NAMED, FaultyFilesError
 from trainer.data.sources import SOURCES
+from trainer.errors import DataError
 from trainer.files import write_atomic
 from trainer.prepared.places import DESCRIPTION, IMAGES, file_of, folder_of
 from trainer.prepared.stored_images import write_images
@@ -56,13 +58,29 @@ def prepare(
         return folder
     request = Request(data_root, benchmark.resolution, benchmark.folder)
     raw, levels = SOURCES[benchmark.dataset](request), Levels(benchmark.channels)
-    if lacking:
-        _write_folder(folder, benchmark, raw, levels)
-    else:
-        write_file(path, _pack(benchmark, raw, levels))
+    try:
+        if lacking:
+            _write_folder(folder, benchmark, raw, levels)
+        else:
+            write_file(path, _pack(benchmark, raw, levels))
+    except FaultyFilesError as error:
+        raise _listed(error, path.with_suffix(".faulty.txt")) from error
     if warning := levels.warning():
         say(warning)
     return folder if lacking else path
+
+
+def _listed(error: FaultyFilesError, file: Path) -> DataError:
+    """The error, with a file of all faulty files if there are more than it names."""
+    lines = [f"{fault}\n".encode(errors="surrogateescape") for fault in error.faults]
+    if len(lines) > NAMED:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(file, b"".join(lines))
+        except OSError:
+            return error
+        return DataError(f"{error}; {file} lists all of them")
+    return error
 
 
 def _kept(benchmark: Benchmark, raw: RawImages) -> NDArray[np.int64]:

@@ -116,6 +116,49 @@ def test_an_image_of_two_classes_is_warned_of(root: Path) -> None:
     assert "warning: 1 of the training images in another class too" in scan(root).notes
 
 
+def test_images_that_choose_and_judge_are_warned_of(root: Path) -> None:
+    shutil.copytree(root / "test", root / "val")
+    (root / "val" / "class0" / "000.png").unlink()
+    warning = "warning: 3 of the test images among the validation images too, so that images which"
+    assert any(note.startswith(warning) for note in scan(root).notes)
+    shutil.rmtree(root / "val")
+    for path in root.glob("train/*/*.png"):
+        shutil.copy(path, root / "test" / path.parent.name / f"again-{path.name}")
+    notes = scan(root, val=0.2).notes
+    assert any(note.startswith("warning: 7 of the test images among the train") for note in notes)
+    assert any(note.startswith("warning: 2 of the test images among the valid") for note in notes)
+
+
+def test_copies_among_the_test_images_are_told(root: Path) -> None:
+    first = root / "test" / "class0" / "000.png"
+    shutil.copy(first, root / "test" / "class0" / "again.png")
+    shutil.copy(first, root / "test" / "class1" / "other.png")
+    notes = scan(root).notes
+    assert "1 of the test images: copies of others, or links to them" in notes
+    assert "warning: 1 of the test images in another class too" in notes
+
+
+@pytest.mark.parametrize("split", ("val", "train"))
+def test_a_link_to_another_split_is_refused(root: Path, split: str) -> None:
+    shutil.rmtree(root / split, ignore_errors=True)
+    (root / split).symlink_to("test")
+    with pytest.raises(DataError, match=r"(val|train) and \S+/test are one folder, to which"):
+        scan(root)
+
+
+def test_copies_of_an_image_are_not_split_into_training_and_validation(root: Path) -> None:
+    for path in sorted((root / "train").glob("*/*.png")):
+        for number in range(4):
+            shutil.copy(path, path.with_name(f"{path.stem}-{number}.png"))
+    spec = scan(root, val=0.2)
+    assert spec.train_counts == (25, 10)
+    assert not any(note.startswith("warning") for note in spec.notes)
+    content = (root / "train" / "class1" / "000.png").read_bytes()
+    for path in (root / "train" / "class1").glob("*.png"):
+        path.write_bytes(content)
+    assert scan(root, val=0.2).train_counts == (25, 12)  # of one image, nothing else is left
+
+
 def test_dangling_links_are_counted_and_named(root: Path) -> None:
     for index in range(5):
         (root / "train" / "class0" / f"x{index}.png").symlink_to("nowhere")
@@ -234,6 +277,17 @@ def test_differing_classes_are_named(root: Path) -> None:
         scan(root)
 
 
+def test_classes_that_look_alike_are_told_apart_and_not_all_of_many_are_named(root: Path) -> None:
+    (root / "train" / "class1").rename(root / "train" / "caf\u00e9")
+    (root / "test" / "class1").rename(root / "test" / "cafe\u0301")
+    with pytest.raises(DataError, match=r"only in train: \['caf\\xe9'\], .*: \['cafe\\u0301'\]"):
+        scan(root)
+    for index in range(20):
+        shutil.copytree(root / "train" / "class0", root / "train" / f"more{index:02}")
+    with pytest.raises(DataError, match=r"'more07', \.\.\. 21 in all\], only in test"):
+        scan(root)
+
+
 def test_empty_class_is_named_with_what_was_left_out(root: Path) -> None:
     (root / "test" / "class1" / "notes.txt").write_text("x")
     for path in (root / "train" / "class1").iterdir():
@@ -254,6 +308,14 @@ def test_folder_without_classes_is_named(tmp_path: Path) -> None:
         scan(tmp_path)
 
 
+def test_test_images_without_labels_may_be_renamed(root: Path) -> None:
+    shutil.rmtree(root / "test")
+    shutil.copytree(root / "train" / "class0", root / "test")
+    message = r"/test holds no class folders \(left out 6 files .*, or rename a folder of images w"
+    with pytest.raises(DataError, match=message):
+        scan(root)
+
+
 def test_class_whose_name_cannot_be_printed_is_refused(root: Path) -> None:
     (root / "train" / "a\x1b[31m").mkdir()
     with pytest.raises(DataError, match=r"a.x1b\[31m' has a name with characters"):
@@ -263,6 +325,13 @@ def test_class_whose_name_cannot_be_printed_is_refused(root: Path) -> None:
 def test_missing_split_is_named(root: Path) -> None:
     with pytest.raises(DataError, match="held-out cannot be read"):
         scan(root, test="held-out")
+
+
+def test_image_that_changed_after_all_were_listed_is_refused(root: Path) -> None:
+    raw = read(root)
+    Image.new("RGB", (8, 8)).save(root / "test" / "class1" / "001.png")
+    with pytest.raises(DataError, match=r"class1/001\.png \(it changed while the images"):
+        all_pixels(raw)
 
 
 def test_folder_that_changed_since_it_was_listed_is_refused(root: Path) -> None:

@@ -15,7 +15,6 @@ from pyarrow import parquet
 
 from spaces.errors import UserError
 from trainer.benchmarks import Benchmark
-from trainer.data.image_table import sorted_labels
 from trainer.errors import DataError
 from trainer.prepared import changed_images, load, prepare
 
@@ -135,16 +134,25 @@ def test_faulty_csv_is_refused(here: Path, text: str, message: str) -> None:
         declared(here, 'csv = "rows.csv"')
 
 
-@pytest.mark.parametrize(("bits", "warned"), ((12, True), (16, False)))
-def test_images_of_few_levels_are_warned_of(here: Path, bits: int, warned: bool) -> None:
-    for place in here.glob("images/*/*/*.png"):
+@pytest.mark.parametrize(
+    ("bits", "places", "warned"),
+    (
+        (12, "*/*/*", ["9 of the 9 training images and 4 of the 4 evaluated images"]),
+        (12, "train/*/000", ["2 of the 9 training images"]),
+        (12, "test/*/*", ["4 of the 4 evaluated images"]),
+        (16, "*/*/*", []),
+    ),
+)
+def test_images_of_few_levels_are_warned_of(
+    here: Path, bits: int, places: str, warned: list[str]
+) -> None:
+    for place in here.glob(f"images/{places}.png"):
         grey = np.asarray(Image.open(place).convert("L")).astype(np.uint16)
         Image.fromarray(grey << (bits - 8)).save(place)
     told: list[str] = []
     prepare(declared(here, 'root = "images"'), here, told.append)
-    assert [text[:55] for text in told] == (
-        ["warning: no pixel of the training images is above 15 of"] * warned
-    )
+    found = [text.partition(" have no pixel")[0] for text in told]
+    assert found == [f"warning: {images}" for images in warned]
 
 
 def test_a_label_that_is_missing_in_a_parquet_file_is_no_class(here: Path) -> None:
@@ -156,8 +164,34 @@ def test_a_label_that_is_missing_in_a_parquet_file_is_no_class(here: Path) -> No
         declared(here, 'parquet = "a.parquet"')
 
 
-def test_labels_that_are_the_same_number_have_one_order() -> None:
-    assert sorted_labels(["1", "01"]) == sorted_labels(["01", "1"]) == ["01", "1"]
+@pytest.mark.parametrize("label", ("nan", "NaN"))
+def test_a_missing_label_among_numbers_is_no_class(here: Path, label: str) -> None:
+    table = rows(here, splits=False)
+    table[0][1] = table[1][1] = label
+    write_csv(here, table)
+    with pytest.raises(DataError, match=rf"rows\.csv has the label '{label}' among whole numbers"):
+        declared(here, 'csv = "rows.csv"')
+
+
+@pytest.mark.parametrize(
+    ("labels", "warned"),
+    (
+        (("07", "7", "7.0"), ["'07' and '7' and '7.0'"]),
+        (("Dog", "dog", "x"), ["'Dog' and 'dog'"]),
+        (("caf\u00e9", "cafe\u0301", "x"), [r"'cafe\u0301' and 'caf\xe9'"]),
+        (("7", "8", "9"), []),
+    ),
+)
+def test_classes_that_differ_in_their_spelling_alone_are_warned_of(
+    here: Path, labels: tuple[str, ...], warned: list[str]
+) -> None:
+    table = rows(here, splits=False)
+    for row, label in zip(table, (labels * 3)[:8] + labels[:1], strict=True):
+        row[1] = label
+    write_csv(here, table)
+    spelling = "warning: by their spelling, these are different classes: "
+    notes = declared(here, 'csv = "rows.csv"').notes()
+    assert [n.removeprefix(spelling) for n in notes if n.startswith(spelling)] == warned
 
 
 @pytest.mark.parametrize("name", ("label", "Label"))

@@ -262,6 +262,20 @@ def test_images_of_one_colour_are_refused(tmp_path: Path, make_folder: MakeFolde
         prepare(folder_benchmark(tmp_path), tmp_path)
 
 
+def test_all_of_many_damaged_images_are_listed(tmp_path: Path, make_folder: MakeFolder) -> None:
+    root = make_folder(tmp_path / "images", (6, 3))
+    damaged = sorted(root.glob("train/*/00*.png"))[:4]
+    damaged.append(root / "test" / "class1" / "a\udce9\n.png")
+    for path in damaged:
+        path.write_text(path.name, errors="surrogateescape")
+    with pytest.raises(DataError, match=r"5 files cannot be read as an ima.* lists all") as told:
+        prepare(folder_benchmark(tmp_path), tmp_path)
+    [file] = (tmp_path / "prepared").iterdir()
+    assert str(file) in str(told.value)
+    listed = file.read_bytes()
+    assert all(bytes(path) in listed for path in damaged)
+
+
 def test_atomic_write_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
     for content in (b"old", b"new"):
         write_atomic(tmp_path / "file", content)
