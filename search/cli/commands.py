@@ -29,7 +29,7 @@ from search.report.terminal import console_on, output_error
 from search.store.run_folder import RunFolder
 from search.store.validation import printable
 from spaces.errors import FieldError, UserError, did_you_mean
-from trainer.entry_point import BAD_INPUT, INTERRUPTED, entry_point, sentence_of
+from trainer.entry_point import BAD_INPUT, FAILED, INTERRUPTED, entry_point, sentence_of
 from trainer.files import is_folder
 from trainer.user_files import expanded
 
@@ -75,8 +75,13 @@ def code_of(ending: "Ending", console: Console) -> int:
     Raises:
         OSError: its output was lost on the way, and somebody could have read it.
     """
+    from search.session.interrupt import leave_soon
+
     error = output_error(console.file)
-    if error and not isinstance(error, BrokenPipeError):
+    lost = error is not None and not isinstance(error, BrokenPipeError)
+    if ending.left:
+        leave_soon(FAILED if lost else ending.code)
+    if error and lost:
         raise error
     return ending.code
 

@@ -37,11 +37,13 @@ class Ending:
         folder: of the run.
         code: FINISHED when every trial has ended or the hours are used up, FAILED or INTERRUPTED.
         reason: why it ended before all trials did, or what else failed; empty if nothing.
+        left: a logger was left, whose library may wait without end when this process ends.
     """
 
     folder: RunFolder
     code: int
     reason: str = ""
+    left: bool = False
 
 
 def acknowledge(

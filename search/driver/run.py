@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 from rich.console import Console
@@ -69,7 +69,7 @@ def run(plan: Plan, console: Console) -> Ending:
                 events.note(note)
             ending = search_and_export(plan, images, search, attempt, console, loggers)
             loggers.conclude(plan.folder)
-            return ending
+        return replace(ending, left=loggers.left)
 
 
 def halt_unread(search: Search, console: Console, event: Event) -> None:

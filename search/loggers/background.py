@@ -6,6 +6,7 @@ import contextlib
 import logging
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -33,10 +34,12 @@ class Background:
 
     Attributes:
         lost: calls that were left out because too many were waiting.
+        done: all that it was told is written; else it failed, or was left as it was.
     """
 
     def __init__(self, name: str, make: Callable[[], Logger], note: Callable[[str], None]) -> None:
         self.name, self.make, self.note, self.lost = name, make, note, 0
+        self.done = False
         self.calls: queue.Queue[tuple[str, tuple[Any, ...]] | None] = queue.Queue(MOST_WAITING)
         self.thread = threading.Thread(target=self._run, name=f"logger {name}", daemon=True)
         self.ended = threading.Event()
@@ -74,8 +77,10 @@ class Background:
                 method, arguments = call
                 getattr(logger, method)(*arguments)
             logger.close()
+            self.done = True
         except Exception as error:  # whatever a library raises must not reach the search
-            log.info("--log %s failed", self.name, exc_info=True)
+            # Not exc_info: its text has the address, and so the password, of a server.
+            log.info("--log %s failed\n%s", self.name, redacted(traceback.format_exc()))
             reason = redacted(f"{type(error).__name__}: {error}".partition("\n")[0])
             self.note(f"--log {self.name} failed ({reason}) and logs no more; the search goes on.")
         finally:
@@ -107,6 +112,11 @@ class EventLogging:
             case TrialEnded(row):
                 summary = summary_of(row, self._prefixes(row.study))
                 self._call("ended", logged(row), ENDS[row.state], summary)
+
+    @property
+    def left(self) -> bool:
+        """Whether one is not done, whose library may want to write on when this process ends."""
+        return any(not background.done for background in self.backgrounds)
 
     def conclude(self, folder: RunFolder) -> None:
         """Pass on what a run concludes, or why that cannot be read."""

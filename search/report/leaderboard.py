@@ -20,7 +20,7 @@ from search.stats.ranking import GroupPosterior
 from search.store.trials import Row
 from spaces import CLASS_WEIGHTS, PUBLISHED_ON, PUBLISHED_PROTOCOL, STRATEGIES
 from spaces.parts.words import number_of
-from trainer.benchmarks import Benchmark
+from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.benchmarks.published import PUBLISHED, Published
 from trainer.own.training import OwnTraining
 from trainer.results import SHOTS
@@ -40,7 +40,7 @@ def show(conclusion: Conclusion, console: Console) -> None:
     for part in range(len(conclusion.objective.benchmarks)):
         for table in leaderboards(conclusion, part):
             console.print(table)
-    for line in names_text(conclusion):
+    for line in (*precision_note(conclusion), *names_text(conclusion)):
         console.print(line)
     console.print(legend(conclusion))
     console.print(noise_note(conclusion))
@@ -108,8 +108,8 @@ def published_cells(benchmark: Benchmark | OwnTraining) -> list[Cells]:
 
 
 def strategy_cells(benchmark: Benchmark | OwnTraining) -> list[Cells]:
-    """Return what was published of strategies on a benchmark; none if it is shortened."""
-    if benchmark.shortened_from:
+    """Return what was published of strategies on a benchmark; none if it is not the registry's."""
+    if not is_registered(benchmark):
         return []
     return [
         published_row(
@@ -147,8 +147,30 @@ def rows_in_order(conclusion: Conclusion) -> list[Row]:
 
 
 def published_rows(benchmark: Benchmark | OwnTraining) -> Published:
-    """Return the published rows that compare with a run on a benchmark, none if shortened."""
-    return {} if benchmark.shortened_from else PUBLISHED.get(benchmark.name, {})
+    """Return the published rows that compare with a run on a benchmark."""
+    return PUBLISHED.get(benchmark.name, {}) if is_registered(benchmark) else {}
+
+
+def is_registered(benchmark: Benchmark | OwnTraining) -> bool:
+    """Return whether a benchmark is the one of its name in the registry, in its full length.
+
+    A training of the user's own, or a run from elsewhere, may bear the same name.
+    """
+    known = BENCHMARKS.get(benchmark.name)
+    return known is not None and known.fingerprint() == benchmark.fingerprint()
+
+
+def precision_note(conclusion: Conclusion) -> list[str]:
+    """Return what is to be known of published rows beside a run in bf16, if there are any."""
+    benchmarks = conclusion.manifest.benchmarks
+    if conclusion.settings.precision != "bf16" or not any(
+        published_rows(recorded.definition) for recorded in benchmarks
+    ):
+        return []
+    return [
+        "note: this run trained in bf16, and the published rows are of float32 with convolutions "
+        "in tf32; that bf16 is as accurate has not been shown."
+    ]
 
 
 def names_text(conclusion: Conclusion) -> list[str]:

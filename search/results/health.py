@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from search.results.conclusion import Conclusion
 from search.stats.priors import GUESSED_RUNS
+from search.stats.sentences import listed
 from search.store.trials import PROPOSALS, TrialState, trial_key
 from spaces import SPACES, Float, WeightingError, check_recipe
 from spaces.parts.words import number_of
@@ -141,8 +142,12 @@ def _failures(conclusion: Conclusion) -> Iterator[Check]:
     rows = [row for row in conclusion.rows if row.state != TrialState.RUNNING]
     failed = [row for row in rows if row.state == TrialState.FAIL]
     diverged = sum(row.diverged for row in failed)
-    health = Health.WARN if len(failed) > MANY_FAILED * len(rows) else Health.PASS
+    controls = [row.label for row in failed if row.is_baseline]
+    doubtful = controls or len(failed) > MANY_FAILED * len(rows)
+    health = Health.WARN if doubtful else Health.PASS
     answer = f"{len(failed)} of {len(rows)} failed, {diverged} of them as the loss diverged."
+    if controls:
+        answer += f" So the search was not compared with {listed(controls)}."
     yield Check(health, "Did trials fail?", answer)
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import qmc
 
 from spaces import (
     Float,
@@ -196,6 +195,8 @@ def _powers(space: Space) -> list[dict[str, ParameterValue]]:
 
 def _points(space: Space) -> list[dict[str, ParameterValue]]:
     """The parameters of ``POINTS`` points of low discrepancy, active ones only."""
+    from scipy.stats import qmc  # half a second, which looking at a run need not cost
+
     domains = space.searched(SCALE_FREE_LOSS)
     found = []
     for row in qmc.Sobol(len(domains), scramble=False).random(POINTS).tolist():

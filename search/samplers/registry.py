@@ -132,6 +132,8 @@ OPTUNA_SAMPLERS: dict[str, OptunaSampler] = {
 }
 
 KNOWLEDGE_GRADIENT = "knowledge-gradient"
+PRIOR_POINTS = 256
+"""Weightings at most by which a search is passed on (``search.samplers.transfer``)."""
 SAMPLERS: dict[str, Sampler] = {
     **OPTUNA_SAMPLERS,
     KNOWLEDGE_GRADIENT: Sampler(

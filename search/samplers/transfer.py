@@ -17,12 +17,11 @@ from scipy.spatial.distance import cdist, pdist
 
 from search.samplers.candidates import Candidates, Counts
 from search.samplers.matern import matern
+from search.samplers.registry import PRIOR_POINTS
 from search.samplers.shares_posterior import Posterior
 from spaces import Weighting, WeightingError
 from spaces.counts import FloatArray
 
-POINTS = 256
-"""Weightings at most by which a search is passed on."""
 NUGGET = 1e-4
 """Variance of what is passed on, besides the process of variance 1."""
 
@@ -32,7 +31,7 @@ class Expected:
     """What an earlier search expects of weightings, the first of which are uniform weights.
 
     Attributes:
-        weightings: P of them, POINTS at most.
+        weightings: P of them, PRIOR_POINTS at most.
         means: posterior means less the average of all candidates, in noise SDs of the earlier
             search, (P,).
     """
@@ -43,8 +42,8 @@ class Expected:
 
 def expected_of(candidates: Candidates, posterior: Posterior) -> Expected:
     """Return what a search expects; its first candidate is uniform weights."""
-    means = (posterior.mean - posterior.mean.mean())[:POINTS] / posterior.noise_sd
-    return Expected(candidates.weightings[:POINTS], tuple(round(float(m), 6) for m in means))
+    means = (posterior.mean - posterior.mean.mean())[:PRIOR_POINTS] / posterior.noise_sd
+    return Expected(candidates.weightings[:PRIOR_POINTS], tuple(round(float(m), 6) for m in means))
 
 
 def transferred(candidates: Candidates, counts: Counts, earlier: Sequence[Expected]) -> FloatArray:

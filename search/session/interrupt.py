@@ -18,9 +18,9 @@ LEAVE_SECONDS = 1.5
 EXIT_CODE = 130
 
 
-def leave_soon() -> None:
+def leave_soon(code: int = EXIT_CODE) -> None:
     """End the process before long, whatever it is doing then."""
-    timer = threading.Timer(LEAVE_SECONDS, os._exit, (EXIT_CODE,))
+    timer = threading.Timer(LEAVE_SECONDS, os._exit, (code,))
     timer.daemon = True
     timer.start()
 

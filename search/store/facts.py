@@ -29,7 +29,7 @@ from search.config.fields import (
     text_of,
 )
 from search.samplers.cmaes import Told
-from search.samplers.transfer import POINTS
+from search.samplers.registry import PRIOR_POINTS
 from search.store.plan import StoredPlan
 from search.store.validation import read_json
 from spaces.errors import UserError
@@ -81,8 +81,8 @@ class PriorRun:
 
     run: Word
     results: Count
-    weightings: Annotated[tuple[Point, ...], MinLen(1), MaxLen(POINTS)]
-    means: Annotated[tuple[Annotated[float, Ge(-1e6), Le(1e6)], ...], MaxLen(POINTS)]
+    weightings: Annotated[tuple[Point, ...], MinLen(1), MaxLen(PRIOR_POINTS)]
+    means: Annotated[tuple[Annotated[float, Ge(-1e6), Le(1e6)], ...], MaxLen(PRIOR_POINTS)]
 
     def __post_init__(self) -> None:
         if len(self.means) != len(self.weightings):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from search.config.objective import BenchmarkObjective, Objective
 from search.config.settings import UNIFORM
+from search.samplers.registry import KNOWLEDGE_GRADIENT
 from search.store.attempts import Attempt
 from search.store.facts import Ended, PriorRun, Summary
 from search.store.manifest import Manifest
@@ -25,7 +26,7 @@ from search.store.trials import (
     TrialState,
 )
 from search.store.validation import unusable
-from spaces import Weighting, WeightingError, present_name
+from spaces import Strategy, Weighting, WeightingError, check_recipe, present_name
 from spaces.errors import UserError
 from spaces.parts.words import number_of
 from trainer.benchmarks.metrics import METRICS
@@ -78,6 +79,8 @@ def faults(manifest: Manifest, record: Record) -> Iterator[str]:
                 yield from (f"{trial.key} {fault}" for fault in trial_faults(trial, objective))
     rows = record.rows()
     yield from weighting_faults(rows, objective)
+    if settings.sampler == KNOWLEDGE_GRADIENT:
+        yield from guard_faults(rows, record, objective)
     yield from control_faults(rows, record)
     yield from repeated_runs(rows)
     plan = record.plan()
@@ -175,6 +178,20 @@ def weighting_faults(rows: list[Row], objective: Objective) -> Iterator[str]:
                 row.strategy.recipe(benchmark.counts)
             except WeightingError as error:
                 yield f"{row.key} has no weights on {benchmark.name} ({error})"
+
+
+def guard_faults(rows: list[Row], record: Record, objective: Objective) -> Iterator[str]:
+    """Yield which strategies the guards refuse, of a run whose model knows none of them."""
+    assert record.begun is not None
+    controls = record.begun.controls
+    first = {Strategy.from_dict(c.weighting): f"control {c.name}" for c in reversed(controls)}
+    for strategy, who in ({row.strategy: row.key for row in reversed(rows)} | first).items():
+        for benchmark in objective.benchmarks:
+            try:
+                check_recipe(strategy.recipe(benchmark.counts))
+            except WeightingError as error:
+                why = str(error).rsplit("; ", 1)[0]  # without the advice, which is for parameters
+                yield f"{who} cannot train on {benchmark.name} ({why})"
 
 
 def control_faults(rows: list[Row], record: Record) -> Iterator[str]:

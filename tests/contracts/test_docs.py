@@ -300,6 +300,16 @@ def test_the_tables_of_strategies_and_spaces_are_the_registries() -> None:
     assert [row for row in rows if row[0] in SPACES] == list(runs_first.items())
 
 
+def test_the_protocol_names_normalisation_and_padding_of_the_benchmarks() -> None:
+    text = TEXTS["docs/protocol.md"]
+    for benchmark in BENCHMARKS.values():
+        for numbers in (benchmark.mean, benchmark.std):
+            assert numbers is None or f"({', '.join(f'{x:.4f}' for x in numbers)})" in text
+    assert {b.padding for b in BENCHMARKS.values() if b.mean} == {4}
+    assert {b.padding for b in BENCHMARKS.values() if not b.mean} == {1}
+    assert "after 4 pixels of padding (digits: 1)" in text
+
+
 def test_the_strategy_in_a_file_is_one() -> None:
     (example,) = blocks("json", TEXTS["docs/strategies.md"])
     assert Strategy.from_dict(json.loads(example)).kind != CLASS_WEIGHTS

@@ -1,6 +1,7 @@
 """The running of an own training: its function in a thread of its own, its reports on disk."""
 
 import contextlib
+import io
 import json
 import operator
 import threading
@@ -48,6 +49,29 @@ class TrainingStopped(BaseException):
 
     A BaseException, so that a function which handles errors does not go on; its ``finally`` runs.
     """
+
+
+class Printed(io.TextIOWrapper):
+    """A text file for what is printed: what its disk does not take is dropped, or written later.
+
+    Else a function would fail at a print, and its trial with it, while storage is away.
+    """
+
+    def __init__(self, file: io.BufferedWriter, line_buffering: bool) -> None:
+        super().__init__(file, "utf-8", "backslashreplace", line_buffering=line_buffering)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 class Running:
@@ -115,7 +139,7 @@ class Running:
         if len(self.known) == self.training.epochs:
             return
         if path := self.printed:  # here, where a full disk is no fault of the function
-            self.output = patiently(lambda: path.open("a", buffering=1), path)
+            self.output = Printed(patiently(lambda: path.open("ab"), path), line_buffering=True)
         self.began = time.perf_counter()
         self.thread.start()
         while True:
@@ -250,5 +274,6 @@ def printing_to(file: TextIO | None) -> Iterator[None]:
             yield
     finally:
         path = Path(file.name)
-        if not path.stat().st_size:
-            path.unlink()
+        with contextlib.suppress(OSError):  # it is on a disk that is away, too
+            if not path.stat().st_size:
+                path.unlink()

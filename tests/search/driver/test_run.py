@@ -78,7 +78,7 @@ def test_a_trial_whose_end_a_kill_has_lost_is_told_to_the_loggers_with_its_hours
     @contextlib.contextmanager
     def logging(names: object, folder: object, events: Events, *_: object) -> Iterator[Any]:
         events.subscribe(told.append)
-        yield SimpleNamespace(conclude=lambda folder: None)
+        yield SimpleNamespace(conclude=lambda folder: None, left=False)
 
     monkeypatch.setattr(run, "prepared_images", lambda *_: ())
     monkeypatch.setattr(run, "manifest_of", lambda *_: manifest_of(OBJECTIVE, PLAIN))

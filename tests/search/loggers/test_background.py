@@ -1,5 +1,8 @@
 """Loggers in the background: what they are told, and that nothing they do stops a search."""
 
+import io
+import logging
+import os
 import shutil
 import threading
 from collections.abc import Mapping
@@ -9,8 +12,11 @@ from typing import Any
 import pytest
 from concluded import CASES, conclusion_of
 from confirming import PLAIN, drive, new_run, results_worth, steady
+from rich.console import Console
 from twin import JOINT, OBJECTIVE, attempt
 
+from search.cli.commands import code_of
+from search.driver.ending import Ending
 from search.loggers import background
 from search.loggers.background import Background, concluded, flat, logging_events
 from search.loggers.logger import LoggedTrial
@@ -89,10 +95,44 @@ def test_a_logger_that_fails_is_told_once_and_the_others_go_on(tmp_path: Path) -
     for one in (bad, other):
         one.close()
     assert len(good.told) == 3
+    assert (bad.done, other.done) == (False, True)
     (note,) = notes
     assert note == (
         "--log bad failed (RuntimeError: no route to host) and logs no more; the search goes on."
     )
+
+
+def test_a_password_in_the_address_of_a_server_is_in_no_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails() -> Any:
+        raise RuntimeError("API request to https://me:secret@host/api failed with ...")
+
+    caplog.set_level(logging.INFO, "search")
+    one = Background("mlflow", fails, lambda note: None)
+    one.close()
+    text = logging.Formatter().format(caplog.records[-1])
+    assert "RuntimeError: API request to https://***@host/api failed" in text
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize("left", (False, True))
+def test_a_library_that_wants_to_write_on_does_not_hold_the_end_of_the_command(
+    left: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ends: list[int] = []
+    ended = threading.Event()
+
+    def end(code: int) -> None:
+        ends.append(code)
+        ended.set()
+
+    monkeypatch.setattr("search.session.interrupt.LEAVE_SECONDS", 0.0)
+    monkeypatch.setattr(os, "_exit", end)
+    ending = Ending(RunFolder(tmp_path / "run"), 3, left=left)
+    assert code_of(ending, Console(file=io.StringIO())) == 3
+    assert ended.wait(10 if left else 0.1) is left
+    assert ends == [3] * left
 
 
 def test_a_logger_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +147,7 @@ def test_a_logger_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(9):
         one.call("concluded", {})
     one.close()
+    assert not one.done
     let_go.set()
     assert notes[0] == "Waiting for --log slow to write what is left, for at most 0.05 s ..."
     assert notes[1].startswith("--log slow did not end within")
@@ -198,6 +239,39 @@ def test_tensorboard_files_hold_the_epochs_of_every_trial(tmp_path: Path) -> Non
     (first,) = (file for file in files if file.parent.name == "baselines-00000")
     content = first.read_bytes()
     assert content.count(b"train_loss") == OBJECTIVE.epochs
+
+
+def test_what_tensorboard_cannot_write_is_an_error_and_waits_for_nothing(tmp_path: Path) -> None:
+    folder = new_run(tmp_path / "run", OBJECTIVE)
+    logger, threads = LOGGERS["tensorboard"].make(folder), threading.active_count()
+    trial, (result, *_) = LoggedTrial("proposals-99", "#99", "proposals", {}), results_worth(50)
+    logger.epoch(trial, "", result)
+    assert threading.active_count() == threads
+    (file,) = (folder.path / "tensorboard").rglob("*tfevents*")
+    file.unlink()
+    file.mkdir()
+    for _ in range(3):
+        with pytest.raises(OSError, match="Is a directory"):
+            logger.epoch(trial, "", result)
+    shutil.rmtree(folder.path)
+    with pytest.raises(OSError, match="No such file"):
+        logger.concluded({"verdict": "late"})
+    assert not folder.path.exists()
+    logger.close()
+
+
+def test_tensorboard_events_are_framed_as_by_its_library(tmp_path: Path) -> None:
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.record_writer import RecordWriter
+    from tensorboardX.summary import scalar
+
+    from search.loggers.tensorboard import framed
+
+    event = Event(wall_time=1.5, step=7, summary=scalar("a/score", 61.5))
+    writer = RecordWriter(str(tmp_path / "events"))
+    writer.write(event.SerializeToString())
+    writer.close()
+    assert framed(event) == (tmp_path / "events").read_bytes()
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The leaderboard: published rows stand beside a run of the full protocol, and nowhere else."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from twin import make_settings
 
 from search.config.objective import BenchmarkObjective
 from search.export.export import export_winner
-from search.report.leaderboard import OTHER_TRAINING
+from search.report.leaderboard import OTHER_TRAINING, published_rows, strategy_cells
 from search.results.conclusion import Conclusion
 from search.store.manifest import Manifest, RecordedBenchmark
 from search.store.record import Record
@@ -17,6 +18,7 @@ from search.store.run_folder import RunFolder
 from spaces import PUBLISHED_ON
 from trainer.benchmarks import BENCHMARKS, Benchmark
 from trainer.benchmarks.published import PUBLISHED
+from trainer.own.training import OwnTraining
 
 SUMMARY: dict[str, Any] = {
     "best_score": 71.5,
@@ -29,7 +31,12 @@ SUMMARY: dict[str, Any] = {
 }
 
 
-def new_run(path: Path, benchmark: Benchmark, baselines: tuple[str, ...] = ("uniform",)) -> Record:
+def new_run(
+    path: Path,
+    benchmark: Benchmark,
+    baselines: tuple[str, ...] = ("uniform",),
+    precision: str = "tf32",
+) -> Record:
     """Make a run of controls alone that has not begun."""
     folder = RunFolder(path)
     folder.create()
@@ -39,7 +46,9 @@ def new_run(path: Path, benchmark: Benchmark, baselines: tuple[str, ...] = ("uni
     objective = BenchmarkObjective(
         benchmark.name, benchmark.epochs, counts, (half, half), benchmark.noise_sd
     )
-    settings = make_settings(benchmarks=(benchmark.fingerprint(),), baselines=baselines)
+    settings = make_settings(
+        benchmarks=(benchmark.fingerprint(),), baselines=baselines, precision=precision
+    )
     recorded = RecordedBenchmark(
         benchmark, benchmark.protocol_note(), None, "0123456789abcdef", objective
     )
@@ -80,6 +89,24 @@ def test_no_published_row_stands_beside_a_shortened_protocol(tmp_path: Path) -> 
     assert "199 of 200 epochs (shortened)" in text
     assert "71.50" in text
     assert "effective_number" not in text
+
+
+@pytest.mark.parametrize("name", (*PUBLISHED, PUBLISHED_ON))
+def test_no_published_row_stands_beside_other_training_of_the_same_name(name: str) -> None:
+    benchmark = BENCHMARKS[name]
+    own = OwnTraining(name, "", benchmark.epochs, tuple(benchmark.counts.tolist()))
+    for other in (own, replace(benchmark, weight_decay=0.0)):
+        assert not published_rows(other)
+        assert not strategy_cells(other)
+
+
+@pytest.mark.parametrize("precision", ("tf32", "bf16"))
+def test_a_run_in_bf16_says_that_published_rows_are_not(tmp_path: Path, precision: str) -> None:
+    benchmark = BENCHMARKS["resnet32-cifar10lt"]
+    finish(new_run(tmp_path / "run", benchmark, precision=precision), benchmark)
+    assert ("this run trained in bf16" in shown(RunFolder(tmp_path / "run"))) is (
+        precision == "bf16"
+    )
 
 
 def test_a_run_without_a_full_length_trial_has_no_export(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from concluded import CASES, conclusion_of
 
 from search.results.conclusion import Conclusion
 from search.results.health import Health, checks
+from search.store.trials import TrialState
 from spaces import Strategy, Weighting
 
 CONFIRMED = "Was the winner trained again with fresh seeds?"
@@ -14,6 +15,7 @@ IMAGES = "Are the images that judge other ones than those that choose?"
 WHOLE = "Was the whole protocol trained?"
 TRAINABLE = "Can its weights be trained with?"
 INSIDE = "Does the winner lie inside of the space?"
+FAILED = "Did trials fail?"
 
 
 def found(conclusion: Conclusion) -> dict[str, Health]:
@@ -46,6 +48,18 @@ def test_a_shortened_protocol_fails(runs: dict[str, Conclusion]) -> None:
     shortened = replace(whole, manifest=replace(whole.manifest, benchmarks=(short,)))
     assert found(whole)[WHOLE] == Health.PASS
     assert found(shortened)[WHOLE] == Health.FAIL
+
+
+@pytest.mark.parametrize(("study", "health"), (("baselines", "warn"), ("proposals", "pass")))
+def test_a_failed_control_is_doubtful_where_another_failed_trial_is_not(
+    runs: dict[str, Conclusion], study: str, health: str
+) -> None:
+    whole = runs["confirmed"]
+    lost = next(row for row in whole.rows if row.study == study)
+    rows = [replace(row, state=TrialState.FAIL) if row is lost else row for row in whole.rows]
+    (check,) = (c for c in checks(replace(whole, rows=tuple(rows))) if c.question == FAILED)
+    assert check.health == health
+    assert (f"was not compared with {lost.label}." in check.answer) is (study == "baselines")
 
 
 def named(conclusion: Conclusion, label: str, weighting: Weighting) -> Conclusion:

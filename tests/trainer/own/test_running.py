@@ -1,6 +1,5 @@
 """The running of an own training: what reports may hold, how it stops, and how it goes on."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -204,21 +203,6 @@ def test_a_report_that_cannot_be_written_is_no_fault_of_the_function(
     monkeypatch.setattr("trainer.own.running.append_whole", fail)
     with pytest.raises(OSError, match="No space left"):
         results(rising, tmp_path)
-
-
-def test_what_a_function_prints_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def train(weights: object, seed: int, report: Report) -> None:
-        print("begins")
-        print("warns", file=sys.stderr)
-        rising(weights, seed, report)
-
-    for function, text in ((rising, None), (train, "begins\nwarns\n")):
-        printed, folder = tmp_path / "out.txt", tmp_path / str(text)[:2]
-        trial = Running(PLAIN, function, RECIPE, 7, folder, threads=1, printed=printed)
-        assert len(list(trial.results())) == 3
-        trial.stop()
-        assert (printed.read_text() if printed.exists() else None) == text
-    assert capsys.readouterr() == ("", "")
 
 
 def test_a_function_that_swallows_what_report_raises_has_failed(tmp_path: Path) -> None:

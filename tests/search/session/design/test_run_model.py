@@ -1,11 +1,14 @@
 """The model of a run: what it asks for next, and what it makes of replicates and divergence."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from confirming import steady, whole_run
+from forging import Lines, forge
+from rich.console import Console
 from twin import (
     BENCHMARK,
     JOINT,
@@ -20,6 +23,7 @@ from twin import (
 
 from search.config.objective import BenchmarkObjective, Objective
 from search.report.leaderboard import rows_in_order
+from search.report.runs_view import listed_runs
 from search.results.conclusion import Conclusion
 from search.results.judgement import MODELLED, judge
 from search.samplers.registry import KNOWLEDGE_GRADIENT
@@ -252,3 +256,34 @@ def test_why_a_confirmation_ended_is_said_of_its_own_runs(tmp_path: Path) -> Non
     assert longer is not None
     assert "by these runs alone, " in longer.reason
     assert " is the best with a probability of " in longer.reason
+
+
+def steep_control(lines: Lines) -> Lines:
+    lines[0][1]["controls"][1]["weighting"] = {"exponent": 6.0}
+    return lines
+
+
+def steep_trial(lines: Lines) -> Lines:
+    asked = [content for kind, content in lines if kind == "asked"]
+    next(c for c in asked if c["trial"].startswith(PROPOSALS))["weighting"] = {"exponent": 6.0}
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("change", "who"), ((steep_control, "control "), (steep_trial, f"{PROPOSALS}-00000"))
+)
+def test_a_weighting_that_the_guards_refuse_is_a_fault_of_its_record_alone(
+    change: Callable[[Lines], Lines], who: str, tmp_path: Path
+) -> None:
+    good, bad = (
+        whole_run(tmp_path / name, steady, 14, None, OBJECTIVE, sampler=KNOWLEDGE_GRADIENT)
+        for name in ("good", "bad")
+    )
+    forge(bad.record, change)
+    with pytest.raises(UserError, match=rf"record.jsonl cannot be used: {who}.* cannot train on"):
+        Conclusion.of(bad)
+    console = Console(record=True, width=200)
+    console.print(listed_runs(tmp_path))
+    found = " ".join(console.export_text().split())
+    assert f"{good.path.name} " in found
+    assert f"bad: {bad.record} cannot be used: {who}" in found
