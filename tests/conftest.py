@@ -37,6 +37,14 @@ ARCHIVES = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Let each test begin on one thread, and leave one, whatever is configured meanwhile."""
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
 def no_token_is_left() -> Iterator[None]:
     """Take away what a command that was called in this process said about Ray's token."""
     names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_OVERRIDE_JOB_RUNTIME_ENV")
@@ -100,10 +108,38 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
+def place() -> Iterator[Path]:
+    """A temporary folder, in memory where possible, for a search without Ray."""
+    from twin import fast_folder  # here, for it brings the whole search layer
+
+    with fast_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
 def gpu() -> torch.device:
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     return torch.device("cuda", 0)
+
+
+@pytest.fixture
+def journal() -> Iterator[Path]:
+    """The path of a record, in memory where possible."""
+    from twin import fast_folder  # here, for it brings the whole search layer
+
+    with fast_folder() as folder:
+        yield folder / "record.jsonl"
+
+
+@pytest.fixture
+def stopping() -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that must not outlive the test."""
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture

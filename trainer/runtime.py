@@ -93,6 +93,19 @@ def configure(
     torch.set_num_threads(threads)
 
 
+@contextlib.contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let torch use so many threads of this process meanwhile."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def keep_freed_memory() -> None:
     """Let the memory that tensors on the CPU free be used again, in place of being given back.
 

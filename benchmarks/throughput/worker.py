@@ -92,15 +92,7 @@ def cut(
     random = np.random.default_rng(seed)
     kept = random.permutation(images)[:wanted]
     tested = random.permutation(test_images)[: max(1, round(test_images * wanted / images))]
-    few = dataclasses.replace(
-        data,
-        train_images=data.train_images[kept],
-        train_labels=data.train_labels[kept],
-        test_images=data.test_images[tested],
-        test_labels=data.test_labels[tested],
-        half_a=data.half_a[tested],
-    )
-    return dataclasses.replace(benchmark, train_images=wanted), few
+    return dataclasses.replace(benchmark, train_images=wanted), data.subset(kept, tested)
 
 
 class Worker:

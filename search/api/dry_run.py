@@ -16,7 +16,7 @@ from search.cluster.connection import RAY_ERRORS, local_ray
 from search.cluster.nodes import Nodes, check_offer
 from search.driver.preparation import manifest_of, opened_events, prepared_images, worker_setup
 from search.report.announcement import announcement, forecast_text
-from search.results.forecast import Forecast, forecast, threads, trials_here, trials_left
+from search.results.forecast import Forecast, forecast, trials_here, trials_left
 from search.session.events import Events
 from search.session.interrupt import NAMES, hang_up_ignored
 from search.session.logs import warnings_published
@@ -32,6 +32,7 @@ from trainer.own.function import load_function
 from trainer.own.running import FunctionError, Running
 from trainer.own.training import OwnTraining
 from trainer.prepared import ImageData
+from trainer.runtime import threads
 
 FIRST = 1
 """The number of the attempt that a dry run is for."""

@@ -9,12 +9,14 @@ import csv
 import json
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spaces import WeightingError, check_counts
 from spaces.errors import UserError
+from spaces.parts.labels import label_number
 from spaces.parts.words import number_of
 from trainer.user_files import read_text
 
@@ -23,8 +25,6 @@ _SEPARATOR = re.compile(r"([,;\t])[\s\"]*[0-9]+[\s\"]*$")
 """The separator before a count at the end of a line, of which the name may hold others."""
 _NO_NUMBER = ("nan", "na", "n/a", "null", "none", "inf", "infinity")
 """What programs write for a missing number, which makes a line no header."""
-LONGEST_NUMBER = 17
-"""Digits, from which on a name is no number of a class."""
 EMPTY_CLASS = (
     "say what a class without images is: --zero-counts ignore, one that cannot occur, or "
     "--zero-counts smallest, one that may"
@@ -167,18 +167,6 @@ def _class_counts(
     if times > 1:
         raise CountsFileError(f"{path}: class {name!r} appears {times} times.")
     pairs = list(zip(names, checked, strict=True))
-    numbers = {name: whole_number(name) for name in names}
-    if None not in numbers.values():
-        pairs.sort(key=lambda pair: numbers[pair[0]] or 0)
+    with suppress(ValueError):  # not all of the names are whole numbers
+        pairs = sorted(pairs, key=lambda pair: label_number(pair[0]))
     return ClassCounts(tuple(count for _, count in pairs), tuple(name for name, _ in pairs), header)
-
-
-def whole_number(word: str) -> int | None:
-    """Return the whole number that a word is, also as 2.0 or 1e+01; None for any other word."""
-    if word.isdecimal():
-        return int(word) if len(word) < LONGEST_NUMBER else None
-    try:
-        number = float(word)
-    except ValueError:
-        return None
-    return int(number) if number.is_integer() else None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from rich.console import RenderableType
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
 from search.report.tables import LONGEST_NAME, FittingTable, folded
@@ -56,17 +56,13 @@ def adjusted_table(benchmark: OnBenchmark) -> FittingTable:
     names = ("adjusted by", "half B", "as trained", "gain (95 %)")
     columns += [Column(name, justify="right", no_wrap=True) for name in names]
 
-    def empty(numbers: list[int]) -> Table:
-        shown = (columns[number].copy() for number in numbers)
-        return Table(*shown, box=None, padding=(0, 1, 0, 0), pad_edge=False)
-
     rows: list[tuple[list[str | Text], str | None]] = []
     for label, arm in benchmark.adjusted.items():
         gain = arm.gain
         interval = f"{gain.mean:+z.2f} ({gain.low:+z.2f} to {gain.high:+z.2f})" if gain else ""
         values = (f"{arm.half_b:.2f}", f"{arm.unadjusted:.2f}", interval)
         rows.append(([f"{folded(label)}, adjusted", posthoc_text(arm.posthoc), *values], None))
-    return FittingTable(empty, len(columns), rows)
+    return FittingTable(columns, rows)
 
 
 def posthoc_text(posthoc: PostHoc) -> str:
@@ -106,18 +102,6 @@ def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> FittingTable:
         names.remove("half B")
     columns = [Column("", overflow="fold", max_width=LONGEST_NAME)]
     columns += [Column(name, justify="right", no_wrap=True) for name in names]
-    title = f"  {benchmark.name}, {benchmark.benchmark.judged_words} in percent"
-
-    def empty(numbers: list[int]) -> Table:
-        return Table(
-            *(columns[number].copy() for number in numbers),
-            box=None,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-            title=title,
-            title_justify="left",
-        )
-
     rows: list[tuple[list[str | Text], str | None]] = []
     for arm in verdict.arms:
         reached = benchmark.arms.get(arm.name)
@@ -127,7 +111,8 @@ def arms_table(benchmark: OnBenchmark, verdict: Verdict) -> FittingTable:
         chance = f"{100 * arm.probability_best:.0f} %"
         cells = reached_cells(reached, benchmark.benchmark.test_held_out)
         rows.append(([folded(arm.name), str(reached.runs), true, chance, *cells], None))
-    return FittingTable(empty, len(columns), rows)
+    title = f"  {benchmark.name}, {benchmark.benchmark.judged_words} in percent"
+    return FittingTable(columns, rows, title)
 
 
 def reached_cells(reached: Accuracies, test_held_out: bool) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from rich.box import SIMPLE
 from rich.console import Console, RenderableType
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
 from search.config.controls import sentences_on
@@ -84,17 +84,11 @@ def leaderboard(
     what = "weighting" if kinds <= {CLASS_WEIGHTS} else "kind: strategy"
     columns = [Column("trial", no_wrap=True), *numbers, Column(what, overflow="fold")]
     benchmark = conclusion.manifest.benchmarks[part].definition
-    title = benchmark.name if joint else None
-
-    def empty(numbers: list[int]) -> Table:
-        shown = (columns[number].copy() for number in numbers)
-        return Table(*shown, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
-
     rows: list[tuple[list[str | Text], str | None]] = []
     known = conclusion.standings.known()
     rows += [(cells(conclusion, row, part, known.get(row.key)), None) for row in trials]
     rows += [(there, "dim") for there in published]
-    return FittingTable(empty, len(columns), rows)
+    return FittingTable(columns, rows, benchmark.name if joint else None, SIMPLE)
 
 
 def published_cells(benchmark: Benchmark | OwnTraining) -> list[Cells]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Group, RenderableType
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
 from search.report.tables import FittingTable, folded
@@ -108,15 +108,7 @@ def fitting(
         )
         for name in headers
     ]
-
-    def empty(numbers: list[int]) -> Table:
-        shown = (columns[number].copy() for number in numbers)
-        padding = (0, 2, 0, 0)
-        return Table(
-            *shown, box=None, padding=padding, pad_edge=False, title=title, title_justify="left"
-        )
-
-    return FittingTable(empty, len(columns), [(line, None) for line in lines])
+    return FittingTable(columns, [(line, None) for line in lines], title, gap=2)
 
 
 def compared_runs(conclusions: Sequence[Conclusion]) -> RenderableType:

@@ -1,11 +1,12 @@
 """Tables that are read whole on terminals of any width."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.box import Box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 LONGEST_NAME = 16
@@ -17,24 +18,34 @@ class FittingTable:
     """A table that is split by its columns where a terminal is too narrow, rather than cut.
 
     Attributes:
-        make: return an empty table that has the columns of these numbers.
-        columns: how many there are; the first one is in every part.
+        columns: without cells; the first one is in every part.
         rows: cells of all columns, and the style of the row.
+        title: of every part.
+        gap: blanks to the right of each cell.
     """
 
-    make: Callable[[list[int]], Table]
-    columns: int
+    columns: Sequence[Column]
     rows: list[tuple[list[str | Text], str | None]]
+    title: str | None = None
+    box: Box | None = None
+    gap: int = 1
 
     def part(self, columns: list[int]) -> Table:
-        table = self.make(columns)
+        table = Table(
+            *(self.columns[column].copy() for column in columns),
+            title=self.title,
+            title_justify="left",
+            box=self.box,
+            padding=(0, self.gap, 0, 0),
+            pad_edge=self.box is not None,
+        )
         for cells, style in self.rows:
             table.add_row(*(cells[column] for column in columns), style=style)
         return table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         shown = [0]
-        for column in range(1, self.columns):
+        for column in range(1, len(self.columns)):
             if len(shown) > 1 and least_width(self.part([*shown, column])) > options.max_width:
                 yield self.part(shown)
                 shown = [0]

@@ -2,8 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from search.session.search import Search
 from search.stats.best_arm import SEEDS_EACH
 from search.store.trials import HOLDOUT
 from trainer.prepared import ImageData
-from trainer.runtime import available_cpus
+from trainer.runtime import available_cpus, threads
 from trainer.trial import Trial
 
 if TYPE_CHECKING:
@@ -259,16 +258,3 @@ def step_seconds(slot: "Slot", phase: str, size: int) -> float:
     begin = time.perf_counter()
     slot.step(phase, size)()
     return time.perf_counter() - begin
-
-
-@contextmanager
-def threads(number: int) -> Iterator[None]:
-    """Let torch use so many threads of this process meanwhile."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,12 +1,11 @@
 """Every named training strategy trains: on some digits, and on some real images."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from training import CPU, DIGITS, digits_data, threads
+from training import CPU, DIGITS, digits_data
 
 from spaces import POSTHOC, STRATEGIES
 from trainer.benchmarks import BENCHMARKS, Benchmark
@@ -19,12 +18,6 @@ from trainer.trial import Trial
 VARIANTS = tuple({v for named in STRATEGIES.values() for v in named.strategy.variants})
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
-
-
 def share_of_each(labels: np.ndarray, divisor: int) -> np.ndarray:
     """Return the positions of a share of each class, which is one or more."""
     return np.concatenate([np.flatnonzero(labels == c)[::divisor] for c in np.unique(labels)])
@@ -33,15 +26,7 @@ def share_of_each(labels: np.ndarray, divisor: int) -> np.ndarray:
 def small(benchmark: Benchmark, data: ImageData, divisor: int) -> tuple[Benchmark, ImageData]:
     """Return two epochs on a share of the images of each class."""
     train, test = (share_of_each(x, divisor) for x in (data.train_labels, data.test_labels))
-    few = dataclasses.replace(
-        data,
-        train_images=data.train_images[train],
-        train_labels=data.train_labels[train],
-        test_images=data.test_images[test],
-        test_labels=data.test_labels[test],
-        half_a=data.half_a[test],
-    )
-    return benchmark.with_epochs(2), few
+    return benchmark.with_epochs(2), data.subset(train, test)
 
 
 PLAIN_AT_FIRST = {"ce", "crt", "uniform", "drw", "drs", "progressive_sampling", "tau_norm"}

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,16 +48,6 @@ def place(done: tuple[Path, str], tmp_path: Path) -> Path:
     shutil.copytree(done[0] / "runs", tmp_path / "runs")
     (tmp_path / "data").symlink_to(done[0] / "data")
     return tmp_path
-
-
-@pytest.fixture
-def stopping() -> Iterator[list[subprocess.Popen[str]]]:
-    """Processes that must not outlive the test."""
-    processes: list[subprocess.Popen[str]] = []
-    yield processes
-    for process in processes:
-        process.kill()
-        process.communicate()
 
 
 def start(place: Path, *arguments: str) -> subprocess.Popen[str]:

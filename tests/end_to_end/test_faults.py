@@ -38,16 +38,6 @@ from trainer.execution.checkpoint import saved_epochs
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def stopping() -> list[subprocess.Popen[str]]:
-    """Processes that must not outlive the test."""
-    processes: list[subprocess.Popen[str]] = []
-    yield processes
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
 def test_ctrl_c_at_any_moment_keeps_what_is_done(tmp_path: Path, fault: Tell) -> None:
     """Where Ray starts and where trials train; ``tests/search/cli`` has it where torch loads."""
     process = searching.start(tmp_path, *LONG)

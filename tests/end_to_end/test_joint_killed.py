@@ -1,24 +1,17 @@
 """A joint search that is killed at any write ends as if nothing had happened."""
 
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from joint import LENGTHS, SETTINGS, STAGES, check_finished, run_to_the_end, score_at
-from twin import JOINT, Killed, Killer, attempt, fast_folder, make_run, results_of
+from twin import JOINT, Killed, Killer, attempt, make_run, results_of
 
 from search.session.running import Running
 from search.session.search import Search
 from search.store.run_folder import RunFolder
 from search.store.trials import TrialState
 from spaces import CLASS_WEIGHTS
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A confirmation that is killed, resumed or extended loses no run and has none twice."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from confirming import (
     unclear,
     usual,
 )
-from twin import BENCHMARK, OBJECTIVE, Killed, Killer, attempt, fast_folder, make_run
+from twin import BENCHMARK, OBJECTIVE, Killed, Killer, attempt, make_run
 
 from search.config.objective import Objective
 from search.store.plan import ConfirmationPlan
@@ -32,12 +31,6 @@ from search.store.trials import CONFIRMATION, HOLDOUT
 SEARCHED, RUNS = 6, 9
 TRIALS = SEARCHED + RUNS
 SHORT = Objective((replace(BENCHMARK, epochs=2),))
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder
 
 
 def searched(path: Path, objective: Objective) -> RunFolder:

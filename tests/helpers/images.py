@@ -27,16 +27,7 @@ def evaluated_pixels(raw: RawImages) -> Pixels:
 
 def few_digits() -> ImageData:
     """Return 63 training and 60 test images."""
-    data = digits_data()
-    train, test = np.r_[0:300:10, 300:398:3], np.arange(0, 600, 10)
-    return dataclasses.replace(
-        data,
-        train_images=data.train_images[train],
-        train_labels=data.train_labels[train],
-        test_images=data.test_images[test],
-        test_labels=data.test_labels[test],
-        half_a=data.half_a[test],
-    )
+    return digits_data().subset(np.r_[0:300:10, 300:398:3], np.arange(0, 600, 10))
 
 
 def on_disk(data: ImageData, folder: Path) -> ImageData:

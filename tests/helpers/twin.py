@@ -253,17 +253,7 @@ def tear(name: str, arguments: tuple[object, ...]) -> None:
 
 
 def plan_in(place: Path) -> Plan:
-    return Plan(
-        benchmarks=(BENCHMARKS["resnet8-digitslt"],),
-        holdout=None,
-        data_root=place,
-        folder=RunFolder(place / "run"),
-        settings=make_settings(),
-        budget=Budget(32, None),
-        resources=Resources(1, gpu=False, slots=None, concurrent=None, address=None),
-        device="cpu",
-        save_every=1,
-        resume=True,
-        resume_command="",
-        arguments=(),
-    )
+    """Return the plan of a run there that goes on."""
+    budget = Budget(32, None)
+    plan = make_plan(RunFolder(place / "run"), "resnet8-digitslt", budget, make_settings())
+    return replace(plan, resume=True)

@@ -96,14 +96,7 @@ train_images, test_images = (
     np.concatenate([np.flatnonzero(labels == label)[:2] for label in range(10)])
     for labels in (data.train_labels, data.test_labels)
 )
-few = dataclasses.replace(
-    data,
-    train_images=data.train_images[train_images],
-    train_labels=data.train_labels[train_images],
-    test_images=data.test_images[test_images],
-    test_labels=data.test_labels[test_images],
-    half_a=data.half_a[test_images],
-)
+few = data.subset(train_images, test_images)
 benchmark = dataclasses.replace(DIGITS, batch_size=10, train_images=20).with_epochs(2)
 task = Task(few, benchmark.padding, CPU)
 recipe = STRATEGIES[sys.argv[1]].strategy.recipe(data.counts)

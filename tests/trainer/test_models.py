@@ -1,24 +1,16 @@
 """Every network of the registry: shapes, initialisation, and the smallest images it can take."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
-from training import threads
 
 from trainer.benchmarks import get_benchmark
 from trainer.errors import BenchmarkError
 from trainer.models import NETWORKS, BasicBlock, build, initialise
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
-
 
 every_network = pytest.mark.parametrize("name", NETWORKS)
 

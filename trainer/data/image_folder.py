@@ -95,7 +95,7 @@ def list_folder(root: Path, names: SplitNames) -> Listing[Path]:
     paths = find_files(root, names, skipped)
     class_names = _same_classes(root, names, paths)
     flat = [path for classes in paths.values() for files in classes.values() for path in files]
-    digests = iter(collected(hash_file, flat, "cannot be read"))
+    digests = iter(collected(hash_file, flat))
     splits: dict[str, Classes[Path]] = {
         split: [[Found(next(digests), path) for path in files] for files in classes.values()]
         for split, classes in paths.items()

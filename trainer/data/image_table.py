@@ -65,7 +65,7 @@ def list_table(file: Path, val: float | None, scenarios: Sequence[str]) -> Listi
     check_numbers(file, labels)
     check_names(file, labels)
     paths = [file.parent / expanded(row.path) for row in rows]
-    digests = collected(hash_file, paths, "cannot be read")
+    digests = collected(hash_file, paths)
     splits: dict[str, Classes[Path]] = {split: [[] for _ in labels] for split in present}
     for row, path, digest in zip(rows, paths, digests, strict=True):
         splits[row.split][labels[row.label]].append(Found(digest, path, row.difficulty, row.tags))

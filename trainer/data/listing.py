@@ -238,7 +238,7 @@ def listing_of(
 def _set_aside(
     splits: dict[str, Classes[Place]], share: float, class_names: Sequence[str], where: Path
 ) -> dict[str, Classes[Place]]:
-    """Move a share of the training images of each class to "val"."""
+    """Move a share of the training images of each class, which are in order, to "val"."""
     single = [
         name for name, images in zip(class_names, splits["train"], strict=True) if len(images) < 2
     ]
@@ -249,12 +249,9 @@ def _set_aside(
         )
     train, val = [], []
     for images in splits["train"]:
-        ordered = sorted(images, key=lambda image: image.digest)
-        aside = set_aside([image.digest for image in ordered], share)
-        val.append([image for image, is_aside in zip(ordered, aside, strict=True) if is_aside])
-        train.append(
-            [image for image, is_aside in zip(ordered, aside, strict=True) if not is_aside]
-        )
+        aside = set_aside([image.digest for image in images], share)
+        val.append([*itertools.compress(images, aside)])
+        train.append([*itertools.compress(images, ~aside)])
     rest = {split: classes for split, classes in splits.items() if split == "test"}
     return {"train": train, "val": val, **rest}
 

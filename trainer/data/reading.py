@@ -53,15 +53,10 @@ def hash_file(path: Path) -> int:
         raise DataError(f"{path} (no path holds a zero byte)") from error
 
 
-def collected(
-    action: Callable[[Place], Result], places: Iterable[Place], rule: str
-) -> list[Result]:
-    """`action` of each place, in threads. Raises one FaultyFilesError for all DataErrors.
-
-    It counts them, names the first few, and ends with `rule`, such as "cannot be read".
-    """
-    every = list(places)
-    return [result for some in in_portions(action, every, len(every), rule) for result in some]
+def collected(action: Callable[[Place], Result], places: Sequence[Place]) -> list[Result]:
+    """`action` of each place, in threads. Raises one FaultyFilesError for all DataErrors."""
+    portions = in_portions(action, places, len(places), "cannot be read")
+    return [result for some in portions for result in some]
 
 
 def in_portions(
@@ -69,7 +64,8 @@ def in_portions(
 ) -> Iterator[list[Result]]:
     """`action` of each place as `collected` does it, of `size` places at a time.
 
-    After a fault only the others are looked for.
+    After a fault only the others are looked for. The error counts them, names the first few, and
+    ends with `rule`, such as "cannot be read".
     """
 
     def attempt(place: Place) -> Result | DataError:

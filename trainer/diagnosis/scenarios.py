@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ ARRAYS = ("scenario_names", "train_scenarios", "test_scenarios")
 
 Integers = npt.NDArray[np.int64]
 Tags = npt.NDArray[np.uint8]
+Positions = npt.NDArray[np.integer[Any]] | slice
 Name = Annotated[str, MaxLen(3 * LONGEST_TAG), Rule("text that can be printed", str.isprintable)]
 
 
@@ -70,6 +71,10 @@ class Scenarios:
         train = np.bincount(self.train.ravel(), minlength=len(self.names)).tolist()
         evaluated = self.by_half(np.ones_like(half_a), half_a)
         return tuple(map(Scenario, self.names, train, evaluated))
+
+    def subset(self, train: Positions, evaluated: Positions) -> "Scenarios":
+        """Those of some of the images."""
+        return replace(self, train=self.train[:, train], evaluated=self.evaluated[:, evaluated])
 
     def content(self) -> bytes:
         """Return what tells them from other scenarios of the same images."""

@@ -1,11 +1,11 @@
 """Image data are what a training needs of a benchmark's images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.diagnosis.scenarios import Scenarios
+from trainer.diagnosis.scenarios import Positions, Scenarios
 from trainer.prepared.stored_images import Images
 
 
@@ -49,3 +49,17 @@ class ImageData:
         """Test images by half, A and B, and class, int64 (2, num_classes)."""
         classes, halves = len(self.class_names), (self.half_a, ~self.half_a)
         return np.stack([np.bincount(self.test_labels[h], minlength=classes) for h in halves])
+
+    def subset(self, train: Positions, test: Positions) -> "ImageData":
+        """Some of the images, with all that is known of them."""
+        scenarios = self.scenarios
+        return replace(
+            self,
+            train_images=self.train_images[train],
+            train_labels=self.train_labels[train],
+            test_images=self.test_images[test],
+            test_labels=self.test_labels[test],
+            half_a=self.half_a[test],
+            difficulty=None if self.difficulty is None else self.difficulty[train],
+            scenarios=scenarios and scenarios.subset(train, test),
+        )

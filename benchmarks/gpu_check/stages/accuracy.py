@@ -57,14 +57,7 @@ def real_images(context: Context) -> tuple[Benchmark, ImageData]:
     number, test_images = TINY
     _, kept = np.unique(data.train_labels, return_index=True)
     kept = np.union1d(kept, np.arange(number - len(kept)))
-    few = dataclasses.replace(
-        data,
-        train_images=data.train_images[kept],
-        train_labels=data.train_labels[kept],
-        test_images=data.test_images[:test_images],
-        test_labels=data.test_labels[:test_images],
-        half_a=data.half_a[:test_images],
-    )
+    few = data.subset(kept, slice(test_images))
     shortened = dataclasses.replace(benchmark.with_epochs(1), train_images=len(kept))
     return dataclasses.replace(shortened, network=context.benchmark.network), few
 

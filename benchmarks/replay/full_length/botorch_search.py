@@ -12,8 +12,6 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -25,6 +23,7 @@ from benchmarks.replay.full_length.shares_search import model_of
 from benchmarks.replay.world import Candidate, World
 from spaces import Float, Space
 from spaces.counts import FloatArray
+from trainer.runtime import threads
 from trainer.trial import SCALE_FREE_LOSS
 
 STARTUP = 10
@@ -61,7 +60,7 @@ class BotorchSearch(PeerSearch):
         if tried < STARTUP:
             picks = self.random.choice(len(self.points), number, replace=False).tolist()
         else:
-            with one_thread():
+            with threads(1):  # which is faster: the matrices are small
                 picks = self._acquired(number)
         return [
             Asked(self.world.candidate(self.weightings[pick]), tried + i, self.points[pick])
@@ -92,7 +91,7 @@ class BotorchSearch(PeerSearch):
         if len(self.tried) < STARTUP:
             best = int(np.argmax(self.values))
             return Choice(self.candidates[best].truth, self.values[best])
-        with one_thread():
+        with threads(1):
             self.model = self._fitted()
             with torch.no_grad():
                 posterior = self.model.posterior(torch.stack(self.tried))
@@ -116,17 +115,6 @@ class BotorchSearch(PeerSearch):
             warnings.simplefilter("ignore")  # of a fit that was tried again
             fit_gpytorch_mll(likelihood, closure=functools.partial(loss_of, likelihood))
         return model
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: for small matrices it is faster."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def loss_of(likelihood: Any) -> tuple[torch.Tensor, list[torch.Tensor]]:

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from search.export.class_counts import ClassCounts, whole_number
+from search.export.class_counts import ClassCounts
 from spaces.errors import UserError
+from spaces.parts.labels import is_whole_number
 from trainer.user_files import read_text
 
 HEADERS = ("label", "labels", "class", "class_name", "target", "category", "y")
@@ -165,4 +166,4 @@ def _check_names(path: Path, words: set[str]) -> None:
 
 def _is_other_number(word: str) -> bool:
     """Whether programs write it for a class that is not known, or in a column of broken numbers."""
-    return not word.isdecimal() and (word.lower() == "nan" or whole_number(word) is not None)
+    return not word.isdecimal() and (word.lower() == "nan" or is_whole_number(word))

@@ -5,21 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from repository import REPOSITORY
 from tables import expected, files, options, table_of
-from training import threads
 
 from benchmarks.recording.table import Table
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 def start(place: Path, *more: str) -> subprocess.Popen[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tables import SHORT, expected, files, made_up, made_up_table, packing, record, table_of
-from training import CPU, DIGITS, threads
+from training import CPU, DIGITS
 
 from benchmarks.recording import run
 from benchmarks.recording.design import first_points
@@ -18,12 +18,6 @@ from spaces import canonical_weights
 from trainer.prepared import prepare
 from trainer.results import EpochResult
 from trainer.trial import Trial
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Every metric, benchmark and network keeps its contract."""
 
 import json
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +8,6 @@ import pytest
 import torch
 from registered import MANY, every_count
 from torch import nn
-from training import threads
 
 from search.stats.priors import IMAGES, NOISE_SD, guessed_noise
 from spaces import (
@@ -76,12 +74,6 @@ def test_a_benchmark_is_consistent(benchmark: Benchmark) -> None:
         check_recipe(STRATEGIES[name].strategy.recipe(benchmark.counts))
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
-
-
 def same(left: nn.Module, right: nn.Module) -> bool:
     pairs = zip(left.state_dict().values(), right.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
@@ -89,7 +81,6 @@ def same(left: nn.Module, right: nn.Module) -> bool:
 
 @every_network
 @pytest.mark.parametrize(("channels", "num_classes"), ((3, MANY), (1, 2)))
-@pytest.mark.usefixtures("one_thread")
 def test_images_become_one_logit_per_class(name: str, channels: int, num_classes: int) -> None:
     network = build(name, channels, num_classes, seed=0).eval()
     side = NETWORKS[name].min_resolution

@@ -1,7 +1,6 @@
 """Which named weightings run as controls, what is said of the others, and names of long ago."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from concluded import RUNS, TRIALS, shown, text_of
 from confirming import drive, manifest_of, steady, whole_run
 from forging import forge
-from twin import CONTROLS, OBJECTIVE, attempt, fast_folder, make_settings, plan_in
+from twin import CONTROLS, OBJECTIVE, attempt, make_settings, plan_in
 
 from search.api.planning import chosen_baselines
 from search.config.controls import checked_controls, controls_for, default_baselines
@@ -34,12 +33,6 @@ from trainer.cli import arguments, chosen_strategy
 DIGITS = BENCHMARKS["resnet8-digitslt40"].counts
 STEEP = (5000, 12, 3)
 FORMER = ("uniform", *FORMER_NAMES)
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

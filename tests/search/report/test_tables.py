@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Column
+from rich.text import Text
 
 from search.report.tables import FittingTable
 
@@ -14,13 +15,10 @@ CELLS = ["mlsbench_softmax", "92.65", "95.17 (1)", "94.87", "p=0.3261 split s=0.
 
 
 def printed(width: int, boxed: bool) -> list[str]:
-    def empty(numbers: list[int]) -> Table:
-        columns = [Column(NAMES[n], no_wrap=n < 4) for n in numbers]
-        box, pad = (SIMPLE, True) if boxed else (None, False)
-        return Table(*columns, box=box, padding=(0, 1, 0, 0), pad_edge=pad)
-
+    columns = [Column(name, no_wrap=name != "weighting") for name in NAMES]
+    rows: list[tuple[list[str | Text], str | None]] = [([*CELLS], None), ([*CELLS], "dim")]
     console = Console(file=io.StringIO(), width=width)
-    console.print(FittingTable(empty, len(NAMES), [(list(CELLS), None), (list(CELLS), "dim")]))
+    console.print(FittingTable(columns, rows, box=SIMPLE if boxed else None))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 

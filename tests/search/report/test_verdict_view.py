@@ -2,7 +2,6 @@
 
 import io
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from concluded import (
 )
 from confirming import PLAIN, drive, new_run, plan_of, steady, train, whole_run
 from rich.console import Console
-from twin import BENCHMARK, JOINT, OBJECTIVE, attempt, fast_folder
+from twin import BENCHMARK, JOINT, OBJECTIVE, attempt
 
 from search.config.objective import Objective
 from search.report.benchmark_view import gains_text
@@ -34,12 +33,6 @@ from search.stats.accuracies import Gains
 from search.stats.estimate import Estimate
 from search.store.trials import Row
 from spaces import PostHoc
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder
 
 
 def twice(row: Row, part: int) -> int:

@@ -1,14 +1,13 @@
 """What a run amounts to: the weighting that it names, its story, and its export."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from concluded import CASES, RUNS, TRIALS, conclusion_of, text_of, uniform_wins
 from confirming import PLAIN, WITH_HOLDOUT, new_run, plan_of, steady, whole_run
-from twin import BENCHMARK, OBJECTIVE, attempt, fast_folder
+from twin import BENCHMARK, OBJECTIVE, attempt
 
 from search.cli.commands import main
 from search.config.objective import Objective
@@ -43,12 +42,6 @@ def lucky(row: Row, part: int) -> int:
     """One weighting, trained twice as a baseline, is good; a single run of another is lucky."""
     twice = row.label in ("inverse", "effective")
     return 60 if twice else 61 if row.label == "#1" else 50 + row.seed % 3
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """What a confirmation shows: verdicts per benchmark, on the hold-out, and half the test set."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from confirming import (
     train,
     whole_run,
 )
-from twin import JOINT, OBJECTIVE, attempt, fast_folder
+from twin import JOINT, OBJECTIVE, attempt
 
 from search.config.objective import Objective
 from search.results.conclusion import Conclusion
@@ -35,12 +34,6 @@ from search.store.trials import CONFIRMATION, HOLDOUT, Row
 from trainer.benchmarks.published import PUBLISHED_SEEDS
 
 TRIALS, RUNS = 20, 12
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder
 
 
 def judged(folder: RunFolder, objective: Objective) -> Judgement | None:

@@ -1,14 +1,13 @@
 """The conclusion of a training of one's own: what it knows, and what it says it does not."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from concluded import CASES, conclusion_of, text_of
 from confirming import OWN, OWN_CLASSES, recorded, results_worth
-from twin import OBJECTIVE, fast_folder
+from twin import OBJECTIVE
 
 from search.cli.commands import main
 from search.loggers.logger import metrics_of
@@ -20,12 +19,6 @@ from search.store.run_folder import RunFolder, part_key
 from spaces.errors import UserError
 
 SAME = "accuracy is of the same images that chose weighting and epochs"
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder
 
 
 @pytest.mark.parametrize("case", ("own accuracy", "own classes"))

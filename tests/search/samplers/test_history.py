@@ -2,7 +2,6 @@
 
 import errno
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from forging import Lines, forge
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
-from twin import fast_folder, make_settings
+from twin import make_settings
 
 from search.config.objective import BenchmarkObjective, Objective
 from search.samplers import history
@@ -23,12 +22,6 @@ from spaces.errors import UserError
 
 COUNTS = (500, 200, 80, 30, 10)
 OBJECTIVE = Objective((BenchmarkObjective("five", 6, COUNTS, (COUNTS, COUNTS)),))
-
-
-@pytest.fixture
-def journal() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder / "record.jsonl"
 
 
 @pytest.fixture

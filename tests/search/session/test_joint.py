@@ -1,7 +1,6 @@
 """A search on several benchmarks at once: parts, scores and rungs, killed at every point."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from twin import (
     SAVE_EVERY,
     Twin,
     attempt,
-    fast_folder,
     make_run,
     make_settings,
     results_of,
@@ -24,12 +22,6 @@ from search.session.search import Search
 from search.store.record import Record
 from search.store.run_folder import RunFolder, part_key
 from search.store.trials import CONFIRMATION, TrialState
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder
 
 
 @pytest.fixture

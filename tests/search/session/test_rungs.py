@@ -1,12 +1,11 @@
 """Rungs judge trials of one kind against each other, once their strategies no longer change."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from confirming import drive, whole_run
-from twin import OBJECTIVE, STRATEGY, attempt, fast_folder, make_run, make_settings
+from twin import OBJECTIVE, STRATEGY, attempt, make_run, make_settings
 
 from search.results.conclusion import Conclusion
 from search.session.rungs import judged_rungs
@@ -16,12 +15,6 @@ from search.store.trials import Row
 from spaces import CLASS_WEIGHTS, STRATEGIES, Ramp, Sampling, Schedule, Strategy, Weighting
 
 DRW = STRATEGIES["drw"].strategy
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder
 
 
 @pytest.mark.parametrize(

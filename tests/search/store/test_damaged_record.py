@@ -1,23 +1,17 @@
 """What a record survives: torn lines, damage, kills and a full disk."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from records import NAMES, SEED, SUMMARY, start_proposal
-from twin import STRATEGY, fast_folder
+from twin import STRATEGY
 
 from search.store.files.jsonl import checksummed
 from search.store.record import Record
 from search.store.trials import FreshRun
 from spaces.errors import UserError
-
-
-@pytest.fixture
-def journal() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder / "record.jsonl"
 
 
 def test_a_torn_last_line_is_cut_and_the_record_can_be_written_again(journal: Path) -> None:

@@ -1,12 +1,11 @@
 """The record of every trial, as it is written and read."""
 
 import errno
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from records import DRAWN, NAMES, SEED, SUMMARY, start_proposal
-from twin import STRATEGY, fast_folder
+from twin import STRATEGY
 
 from search.store.facts import Summary
 from search.store.lease import LeaseLostError
@@ -14,12 +13,6 @@ from search.store.record import Record
 from search.store.trials import BASELINES, PROPOSALS, Row, TrialState, trial_seed
 from spaces import NAMED, STRATEGIES, Strategy
 from spaces.errors import UserError
-
-
-@pytest.fixture
-def journal() -> Iterator[Path]:
-    with fast_folder() as folder:
-        yield folder / "record.jsonl"
 
 
 def test_strategies_of_the_space_run_after_the_controls_in_a_study_of_their_own(

@@ -3,12 +3,11 @@
 import dataclasses
 import functools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from training import CPU, DIGITS, digits_data, digits_task, digits_trial, threads, without_seconds
+from training import CPU, DIGITS, digits_data, digits_task, digits_trial, without_seconds
 
 from spaces import POSTHOC, STRATEGIES, PostHoc
 from trainer.diagnosis.records import CONFIDENCE_UNIT, Diagnosis, Examined
@@ -19,12 +18,6 @@ from trainer.execution.slot import Slot
 from trainer.execution.task import Task
 from trainer.results import EpochResult, selection
 from trainer.trial import Trial
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 def trial_of(posthoc: PostHoc = POSTHOC[0], **fields: object) -> Trial:

@@ -1,23 +1,16 @@
 """How many trials share a device: doubled while that pays."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 import torch
-from training import CPU, digits_task, digits_trial, threads
+from training import CPU, digits_task, digits_trial
 
 from trainer.execution import calibrate
 from trainer.execution.calibrate import best_slots, images_per_second
 from trainer.execution.engine import Engine, Turn
 from trainer.execution.loop import NAP_SECONDS
 from trainer.execution.slot import Slot
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 def make_slot() -> Slot:

@@ -21,7 +21,6 @@ from training import (
     digits_task,
     digits_trial,
     last_slot,
-    threads,
     without_seconds,
 )
 
@@ -56,12 +55,6 @@ with threads(1):
     for result in train(digits_trial(), digits_task(), Path(sys.argv[1]), save_every=2):
         print(result.epoch, flush=True)
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 def save(folder: Path, epoch: int, configuration: str = "mine", **more: Any) -> Path:

@@ -5,7 +5,6 @@ import dataclasses
 import gc
 import threading
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from training import all_equal, all_numbers, digits_task, digits_trial, threads, without_seconds
+from training import all_equal, all_numbers, digits_task, digits_trial, without_seconds
 
 from trainer.execution import checkpoint, graphs
 from trainer.execution.batch_steps import batch_sizes, evaluation_batch
@@ -26,12 +25,6 @@ from trainer.results import EpochResult
 from trainer.trial import Trial
 
 EPOCHS = 3
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 def trial(seed: int) -> Trial:

@@ -1,7 +1,6 @@
 """The trainer is, bit for bit, the plain loop that anyone would write with torchvision."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from torchvision.transforms import functional
-from training import CPU, all_equal, all_numbers, colour_images, colour_task, threads
+from training import CPU, all_equal, all_numbers, colour_images, colour_task
 
 from spaces import STRATEGIES, Recipe
 from trainer.benchmarks import BENCHMARKS, Benchmark
@@ -34,12 +33,6 @@ from trainer.strategies.sampling import ClassImages, sampled_order
 from trainer.trial import Trial
 
 MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 def picture(pixels: np.ndarray) -> Image.Image:
@@ -172,14 +165,7 @@ def test_a_strategy_equals_the_plain_loop_with_its_weights_order_and_shift(name:
 def test_resnet32_on_real_images_equals_the_plain_loop_bit_for_bit(shared_data: Path) -> None:
     full = BENCHMARKS["resnet32-cifar100lt"]
     data = load(prepare(full, shared_data), full)
-    few = dataclasses.replace(
-        data,
-        train_images=data.train_images[::60],
-        train_labels=data.train_labels[::60],
-        test_images=data.test_images[::50],
-        test_labels=data.test_labels[::50],
-        half_a=data.half_a[::50],
-    )
+    few = data.subset(slice(None, None, 60), slice(None, None, 50))
     benchmark = dataclasses.replace(full, epochs=3)
     assert_equal_to_plain(benchmark, few, uneven(benchmark))
 

@@ -1,7 +1,6 @@
 """Training strategies in a slot: what a recipe changes, when it does, and that a kill does not."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from training import (
     digits_task,
     digits_trial,
     slot_with,
-    threads,
     train_epoch,
     without_seconds,
 )
@@ -87,12 +85,6 @@ CHANGING = {
 }
 """For each variant strategies, most of which change from epoch to epoch."""
 VARIANTS = tuple({v for s in (*CHANGING.values(), Strategy()) for v in s.variants})
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 def trial_of(strategy: Strategy, epochs: int = 4, seed: int = 3) -> Trial:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from images import training_pixels
+from own_images import prepared
 from PIL import Image
 from repository import REPOSITORY
 
@@ -22,15 +23,11 @@ from trainer.data.longtail import select_long_tail, stratified_halves
 from trainer.data.raw import Request
 from trainer.errors import DataError
 from trainer.files import write_atomic
-from trainer.prepared import ImageData, load, prepare
+from trainer.prepared import load, prepare
 
 MakeFolder = Callable[..., Path]
 DIGITS = BENCHMARKS["resnet8-digitslt"]
 EXAMPLE = REPOSITORY / "examples" / "cifar10lt-folder.toml"
-
-
-def prepared(benchmark: Benchmark, data_root: Path) -> ImageData:
-    return load(prepare(benchmark, data_root), benchmark)
 
 
 def test_digits_are_prepared_as_declared(tmp_path: Path) -> None:

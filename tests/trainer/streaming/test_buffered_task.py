@@ -1,13 +1,12 @@
 """Streamed trainings: bit for bit those of images on the device, whatever a strategy reads."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from images import few_digits, on_disk
-from training import CPU, DIGITS, threads, without_seconds
+from training import CPU, DIGITS, without_seconds
 
 from spaces import STRATEGIES, Strategy
 from spaces.parts.auxiliary import Auxiliary
@@ -28,12 +27,6 @@ NAMES = (
 CASES = {name: STRATEGIES[name].strategy for name in NAMES} | {
     "three streams": Strategy(mixing=Mixing(0.5), auxiliary=Auxiliary("rotation"))
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    with threads(1):
-        yield
 
 
 def trial_of(strategy: Strategy, seed: int = 3) -> Trial:
