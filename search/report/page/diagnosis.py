@@ -78,64 +78,57 @@ def confusion_figure(benchmark: BenchmarkObjective, names: Names, arms: Arms) ->
     classes, order = len(benchmark.counts), np.argsort(-np.asarray(benchmark.counts), kind="stable")
     cells = {arm: matrix(of.confusion, classes) for arm, of in arms.items()}
     shares = {arm: found / found.sum(1, keepdims=True) for arm, found in cells.items()}
-    own, modes = cells[first], failure_modes(told.confusion)
-    others = [arm for arm in arms if arm != first]
-    errors = {
-        arm: {mode.true: mode for mode in failure_modes(of.confusion)} for arm, of in arms.items()
-    }
-    # Behind them, the classes all of whose images are right, though others may be taken for them.
-    right = [c for c in range(classes) if c not in errors[first]]
-    rows = [
-        (
-            class_label(names, true),
-            benchmark.counts[true],
-            *_of_class(cells[first], true, errors[first].get(true), names),
-            *(
-                cell
-                for arm in others
-                for cell in (
-                    _share(shares[arm], errors[first].get(true)),
-                    *_of_class(cells[arm], true, errors[arm].get(true), names),
-                )
-            ),
-        )
-        for true in (*(mode.true for mode in modes), *right)
-    ]
+    modes = {arm: failure_modes(of.confusion) for arm, of in arms.items()}
     finding = f"{first} confuses nothing."
-    if modes:
-        worst = modes[0]
+    if modes[first]:
+        worst = modes[first][0]
         before = "".join(
-            f"; with {arm} {percent(shares[arm][worst.true, worst.taken_for])}" for arm in others
+            f"; with {arm} {percent(shares[arm][worst.true, worst.taken_for])}"
+            for arm in arms
+            if arm != first
         )
         finding = (
             f"Most often {first} takes {class_label(names, worst.true)} for "
             f"{class_label(names, worst.taken_for)}: {percent(worst.share)} of its images{before}."
         )
     name = f"confusion-{benchmark.name}"
-    cut = np.count_nonzero(own) > MOST_CELLS
+    cut = np.count_nonzero(cells[first]) > MOST_CELLS
     return Figure(
         name=name,
         finding=finding,
         chart=_heat_map(name, shares[first][np.ix_(order, order)], order, names),
-        table=DataTable.of(
-            (
-                *("class", "training images", *OF_CLASS),
-                *(
-                    header
-                    for arm in others
-                    for header in (
-                        f"that share with {arm}, %",
-                        *(f"{arm}: {header}" for header in OF_CLASS),
-                    )
-                ),
-            ),
-            rows,
-        ),
+        table=_errors(benchmark.counts, names, cells, modes),
         note=f"Sums over the best epochs, on the {benchmark.chosen_on} images, runs: {told.runs}. "
         "Classes stand in the order of their training images, the commonest at the top left. The "
         "darker, the more of a class's images."
         + (f" Shares below the {MOST_CELLS:,} largest are not drawn." if cut else ""),
     )
+
+
+def _errors(
+    counts: Sequence[int],
+    names: Names,
+    cells: Mapping[str, np.ndarray],
+    modes: Mapping[str, Sequence[FailureMode]],
+) -> DataTable:
+    """What arms make of each class, by images (C, C), in the order of the first arm's errors."""
+    first, *others = cells
+    found = {arm: {mode.true: mode for mode in of} for arm, of in modes.items()}
+    headers = ["class", "training images", *OF_CLASS]
+    for arm in others:
+        headers += [f"that share with {arm}, %", *(f"{arm}: {header}" for header in OF_CLASS)]
+    # Behind them, the classes all of whose images are right, though others may be taken for them.
+    right = [c for c in range(len(counts)) if c not in found[first]]
+    rows: list[tuple[Cell, ...]] = []
+    for true in (*found[first], *right):
+        error = found[first].get(true)
+        row = [class_label(names, true), counts[true], *_of_class(cells[first], true, error, names)]
+        for arm in others:
+            mine = cells[arm][true]
+            row.append(100 * float(mine[error.taken_for] / mine.sum()) if error else None)
+            row += _of_class(cells[arm], true, found[arm].get(true), names)
+        rows.append(tuple(row))
+    return DataTable.of(tuple(headers), rows)
 
 
 def _of_class(
@@ -151,11 +144,6 @@ def _of_class(
         class_label(names, mode.taken_for) if mode else None,
         100 * mode.share if mode else None,
     )
-
-
-def _share(shares: np.ndarray, mode: FailureMode | None) -> float | None:
-    """The share, percent, of a failure mode's class that is taken for the other; (C, C)."""
-    return 100 * float(shares[mode.true, mode.taken_for]) if mode else None
 
 
 def _heat_map(name: str, shares: np.ndarray, order: np.ndarray, names: Names) -> Markup:

@@ -5,9 +5,6 @@ import io
 import logging
 import os
 import pickle
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,11 +13,8 @@ from typing import Any
 import pytest
 import torch
 from training import (
-    all_equal,
-    all_numbers,
     digits_task,
     digits_trial,
-    last_slot,
     without_seconds,
 )
 
@@ -31,30 +25,6 @@ from trainer.execution.loop import save_position, train, train_by_batches
 from trainer.execution.slot import Progress, Slot
 from trainer.execution.task import Task
 from trainer.trial import Trial
-
-KILLED_IN_EPOCH_3 = """
-import os, signal, sys
-from pathlib import Path
-from training import digits_task, digits_trial, threads
-from trainer.execution.loop import train
-from trainer.execution.batch_steps import BatchSteps
-
-steps_left = 2 * 13 + 6  # an epoch of 398 images has 13 steps of 32
-
-class Killed(BatchSteps):
-    def train_batch(self, kind, size):
-        global steps_left
-        steps_left -= 1
-        if steps_left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        super().train_batch(kind, size)
-
-import trainer.execution.slot
-trainer.execution.slot.BatchSteps = Killed
-with threads(1):
-    for result in train(digits_trial(), digits_task(), Path(sys.argv[1]), save_every=2):
-        print(result.epoch, flush=True)
-"""
 
 
 def save(folder: Path, epoch: int, configuration: str = "mine", **more: Any) -> Path:
@@ -70,27 +40,6 @@ def flip_byte(path: Path, position: int) -> None:
 
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
-
-
-def test_a_killed_training_continues_bit_for_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slots = last_slot(monkeypatch)
-    whole = list(train(digits_trial(), digits_task()))
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED_IN_EPOCH_3, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert killed.stdout.split() == ["1", "2"]
-    assert saved_epochs(tmp_path) == [checkpoint_path(tmp_path, 2)]
-    resumed = list(train(digits_trial(), digits_task(), tmp_path, save_every=2))
-    assert without_seconds(resumed) == without_seconds(whole)
-    first, second = (all_numbers(x.network, x.optimizer) for x in slots)
-    assert all_equal(first, second)
 
 
 def test_epochs_behind_a_checkpoint_are_not_trained_again(
